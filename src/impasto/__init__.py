@@ -1,0 +1,58 @@
+"""impasto: neural style transfer for pictures, signals and volumes.
+
+    import impasto
+
+    result = impasto.stylize("content.jpg", "style.jpg")
+    result.save("out.png")
+
+Names are loaded when first used, so importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from impasto.version import __version__
+
+if TYPE_CHECKING:
+    from impasto.config import PRESETS, Config, configure
+    from impasto.errors import ImpastoError
+    from impasto.media.picture import Picture
+    from impasto.media.sample import Sample
+    from impasto.transfer import Progress, Result, stylize
+
+_HOMES = {
+    "PRESETS": "config",
+    "Config": "config",
+    "configure": "config",
+    "ImpastoError": "errors",
+    "Picture": "media.picture",
+    "Sample": "media.sample",
+    "Progress": "transfer",
+    "Result": "transfer",
+    "stylize": "transfer",
+}
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "ImpastoError",
+    "Picture",
+    "Progress",
+    "Result",
+    "Sample",
+    "__version__",
+    "configure",
+    "stylize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'impasto' has no attribute {name!r}")
+    return getattr(import_module(f"impasto.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,219 @@
+"""Every setting and its default, once. The command line derives its flags from this file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from impasto.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network whose activations are compared."""
+
+    network: Literal["filterbank", "vgg16", "vgg19"] = "filterbank"
+    """filterbank needs no download; vgg16 and vgg19 fetch their ImageNet weights on first use"""
+    weights: str | None = None
+    """a file with weights for vgg16 or vgg19, in place of the download"""
+    weights_input: Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"] = "auto"
+    """what those weights take: [0, 1] normalized as torchvision does, or 0 to 255 less the mean as
+    Caffe does, RGB or BGR; auto knows Oxford's VGG-19 and takes all others for torchvision's"""
+    pooling: Literal["max", "average"] = "max"
+    """how vgg16 and vgg19 downsample"""
+    padding: Literal["replicate", "reflect", "zero"] = "replicate"
+    """what the network sees beyond the border; zero draws a frame"""
+    offline: bool = False
+    """never download; say what is missing instead"""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
+
+    alpha: float = 1.0
+    """weight of the content [>= 0]"""
+    beta: float = 30.0
+    """weight of the style [>= 0]"""
+    gamma: float = 1.0
+    """weight of the total variation, for smoothness [>= 0]"""
+    content_layers: tuple[str, ...] = ()
+    """layers whose activations keep the content, in equal shares; none means the network's own"""
+    style_layers: Mapping[str, float] = field(default_factory=dict)
+    """layers whose Gram matrices make the style, each with its lambda, as in
+    `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
+    style_weights: tuple[float, ...] = (1.0,)
+    """share of each style: a number a style, or one number for equal shares"""
+    normalization: Literal["relative", "course", "notes"] = "relative"
+    """relative: the weights mean the same at any size; course: Gram matrices over
+    (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
+    tv_power: float = 2.0
+    """exponent of the differences in the total variation [>= 1]"""
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """The layers that the content and style terms look at."""
+        return frozenset(self.content_layers) | frozenset(self.style_layers)
+
+    def style_shares(self, styles: int) -> tuple[float, ...]:
+        """The share of each style; they add up to 1. Raises ConfigError for another number."""
+        weights = self.style_weights
+        if len(weights) == 1:
+            weights *= styles
+        if len(weights) != styles or min(weights) < 0 or not sum(weights) > 0:
+            raise ConfigError(
+                subject="--style-weights",
+                expected=f"{styles} numbers from 0 up, one a style, not all 0",
+                found=" ".join(map(str, weights)),
+                remedy="give one weight for each style, in their order",
+            )
+        return tuple(weight / sum(weights) for weight in weights)
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Sizes, start and end of the run."""
+
+    size: tuple[int, ...] = (512,)
+    """long side of the result in pixels, 0 for the content's own; or height and width, cropped"""
+    coarsest: int = 128
+    """long side of the first scale; the scales grow by sqrt 2 up to the size; 0 for the last only"""
+    steps: tuple[int, ...] = (150, 60)
+    """steps at the coarsest and the finest scale, or one number for all scales"""
+    init: str = "content"
+    """what G starts as: content, noise, or a file"""
+    seed: int = 0
+    """seed of the noise and of the filterbank"""
+    average: float = 0.9
+    """decay of the running average of G that becomes the result; 0 for none [0 to 1)"""
+
+    def steps_at(self, scale: int, scales: int) -> int:
+        """Steps at one of the scales, counted from 0, between the two numbers geometrically."""
+        first, last = self.steps[0], self.steps[-1]
+        share = scale / (scales - 1) if scales > 1 else 1.0
+        return max(1, round(first ** (1 - share) * last**share))
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How G follows its gradient."""
+
+    optimizer: Literal["adam", "lbfgs", "gradient-descent"] = "adam"
+    """adam; lbfgs with a strong Wolfe search; or gradient-descent, G := G - lr dJ/dG"""
+    learning_rate: float = 0.03
+    """step of adam and gradient-descent; lbfgs finds its own [> 0]"""
+    clip: bool = True
+    """after each step of adam and gradient-descent, bring G back into the range of its kind"""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a result, beside the content and the styles."""
+
+    objective: ObjectiveConfig = ObjectiveConfig()
+    network: NetworkConfig = NetworkConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    def completed(self) -> Config:
+        """The same, with the network's own layers where none are given."""
+        content_layers, style_layers = LAYERS[self.network.network]
+        objective = replace(
+            self.objective,
+            content_layers=self.objective.content_layers or content_layers,
+            style_layers=dict(self.objective.style_layers) or style_layers,
+        )
+        return replace(self, objective=objective)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for the first setting outside its range."""
+        objective, schedule = self.objective, self.schedule
+        for flag, value in (
+            ("--alpha", objective.alpha),
+            ("--beta", objective.beta),
+            ("--gamma", objective.gamma),
+        ):
+            _check(flag, value, "a finite number from 0 up", value >= 0)
+        _check(
+            "--alpha --beta --gamma",
+            0,
+            "at least one weight above 0",
+            objective.alpha + objective.beta + objective.gamma > 0,
+        )
+        for layer, weight in objective.style_layers.items():
+            _check(f"--style-layers {layer}", weight, "a finite number from 0 up", weight >= 0)
+        for weight in objective.style_weights:
+            _check("--style-weights", weight, "finite numbers from 0 up", weight >= 0)
+        _check("--tv-power", objective.tv_power, "a number from 1 up", objective.tv_power >= 1)
+        _check("--coarsest", schedule.coarsest, "a number from 0 up", schedule.coarsest >= 0)
+        _check(
+            "--steps",
+            " ".join(map(str, schedule.steps)) or "none",
+            "one or two numbers from 1 up",
+            len(schedule.steps) in {1, 2} and min(schedule.steps) >= 1,
+        )
+        _check("--seed", schedule.seed, "a number from 0 to 2^63 - 1", 0 <= schedule.seed < 2**63)
+        _check("--average", schedule.average, "a number in [0, 1)", 0 <= schedule.average < 1)
+        rate = self.optimizer.learning_rate
+        _check("--learning-rate", rate, "a finite number above 0", rate > 0)
+
+
+def _check(flag: str, value: float | str, expected: str, holds: bool) -> None:
+    if not holds or (isinstance(value, float) and not math.isfinite(value)):
+        raise ConfigError(subject=flag, expected=expected, found=f"{value}", remedy="change it")
+
+
+_VGG_STYLE = {f"relu{block}_1": 0.2 for block in range(1, 6)}
+LAYERS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
+    "filterbank": (("relu3_1",), _VGG_STYLE),
+    "vgg16": (("relu4_2",), _VGG_STYLE),
+    "vgg19": (("relu4_2",), _VGG_STYLE),
+}
+"""Content layers, and style layers with their lambda, of each network (Gatys 2015 for VGG)."""
+
+PRESETS = {
+    # coarse to fine: 512 x 384 takes ... on two cores
+    "standard": Config(),
+    # the formulas to the letter
+    "notes": Config(
+        objective=ObjectiveConfig(alpha=10.0, beta=40.0, gamma=0.0, normalization="course"),
+        schedule=ScheduleConfig(
+            size=(100, 100), coarsest=0, steps=(500,), init="noise", average=0.0
+        ),
+        optimizer=OptimizerConfig(optimizer="gradient-descent", clip=False),
+    ),
+}
+
+
+def configure(preset: str = "standard", **settings: Any) -> Config:
+    """A preset with some of its settings changed, by the names they have on the command line.
+
+    configure(size=(1024,), beta=50.0). Raises ConfigError for a name or value that does not fit.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(
+            subject="preset",
+            expected=" or ".join(PRESETS),
+            found=repr(preset),
+            remedy="choose one of them",
+        )
+    config = PRESETS[preset]
+    groups = {group.name: getattr(config, group.name) for group in fields(config)}
+    for name in list(settings):
+        for key, group in groups.items():
+            if name in {setting.name for setting in fields(group)}:
+                groups[key] = replace(group, **{name: settings.pop(name)})
+                break
+        else:
+            names = [setting.name for group in groups.values() for setting in fields(group)]
+            near = get_close_matches(name, names, n=1)
+            raise ConfigError(
+                subject=name,
+                expected=f"a setting, one of {', '.join(names)}",
+                found="no such name",
+                remedy=f"did you mean {near[0]}?" if near else "choose one of them",
+            )
+    return Config(**groups)

@@ -1,0 +1,133 @@
+"""Losses: sums over positions, and a score of those sums.
+
+`sums` adds over disjoint regions, and `score` sees nothing but the sums and the number of
+positions, so a sample is evaluated whole, region by region or spread over machines by one
+function. A loss that reaches beyond a position says how far in `reach`: the activation it is
+given then covers `region.grown(reach)`.
+
+The three normalizations of a score:
+
+    course    the formulas of Gatys 2015 as taught: 1/2 of the content's squared error, Gram
+              matrices over (2 n_H n_W n_C)^2, total variation as a plain sum
+    notes     the same with Gram matrices over (2 n_H n_W)^2: the channel count is left to lambda
+    relative  each distance over the squared norm of its own target, total variation a mean over
+              positions: what alpha, beta, gamma mean stays the same whatever the size, layer or
+              network
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.geometry import Region
+
+Normalization = Literal["relative", "course", "notes"]
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A set of sums over positions, and a score of those sums."""
+
+    reach: ClassVar[int]
+
+    def sums(self, activation: Float[Tensor, "1 channel *space"], region: Region) -> Tensor:
+        """The sums over the region; they add over disjoint regions."""
+
+    def score(self, sums: Tensor, count: int) -> Float[Tensor, ""]:
+        """The loss, from the sums over all of `count` positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """J_content = 1/2 ||a(C) - a(G)||^2 (Gatys 2015, equation 1), or over ||a(C)||^2.
+
+    target: the content's activation, shape (1, channel, *space).
+    """
+
+    target: Float[Tensor, "1 channel *space"]
+    normalization: Normalization
+    reach: ClassVar[int] = 0
+
+    def sums(
+        self, activation: Float[Tensor, "1 channel *space"], region: Region
+    ) -> Float[Tensor, ""]:
+        """The sum of (a(G) - a(C))^2 over the region."""
+        return (activation - self.target[(..., *region.slices)]).square().sum()
+
+    def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+        """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
+        if self.normalization == "relative":
+            return sums / squared_norm(self.target)
+        return sums / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Gram:
+    """J_style of a layer: the distance of Gram matrices (Gatys 2015, equations 3 and 4).
+
+    target: the style's Gram matrix over its number of positions, shape (channel, channel). Both
+    matrices are taken per position, so S and G may differ in size; where they do not, `course`
+    is the published 1/(2 n_H n_W n_C)^2 ||Gram(S) - Gram(G)||_F^2 to the letter.
+    """
+
+    target: Float[Tensor, "channel channel"]
+    normalization: Normalization
+    reach: ClassVar[int] = 0
+
+    @staticmethod
+    def sums(
+        activation: Float[Tensor, "1 channel *space"], region: Region
+    ) -> Float[Tensor, "channel channel"]:
+        """Gram_kk' = sum over the region's positions of a_k a_k'."""
+        features = activation.flatten(2).squeeze(0)
+        return features @ features.T
+
+    def score(self, sums: Float[Tensor, "channel channel"], count: int) -> Float[Tensor, ""]:
+        """The squared Frobenius distance, normalized; in [0, inf)."""
+        distance = (sums / count - self.target).square().sum()
+        match self.normalization:
+            case "course":
+                return distance / (2 * self.target.shape[0]) ** 2
+            case "notes":
+                return distance / 4
+            case "relative":
+                return distance / squared_norm(self.target)
+
+
+@dataclass(frozen=True, eq=False)
+class TotalVariation:
+    """TV = sum over positions and axes of |x[i + 1] - x[i]|^p (Mahendran and Vedaldi 2015).
+
+    power: p; 2 spreads a step over many positions, 1 lets edges stand.
+    """
+
+    power: float
+    normalization: Normalization
+    reach: ClassVar[int] = 1
+
+    def sums(
+        self, activation: Float[Tensor, "1 channel *space"], region: Region
+    ) -> Float[Tensor, ""]:
+        """The sum over the differences that start inside the region."""
+        total = activation.new_zeros(())
+        for axis in range(len(region.space)):
+            rows = activation
+            for other, length in enumerate(region.space):
+                if other != axis:
+                    rows = rows.narrow(other + 2, 0, length)
+            total = total + rows.diff(dim=axis + 2).abs().pow(self.power).sum()
+        return total
+
+    def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+        """The sum, or its mean over positions; in [0, inf)."""
+        return sums / count if self.normalization == "relative" else sums
+
+
+def squared_norm(target: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """||target||^2, kept away from zero so that a target of zeros divides nothing by zero."""
+    return target.square().sum().clamp_min(torch.finfo(target.dtype).tiny)

@@ -1,0 +1,168 @@
+"""Files that are either written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from impasto.errors import OutputError
+
+StrPath = str | os.PathLike[str]
+
+# Zero where the system has no files without a name.
+_O_TMPFILE: int = getattr(os, "O_TMPFILE", 0)
+
+
+@contextmanager
+def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
+    """Opens a file for writing that takes the place of `path` when the block ends well.
+
+    Until then, and for ever if the block raises or the process is killed, `path` stays as it was
+    and nothing is left beside it. A symbolic link is followed; the mode is the old file's, or what
+    `open` would give a new one.
+
+        with atomic_write("out.png") as file:
+            file.write(data)
+
+    Raises OutputError when the file cannot be written there, or not to its end.
+    """
+    with _as_output_error(path):
+        target = Path(os.path.realpath(path))
+        mode = _checked_mode(target)
+        with _scratch(target.parent) as (file, publish):
+            yield file
+            file.flush()
+            if mode is not None:
+                os.chmod(file.fileno() if os.chmod in os.supports_fd else file.name, mode)
+            os.fsync(file.fileno())
+            publish(target)
+
+
+def check_writable(path: StrPath) -> None:
+    """Raises OutputError where `atomic_write(path)` would, before any work is done."""
+    with _as_output_error(path):
+        target = Path(os.path.realpath(path))
+        _checked_mode(target)
+        with _scratch(target.parent):
+            pass
+
+
+def _checked_mode(target: Path) -> int | None:
+    """The mode of the file that is there, None when there is none."""
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "a device, pipe or socket", str(target))
+    # Renaming onto a write-protected file would succeed, and surprise who protected it.
+    effective = os.access in os.supports_effective_ids
+    if not os.access(target, os.W_OK, effective_ids=effective):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+    return stat.S_IMODE(found.st_mode)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[tuple[BinaryIO, Callable[[Path], None]]]:
+    """A new file in the folder and what moves it to its place; gone unless it was moved."""
+    nameless = _open_nameless(folder)
+    if nameless is not None:
+        with nameless as file:
+            yield file, lambda target: _link(file.fileno(), target)
+        return
+    hidden = _hidden_name(folder)
+    try:
+        with open(hidden, "xb") as file:
+
+            def publish(target: Path) -> None:
+                file.close()  # an open file cannot be renamed on Windows
+                os.replace(hidden, target)
+
+            yield file, publish
+    finally:
+        with suppress(FileNotFoundError):
+            hidden.unlink()
+
+
+def _open_nameless(folder: Path) -> BinaryIO | None:
+    """A file that vanishes with the process, or None where the system has no such thing."""
+    if not _O_TMPFILE or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        descriptor = os.open(folder, _O_TMPFILE | os.O_RDWR, 0o666)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            return None
+        raise
+    return os.fdopen(descriptor, "wb")
+
+
+def _link(descriptor: int, target: Path) -> None:
+    """Gives a nameless file the name `target`, at once."""
+    source = f"/proc/self/fd/{descriptor}"
+    # A directory descriptor makes os.link call linkat with AT_SYMLINK_FOLLOW: without, it would
+    # link the symbolic link in /proc.
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            os.link(source, target.name, dst_dir_fd=folder, follow_symlinks=True)
+        except FileExistsError:
+            hidden = _hidden_name(target.parent)
+            os.link(source, hidden.name, dst_dir_fd=folder, follow_symlinks=True)
+            try:
+                os.replace(hidden, target)
+            except BaseException:
+                hidden.unlink()
+                raise
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _hidden_name(folder: Path) -> Path:
+    return folder / f".{secrets.token_hex(8)}.tmp"
+
+
+@contextmanager
+def _as_output_error(path: StrPath) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        expected, found, remedy = _explained(error, path)
+        raise OutputError(
+            subject=os.fspath(path), expected=expected, found=found, remedy=remedy
+        ) from error
+
+
+def _explained(error: OSError, path: StrPath) -> tuple[str, str, str]:
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return "a folder to write in", f"no folder {folder}", "create it or choose another"
+        case errno.EISDIR:
+            return "the name of a file", "a folder", "add a file name to it"
+        case errno.EINVAL:
+            return "a regular file", str(error.strerror), "choose another name"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return (
+                "permission to write",
+                f"that {target if error.filename == target else folder} is write-protected",
+                "choose another place or change its permissions",
+            )
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return (
+                "room for the whole file",
+                f"none left in {folder} ({error.strerror})",
+                "free some space or choose another place",
+            )
+        case _:
+            return "a file that can be written", str(error.strerror or error), "choose another"

@@ -1,0 +1,128 @@
+"""The picture formats: which one a name asks for, which one a file is in, and its options."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import Any, NamedTuple
+
+import pyvips
+
+from impasto.errors import OutputError, SampleError
+from impasto.media.files import StrPath
+
+
+class Format(NamedTuple):
+    """One file format, and what pyvips is to do for it.
+
+    magic: how its files begin. vips: the stem of pyvips' operations on it, which take `options`
+    to save. longest: the most pixels along a side. deep: whether it holds 16 bits. alpha:
+    whether it holds alpha.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    magic: re.Pattern[bytes]
+    vips: str
+    options: dict[str, Any]
+    longest: int
+    deep: bool
+    alpha: bool
+
+
+FORMATS = (
+    Format(
+        name="JPEG",
+        suffixes=(".jpg", ".jpeg"),
+        magic=re.compile(rb"\xff\xd8\xff"),
+        vips="jpeg",
+        options={"Q": 95, "subsample_mode": "off", "optimize_coding": True},
+        longest=65500,
+        deep=False,
+        alpha=False,
+    ),
+    Format(
+        name="PNG",
+        suffixes=(".png",),
+        magic=re.compile(rb"\x89PNG\r\n\x1a\n"),
+        vips="png",
+        options={"compression": 6},
+        longest=2**31 - 1,
+        deep=True,
+        alpha=True,
+    ),
+    Format(
+        name="TIFF",
+        suffixes=(".tif", ".tiff"),
+        magic=re.compile(rb"II[*+]\0|MM\0[*+]"),
+        vips="tiff",
+        options={"compression": "deflate", "predictor": "horizontal", "resunit": "inch"},
+        longest=2**31 - 1,
+        deep=True,
+        alpha=True,
+    ),
+    Format(
+        name="WebP",
+        suffixes=(".webp",),
+        magic=re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+        vips="webp",
+        options={"Q": 95, "exact": True},
+        longest=16383,
+        deep=False,
+        alpha=True,
+    ),
+)
+SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+
+
+def format_for(path: StrPath) -> Format:
+    """The format that a file of that name is saved in; OutputError when there is none."""
+    suffix = os.path.splitext(path)[1].lower()
+    for form in FORMATS:
+        if suffix in form.suffixes:
+            return form
+    raise OutputError(
+        subject=os.fspath(path),
+        expected=f"a name that ends in {', '.join(SUFFIXES)}",
+        found=f"{suffix or 'no suffix'}",
+        remedy="choose one of those",
+    )
+
+
+def format_of(path: StrPath) -> Format:
+    """The format of a file's contents, whatever its name; SampleError when there is none."""
+    try:
+        # Opening a pipe would wait for someone to write to it.
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind):
+            found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
+            raise SampleError(expected="a picture file", found=found, remedy="name a file")
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise SampleError(
+            expected="a picture file",
+            found="none there" if missing else f"one that cannot be read ({error.strerror})",
+            remedy="check the path" if missing else "check its permissions",
+        ) from error
+    for form in FORMATS:
+        if form.magic.match(head):
+            return form
+    raise SampleError(
+        expected=f"the contents of a {', '.join(form.name for form in FORMATS)} file",
+        found="something else" if head else "an empty file",
+        remedy="convert it to one of those" if head else "get it again",
+    )
+
+
+def load(path: StrPath, form: Format, **options: Any) -> Any:
+    """The image of a file, its header read and its pixels not yet decoded.
+
+    Naming the decoder keeps pyvips from trying the many others it has, some of which were never
+    made for files one cannot trust.
+    """
+    source = pyvips.Source.new_from_file(os.fsencode(path))
+    load = getattr(pyvips.Image, f"{form.vips}load_source")
+    return load(source, access="sequential", fail_on="error", **options)

@@ -1,0 +1,62 @@
+"""Sample: what is stylized, whatever its number of dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float32
+
+from impasto.errors import SampleError
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Values of one or more channels over a grid of positions: a content, a style or a result.
+
+    data: float32, shape (channel, *space), one to three space axes, every value finite.
+    value_range: what the values are clipped to, (0, 1) for pictures; None leaves them free.
+
+    A format with more to keep (an alpha plane, a sampling rate, an affine) is a subclass with
+    more fields; `with_data` hands them on to the result.
+    Raises SampleError when the shape or the values do not fit.
+    """
+
+    data: Float32[np.ndarray, "channel *space"]
+    value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.data.shape
+        if not 2 <= len(shape) <= 4 or 0 in shape:
+            raise SampleError(
+                expected="channels over one to three axes, none of them empty",
+                found=f"an array of shape {shape}",
+                remedy="put the channels first, then time, rows and columns, or x, y and z",
+            )
+        if self.data.dtype != np.float32:
+            raise SampleError(
+                expected="float32 values",
+                found=f"{self.data.dtype}",
+                remedy="convert with .astype(numpy.float32)",
+            )
+        if not np.isfinite(self.data).all():
+            raise SampleError(
+                expected="finite values",
+                found=f"{np.count_nonzero(~np.isfinite(self.data))} that are NaN or infinite",
+                remedy="replace or cut them out first",
+            )
+
+    @property
+    def dims(self) -> int:
+        """1 for a signal, 2 for a picture, 3 for a volume."""
+        return self.data.ndim - 1
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """Positions along each axis."""
+        return tuple(self.data.shape[1:])
+
+    def with_data(self, data: Float32[np.ndarray, "channel *space"]) -> Self:
+        """The same kind of sample, with the same metadata, holding other values."""
+        return replace(self, data=data)

@@ -1,0 +1,49 @@
+"""Networks: what turns a sample into activations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from impasto.errors import ConfigError
+from impasto.networks.filterbank import filterbank
+from impasto.networks.stage import Network
+from impasto.networks.vgg import Padding, Pooling
+from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
+
+
+def open_network(
+    name: str,
+    *,
+    dims: int,
+    channels: int,
+    weights: Path | None,
+    values: Values,
+    padding: Padding,
+    pooling: Pooling,
+    offline: bool,
+    seed: int,
+    report: Report,
+) -> Network:
+    """The network of that name, ready for samples of `channels` over `dims` axes.
+
+    Published weights come from the cache, and the first time from their publisher, `report` being
+    called as they come. Raises ConfigError when the network does not take such samples,
+    WeightsError when its weights cannot be had.
+    """
+    if name == "filterbank":
+        return filterbank(dims=dims, channels=channels, padding=padding, seed=seed)
+    if (dims, channels) != (2, 3):
+        raise ConfigError(
+            subject="--network",
+            expected="filterbank for anything but pictures of three channels",
+            found=f"{name} for {channels} channels over {dims} axes",
+            remedy="pass --network filterbank",
+        )
+    if weights is None:
+        if offline:
+            verify(name)
+        weights = fetch(name, report)
+    return load_vgg(name, path=weights, values=values, padding=padding, pooling=pooling)
+
+
+__all__ = ["PUBLISHED", "Network", "fetch", "open_network", "verify"]

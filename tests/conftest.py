@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "assets"
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The real pictures and weights that some machines have beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared assets (real pictures and weights) are not on this machine")
+    return SHARED

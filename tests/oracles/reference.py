@@ -1,0 +1,93 @@
+"""The formulas again in NumPy float64, written from the papers and not from the package.
+
+Shapes: an activation is (channel, *space); positions come after channels.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+PAD_MODES: dict[str, dict[str, Any]] = {
+    "zeros": {"mode": "constant"},
+    "replicate": {"mode": "edge"},
+    "reflect": {"mode": "reflect"},
+}
+
+
+def convolve(x: Array, weight: Array, bias: Array | None, pad: int, mode: str) -> Array:
+    """Cross-correlation: y_o[p] = b_o + sum over c and offsets q of w_oc[q] x_c[p + q]."""
+    dims = x.ndim - 1
+    padded = np.pad(x, [(0, 0)] + [(pad, pad)] * dims, **PAD_MODES[mode])
+    windows = sliding_window_view(padded, weight.shape[2:], axis=tuple(range(1, dims + 1)))
+    axes = ([0, *range(dims + 1, 2 * dims + 1)], [1, *range(2, dims + 2)])
+    y = np.moveaxis(np.tensordot(windows, weight, axes), -1, 0)
+    return y if bias is None else y + bias.reshape(-1, *(1,) * dims)
+
+
+def pool(x: Array, kind: str, size: int = 2) -> Array:
+    """Maxima or means of disjoint windows; what does not fill a window at the end is dropped."""
+    space = [length // size for length in x.shape[1:]]
+    corners = [
+        x[
+            (
+                slice(None),
+                *(slice(o, o + n * size, size) for o, n in zip(offset, space, strict=True)),
+            )
+        ]
+        for offset in product(range(size), repeat=x.ndim - 1)
+    ]
+    return np.max(corners, axis=0) if kind == "max" else np.mean(corners, axis=0)
+
+
+def gram(a: Array) -> Array:
+    """Gram_kk' = sum over positions of a_k a_k', position by position."""
+    total = np.zeros((len(a), len(a)))
+    for position in np.ndindex(a.shape[1:]):
+        column = a[(slice(None), *position)]
+        total += np.outer(column, column)
+    return total
+
+
+def content_loss(a_content: Array, a_g: Array, normalization: str) -> float:
+    """1/2 the squared error (Gatys 2015, equation 1), or the squared error over ||a(C)||^2."""
+    error = float(((a_content - a_g) ** 2).sum())
+    return error / float((a_content**2).sum()) if normalization == "relative" else error / 2
+
+
+def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
+    """1/(2 n_H n_W n_C)^2 ||Gram(S) - Gram(G)||^2 and its variants; S and G of one size."""
+    positions, channels = a_g[0].size, len(a_g)
+    assert a_style[0].size == positions
+    gram_style, gram_g = gram(a_style), gram(a_g)
+    error = float(((gram_style - gram_g) ** 2).sum())
+    match normalization:
+        case "course":
+            return error / (2 * positions * channels) ** 2
+        case "notes":
+            return error / (2 * positions) ** 2
+        case _:
+            return error / float((gram_style**2).sum())
+
+
+def total_variation(x: Array, power: float, normalization: str) -> float:
+    """Sum over channels, positions and axes of |x[i + 1] - x[i]|^p, or its mean over positions."""
+    total = sum(float((np.abs(np.diff(x, axis=axis)) ** power).sum()) for axis in range(1, x.ndim))
+    return total / x[0].size if normalization == "relative" else total
+
+
+def adam(gradient: Any, x: Array, rate: float, betas: tuple[float, float], steps: int) -> Array:
+    """Algorithm 1 of Kingma and Ba 2015."""
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    for t in range(1, steps + 1):
+        g = gradient(x)
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g * g
+        x = x - rate * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + 1e-8)
+    return x
