@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def run(loop: Any, f: Any, x: Tensor, rate: float, steps: int, **more: Any) -> l
 def test_gradient_descent_is_the_formula() -> None:
     x = normal(0, 1, 1, 6)
     steps = run(gradient_descent, function(bowl), x, 0.009, 7)
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         expected = before.sample - 0.009 * CURVATURES * before.sample
         torch.testing.assert_close(after.sample, expected)
         assert before.evaluation.value == bowl(before.sample).item()

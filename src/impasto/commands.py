@@ -14,11 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 from rich.progress import Progress as ProgressBar
 
@@ -26,8 +24,8 @@ from impasto import demo, media
 from impasto.cli import Command, Demo, Display, Networks, Stylize
 from impasto.config import Config, configure
 from impasto.errors import ConfigError, OutputError
-from impasto.media.picture import Picture, fit_picture, from_array
-from impasto.networks import PUBLISHED, fetch, open_network, verify
+from impasto.media.picture import Picture, from_array
+from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.transfer import Progress, Result, SampleLike, stylize
 
 
@@ -197,21 +195,22 @@ def _demo(command: Demo) -> bool:
         result = _watched(
             photograph, [painting], config, folder / "result.png", command.display, viewer
         )
-    side_by_side = _row([from_array(photograph), from_array(painting), result.sample])
+    names = ("content.png", "style.png", "result.png")
+    side_by_side = _row([folder / name for name in names], result.sample.space[0])
     media.save(side_by_side, folder / "side-by-side.png")
     if not (command.display.quiet or command.display.json):
         print(f"content, style and result side by side: {folder / 'side-by-side.png'}")
     return not result.finished
 
 
-def _row(pictures: Sequence[Picture]) -> Picture:
+def _row(paths: Sequence[Path], height: int) -> Picture:
     """Pictures side by side at one height, a white gap between them."""
-    height = min(picture.space[0] for picture in pictures)
+    gap = np.ones((3, height, max(1, height // 40)), np.float32)
     parts: list[np.ndarray] = []
-    for picture in pictures:
-        width = round(picture.space[1] * height / picture.space[0])
-        parts += [fit_picture(picture, (height, width)).data, np.ones((3, height, height // 40))]
-    return Picture(np.concatenate(parts[:-1], axis=2, dtype=np.float32))
+    for path in paths:
+        rows, columns = media.load(path).space
+        parts += [media.load(path, (height, round(columns * height / rows))).data, gap]
+    return Picture(np.concatenate(parts[:-1], axis=2))
 
 
 def _networks(command: Networks) -> bool:

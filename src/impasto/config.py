@@ -80,7 +80,7 @@ class ScheduleConfig:
     size: tuple[int, ...] = (512,)
     """long side of the result in pixels, 0 for the content's own; or height and width, cropped"""
     coarsest: int = 128
-    """long side of the first scale; the scales grow by sqrt 2 up to the size; 0 for the last only"""
+    """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
     steps: tuple[int, ...] = (150, 60)
     """steps at the coarsest and the finest scale, or one number for all scales"""
     init: str = "content"
@@ -94,7 +94,7 @@ class ScheduleConfig:
         """Steps at one of the scales, counted from 0, between the two numbers geometrically."""
         first, last = self.steps[0], self.steps[-1]
         share = scale / (scales - 1) if scales > 1 else 1.0
-        return max(1, round(first ** (1 - share) * last**share))
+        return max(1, round(math.pow(first, 1 - share) * math.pow(last, share)))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from types import EllipsisType
 
 from impasto.errors import ConfigError
 
@@ -12,7 +13,7 @@ Space = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Region:
-    """A box of positions, `start` to `stop` (excluded) along each axis, of a grid of shape `whole`."""
+    """A box of positions, from `start` to before `stop`, of a grid of shape `whole`."""
 
     start: Space
     stop: Space
@@ -34,9 +35,10 @@ class Region:
         return prod(self.space)
 
     @property
-    def slices(self) -> tuple[slice, ...]:
+    def slices(self) -> tuple[EllipsisType | slice, ...]:
         """What selects the region from a tensor whose last axes are the grid's."""
-        return tuple(slice(start, stop) for start, stop in zip(self.start, self.stop, strict=True))
+        pairs = zip(self.start, self.stop, strict=True)
+        return (..., *(slice(start, stop) for start, stop in pairs))
 
     def grown(self, after: int) -> Region:
         """The region with `after` more positions at the far end of each axis, inside the grid."""

@@ -57,7 +57,7 @@ class Content:
         self, activation: Float[Tensor, "1 channel *space"], region: Region
     ) -> Float[Tensor, ""]:
         """The sum of (a(G) - a(C))^2 over the region."""
-        return (activation - self.target[(..., *region.slices)]).square().sum()
+        return (activation - self.target[region.slices]).square().sum()
 
     def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
         """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
@@ -96,7 +96,12 @@ class Gram:
             case "notes":
                 return distance / 4
             case "relative":
-                return distance / squared_norm(self.target)
+                # Channels count alike: each is brought to about one by the style's own power,
+                # else the strongest (plain brightness, as a rule) drown all texture.
+                power = self.target.diagonal()
+                scale = (power + 0.1 * power.mean()).clamp_min(tiny(power)).rsqrt()
+                difference = scale[:, None] * (sums / count - self.target) * scale
+                return difference.square().sum() / squared_norm(scale[:, None] * self.target * scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,4 +135,9 @@ class TotalVariation:
 
 def squared_norm(target: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """||target||^2, kept away from zero so that a target of zeros divides nothing by zero."""
-    return target.square().sum().clamp_min(torch.finfo(target.dtype).tiny)
+    return target.square().sum().clamp_min(tiny(target))
+
+
+def tiny(x: Float[Tensor, "*shape"]) -> float:
+    """The smallest normal number of the tensor's type."""
+    return torch.finfo(x.dtype).tiny

@@ -46,8 +46,8 @@ class State:
     """Where a loop stands; all it needs to go on.
 
     x: the sample to evaluate next. learning_rate: the step, after the halvings so far. count:
-    Adam's steps since it last started. moments: Adam's two, or L-BFGS's pairs of (change of the sample,
-    change of the gradient), oldest first. adam: Adam's own state once it has taken over.
+    Adam's steps since it last started. moments: Adam's two, or L-BFGS's pairs of changes of sample and
+    gradient, oldest first. adam: Adam's own state once it has taken over.
     """
 
     x: Tensor
@@ -217,7 +217,7 @@ def strong_wolfe(
         else:
             value, there_slope = math.inf, math.inf
         trial = (t, value, there_slope)
-        if value > here.value + armijo * t * slope or value >= low[1] and low[0] > 0:
+        if value > here.value + armijo * t * slope or (value >= low[1] and low[0] > 0):
             high = trial
         elif abs(there_slope) <= -curvature * slope:
             return point, there

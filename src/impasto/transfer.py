@@ -19,7 +19,7 @@ from torch import Tensor
 
 from impasto import media, optimizers
 from impasto.config import Config
-from impasto.errors import ConfigError, MemoryLimitError, SampleError, about
+from impasto.errors import MemoryLimitError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.gradient import Evaluation, value_and_grad
 from impasto.media.sample import Sample
@@ -134,7 +134,9 @@ def stylize(
                 config.objective,
             )
             g = _clipped(resample(g, space), content)
-            for step, g in _averaged(_optimizer(config, objective, g, content), count, config):
+            loop = _optimizer(config, objective, g, content)
+            for step, average in _averaged(loop, count, config):
+                g = average
                 latest = (objective, g)
                 done += 1
                 if callback:
@@ -307,19 +309,17 @@ def _optimizer(
     config: Config, objective: Objective, g: Values, content: Sample
 ) -> Iterator[optimizers.Step[Evaluation]]:
     """The configured loop on J from g."""
-    loops = {
-        "adam": optimizers.adam,
-        "lbfgs": optimizers.lbfgs,
-        "gradient-descent": optimizers.gradient_descent,
-    }
     settings = config.optimizer
+    evaluate = partial(value_and_grad, objective)
+    rate = settings.learning_rate
     project = partial(_clipped, content=content) if settings.clip else optimizers.identity
-    return loops[settings.optimizer](
-        partial(value_and_grad, objective),
-        g,
-        learning_rate=settings.learning_rate,
-        project=project,
-    )
+    match settings.optimizer:
+        case "adam":
+            return optimizers.adam(evaluate, g, learning_rate=rate, project=project)
+        case "lbfgs":
+            return optimizers.lbfgs(evaluate, g, learning_rate=rate, project=project)
+        case "gradient-descent":
+            return optimizers.gradient_descent(evaluate, g, learning_rate=rate, project=project)
 
 
 def _averaged(

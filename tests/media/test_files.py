@@ -67,10 +67,11 @@ def test_a_relative_name_in_the_current_folder(
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "out.bin"
     target.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), atomic_write(target) as file:
-        file.write(b"new")
-        file.flush()
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012, SIM117 -- the block itself raises
+        with atomic_write(target) as file:
+            file.write(b"new")
+            file.flush()
+            raise KeyboardInterrupt
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.bin"]
 

@@ -43,7 +43,7 @@ def pool(x: Array, kind: str, size: int = 2) -> Array:
         ]
         for offset in product(range(size), repeat=x.ndim - 1)
     ]
-    return np.max(corners, axis=0) if kind == "max" else np.mean(corners, axis=0)
+    return np.asarray(np.max(corners, axis=0) if kind == "max" else np.mean(corners, axis=0))
 
 
 def gram(a: Array) -> Array:
@@ -69,9 +69,9 @@ def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
     error = float(((gram_style - gram_g) ** 2).sum())
     match normalization:
         case "course":
-            return error / (2 * positions * channels) ** 2
+            return error / float(2 * positions * channels) ** 2
         case "notes":
-            return error / (2 * positions) ** 2
+            return error / float(2 * positions) ** 2
         case _:
             return error / float((gram_style**2).sum())
 
@@ -91,3 +91,52 @@ def adam(gradient: Any, x: Array, rate: float, betas: tuple[float, float], steps
         v = betas[1] * v + (1 - betas[1]) * g * g
         x = x - rate * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + 1e-8)
     return x
+
+
+def activations(network: Any, x: Array) -> dict[str, Array]:
+    """Every layer of a network, its weights taken as they are and each operation done anew."""
+    found = {"input": x}
+    for stage in network.stages:
+        for name, operation in stage.operations.items():
+            x = _apply(operation, x)
+            found[name] = x
+    return found
+
+
+def _apply(operation: Any, x: Array) -> Array:
+    kind = type(operation).__name__
+    if kind.startswith("Conv"):
+        bias = None if operation.bias is None else operation.bias.double().numpy()
+        pad, mode = operation.padding[0], operation.padding_mode
+        return convolve(x, operation.weight.double().numpy(), bias, pad, mode)
+    if kind == "ReLU":
+        return np.maximum(x, 0)
+    if kind.startswith(("MaxPool", "AvgPool")):
+        return pool(x, "max" if kind.startswith("Max") else "average")
+    if kind == "Normalize":
+        mean, std = (t.double().numpy()[0] for t in (operation.mean, operation.std))
+        return np.asarray((x - mean) / std)
+    raise NotImplementedError(kind)
+
+
+def objective(
+    network: Any, content: Array, styles: list[Array], g: Array, config: Any
+) -> dict[str, float]:
+    """J_content, J_style and TV of G, each times alpha, beta or gamma; they add up to J."""
+    a_content, a_g = activations(network, content), activations(network, g)
+    a_styles = [activations(network, style) for style in styles]
+    layers, how = config.content_layers, config.normalization
+    shares = np.resize(np.array(config.style_weights, float), len(styles))
+    shares /= shares.sum()
+    return {
+        "content": config.alpha
+        / len(layers)
+        * sum(content_loss(a_content[layer], a_g[layer], how) for layer in layers),
+        "style": config.beta
+        * sum(
+            float(share) * weight * style_loss(a_style[layer], a_g[layer], how)
+            for share, a_style in zip(shares, a_styles, strict=True)
+            for layer, weight in config.style_layers.items()
+        ),
+        "tv": config.gamma * total_variation(g, config.tv_power, how),
+    }

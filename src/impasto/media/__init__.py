@@ -28,8 +28,8 @@ def load(path: StrPath, size: tuple[int, ...] = (0,)) -> Sample:
         raise SampleError(
             subject=os.fspath(path),
             expected=f"a name that ends in {', '.join(SUFFIXES)}",
-            found=suffix or "no suffix",
-            remedy="convert it to one of those formats",
+            found="a folder" if os.path.isdir(path) else suffix or "no suffix",
+            remedy="name a file in one of those formats",
         )
     return picture.open_picture(path, size)
 

@@ -124,5 +124,5 @@ def load(path: StrPath, form: Format, **options: Any) -> Any:
     made for files one cannot trust.
     """
     source = pyvips.Source.new_from_file(os.fsencode(path))
-    load = getattr(pyvips.Image, f"{form.vips}load_source")
-    return load(source, access="sequential", fail_on="error", **options)
+    loader = getattr(pyvips.Image, f"{form.vips}load_source")
+    return loader(source, access="sequential", fail_on="error", **options)

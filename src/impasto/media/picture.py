@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -53,7 +53,7 @@ class Picture(Sample):
                 remedy="make pictures with impasto.media.load or as_sample",
             )
 
-    def with_data(self, data: Float32[np.ndarray, "3 height width"]) -> Self:
+    def with_data(self, data: Float32[np.ndarray, "3 height width"]) -> Picture:
         """The same picture with other colors; alpha is resized when they are over another grid."""
         alpha, (height, width) = self.alpha, data.shape[1:]
         if alpha is not None and alpha.shape != (height, width):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
 
 from impasto.errors import SampleError
+
+# Not typing.Self: the shape checker of the tests, which decorates methods, refuses it.
+Kind = TypeVar("Kind", bound="Sample")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,6 @@ class Sample:
         """Positions along each axis."""
         return tuple(self.data.shape[1:])
 
-    def with_data(self, data: Float32[np.ndarray, "channel *space"]) -> Self:
+    def with_data(self: Kind, data: Float32[np.ndarray, "channel *space"]) -> Kind:
         """The same kind of sample, with the same metadata, holding other values."""
         return replace(self, data=data)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from impasto.errors import ConfigError
 from impasto.networks.filterbank import filterbank
 from impasto.networks.stage import Network
-from impasto.networks.vgg import Padding, Pooling
+from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
+
+
+NETWORKS = ("filterbank", *PUBLISHED)
 
 
 def open_network(
@@ -46,4 +51,23 @@ def open_network(
     return load_vgg(name, path=weights, values=values, padding=padding, pooling=pooling)
 
 
-__all__ = ["PUBLISHED", "Network", "fetch", "open_network", "verify"]
+def layer_names(name: str) -> list[tuple[str, ...]]:
+    """The layers of a network for pictures, stage by stage; weights are not needed."""
+    with torch.device("meta"):
+        if name == "filterbank":
+            network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
+        else:
+            network = vgg(name, PUBLISHED[name].blocks, WIDTHS, dims=2)
+    return [stage.layers for stage in network.stages]
+
+
+__all__ = [
+    "NETWORKS",
+    "PUBLISHED",
+    "Network",
+    "Report",
+    "fetch",
+    "layer_names",
+    "open_network",
+    "verify",
+]

@@ -1,4 +1,3 @@
-from impasto.networks.stage import Network, Stage
 from impasto.networks.vgg import vgg
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from itertools import count
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -60,7 +59,7 @@ class Network(nn.Module):
     def __init__(self, name: str, stages: Sequence[Stage], *, dims: int, channels: int) -> None:
         super().__init__()
         self.name = name
-        self.stages = nn.ModuleList(stages)
+        self.stages: Sequence[Stage] = nn.ModuleList(stages)  # type: ignore[assignment]
         self.dims = dims
         self.channels = channels
         self.requires_grad_(False)
@@ -69,7 +68,7 @@ class Network(nn.Module):
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of all layers, the sample itself first."""
-        return (INPUT, *(layer for stage in self.stages for layer in cast(Stage, stage).layers))
+        return (INPUT, *(layer for stage in self.stages for layer in stage.layers))
 
     def forward(self, x: Float[Tensor, "1 channel *space"], wanted: Collection[str]) -> Activations:
         """The wanted activations; each has shape (1, channel, *space) of its own layer.
@@ -89,7 +88,7 @@ class Network(nn.Module):
         for stage in self.stages:
             if not remaining:
                 break
-            here = remaining & set(cast(Stage, stage).layers)
+            here = remaining & set(stage.layers)
             remaining -= here
             x, found = stage(x, here, onward=bool(remaining))
             activations |= found
@@ -124,7 +123,8 @@ class Network(nn.Module):
         state = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         shapes = {name: tensor.to("meta") for name, tensor in state.items()}
         try:
-            x = torch.empty((1, self.channels, *space), device="meta")
+            dtype = next((t.dtype for t in shapes.values()), torch.float32)
+            x = torch.empty((1, self.channels, *space), device="meta", dtype=dtype)
             torch.func.functional_call(self, shapes, (x, wanted))
         finally:
             for hook in hooks:

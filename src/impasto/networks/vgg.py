@@ -22,7 +22,12 @@ VGG19 = (2, 2, 4, 4, 4)
 _CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 _AVERAGE_POOL = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-_TORCH_PADDING = {"zero": "zeros", "valid": "zeros", "replicate": "replicate", "reflect": "reflect"}
+_TORCH_PADDING: dict[str, Literal["zeros", "replicate", "reflect"]] = {
+    "zero": "zeros",
+    "valid": "zeros",
+    "replicate": "replicate",
+    "reflect": "reflect",
+}
 
 
 class Normalize(nn.Module):

@@ -1,0 +1,42 @@
+"""A result that cannot be saved is refused before the work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from impasto.errors import OutputError
+from impasto.media import check_target, save
+from impasto.media.picture import (
+    from_array,
+    save_picture,
+)
+from tests.media.pictures import smooth
+
+
+@pytest.mark.parametrize("name", ["out", "out.gif", "out.png.bak", ".png"])
+def test_unknown_suffixes_to_save(tmp_path: Path, name: str) -> None:
+    for attempt in (check_target, lambda path: save(from_array(smooth(3, 3)), path)):
+        with pytest.raises(OutputError, match=r"a name that ends in \.jpg, \.jpeg, \.png"):
+            attempt(tmp_path / name)
+
+
+def test_targets_are_checked_before_the_work(tmp_path: Path) -> None:
+    check_target(tmp_path / "a.PNG", (20_000, 20_000))
+    with pytest.raises(OutputError, match="no folder"):
+        check_target(tmp_path / "missing" / "a.png")
+    with pytest.raises(OutputError, match=r"at most 16383 pixels for WebP, found .*20000 x 9"):
+        check_target(tmp_path / "a.webp", (9, 20_000))
+    with pytest.raises(OutputError, match="at most 65500 pixels for JPEG"):
+        save_picture(from_array(np.zeros((1, 65_501), np.uint8)), tmp_path / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_media_loads_neither_torch_nor_pil() -> None:
+    script = "import sys, impasto.media; print({'torch', 'PIL'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
