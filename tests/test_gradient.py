@@ -25,7 +25,7 @@ def settings_for(normalization: Normalization) -> ObjectiveConfig:
         beta=5.0,
         gamma=0.3,
         content_layers=("relu2_1", "pool1"),
-        style_layers={"relu1_1": 0.5, "conv2_2": 2.0, "input": 0.1},
+        style_layers=(("relu1_1", 0.5), ("conv2_2", 2.0), ("input", 0.1)),
         style_weights=(1.0, 3.0),
         normalization=normalization,
     )
@@ -52,17 +52,17 @@ def test_the_gradient_equals_finite_differences_of_the_oracle(
 ) -> None:
     network, config = tiny(len(space), seed), settings_for(normalization)
     content, first, second, g = (normal(seed + i, 1, 2, *space) for i in range(4))
-    gradient = value_and_grad(
-        build_objective(content, [first, second], network, config), g
-    ).gradient[0].numpy()
+    gradient = (
+        value_and_grad(build_objective(content, [first, second], network, config), g)
+        .gradient[0]
+        .numpy()
+    )
     arrays = [x[0].numpy() for x in (content, first, second)]
     direction = np.random.default_rng(seed).normal(size=gradient.shape)
 
     def j(step: float) -> float:
         moved = g[0].numpy() + step * direction
-        return sum(
-            reference.objective(network, arrays[0], arrays[1:], moved, config).values()
-        )
+        return sum(reference.objective(network, arrays[0], arrays[1:], moved, config).values())
 
     h = 1e-7  # small, so that hardly any ReLU or maximum switches in between
     slope = (j(h) - j(-h)) / (2 * h)
@@ -74,16 +74,14 @@ def test_float32_is_near_float64(dims: int) -> None:
     network = filterbank(dims=dims, channels=3, padding="reflect", seed=0)
     layers = [layer for layer in network.layers if layer != "input"]
     config = ObjectiveConfig(
-        content_layers=(layers[0],), style_layers=dict.fromkeys(layers, 1.0), gamma=1.0
+        content_layers=(layers[0],), style_layers=tuple((layer, 1.0) for layer in layers), gamma=1.0
     )
     samples = [torch.from_numpy(np.random.default_rng(i).random((1, 3, *(67,) * dims)))
                for i in range(3)]  # fmt: skip
 
     def evaluate(dtype: torch.dtype) -> tuple[float, torch.Tensor]:
         content, style, g = (x.to(dtype) for x in samples)
-        evaluation = value_and_grad(
-            build_objective(content, [style], network.to(dtype), config), g
-        )
+        evaluation = value_and_grad(build_objective(content, [style], network.to(dtype), config), g)
         return evaluation.value, evaluation.gradient.double()
 
     value, gradient = evaluate(torch.float64)

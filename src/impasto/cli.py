@@ -1,105 +1,16 @@
-"""The command line: its flags are the fields of config.py."""
+"""The command `impasto`."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Annotated, Literal
 
-import tyro
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
-
-from impasto.config import (
-    LAYERS,
-    PRESETS,
-    Config,
-    NetworkConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    ScheduleConfig,
-)
-from impasto.errors import ConfigError, ImpastoError, InputError, OutputError
+from impasto.arguments import parse
+from impasto.errors import ImpastoError, InputError, OutputError
 from impasto.version import __version__
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
-
-
-@dataclass(frozen=True)
-class Display:
-    """What is shown on the way."""
-
-    preview: int = 0
-    """write the picture so far every so many steps, as OUT-step0050.png and so on; 0 never"""
-    quiet: Annotated[bool, arg(aliases=["-q"])] = False
-    """print errors only"""
-    json: bool = False
-    """print each step and the result as lines of JSON"""
-
-    def __post_init__(self) -> None:
-        if self.preview < 0:
-            raise ConfigError(
-                subject="--preview",
-                expected="a number of steps from 0 up",
-                found=str(self.preview),
-                remedy="give for example --preview 50",
-            )
-
-
-@dataclass(frozen=True)
-class Stylize:
-    """Repaint a picture in the style of others: find the G that minimizes
-    J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
-
-    content: Annotated[Positional[Path], arg(metavar="CONTENT")]
-    """the picture to repaint: JPEG, PNG, TIFF or WebP"""
-    style: Annotated[Positional[Path], arg(metavar="STYLE")]
-    """the picture whose style it takes"""
-    styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
-    """more styles, mixed in by --style-weights"""
-    output: Annotated[Path, arg(aliases=["-o"])]
-    """the result; its suffix chooses the format"""
-    objective: OmitArgPrefixes[ObjectiveConfig]
-    schedule: OmitArgPrefixes[ScheduleConfig]
-    optimizer: OmitArgPrefixes[OptimizerConfig]
-    network: OmitArgPrefixes[NetworkConfig]
-    display: OmitArgPrefixes[Display] = Display()
-    preset: Literal["standard", "notes"] = "standard"
-    """where the other defaults come from; notes is the course's formulas to the letter"""
-
-    @property
-    def config(self) -> Config:
-        """The settings that decide the result."""
-        return Config(**{group.name: getattr(self, group.name) for group in fields(Config)})
-
-
-@dataclass(frozen=True)
-class Demo:
-    """Repaint a photograph in the style of a painting that this program paints itself."""
-
-    output: Annotated[Path, arg(aliases=["-o"])] = Path("impasto-demo")
-    """folder for the content, the style, the result, and the three side by side"""
-    size: int = 512
-    """long side of the result in pixels"""
-    display: OmitArgPrefixes[Display] = Display()
-
-
-@dataclass(frozen=True)
-class Networks:
-    """List the networks and their layers, fetch published weights, or verify the copies here."""
-
-    action: Annotated[Positional[Literal["list", "fetch", "verify"]], arg(metavar="ACTION")] = (
-        "list"
-    )
-    """list all, fetch, or verify"""
-    names: Annotated[Positional[tuple[str, ...]], arg(metavar="[NAME ...]")] = ()
-    """networks to fetch or verify; all published ones if none is named"""
-
-
-Command = Stylize | Demo | Networks
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,9 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     try:
         command = parse(arguments)
-        from impasto import commands
+        from impasto.commands import run  # torch loads here, not for --help
 
-        interrupted = commands.run(command)
+        interrupted = run(command)
     except ImpastoError as error:
         print(f"impasto: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError | OutputError) else 1)
@@ -121,34 +32,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     if interrupted:
         sys.exit(INTERRUPTED)
-
-
-def parse(arguments: Sequence[str]) -> Command:
-    """The command that the arguments spell; --preset and --network set the other defaults."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--preset", default="standard")
-    finder.add_argument("--network")
-    found = finder.parse_known_args(arguments)[0]
-    config = PRESETS.get(found.preset, PRESETS["standard"])
-    if found.network in LAYERS:
-        config = replace(config, network=replace(config.network, network=found.network))
-    config = config.completed()
-    default = Stylize(
-        content=tyro.MISSING,
-        style=tyro.MISSING,
-        styles=(),
-        output=tyro.MISSING,
-        **{group.name: getattr(config, group.name) for group in fields(config)},
-    )
-    commands = (
-        Annotated[Stylize, subcommand("stylize", default=default)]
-        | Annotated[Demo, subcommand("demo")]
-        | Annotated[Networks, subcommand("networks")]
-    )
-    return tyro.cli(
-        commands,  # type: ignore[arg-type]
-        prog="impasto",
-        description="Neural style transfer. `impasto --version` prints the version.",
-        args=arguments,
-        config=(FlagCreatePairsOff,),
-    )

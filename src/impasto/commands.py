@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 
 from impasto import demo, media
-from impasto.cli import Command, Demo, Display, Networks, Stylize
+from impasto.arguments import Command, Demo, Display, Networks, Stylize
 from impasto.config import Config, configure
 from impasto.errors import ConfigError, OutputError
 from impasto.media.picture import Picture, from_array

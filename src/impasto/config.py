@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -36,13 +35,13 @@ class ObjectiveConfig:
 
     alpha: float = 1.0
     """weight of the content [>= 0]"""
-    beta: float = 30.0
+    beta: float = 10.0
     """weight of the style [>= 0]"""
-    gamma: float = 1.0
+    gamma: float = 0.0
     """weight of the total variation, for smoothness [>= 0]"""
     content_layers: tuple[str, ...] = ()
     """layers whose activations keep the content, in equal shares; none means the network's own"""
-    style_layers: Mapping[str, float] = field(default_factory=dict)
+    style_layers: tuple[tuple[str, float], ...] = ()
     """layers whose Gram matrices make the style, each with its lambda, as in
     `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
     style_weights: tuple[float, ...] = (1.0,)
@@ -56,7 +55,7 @@ class ObjectiveConfig:
     @property
     def layers(self) -> frozenset[str]:
         """The layers that the content and style terms look at."""
-        return frozenset(self.content_layers) | frozenset(self.style_layers)
+        return frozenset(self.content_layers) | frozenset(dict(self.style_layers))
 
     def style_shares(self, styles: int) -> tuple[float, ...]:
         """The share of each style; they add up to 1. Raises ConfigError for another number."""
@@ -81,7 +80,7 @@ class ScheduleConfig:
     """long side of the result in pixels, 0 for the content's own; or height and width, cropped"""
     coarsest: int = 128
     """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
-    steps: tuple[int, ...] = (150, 60)
+    steps: tuple[int, ...] = (100, 25)
     """steps at the coarsest and the finest scale, or one number for all scales"""
     init: str = "content"
     """what G starts as: content, noise, or a file"""
@@ -124,7 +123,7 @@ class Config:
         objective = replace(
             self.objective,
             content_layers=self.objective.content_layers or content_layers,
-            style_layers=dict(self.objective.style_layers) or style_layers,
+            style_layers=self.objective.style_layers or style_layers,
         )
         return replace(self, objective=objective)
 
@@ -143,7 +142,7 @@ class Config:
             "at least one weight above 0",
             objective.alpha + objective.beta + objective.gamma > 0,
         )
-        for layer, weight in objective.style_layers.items():
+        for layer, weight in objective.style_layers:
             _check(f"--style-layers {layer}", weight, "a finite number from 0 up", weight >= 0)
         for weight in objective.style_weights:
             _check("--style-weights", weight, "finite numbers from 0 up", weight >= 0)
@@ -166,9 +165,16 @@ def _check(flag: str, value: float | str, expected: str, holds: bool) -> None:
         raise ConfigError(subject=flag, expected=expected, found=f"{value}", remedy="change it")
 
 
-_VGG_STYLE = {f"relu{block}_1": 0.2 for block in range(1, 6)}
-LAYERS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
-    "filterbank": (("relu3_1",), _VGG_STYLE),
+_VGG_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
+LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
+    "filterbank": (
+        ("edge2", "edge3", "edge4"),
+        tuple(
+            (f"{layer}{octave}", round(share * weight / 4.4, 3))
+            for octave, weight in enumerate((0.6, 0.8, 1.0, 1.0, 1.0), start=1)
+            for layer, share in (("color", 0.5), ("wave", 0.25), ("stroke", 0.25))
+        ),
+    ),
     "vgg16": (("relu4_2",), _VGG_STYLE),
     "vgg19": (("relu4_2",), _VGG_STYLE),
 }

@@ -101,7 +101,9 @@ class Gram:
                 power = self.target.diagonal()
                 scale = (power + 0.1 * power.mean()).clamp_min(tiny(power)).rsqrt()
                 difference = scale[:, None] * (sums / count - self.target) * scale
-                return difference.square().sum() / squared_norm(scale[:, None] * self.target * scale)
+                return difference.square().sum() / squared_norm(
+                    scale[:, None] * self.target * scale
+                )
 
 
 @dataclass(frozen=True, eq=False)

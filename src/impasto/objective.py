@@ -61,10 +61,11 @@ def build_objective(
             terms.append(Term("content", layer, loss, config.alpha / len(config.content_layers)))
     if config.beta:
         for style, share in zip(styles, config.style_shares(len(styles)), strict=True):
-            for layer, activation in network(style, config.style_layers).items():
+            lambdas = dict(config.style_layers)
+            for layer, activation in network(style, lambdas).items():
                 region = Region.all_of(tuple(activation.shape[2:]))
                 gram = Gram(Gram.sums(activation, region) / region.count, config.normalization)
-                weight = config.beta * share * config.style_layers[layer]
+                weight = config.beta * share * lambdas[layer]
                 terms.append(Term("style", layer, gram, weight))
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)

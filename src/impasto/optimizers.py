@@ -46,8 +46,8 @@ class State:
     """Where a loop stands; all it needs to go on.
 
     x: the sample to evaluate next. learning_rate: the step, after the halvings so far. count:
-    Adam's steps since it last started. moments: Adam's two, or L-BFGS's pairs of changes of sample and
-    gradient, oldest first. adam: Adam's own state once it has taken over.
+    Adam's steps since it last started. moments: Adam's two, or L-BFGS's pairs of
+    changes of sample and gradient, oldest first. adam: Adam's own state once it has taken over.
     """
 
     x: Tensor

@@ -136,7 +136,7 @@ def objective(
         * sum(
             float(share) * weight * style_loss(a_style[layer], a_g[layer], how)
             for share, a_style in zip(shares, a_styles, strict=True)
-            for layer, weight in config.style_layers.items()
+            for layer, weight in config.style_layers
         ),
         "tv": config.gamma * total_variation(g, config.tv_power, how),
     }

@@ -12,7 +12,6 @@ from impasto.networks.stage import Network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
 
-
 NETWORKS = ("filterbank", *PUBLISHED)
 
 

@@ -1,16 +1,209 @@
-from impasto.networks.vgg import vgg
+"""A network that needs no training: oriented waves and colors, octave by octave, any dimension."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from functools import reduce
+from itertools import product
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from impasto.networks.stage import Activations, Network, Stage
+from impasto.networks.vgg import CONVOLUTION, TORCH_PADDING, Padding
+
+OCTAVES = (8, 5, 5)
+_KERNEL = (11, 9, 7)
+_DIRECTIONS = (1, 8, 9)
+"""Octaves, filter size and wave directions in 1, 2 and 3 dimensions."""
+
+_COLORS = 24
+_WAVELENGTH, _ALONG, _ACROSS = 5 / 11, 1.8 / 11, 3 / 11
+"""Of a wave and the envelope's deviations along and across it, in filter sizes."""
 
 
-def filterbank(*, dims, channels, padding, seed):
-    import torch
+class Octave(Stage):
+    """What is seen at one resolution; then the sample, blurred and halved, for the next.
 
-    torch.manual_seed(seed)
-    return vgg(
-        "filterbank",
-        (1, 1, 1, 1, 1),
-        (16, 32, 64, 128, 128),
-        dims=dims,
-        channels=channels,
-        padding=padding,
-        pooling="average",
+    color: rectified random projections of the channels. wave: short waves of many directions in
+    the channels' mean and in their differences, each half rectified. stroke: waves again, in how
+    strong the mean's waves of each direction are: long strokes and how they turn. edge: gentle
+    waves of the mean, not rectified: they keep the content and leave it free to take colors.
+    """
+
+    def __init__(self, index: int, channels: int, dims: int, padding: Padding, seed: int) -> None:
+        size, count = _KERNEL[dims - 1], _DIRECTIONS[dims - 1]
+        generator = torch.Generator().manual_seed(1000 * seed + index)
+        directions = torch.randn(_COLORS, channels, generator=generator)
+        directions /= directions.norm(dim=1, keepdim=True)
+        thresholds = (directions * torch.rand(_COLORS, channels, generator=generator)).sum(1)
+        color = directions.reshape(_COLORS, channels, *(1,) * dims)
+        mean, *differences = cosines(channels)
+        few = waves(max(1, count // 2), dims, size)
+        banks = [over_channels(waves(count, dims, size), mean)]
+        banks += [over_channels(few, difference) for difference in differences]
+        binomial = reduce(_outer, [torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16] * dims)[None, None]
+        super().__init__(
+            [
+                (f"color{index}", nn.Sequential(_bank(color, padding, -thresholds), nn.ReLU())),
+                (f"wave{index}", Halves()),
+                (f"stroke{index}", nn.Sequential(Each(_bank(few[:, None], padding)), Halves())),
+                (f"edge{index}", _bank(over_channels(edges(dims, size), mean), padding)),
+                (f"octave{index + 1}", Each(_bank(binomial, padding, stride=2))),
+            ]
+        )
+        self.waves = _bank(torch.cat(banks), padding)
+        self.blur = Each(_bank(binomial, padding, stride=2))
+        self.of_the_mean = 2 * count
+
+    def forward(
+        self, x: Float[Tensor, "1 channel *space"], wanted: Collection[str], onward: bool
+    ) -> tuple[Tensor, Activations]:
+        """The sample at half the resolution, and the wanted activations, all taken of x."""
+        _, wave, stroke, _, octave = self.layers
+        inputs = dict.fromkeys(self.layers, x)
+        if wave in wanted or stroke in wanted:
+            inputs[wave] = self.waves(x)
+            inputs[stroke] = self.blur(amplitude(inputs[wave][:, : self.of_the_mean]))
+        needed = {*wanted, octave} if onward else set(wanted)
+        activations = {
+            name: operation(inputs[name])
+            for name, operation in self.operations.items()
+            if name in needed
+        }
+        return activations.get(octave, x), {name: activations[name] for name in wanted}
+
+
+class Each(nn.Module):
+    """A one-channel operation on each channel: (1, channel, *) to (1, channel * filter, *)."""
+
+    def __init__(self, operation: nn.Module) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 more *fewer"]:
+        # As a batch: torch's grouped convolutions are several times slower on a CPU.
+        y: Tensor = self.operation(x.transpose(0, 1))
+        return y.flatten(0, 1)[None]
+
+
+class Halves(nn.Module):
+    """The positive and the negative half of each channel: (1, 2 channel, *space), both >= 0."""
+
+    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 twice *space"]:
+        return torch.cat([x, -x], dim=1).relu()
+
+
+def amplitude(x: Float[Tensor, "1 twice *space"]) -> Float[Tensor, "1 wave *space"]:
+    """sqrt(cosine^2 + sine^2) of each pair of channels, smooth below a contrast of 0.01."""
+    return torch.sqrt(x[:, ::2].square() + x[:, 1::2].square() + 1e-4)
+
+
+def filterbank(*, dims: int, channels: int, padding: Padding, seed: int) -> Network:
+    """The network of octaves 1, 2, ... with layers color1, wave1, edge1, octave2, color2, ...
+
+    The multi-scale bank of Ustyuzhaninov et al. 2016 with each scale computed at its own
+    resolution, oriented waves in place of random patches, and the second order of the scattering
+    transform (Bruna and Mallat 2013). seed: of the color projections, all that is random in it.
+    padding: as in `vgg`.
+    """
+    stages = [
+        Octave(index, channels, dims, padding, seed) for index in range(1, OCTAVES[dims - 1] + 1)
+    ]
+    return Network("filterbank", stages, dims=dims, channels=channels)
+
+
+def waves(count: int, dims: int, size: int) -> Float[Tensor, "wave *space"]:
+    """A cosine and a sine under a long envelope for each of `count` directions.
+
+    Zero mean, unit norm; shape (2 count, size, ...), one `size` a dimension.
+    """
+    axis = torch.arange(size) - (size - 1) / 2
+    grid = torch.stack(torch.meshgrid(*[axis] * dims, indexing="ij"), dim=-1)
+    found = []
+    for direction in directions(count, dims):
+        along = grid @ direction
+        across = (grid.square().sum(-1) - along.square()).clamp_min(0)
+        envelope = torch.exp(
+            -(along.square() / (_ALONG * size) ** 2 + across / (_ACROSS * size) ** 2) / 2
+        )
+        for phase in (0.0, math.pi / 2):
+            wave = envelope * torch.cos(2 * math.pi * along / (_WAVELENGTH * size) + phase)
+            wave = wave - envelope * (wave.sum() / envelope.sum())
+            found.append(wave / wave.norm())
+    return torch.stack(found)
+
+
+def edges(dims: int, size: int) -> Float[Tensor, "edge *space"]:
+    """The cosine waves of up to three half periods a filter, windowed: zero mean, unit norm."""
+    basis = cosines(size)
+    window = reduce(_outer, [torch.hann_window(size + 2, periodic=False)[1:-1]] * dims)
+    found = []
+    for orders in product(range(4), repeat=dims):
+        if 0 < sum(order**2 for order in orders) <= 9:
+            wave = window * reduce(_outer, [basis[order] for order in orders])
+            wave = wave - window * (wave.sum() / window.sum())
+            found.append(wave / wave.norm())
+    return torch.stack(found)
+
+
+def directions(count: int, dims: int) -> Float[Tensor, "direction dims"]:
+    """Unit vectors evenly over half the circle or, along Fibonacci's spiral, half the sphere."""
+    index = torch.arange(count)
+    if dims == 1:
+        return torch.ones(count, 1)
+    if dims == 2:
+        angle = math.pi * index / count
+        return torch.stack([angle.sin(), angle.cos()], dim=1)
+    height = (index + 0.5) / count
+    turn = index * math.pi * (3 - math.sqrt(5))
+    radius = (1 - height.square()).sqrt()
+    return torch.stack([height, radius * turn.sin(), radius * turn.cos()], dim=1)
+
+
+def cosines(size: int) -> Float[Tensor, "size size"]:
+    """The orthonormal cosine basis (DCT-II), a row each, the constant first.
+
+    Over the channels of RGB: brightness, then two opponent colors.
+    """
+    order, position = torch.arange(size)[:, None], torch.arange(size)
+    basis = torch.cos(math.pi * (position + 0.5) * order / size) * math.sqrt(2 / size)
+    basis[0] /= math.sqrt(2)
+    return basis
+
+
+def over_channels(
+    filters: Float[Tensor, "filter *space"], weights: Float[Tensor, " channel"]
+) -> Float[Tensor, "filter channel *space"]:
+    """The filters applied to a weighted sum of the channels."""
+    return filters[:, None] * weights.reshape(-1, *(1,) * (filters.ndim - 1))
+
+
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    return a[..., None] * b
+
+
+def _bank(
+    filters: Float[Tensor, "filter channel *space"],
+    padding: Padding,
+    bias: Tensor | None = None,
+    *,
+    stride: int = 1,
+) -> nn.Module:
+    """A convolution with the given filters, padded so that stride 1 keeps the size."""
+    count, channels, size = filters.shape[:3]
+    convolution = CONVOLUTION[filters.ndim - 3](
+        channels,
+        count,
+        size,
+        stride=stride,
+        padding=size // 2,
+        padding_mode=TORCH_PADDING[padding],
+        bias=bias is not None,
     )
+    convolution.weight = nn.Parameter(filters)
+    if bias is not None:
+        convolution.bias = nn.Parameter(bias)
+    return convolution

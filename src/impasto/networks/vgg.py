@@ -19,10 +19,10 @@ VGG16 = (2, 2, 3, 3, 3)
 VGG19 = (2, 2, 4, 4, 4)
 """Convolutions of each block."""
 
-_CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 _AVERAGE_POOL = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-_TORCH_PADDING: dict[str, Literal["zeros", "replicate", "reflect"]] = {
+TORCH_PADDING: dict[str, Literal["zeros", "replicate", "reflect"]] = {
     "zero": "zeros",
     "valid": "zeros",
     "replicate": "replicate",
@@ -65,7 +65,7 @@ def vgg(
     pads nothing: each convolution shortens every axis by kernel - 1. The weights are as torch
     initializes them; `weights.open_network` fills them.
     """
-    convolution = _CONVOLUTION[dims - 1]
+    convolution = CONVOLUTION[dims - 1]
     pool = (_MAX_POOL if pooling == "max" else _AVERAGE_POOL)[dims - 1]
     stages = []
     inputs = channels
@@ -79,7 +79,7 @@ def vgg(
                 width,
                 kernel,
                 padding=0 if padding == "valid" else kernel // 2,
-                padding_mode=_TORCH_PADDING[padding],
+                padding_mode=TORCH_PADDING[padding],
             )
             operations += [(f"conv{block}_{index}", layer), (f"relu{block}_{index}", nn.ReLU())]
             inputs = width
