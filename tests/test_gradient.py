@@ -50,7 +50,7 @@ def test_j_and_its_terms_equal_the_oracle(
 def test_the_gradient_equals_finite_differences_of_the_oracle(
     space: tuple[int, ...], seed: int, normalization: Normalization
 ) -> None:
-    network, config = tiny(len(space), seed), settings_for(normalization)
+    network, config = tiny(len(space), seed, padding="zero"), settings_for(normalization)
     content, first, second, g = (normal(seed + i, 1, 2, *space) for i in range(4))
     gradient = (
         value_and_grad(build_objective(content, [first, second], network, config), g)
@@ -71,7 +71,7 @@ def test_the_gradient_equals_finite_differences_of_the_oracle(
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_float32_is_near_float64(dims: int) -> None:
-    network = filterbank(dims=dims, channels=3, padding="reflect", seed=0)
+    network = filterbank(dims=dims, channels=3, padding="replicate", seed=0)
     layers = [layer for layer in network.layers if layer != "input"]
     config = ObjectiveConfig(
         content_layers=(layers[0],), style_layers=tuple((layer, 1.0) for layer in layers), gamma=1.0
@@ -87,7 +87,7 @@ def test_float32_is_near_float64(dims: int) -> None:
     value, gradient = evaluate(torch.float64)
     value32, gradient32 = evaluate(torch.float32)
     assert value32 == pytest.approx(value, rel=1e-5)
-    assert float((gradient32 - gradient).norm() / gradient.norm()) < 1e-4
+    assert float((gradient32 - gradient).norm() / gradient.norm()) < 1e-3
 
 
 def test_terms_with_no_weight_cost_nothing() -> None:

@@ -119,10 +119,13 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Networks, subcommand("networks")]
     )
-    return tyro.cli(
+    command: Command = tyro.cli(
         commands,
         prog="impasto",
         description="Neural style transfer. `impasto --version` prints the version.",
         args=arguments,
         config=(FlagCreatePairsOff,),
     )
+    if isinstance(command, Stylize):
+        _ = command.config  # raises ConfigError now, before torch is loaded
+    return command

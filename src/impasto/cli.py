@@ -2,33 +2,83 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
-from impasto.arguments import parse
 from impasto.errors import ImpastoError, InputError, OutputError
 from impasto.version import __version__
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
+READER_GONE = 141
+"""The exit code when what reads our output has ended, as in `impasto ... | head`."""
+
+_NOTHING = "impasto: interrupted; no result was written"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits: 0 done, 2 bad input, 1 numerical failure, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        try:
+            code = _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it exits, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = READER_GONE
+    if code:
+        sys.exit(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
     if arguments == ["--version"]:
         print(f"impasto {__version__}")
-        return
+        return 0
     try:
-        command = parse(arguments)
-        from impasto.commands import run  # torch loads here, not for --help
+        with _leaving_at_once():
+            from impasto.arguments import parse
 
-        interrupted = run(command)
+            command = parse(arguments)
+            from impasto.commands import run  # torch loads here, not for --help
+        return INTERRUPTED if run(command) else 0
     except ImpastoError as error:
         print(f"impasto: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError | OutputError) else 1)
+        return 2 if isinstance(error, InputError | OutputError) else 1
     except KeyboardInterrupt:
-        print("impasto: interrupted before the first step; nothing was written", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    if interrupted:
-        sys.exit(INTERRUPTED)
+        print(_NOTHING, file=sys.stderr)
+        return INTERRUPTED
+
+
+@contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process there and then: modules half loaded make a mess of an exception.
+
+    Once Python itself is shutting down there is nothing left to interrupt, and it is ignored.
+    """
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if not ours:
+        yield
+        return
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, f"{_NOTHING}\n".encode())
+    os._exit(INTERRUPTED)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,20 +28,62 @@ from impasto import demo, media
 from impasto.arguments import Command, Demo, Display, Networks, Stylize
 from impasto.config import Config, configure
 from impasto.errors import ConfigError, OutputError
+from impasto.geometry import fitted_space
 from impasto.media.picture import Picture, from_array
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.transfer import Progress, Result, SampleLike, stylize
 
 
 def run(command: Command) -> bool:
-    """Runs a command; True when Ctrl-C cut it short and what it had is saved."""
-    match command:
-        case Stylize():
-            return _stylize(command)
-        case Demo():
-            return _demo(command)
-        case Networks():
-            return _networks(command)
+    """Runs a command; True when Ctrl-C was pressed and what there is of the result is saved."""
+    with Interrupts().installed() as interrupts:
+        match command:
+            case Stylize():
+                _stylize(command, interrupts)
+            case Demo():
+                _demo(command, interrupts)
+            case Networks():
+                _networks(command)
+    return interrupts.pending
+
+
+class Interrupts:
+    """What Ctrl-C does while a command runs.
+
+    Before the first step it raises KeyboardInterrupt. From then on there is a result to save: the
+    step at hand is finished, the run ends and its result is written. A second Ctrl-C raises again.
+    """
+
+    def __init__(self) -> None:
+        self.stepped = False
+        self.pending = False
+
+    @contextmanager
+    def installed(self) -> Iterator[Interrupts]:
+        """In charge of Ctrl-C, unless it is ignored (as after nohup) or the caller's already."""
+        default = signal.default_int_handler
+        main = threading.current_thread() is threading.main_thread()
+        if not main or signal.getsignal(signal.SIGINT) is not default:
+            yield self
+            return
+        signal.signal(signal.SIGINT, self.handle)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, default)
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGINT."""
+        if not self.stepped or self.pending:
+            self.pending = True
+            raise KeyboardInterrupt
+        self.pending = True
+
+    def step(self) -> None:
+        """Called after each step; raises KeyboardInterrupt when the run is to end here."""
+        self.stepped = True
+        if self.pending:
+            raise KeyboardInterrupt
 
 
 @runtime_checkable
@@ -131,14 +177,16 @@ def _viewer(display: Display) -> Iterator[Viewer]:
         yield JsonLines()
     else:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
-        with ProgressBar(*columns, console=Console(stderr=True), transient=True) as bar:
+        console = Console(stderr=True, emoji=False)
+        shown = console.is_terminal  # elsewhere a bar comes out as blank lines
+        with ProgressBar(*columns, console=console, transient=True, disable=not shown) as bar:
             yield Bar(bar)
 
 
-def _stylize(command: Stylize) -> bool:
+def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     styles = (command.style, *command.styles)
     for path in (command.content, *styles):
-        if command.output.exists() and path.exists() and os.path.samefile(command.output, path):
+        if _overwrites(command, path):
             raise ConfigError(
                 subject="--output",
                 expected="a file that is not one of the inputs",
@@ -147,10 +195,32 @@ def _stylize(command: Stylize) -> bool:
             )
     media.check_target(command.output)
     with _viewer(command.display) as viewer:
-        result = _watched(
-            command.content, styles, command.config, command.output, command.display, viewer
+        _watched(
+            command.content,
+            styles,
+            command.config,
+            command.output,
+            command.display,
+            viewer,
+            interrupts,
         )
-    return not result.finished
+
+
+def _overwrites(command: Stylize, path: Path) -> bool:
+    """Whether the result, or a preview on the way to it, would take the place of an input."""
+    output = command.output
+    if _same_file(output, path):
+        return True
+    preview = rf"{re.escape(output.stem)}-step\d{{4,}}{re.escape(output.suffix)}"
+    named = command.display.preview > 0 and re.fullmatch(preview, path.name) is not None
+    return named and _same_file(output.parent, path.parent)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there, or may not be looked at
+        return False
 
 
 def _watched(
@@ -160,6 +230,7 @@ def _watched(
     output: Path,
     display: Display,
     viewer: Viewer,
+    interrupts: Interrupts,
 ) -> Result:
     """A run whose steps are shown and, where asked, previewed; its result is saved."""
 
@@ -168,6 +239,7 @@ def _watched(
         if display.preview and progress.step % display.preview == 0:
             name = f"{output.stem}-step{progress.step:04d}{output.suffix}"
             media.save(progress.sample(), output.with_name(name))
+        interrupts.step()
 
     result = stylize(content, styles, config, callback=callback, download=viewer.download)
     result.save(output)
@@ -175,9 +247,10 @@ def _watched(
     return result
 
 
-def _demo(command: Demo) -> bool:
+def _demo(command: Demo, interrupts: Interrupts) -> None:
     photograph = demo.photograph()
-    painting = demo.paint(768, 1024, seed=12)
+    config = configure(size=(command.size,))
+    fitted_space(photograph.shape[:2], config.schedule.size)  # refuses what is no size
     folder = command.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -188,19 +261,19 @@ def _demo(command: Demo) -> bool:
             found=error.strerror or str(error),
             remedy="choose another one with -o",
         ) from error
-    config = configure(size=(command.size,))
+    painting = demo.paint(768, 1024, seed=12)
     media.save(from_array(photograph), folder / "content.png")
     media.save(from_array(painting), folder / "style.png")
+    output = folder / "result.png"
     with _viewer(command.display) as viewer:
         result = _watched(
-            photograph, [painting], config, folder / "result.png", command.display, viewer
+            photograph, [painting], config, output, command.display, viewer, interrupts
         )
     names = ("content.png", "style.png", "result.png")
     side_by_side = _row([folder / name for name in names], result.sample.space[0])
     media.save(side_by_side, folder / "side-by-side.png")
     if not (command.display.quiet or command.display.json):
         print(f"content, style and result side by side: {folder / 'side-by-side.png'}")
-    return not result.finished
 
 
 def _row(paths: Sequence[Path], height: int) -> Picture:
@@ -213,19 +286,20 @@ def _row(paths: Sequence[Path], height: int) -> Picture:
     return Picture(np.concatenate(parts[:-1], axis=2))
 
 
-def _networks(command: Networks) -> bool:
-    names = command.names or tuple(PUBLISHED)
+def _networks(command: Networks) -> None:
+    known = NETWORKS if command.action == "list" else tuple(PUBLISHED)
+    names = command.names or known
     for name in names:
-        if name not in PUBLISHED:
+        if name not in known:
             raise ConfigError(
                 subject=f"networks {command.action}",
-                expected=" or ".join(PUBLISHED),
+                expected=" or ".join(known),
                 found=repr(name),
                 remedy="choose one of them; the filterbank needs no file",
             )
     match command.action:
         case "list":
-            _list_networks()
+            _list_networks(names)
         case "fetch":
             for name in names:
                 with _viewer(Display()) as viewer:
@@ -234,13 +308,12 @@ def _networks(command: Networks) -> bool:
         case "verify":
             for name in names:
                 print(f"{name}: SHA-256 {verify(name)}, as published")
-    return False
 
 
-def _list_networks() -> None:
+def _list_networks(names: Sequence[str]) -> None:
     """Each network, where its weights are, and the layers that flags take."""
-    console = Console(soft_wrap=True, highlight=False)
-    for name in NETWORKS:
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
+    for name in names:
         if name in PUBLISHED:
             path = PUBLISHED[name].path
             size = f"{PUBLISHED[name].megabytes} MB from {PUBLISHED[name].url}"

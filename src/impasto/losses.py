@@ -20,13 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from impasto.geometry import Region
 
 Normalization = Literal["relative", "course", "notes"]
+
+FAINT = 1e-6
+"""Mean square below which a target counts as silent: nothing is divided by less."""
 
 
 @runtime_checkable
@@ -62,7 +64,7 @@ class Content:
     def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
         """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
         if self.normalization == "relative":
-            return sums / squared_norm(self.target)
+            return sums / self.target.square().sum().clamp_min(FAINT * self.target.numel())
         return sums / 2
 
 
@@ -99,11 +101,10 @@ class Gram:
                 # Channels count alike: each is brought to about one by the style's own power,
                 # else the strongest (plain brightness, as a rule) drown all texture.
                 power = self.target.diagonal()
-                scale = (power + 0.1 * power.mean()).clamp_min(tiny(power)).rsqrt()
+                scale = (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt()
                 difference = scale[:, None] * (sums / count - self.target) * scale
-                return difference.square().sum() / squared_norm(
-                    scale[:, None] * self.target * scale
-                )
+                norm = (scale[:, None] * self.target * scale).square().sum()
+                return difference.square().sum() / norm.clamp_min(FAINT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,13 +134,3 @@ class TotalVariation:
     def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
         """The sum, or its mean over positions; in [0, inf)."""
         return sums / count if self.normalization == "relative" else sums
-
-
-def squared_norm(target: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """||target||^2, kept away from zero so that a target of zeros divides nothing by zero."""
-    return target.square().sum().clamp_min(tiny(target))
-
-
-def tiny(x: Float[Tensor, "*shape"]) -> float:
-    """The smallest normal number of the tensor's type."""
-    return torch.finfo(x.dtype).tiny

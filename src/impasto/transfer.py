@@ -118,8 +118,9 @@ def stylize(
     content = _sample(content, "content", config.schedule.size)
     styles = _styles(styles, content, config)
     network = _network(config, content, download)
+    units = _Units.of(content)
     grids = _grids(config, network, content, styles)
-    g = _initial(config, content, grids[0][0])
+    g = _initial(config, units, grids[0][0])
     steps = sum(steps for _, steps in grids)
     latest: tuple[Objective, Values] | None = None
     finished = True
@@ -128,13 +129,13 @@ def stylize(
         for scale, (space, count) in enumerate(grids, start=1):
             factor = max(space) / max(content.space)
             objective = build_objective(
-                _values(content, space),
-                [_values(style, scaled_space(style.space, factor)) for style in styles],
+                units.values(content, space),
+                [units.values(style, scaled_space(style.space, factor)) for style in styles],
                 network,
                 config.objective,
             )
-            g = _clipped(resample(g, space), content)
-            loop = _optimizer(config, objective, g, content)
+            g = units.clipped(resample(g, space))
+            loop = _optimizer(config, objective, g, units)
             for step, average in _averaged(loop, count, config):
                 g = average
                 latest = (objective, g)
@@ -151,7 +152,7 @@ def stylize(
                         seconds=time.perf_counter() - began,
                         note=step.note,
                         g=step.sample,
-                        sample=partial(_as_sample, g, content),
+                        sample=partial(units.sample, g),
                     )
                     callback(progress)
             done = sum(count for _, count in grids[:scale])  # L-BFGS may end a scale early
@@ -161,7 +162,7 @@ def stylize(
         finished = False
     assert latest is not None
     objective, g = latest
-    evaluation = value_and_grad(objective, _clipped(g, content))
+    evaluation = value_and_grad(objective, units.clipped(g))
     recipe = {
         "impasto": __version__,
         "config": asdict(config),
@@ -170,7 +171,7 @@ def stylize(
         "finished": finished,
     }
     return Result(
-        sample=_as_sample(resample(g, content.space), content),
+        sample=units.sample(resample(g, content.space)),
         value=evaluation.value,
         terms=evaluation.terms,
         seconds=time.perf_counter() - began,
@@ -264,11 +265,51 @@ def _grids(
     ]
 
 
-def _initial(config: Config, content: Sample, space: Space) -> Values:
+@dataclass(frozen=True)
+class _Units:
+    """What the network is given: values in [0, 1], about.
+
+    content: whose kind and metadata the result has. low, span: value = low + span * G. A range
+    becomes [0, 1]; where there is none, each channel's mean becomes 1/2 and the three deviations
+    to either side 0 and 1, the content's for the styles too, so that units stay comparable.
+    """
+
+    content: Sample
+    low: Tensor
+    span: Tensor
+
+    @classmethod
+    def of(cls, content: Sample) -> _Units:
+        """The units for a content."""
+        if content.value_range:
+            low, high = map(torch.tensor, content.value_range)
+            return cls(content, low, high - low)
+        axes = tuple(range(1, content.data.ndim))
+        mean = torch.from_numpy(content.data.mean(axes, keepdims=True))
+        deviation = torch.from_numpy(content.data.std(axes, keepdims=True))
+        span = 6 * torch.where(deviation > 0, deviation, 1.0)
+        return cls(content, mean - span / 2, span)
+
+    def values(self, sample: Sample, space: Space) -> Values:
+        """The sample's values over a grid."""
+        g = (torch.from_numpy(sample.data) - self.low) / self.span
+        return self.clipped(resample(g[None], space))
+
+    def clipped(self, g: Values) -> Values:
+        """G inside the content's range, where it has one."""
+        return g.clamp(0, 1) if self.content.value_range else g
+
+    def sample(self, g: Values) -> Sample:
+        """G as a sample of the content's kind, with its metadata."""
+        data = self.low + self.span * self.clipped(g)[0]
+        return self.content.with_data(data.contiguous().numpy())
+
+
+def _initial(config: Config, units: _Units, space: Space) -> Values:
     """What G starts as, on the coarsest grid."""
-    init = config.schedule.init
+    content, init = units.content, config.schedule.init
     if init == "content":
-        return _values(content, space)
+        return units.values(content, space)
     if init != "noise":
         start = _sample(init, "init", content.space)
         if start.data.shape != content.data.shape:
@@ -278,41 +319,22 @@ def _initial(config: Config, content: Sample, space: Space) -> Values:
                 found=f"{start.data.shape}",
                 remedy="pass a sample of the content's kind and size",
             )
-        return _values(start, space)
+        return units.values(start, space)
     generator = torch.Generator().manual_seed(config.schedule.seed)
     shape = (1, len(content.data), *space)
     if content.value_range:
-        low, high = content.value_range
-        return low + (high - low) * torch.rand(shape, generator=generator)
-    values = _values(content, content.space)
-    axes = tuple(range(2, values.ndim))
-    deviation, mean = torch.std_mean(values, dim=axes, keepdim=True, correction=0)
-    return mean + deviation * torch.randn(shape, generator=generator)
-
-
-def _values(sample: Sample, space: Space) -> Values:
-    """The sample's values over a grid, as the network takes them."""
-    return _clipped(resample(torch.from_numpy(sample.data)[None], space), sample)
-
-
-def _clipped(g: Values, content: Sample) -> Values:
-    """G inside the content's range, where it has one."""
-    return g.clamp(*content.value_range) if content.value_range else g
-
-
-def _as_sample(g: Values, content: Sample) -> Sample:
-    """G as a sample of the content's kind, with its metadata."""
-    return content.with_data(_clipped(g, content)[0].contiguous().numpy())
+        return torch.rand(shape, generator=generator)
+    return 0.5 + torch.randn(shape, generator=generator) / 6
 
 
 def _optimizer(
-    config: Config, objective: Objective, g: Values, content: Sample
+    config: Config, objective: Objective, g: Values, units: _Units
 ) -> Iterator[optimizers.Step[Evaluation]]:
     """The configured loop on J from g."""
     settings = config.optimizer
     evaluate = partial(value_and_grad, objective)
     rate = settings.learning_rate
-    project = partial(_clipped, content=content) if settings.clip else optimizers.identity
+    project = units.clipped if settings.clip else optimizers.identity
     match settings.optimizer:
         case "adam":
             return optimizers.adam(evaluate, g, learning_rate=rate, project=project)

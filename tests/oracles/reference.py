@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+FAINT = 1e-6  # a mean square that counts as silence
+
 PAD_MODES: dict[str, dict[str, Any]] = {
     "zeros": {"mode": "constant"},
     "replicate": {"mode": "edge"},
@@ -58,7 +60,9 @@ def gram(a: Array) -> Array:
 def content_loss(a_content: Array, a_g: Array, normalization: str) -> float:
     """1/2 the squared error (Gatys 2015, equation 1), or the squared error over ||a(C)||^2."""
     error = float(((a_content - a_g) ** 2).sum())
-    return error / float((a_content**2).sum()) if normalization == "relative" else error / 2
+    if normalization == "relative":
+        return error / max(float((a_content**2).sum()), FAINT * a_content.size)
+    return error / 2
 
 
 def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
@@ -73,7 +77,12 @@ def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
         case "notes":
             return error / float(2 * positions) ** 2
         case _:
-            return error / float((gram_style**2).sum())
+            mean_style, mean_g = gram_style / positions, gram_g / positions
+            power = mean_style.diagonal() + 0.1 * mean_style.diagonal().mean()
+            scale = np.diag(1 / np.sqrt(np.maximum(power, FAINT)))
+            norm = np.linalg.norm(scale @ mean_style @ scale) ** 2
+            distance = np.linalg.norm(scale @ (mean_style - mean_g) @ scale) ** 2
+            return float(distance / max(norm, FAINT))
 
 
 def total_variation(x: Array, power: float, normalization: str) -> float:
@@ -97,10 +106,28 @@ def activations(network: Any, x: Array) -> dict[str, Array]:
     """Every layer of a network, its weights taken as they are and each operation done anew."""
     found = {"input": x}
     for stage in network.stages:
+        if type(stage).__name__ == "Octave":
+            found |= _octave(stage, x)
+            x = found[stage.layers[-1]]
+            continue
         for name, operation in stage.operations.items():
             x = _apply(operation, x)
             found[name] = x
     return found
+
+
+def _octave(stage: Any, x: Array) -> dict[str, Array]:
+    """The layers of one octave of the filterbank: see its docstring for what each is."""
+    color, wave, stroke, edge, octave = stage.operations.values()
+    responses = _apply(stage.waves, x)
+    cosine, sine = np.moveaxis(
+        responses[: stage.of_the_mean].reshape(-1, 2, *responses.shape[1:]), 1, 0
+    )
+    strength = _apply(stage.blur, np.sqrt(cosine**2 + sine**2 + 1e-4))
+    inputs = (x, responses, strength, x, x)
+    operations = (color, wave, stroke, edge, octave)
+    outputs = (_apply(operation, y) for operation, y in zip(operations, inputs, strict=True))
+    return dict(zip(stage.layers, outputs, strict=True))
 
 
 def _apply(operation: Any, x: Array) -> Array:
@@ -108,7 +135,16 @@ def _apply(operation: Any, x: Array) -> Array:
     if kind.startswith("Conv"):
         bias = None if operation.bias is None else operation.bias.double().numpy()
         pad, mode = operation.padding[0], operation.padding_mode
-        return convolve(x, operation.weight.double().numpy(), bias, pad, mode)
+        y = convolve(x, operation.weight.double().numpy(), bias, pad, mode)
+        return y[(slice(None), *(slice(None, None, step) for step in operation.stride))]
+    if kind == "Sequential":
+        for part in operation:
+            x = _apply(part, x)
+        return x
+    if kind == "Each":
+        return np.concatenate([_apply(operation.operation, channel[None]) for channel in x])
+    if kind == "Halves":
+        return np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)])
     if kind == "ReLU":
         return np.maximum(x, 0)
     if kind.startswith(("MaxPool", "AvgPool")):
@@ -122,13 +158,13 @@ def _apply(operation: Any, x: Array) -> Array:
 def objective(
     network: Any, content: Array, styles: list[Array], g: Array, config: Any
 ) -> dict[str, float]:
-    """J_content, J_style and TV of G, each times alpha, beta or gamma; they add up to J."""
+    """J_content, J_style and TV of G times alpha, beta, gamma, those above 0; they add up to J."""
     a_content, a_g = activations(network, content), activations(network, g)
     a_styles = [activations(network, style) for style in styles]
     layers, how = config.content_layers, config.normalization
     shares = np.resize(np.array(config.style_weights, float), len(styles))
     shares /= shares.sum()
-    return {
+    terms = {
         "content": config.alpha
         / len(layers)
         * sum(content_loss(a_content[layer], a_g[layer], how) for layer in layers),
@@ -140,3 +176,4 @@ def objective(
         ),
         "tv": config.gamma * total_variation(g, config.tv_power, how),
     }
+    return {kind: term for kind, term in terms.items() if term}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+import pickle
+import re
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import WeightsError
+from impasto.errors import WeightsError, about
 from impasto.networks.stage import Network
 from impasto.networks.vgg import VGG16, VGG19, WIDTHS, Padding, Pooling, vgg
 
@@ -56,6 +60,9 @@ _CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 2
 # The Oxford VGG-19 is told by the absolute sum of conv1_1 over each input channel: R, G, B.
 _OXFORD_CONV1_1 = (90.8664, 99.4484, 80.1201)
 
+_PAUSE = 0.5
+"""Seconds before a download is tried a second time; each further wait is twice the one before."""
+
 
 def load_vgg(
     name: str, *, path: Path, values: Values, padding: Padding, pooling: Pooling
@@ -63,12 +70,13 @@ def load_vgg(
     """vgg16 or vgg19 with the weights of a file, as deep as the file goes.
 
     The file holds torchvision's names (`features.N.weight`, `.bias`), as .pth or .safetensors.
-    Convolutions may be missing from the end: the network then ends there.
-    Raises WeightsError when the file cannot be read or is another network's.
+    Convolutions may be missing from the end: the network then ends there, and a block that is cut
+    short has no pooling. Raises WeightsError when the file cannot be read or is another network's.
     """
     state = read_weights(path)
     blocks = PUBLISHED[name].blocks
-    convolutions = list(_convolutions(name, blocks, state))
+    with about(str(path)):
+        convolutions = _convolutions(name, blocks, state)
     if values == "auto":
         values = _recognized(convolutions[0][0])
     if values == "caffe-bgr":
@@ -89,6 +97,8 @@ def load_vgg(
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     for layer, (weight, bias) in zip(layers, convolutions, strict=True):
         layer.load_state_dict({"weight": weight, "bias": bias})
+    if depths[-1] < blocks[len(depths) - 1]:
+        del network.stages[-1].operations[f"pool{len(depths)}"]
     return network
 
 
@@ -98,25 +108,33 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises WeightsError when the file is missing, truncated or holds something else.
     """
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             state = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # they advise to unpickle all
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # every reader has errors of its own for a broken file
-        reason = "no such file" if isinstance(error, FileNotFoundError) else _first_line(error)
         raise WeightsError(
             subject=str(path),
             expected="a weights file, .pth or .safetensors",
-            found=reason,
-            remedy="check the path, or fetch the file again",
+            found=_unreadable(path, error),
+            remedy="check the path, or get the file anew",
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):
+    found = ""
+    if not isinstance(state, Mapping):
+        found = type(state).__name__
+    else:
+        for key, value in state.items():
+            if not isinstance(key, str) or not isinstance(value, Tensor):
+                found = f"{key!r} of type {type(value).__name__}"
+                break
+    if found:
         raise WeightsError(
             subject=str(path),
             expected="named tensors",
-            found=type(state).__name__,
+            found=found,
             remedy="save the network's state_dict()",
         )
     return dict(state)
@@ -128,55 +146,38 @@ def fetch(name: str, report: Report, *, attempts: int = 5) -> Path:
     Returns the file's path, at once when it is there. Raises WeightsError when the server cannot
     be reached or what came is not the published file.
     """
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
-
     published = PUBLISHED[name]
     if published.path.exists():
         return published.path
     part = published.path.with_suffix(".part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        with requests.Session() as session:
-            retry = Retry(attempts, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504))
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, HTTPAdapter(max_retries=retry))
-            for attempt in range(attempts):
-                try:
-                    _download(session, published.url, part, report)
-                    break
-                except (
-                    requests.ConnectionError,
-                    requests.exceptions.ChunkedEncodingError,
-                ) as error:
-                    if attempt == attempts - 1:
-                        raise error
-    except (requests.RequestException, OSError) as error:
+        _download(published.url, part, report, attempts)
+        digest = sha256(part)
+        if digest.startswith(published.sha256):
+            os.replace(part, published.path)
+            return published.path
+        part.unlink()
+    except OSError as error:  # the errors of requests are among them
         raise WeightsError(
             subject=name,
             expected=f"to download {published.url}",
-            found=_first_line(error),
+            found=_root(error),
             remedy=f"run `impasto networks fetch {name}` to go on from where it stopped, "
             "or pass a copy with --weights FILE",
         ) from error
-    digest = sha256(part)
-    if not digest.startswith(published.sha256):
-        part.unlink()
-        raise WeightsError(
-            subject=name,
-            expected=f"a file whose SHA-256 starts with {published.sha256}",
-            found=digest[:16],
-            remedy=f"run `impasto networks fetch {name}` to download it anew",
-        )
-    os.replace(part, published.path)
-    return published.path
+    raise WeightsError(
+        subject=name,
+        expected=f"a file whose SHA-256 starts with {published.sha256}",
+        found=digest[:16],
+        remedy=f"run `impasto networks fetch {name}` to download it anew",
+    )
 
 
 def verify(name: str) -> str:
     """The SHA-256 of the cached file. Raises WeightsError when it is missing or another file."""
     published = PUBLISHED[name]
-    if not published.path.exists():
+    if not published.path.is_file():
         raise WeightsError(
             subject=name,
             expected=f"{published.path}",
@@ -201,52 +202,119 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(session: object, url: str, part: Path, report: Report) -> None:
+def _download(url: str, part: Path, report: Report, attempts: int) -> None:
+    """Completes `part`, trying again for as long as one try in so many brings it further."""
+    import requests
+
+    failures = 0
+    most = part.stat().st_size if part.exists() else 0
+    with requests.Session() as session:
+        while True:
+            try:
+                _append(session, url, part, report)
+                return
+            except requests.RequestException as error:
+                size = part.stat().st_size if part.exists() else 0
+                failures = 1 if size > most else failures + 1
+                most = max(most, size)
+                if failures == attempts or not _passing(error):
+                    raise
+            time.sleep(_PAUSE * 2 ** (failures - 1))
+
+
+def _append(session: object, url: str, part: Path, report: Report) -> None:
     """Appends to `part` what is missing of the file at `url`."""
     import requests
 
     assert isinstance(session, requests.Session)
     done = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={done}-"} if done else {}
+    headers = {"Accept-Encoding": "identity"}  # compressed bytes could not be counted
+    if done:
+        headers["Range"] = f"bytes={done}-"
     with session.get(url, headers=headers, stream=True, timeout=30) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
+        if done and response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # nothing is missing; the digest decides
         response.raise_for_status()
         resumed = response.status_code == requests.codes.partial_content
         done = done if resumed else 0
-        total = done + int(response.headers.get("Content-Length", 0))
+        length = response.headers.get("Content-Length", "")
+        total = done + int(length) if length.isdecimal() else 0
         with part.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_content(1 << 20):
+            for chunk in response.iter_content(1 << 18):
                 file.write(chunk)
                 done += len(chunk)
-                report(done, total)
+                report(done, max(done, total))
+        if done < total:  # urllib3 before 2.0 takes a lost connection for the end
+            raise requests.ConnectionError(f"the connection closed at {done} of {total} bytes")
+
+
+def _passing(error: Exception) -> bool:
+    """Whether a download that failed so may succeed a moment later."""
+    import requests
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code >= 500
+    lost = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    return isinstance(error, lost)
 
 
 def _convolutions(
     name: str, blocks: tuple[int, ...], state: Mapping[str, Tensor]
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> list[tuple[Tensor, Tensor]]:
     """Weight and bias of each convolution in order, until the file holds no more."""
+    shapes = _shapes(blocks)
+    keys = [re.fullmatch(r"features\.(\d+)\.(?:weight|bias)", key) for key in state]
+    held = {int(key[1]) for key in keys if key}
+    strange = held - shapes.keys()
+    if strange or not held:
+        found = f"features.{min(strange)}, which {name} lacks" if strange else "none of them"
+        remedy = f"pass a {name} file with torchvision's names"
+        for other, published in PUBLISHED.items():
+            if strange and held <= _shapes(published.blocks).keys():
+                found = f"those of {other}"
+                remedy += f", or --network {other}"
+        raise WeightsError(
+            expected=f"the convolutions of {name}, features.N.weight and .bias",
+            found=found,
+            remedy=remedy,
+        )
+    convolutions = []
+    for index, shape in shapes.items():
+        if index <= max(held):
+            tensors = []
+            for kind, size in (("weight", shape), ("bias", shape[:1])):
+                tensor = state.get(f"features.{index}.{kind}")
+                if tensor is None or (fault := _fault(tensor, size)):
+                    raise WeightsError(
+                        expected=f"features.{index}.{kind} for {name}, finite floats {size}",
+                        found="no such tensor" if tensor is None else fault,
+                        remedy=f"pass an undamaged {name} file with torchvision's names",
+                    )
+                tensors.append(tensor.detach().float())
+            convolutions.append((tensors[0], tensors[1]))
+    return convolutions
+
+
+def _shapes(blocks: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The shape of each convolution's weight, by its number in torchvision's `features`."""
+    shapes: dict[int, tuple[int, ...]] = {}
     index, inputs = 0, 3
-    held = 0
-    total = sum(key.startswith("features.") and key.endswith(".weight") for key in state)
     for depth, width in zip(blocks, WIDTHS, strict=True):
         for _ in range(depth):
-            weight, bias = (state.get(f"features.{index}.{kind}") for kind in ("weight", "bias"))
-            if held == total and held:
-                return
-            expected = (width, inputs, 3, 3)
-            if weight is None or bias is None or tuple(weight.shape) != expected:
-                found = "no such tensor" if weight is None else f"shape {tuple(weight.shape)}"
-                raise WeightsError(
-                    expected=f"features.{index}.weight of shape {expected} for {name}",
-                    found=found,
-                    remedy=f"pass a {name} file with torchvision's names",
-                )
-            yield weight.float(), bias.float()
-            held += 1
+            shapes[index] = (width, inputs, 3, 3)
             inputs = width
             index += 2  # the convolution and its ReLU
         index += 1  # the pooling
+    return shapes
+
+
+def _fault(tensor: Tensor, shape: Sequence[int]) -> str:
+    """What keeps a tensor from being weights of that shape; nothing when it can be."""
+    if tensor.shape != tuple(shape):
+        return f"shape {tuple(tensor.shape)}"
+    if tensor.layout is not torch.strided or tensor.is_meta or not tensor.is_floating_point():
+        return f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
+    return "" if tensor.float().isfinite().all() else "infinite values or NaN"
 
 
 def _truncated(blocks: tuple[int, ...], convolutions: int) -> tuple[int, ...]:
@@ -269,6 +337,25 @@ def _recognized(conv1_1: Tensor) -> Values:
     return "torchvision"
 
 
-def _first_line(error: Exception) -> str:
+def _unreadable(path: Path, error: Exception) -> str:
+    """What a file is that no reader takes. The readers' own words name no cause a user knows, and
+    torch's advise to unpickle the file after all."""
+    if isinstance(error, PermissionError):
+        return "a file that may not be read"
+    if not os.path.exists(path):
+        return "no such file"
+    if os.path.isdir(path):
+        return "a folder"
+    if not os.path.getsize(path):
+        return "an empty file"
+    if isinstance(error, pickle.UnpicklingError):
+        return "something other than tensors, which is never unpickled"
+    return "a truncated or damaged file"
+
+
+def _root(error: BaseException) -> str:
+    """The first line of what an error began with: under a failed request, the socket's."""
+    while error.__context__ is not None:
+        error = error.__context__
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]
