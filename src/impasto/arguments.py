@@ -107,11 +107,15 @@ def parse(arguments: Sequence[str]) -> Command:
     if found.network in LAYERS:
         config = replace(config, network=replace(config.network, network=found.network))
     config = config.completed()
-    default = Stylize(
+    # Not made by __init__: MISSING stands for what is yet to be parsed, and is no Path.
+    default = object.__new__(Stylize)
+    vars(default).update(
         content=tyro.MISSING,
         style=tyro.MISSING,
         styles=(),
         output=tyro.MISSING,
+        display=Display(),
+        preset="standard",
         **{group.name: getattr(config, group.name) for group in fields(config)},
     )
     commands = (

@@ -65,8 +65,8 @@ class ObjectiveConfig:
         if len(weights) != styles or min(weights) < 0 or not sum(weights) > 0:
             raise ConfigError(
                 subject="--style-weights",
-                expected=f"{styles} numbers from 0 up, one a style, not all 0",
-                found=" ".join(map(str, weights)),
+                expected=f"one number from 0 up for each of the {styles} styles, not all 0",
+                found=" ".join(map(str, weights)) or "none",
                 remedy="give one weight for each style, in their order",
             )
         return tuple(weight / sum(weights) for weight in weights)
@@ -156,6 +156,12 @@ class Config:
         )
         _check("--seed", schedule.seed, "a number from 0 to 2^63 - 1", 0 <= schedule.seed < 2**63)
         _check("--average", schedule.average, "a number in [0, 1)", 0 <= schedule.average < 1)
+        _check(
+            "--weights",
+            f"{self.network.weights} for {self.network.network}",
+            "vgg16 or vgg19 as the --network of a weights file",
+            self.network.weights is None or self.network.network != "filterbank",
+        )
         rate = self.optimizer.learning_rate
         _check("--learning-rate", rate, "a finite number above 0", rate > 0)
 

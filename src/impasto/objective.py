@@ -45,7 +45,7 @@ class Objective:
 @torch.no_grad()
 def build_objective(
     content: Float[Tensor, "1 channel *space"],
-    styles: Sequence[Float[Tensor, "1 channel *style_space"]],
+    styles: Sequence[Float[Tensor, "1 channel ..."]],
     network: Network,
     config: ObjectiveConfig,
 ) -> Objective:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import media, optimizers
-from impasto.config import Config
+from impasto.config import PRESETS, Config
 from impasto.errors import MemoryLimitError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.gradient import Evaluation, value_and_grad
@@ -35,6 +36,9 @@ Values = Float[Tensor, "1 channel *space"]
 
 _BYTES_PER_FLOAT = 8
 """Memory of an evaluation over the floats that its layers produce, measured on VGG-19."""
+
+_PROBE = (1024, 64, 16)
+"""Positions along an axis of the small grid that those floats are counted on, in 1, 2, 3-D."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def stylize(
     Raises InputError for what cannot be used, NumericalError when J stays non-finite.
     """
     began = time.perf_counter()
-    config = (config or Config()).completed()
+    config = (config or PRESETS["standard"]).completed()
     content = _sample(content, "content", config.schedule.size)
     styles = _styles(styles, content, config)
     network = _network(config, content, download)
@@ -223,7 +227,12 @@ def _network(config: Config, content: Sample, download: Report | None) -> Networ
         seed=config.schedule.seed,
         report=download or (lambda done, total: None),
     )
-    network.check(config.objective.layers)
+    for flag, layers in (
+        ("--content-layers", config.objective.content_layers),
+        ("--style-layers", dict(config.objective.style_layers)),
+    ):
+        with about(flag):
+            network.check(layers)
     return network
 
 
@@ -245,7 +254,9 @@ def _grids(
                 found=" x ".join(map(str, sample.space)),
                 remedy="pass a larger sample or --size, or shallower layers",
             )
-    needed = network.floats(content.space, layers) * _BYTES_PER_FLOAT
+    probe = (max(smallest, _PROBE[network.dims - 1]),) * network.dims
+    floats = network.floats(probe, layers) * prod(content.space) / prod(probe)
+    needed = floats * _BYTES_PER_FLOAT
     free = psutil.virtual_memory().available
     if needed > free:
         raise MemoryLimitError(

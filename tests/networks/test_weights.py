@@ -524,9 +524,14 @@ def by_hand(state: State, x: Tensor, padding: str, pooling: str) -> State:
     return activations
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".SafeTensors", ""])
 @pytest.mark.parametrize(
-    ("padding", "pooling"), [("zero", "max"), ("replicate", "average"), ("reflect", "max")]
+    ("suffix", "padding", "pooling"),
+    [
+        (".pth", "zero", "max"),
+        (".safetensors", "replicate", "average"),
+        (".SafeTensors", "reflect", "max"),
+        ("", "zero", "average"),
+    ],
 )
 def test_the_weights_are_those_of_the_file(
     tmp_path: Path, suffix: str, padding: Padding, pooling: Pooling

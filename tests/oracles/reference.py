@@ -80,9 +80,9 @@ def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
             mean_style, mean_g = gram_style / positions, gram_g / positions
             power = mean_style.diagonal() + 0.1 * mean_style.diagonal().mean()
             scale = np.diag(1 / np.sqrt(np.maximum(power, FAINT)))
-            norm = np.linalg.norm(scale @ mean_style @ scale) ** 2
-            distance = np.linalg.norm(scale @ (mean_style - mean_g) @ scale) ** 2
-            return float(distance / max(norm, FAINT))
+            norm = float(((scale @ mean_style @ scale) ** 2).sum())
+            distance = float(((scale @ (mean_style - mean_g) @ scale) ** 2).sum())
+            return distance / max(norm, FAINT)
 
 
 def total_variation(x: Array, power: float, normalization: str) -> float:

@@ -108,8 +108,7 @@ class Network(nn.Module):
     def floats(self, space: Space, wanted: Collection[str]) -> int:
         """Numbers that one pass over a sample of that grid produces, layer by layer.
 
-        Counted by a pass without data. Raises RuntimeError, torch's own, when the grid is too
-        small for the wanted layers.
+        Raises RuntimeError, torch's own, when the grid is too small for the wanted layers.
         """
         produced = 0
 
@@ -120,12 +119,9 @@ class Network(nn.Module):
 
         leaves = [module for module in self.modules() if not list(module.children())]
         hooks = [leaf.register_forward_hook(add) for leaf in leaves]
-        state = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        shapes = {name: tensor.to("meta") for name, tensor in state.items()}
+        dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
         try:
-            dtype = next((t.dtype for t in shapes.values()), torch.float32)
-            x = torch.empty((1, self.channels, *space), device="meta", dtype=dtype)
-            torch.func.functional_call(self, shapes, (x, wanted))
+            self(torch.zeros((1, self.channels, *space), dtype=dtype), wanted)
         finally:
             for hook in hooks:
                 hook.remove()

@@ -263,7 +263,7 @@ def _convolutions(
 ) -> list[tuple[Tensor, Tensor]]:
     """Weight and bias of each convolution in order, until the file holds no more."""
     shapes = _shapes(blocks)
-    keys = [re.fullmatch(r"features\.(\d+)\.(?:weight|bias)", key) for key in state]
+    keys = [re.fullmatch(r"features\.([0-9]{1,4})\.(?:weight|bias)", key) for key in state]
     held = {int(key[1]) for key in keys if key}
     strange = held - shapes.keys()
     if strange or not held:
