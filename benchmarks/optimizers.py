@@ -153,8 +153,9 @@ def plain_descent(objective: Objective, x: Tensor, seconds: float) -> Curve:
 
 
 def torch_adam(objective: Objective, x: Tensor, seconds: float) -> Curve:
-    clock, x = Clock(seconds), x.clone().requires_grad_(True)
+    x = x.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([x], lr=0.03, betas=(0.9, 0.99))
+    clock = Clock(seconds)
     while True:
         optimizer.zero_grad()
         j = plain_j(objective, x)
@@ -165,11 +166,13 @@ def torch_adam(objective: Objective, x: Tensor, seconds: float) -> Curve:
 
 
 def torch_lbfgs(objective: Objective, x: Tensor, seconds: float) -> Curve:
-    clock, x = Clock(seconds), x.clone().requires_grad_(True)
+    x = x.clone().requires_grad_(True)
     optimizer = torch.optim.LBFGS(
         [x], max_iter=10**6, max_eval=10**7, history_size=10, line_search_fn="strong_wolfe",
         tolerance_grad=0, tolerance_change=0,
     )  # fmt: skip
+
+    clock = Clock(seconds)
 
     def closure() -> float:
         optimizer.zero_grad()

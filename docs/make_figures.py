@@ -89,7 +89,10 @@ def descent() -> None:
 
     def keep(progress: Progress) -> None:
         if progress.step in {1, 3, 20, 100, 600}:
-            shots[progress.step] = (progress.g[0].movedim(0, -1).clamp(0, 1).numpy(), progress.value)
+            shots[progress.step] = (
+                progress.g[0].movedim(0, -1).clamp(0, 1).numpy(),
+                progress.value,
+            )
 
     stylize(CONTENT, STYLE, configure("notes"), callback=keep)
     _, axes = pyplot.subplots(1, len(shots), figsize=(10, 2.4), layout="constrained")

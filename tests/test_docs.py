@@ -22,7 +22,9 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def blocks(language: str) -> list[object]:
     return [
-        pytest.param(match[2], id=f"{page.name}:{page.read_text()[: match.start()].count(chr(10)) + 2}")
+        pytest.param(
+            match[2], id=f"{page.name}:{page.read_text()[: match.start()].count(chr(10)) + 2}"
+        )
         for page in PAGES
         for match in BLOCK.finditer(page.read_text())
         if match[1] == language

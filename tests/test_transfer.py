@@ -276,7 +276,11 @@ def test_flat_pictures_are_no_trouble(style: np.ndarray) -> None:
         ({"style_layers": (("relu9_1", 1.0),)}, LayerError, "a layer of filterbank"),
         ({"size": (4, 4, 4)}, ConfigError, "--size"),
         ({"size": (2,), "network": "vgg19", "weights": "nowhere.pth"}, Exception, "nowhere.pth"),
-        ({"style_weights": (1.0, 2.0)}, ConfigError, "--style-weights: expected one number from 0 up for each of the 1 styles"),
+        (
+            {"style_weights": (1.0, 2.0)},
+            ConfigError,
+            "--style-weights: expected one number from 0 up for each of the 1 styles",
+        ),
         ({"init": "nowhere.png"}, SampleError, "nowhere.png"),
     ],
 )
