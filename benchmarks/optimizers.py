@@ -11,6 +11,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -103,7 +104,7 @@ class Clock:
         return [(seconds, value / self.curve[0][1]) for seconds, value in self.curve]
 
 
-class TimeUp(Exception):
+class TimeUpError(Exception):
     """Ends a loop from inside its evaluation."""
 
 
@@ -114,14 +115,12 @@ def ours(loop: Callable[..., object], objective: Objective, x: Tensor, rate: flo
     def evaluate(x: Tensor) -> object:
         evaluation = value_and_grad(objective, x)
         if clock.over(evaluation.value):
-            raise TimeUp
+            raise TimeUpError
         return evaluation
 
-    try:
+    with suppress(TimeUpError):
         for _ in loop(evaluate, x, learning_rate=rate):  # type: ignore[attr-defined]
             pass
-    except TimeUp:
-        pass
     return clock.relative()
 
 
@@ -179,13 +178,11 @@ def torch_lbfgs(objective: Objective, x: Tensor, seconds: float) -> Curve:
         j = plain_j(objective, x)
         j.backward()  # type: ignore[no-untyped-call]
         if clock.over(j.item()):
-            raise TimeUp
+            raise TimeUpError
         return j.item()
 
-    try:
+    with suppress(TimeUpError):
         optimizer.step(closure)
-    except TimeUp:
-        pass
     return clock.relative()
 
 

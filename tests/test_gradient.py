@@ -76,7 +76,7 @@ def test_float32_is_near_float64(dims: int) -> None:
     config = ObjectiveConfig(
         content_layers=(layers[0],), style_layers=tuple((layer, 1.0) for layer in layers), gamma=1.0
     )
-    samples = [torch.from_numpy(np.random.default_rng(i).random((1, 3, *(67,) * dims)))
+    samples = [torch.from_numpy(np.random.default_rng(i).random((1, 3, *((67, 67, 33)[dims - 1],) * dims)))
                for i in range(3)]  # fmt: skip
 
     def evaluate(dtype: torch.dtype) -> tuple[float, torch.Tensor]:

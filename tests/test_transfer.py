@@ -279,7 +279,7 @@ def test_flat_pictures_are_no_trouble(style: np.ndarray) -> None:
         (
             {"style_weights": (1.0, 2.0)},
             ConfigError,
-            "--style-weights: expected one number from 0 up for each of the 1 styles",
+            "one number from 0 up for each of the 1 styles",
         ),
         ({"init": "nowhere.png"}, SampleError, "nowhere.png"),
     ],
