@@ -46,7 +46,7 @@ def test_j_and_its_terms_equal_the_oracle(
 
 
 @given(spaces(smallest=3, largest=5), seeds, st.sampled_from(NORMALIZATIONS))
-@settings(max_examples=15)
+@settings(max_examples=60)
 def test_the_gradient_equals_finite_differences_of_the_oracle(
     space: tuple[int, ...], seed: int, normalization: Normalization
 ) -> None:
@@ -64,9 +64,9 @@ def test_the_gradient_equals_finite_differences_of_the_oracle(
         moved = g[0].numpy() + step * direction
         return sum(reference.objective(network, arrays[0], arrays[1:], moved, config).values())
 
-    h = 1e-7  # small, so that hardly any ReLU or maximum switches in between
+    h = 1e-6  # small, so that hardly any ReLU or maximum switches in between
     slope = (j(h) - j(-h)) / (2 * h)
-    assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+    assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
