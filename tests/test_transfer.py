@@ -264,6 +264,16 @@ def test_what_does_not_fit_in_memory_is_refused(
         stylize(content, style, configure(**QUICK))
 
 
+@pytest.mark.parametrize("optimizer", ["gradient-descent", "adam", "lbfgs"])
+def test_a_content_that_is_its_own_style_comes_back(content: np.ndarray, optimizer: str) -> None:
+    config = configure(**QUICK, optimizer=optimizer)
+    result = stylize(content, content, config)
+    expected = np.moveaxis(from_array(content, (48,)).data, 0, -1)
+    np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
+    assert result.finished
+    assert result.value < 1e-9
+
+
 def test_flat_pictures_are_no_trouble(style: np.ndarray) -> None:
     flat = np.full((60, 60, 3), 128, np.uint8)
     for content, other in ((flat, style), (style, flat), (flat, flat), (0 * flat, 0 * flat)):

@@ -40,6 +40,15 @@ Inner = Callable[[Tensor, Tensor], float]
 RETREATS = 60
 """Halvings of the step without a lower J before a loop gives up."""
 
+BETAS = (0.9, 0.99)
+"""Decay of Adam's moments; 0.999, as in the paper, remembers longer than a scale lasts."""
+
+HISTORY = 10
+"""Pairs that L-BFGS keeps."""
+
+ARMIJO, CURVATURE, TRIALS = 1e-4, 0.9, 25
+"""Of the line search: Nocedal and Wright's c1 and c2, and evaluations at most."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -107,24 +116,22 @@ def adam(
     x: Values,
     *,
     learning_rate: float,
-    betas: tuple[float, float] = (0.9, 0.99),
     project: Project = identity,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
     """Adam (Kingma and Ba 2015, algorithm 1), then the projection, for ever.
 
-    betas: decay of the two moments; 0.99 as in style transfer's practice, where 0.999 remembers
-    longer than a scale lasts. Raises NumericalError when J stays non-finite after 60 halvings.
+    Raises NumericalError when J stays non-finite after 60 halvings.
     """
 
     def descend(state: State, gradient: Tensor) -> State:
         zeros = torch.zeros_like(gradient)
         ((m, v),) = state.moments or ((zeros, zeros),)
-        m = torch.lerp(gradient, m, betas[0])
-        v = torch.lerp(gradient.square(), v, betas[1])
+        m = torch.lerp(gradient, m, BETAS[0])
+        v = torch.lerp(gradient.square(), v, BETAS[1])
         count = state.count + 1
-        m_hat = m / (1 - betas[0] ** count)
-        v_hat = v / (1 - betas[1] ** count)
+        m_hat = m / (1 - BETAS[0] ** count)
+        v_hat = v / (1 - BETAS[1] ** count)
         x = state.x - state.learning_rate * m_hat / (v_hat.sqrt() + 1e-8)
         return replace(state, x=x, count=count, moments=((m, v),))
 
@@ -136,7 +143,6 @@ def lbfgs(
     x: Values,
     *,
     learning_rate: float,
-    history: int = 10,
     inner: Inner = dot,
     project: Project = identity,
     state: State | None = None,
@@ -168,7 +174,7 @@ def lbfgs(
             following, there = found
             pair = (following - state.x, there.gradient - here.gradient)
             keep = inner(*pair) > 1e-10 * inner(pair[1], pair[1])
-            moments = (*pairs, pair)[-history:] if keep else pairs
+            moments = (*pairs, pair)[-HISTORY:] if keep else pairs
             sample, state = state.x, replace(state, x=following, moments=moments)
             yield Step(sample, here, state)
             here = there
@@ -189,15 +195,11 @@ def strong_wolfe(
     direction: Tensor,
     inner: Inner,
     first: float,
-    *,
-    armijo: float = 1e-4,
-    curvature: float = 0.9,
-    trials: int = 25,
 ) -> tuple[Tensor, E] | None:
     """A point along the direction that meets the strong Wolfe conditions, and J there.
 
     Nocedal and Wright 2006, algorithms 3.5 (bracketing) and 3.6 (zoom), with cubic interpolation.
-    first: the step to try first. Where `trials` evaluations do not suffice, the lowest point that
+    first: the step to try first. Where TRIALS evaluations do not suffice, the lowest point that
     at least lowers J; None when there is none. A non-finite J counts as infinitely high.
     """
     slope = inner(here.gradient, direction)
@@ -207,7 +209,7 @@ def strong_wolfe(
     high: tuple[float, float, float] | None = None
     best: tuple[Tensor, E] | None = None
     t = first
-    for _ in range(trials):
+    for _ in range(TRIALS):
         point = x + t * direction
         there = evaluate(point)
         if _is_finite(there):
@@ -217,9 +219,9 @@ def strong_wolfe(
         else:
             value, there_slope = math.inf, math.inf
         trial = (t, value, there_slope)
-        if value > here.value + armijo * t * slope or (value >= low[1] and low[0] > 0):
+        if value > here.value + ARMIJO * t * slope or (value >= low[1] and low[0] > 0):
             high = trial
-        elif abs(there_slope) <= -curvature * slope:
+        elif abs(there_slope) <= -CURVATURE * slope:
             return point, there
         else:
             if there_slope * ((high[0] if high else math.inf) - low[0]) >= 0:

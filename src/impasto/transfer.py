@@ -159,7 +159,9 @@ def stylize(
                         sample=partial(units.sample, g),
                     )
                     callback(progress)
-            done = sum(count for _, count in grids[:scale])  # L-BFGS may end a scale early
+            # L-BFGS may end a scale early, even before its first step: where G is optimal already.
+            latest = (objective, g)
+            done = sum(count for _, count in grids[:scale])
     except KeyboardInterrupt:
         if latest is None:
             raise

@@ -84,7 +84,6 @@ class Each(nn.Module):
         self.operation = operation
 
     def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 more *fewer"]:
-        # As a batch: torch's grouped convolutions are several times slower on a CPU.
         y: Tensor = self.operation(x.transpose(0, 1))
         return y.flatten(0, 1)[None]
 
