@@ -20,7 +20,7 @@ from impasto.config import configure
 from impasto.demo import paint, photograph
 from impasto.gradient import value_and_grad
 from impasto.media.picture import from_array
-from impasto.networks import open_network
+from impasto.networks.lite import load_lite
 from impasto.objective import Objective, build_objective
 from impasto.optimizers import adam, gradient_descent, lbfgs
 
@@ -68,18 +68,7 @@ def main() -> None:
 def problem() -> tuple[Objective, Tensor]:
     """J of the notes preset for the demo's pictures, and the noise to start from."""
     config = configure("notes").completed()
-    network = open_network(
-        "filterbank",
-        dims=2,
-        channels=3,
-        weights=None,
-        values="auto",
-        padding="replicate",
-        pooling="max",
-        offline=True,
-        seed=0,
-        report=lambda done, total: None,
-    )
+    network = load_lite(padding="replicate", pooling="max")
     content, style = (
         torch.from_numpy(from_array(array, (100, 100)).data)[None]
         for array in (photograph(), paint(768, 1024, seed=12))

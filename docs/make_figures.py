@@ -20,7 +20,7 @@ from impasto.demo import paint, photograph
 from impasto.geometry import Region
 from impasto.losses import Gram
 from impasto.media.picture import Picture, from_array
-from impasto.networks.filterbank import filterbank
+from impasto.networks.lite import load_lite
 from impasto.transfer import Progress, stylize
 
 FIGURES = Path(__file__).parent / "figures"
@@ -52,8 +52,8 @@ def values(array: np.ndarray, side: int) -> Tensor:
 
 def content() -> None:
     """What some layers see of the content."""
-    network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
-    layers = ["edge1", "edge2", "edge3", "edge4"]
+    network = load_lite(padding="replicate", pooling="max")
+    layers = ["relu1_1", "relu2_1", "relu3_1", "relu4_2"]
     activations = network(values(CONTENT, 256), layers)
     _, axes = pyplot.subplots(1, 5, figsize=(10, 2.3), layout="constrained")
     show(axes[0], CONTENT, "C")
@@ -66,10 +66,10 @@ def content() -> None:
 def gram() -> None:
     """Gram matrices of the style, the content and the result, and what separates them."""
     result = stylize(CONTENT, STYLE, configure(size=(256,)))
-    network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
+    network = load_lite(padding="replicate", pooling="max")
     grams = []
     for x in (values(STYLE, 256), values(CONTENT, 256), result.tensor()[None]):
-        a = network(x, ["wave2"])["wave2"]
+        a = network(x, ["relu3_1"])["relu3_1"]
         region = Region.all_of(tuple(a.shape[2:]))
         grams.append((Gram.sums(a, region) / region.count).numpy())
     power = np.sqrt(grams[0].diagonal())

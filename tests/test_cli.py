@@ -257,7 +257,7 @@ def test_networks_lists_the_layers_that_flags_take(
     out = capsys.readouterr().out
     assert impasto("networks", "list") == 0
     assert capsys.readouterr().out == out
-    for name in ("filterbank", "vgg16", "vgg19"):
+    for name in ("lite", "filterbank", "vgg16", "vgg19"):
         assert re.search(rf"^{name}  \S", out, re.MULTILINE)
     layers = PRESETS["standard"].completed().objective.layers | {"relu1_1", "relu4_2", "relu5_1"}
     assert layers <= set(out.split())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from impasto.geometry import Region, Space
-from impasto.losses import Content, Gram, Loss, Normalization, TotalVariation
+from impasto.losses import Content, Gram, Loss, MetricGram, Normalization, TotalVariation
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 
@@ -27,8 +27,21 @@ def make_losses(target: Tensor, normalization: Normalization, power: float) -> l
     return [
         Content(target, normalization),
         Gram(Gram.sums(target, region) / region.count, normalization),
+        MetricGram(MetricGram.sums(target, region) / region.count, root_of(target.shape[1])),
         TotalVariation(power, normalization),
     ]
+
+
+def root_of(channels: int) -> Tensor:
+    """The metric of some wider network that predicts three times as many channels."""
+    weights = normal(7, 3 * channels, channels + 1)
+    return symmetric_root(weights.T @ weights)
+
+
+def symmetric_root(matrix: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    root: Tensor = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
+    return root
 
 
 @given(spaces(), seeds, normalizations, st.integers(1, 5))
@@ -49,6 +62,19 @@ def test_gram_equals_the_oracle(
     loss = Gram(Gram.sums(style, region) / region.count, normalization)
     expected = reference.style_loss(style[0].numpy(), a[0].numpy(), normalization)
     assert loss_of(loss, a).item() == pytest.approx(expected, rel=1e-10)
+
+
+@given(spaces(), seeds, st.integers(1, 4), st.integers(1, 9))
+def test_the_metric_measures_what_the_wider_network_would(
+    space: Space, seed: int, channels: int, width: int
+) -> None:
+    style, a = normal(seed, 1, channels, *space), normal(seed + 1, 1, channels, *space)
+    weights = normal(seed + 2, width, channels + 1)
+    region = Region.all_of(space)
+    target = MetricGram.sums(style, region) / region.count
+    loss = MetricGram(target, symmetric_root(weights.T @ weights))
+    expected = reference.metric_style_loss(style[0].numpy(), a[0].numpy(), weights.numpy())
+    assert loss_of(loss, a).item() == pytest.approx(expected, rel=1e-9)
 
 
 @given(spaces(), seeds, normalizations, powers)
@@ -94,7 +120,7 @@ def test_the_relative_normalization_does_not_depend_on_size_or_scale() -> None:
 
 
 def test_a_silent_target_divides_nothing_by_zero() -> None:
-    silent, loud = torch.zeros(1, 2, 5, 5), torch.ones(1, 2, 5, 5)
+    silent, loud = torch.zeros(1, 2, 5, 5).double(), torch.ones(1, 2, 5, 5).double()
     for loss in make_losses(silent, "relative", 2.0):
         assert loss_of(loss, silent).item() == 0
         assert np.isfinite(loss_of(loss, loud).item())

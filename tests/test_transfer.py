@@ -12,12 +12,13 @@ from PIL import Image
 
 import impasto
 from impasto import transfer
-from impasto.config import PRESETS, Config, configure
+from impasto.config import PRESETS, configure
 from impasto.demo import paint, photograph
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, SampleError
 from impasto.media.picture import from_array, read_recipe
 from impasto.media.sample import Sample
 from impasto.networks.filterbank import filterbank
+from impasto.networks.lite import load_lite
 from impasto.transfer import Progress, stylize
 from tests.oracles import reference
 
@@ -40,7 +41,7 @@ def test_j_of_the_notes_equals_the_oracle_at_every_step(
     config = configure("notes", size=(24, 24), steps=(12,))
     steps: list[Progress] = []
     stylize(content, style, config, callback=steps.append)
-    network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
+    network = load_lite(padding="replicate", pooling="max")
     c, s = (from_array(x, (24, 24)).data.astype(np.float64) for x in (content, style))
     completed = config.completed()
     assert [progress.step for progress in steps] == list(range(1, 13))
@@ -141,22 +142,30 @@ def test_the_result_has_both_the_content_and_the_style(
 def test_the_value_is_j_of_the_very_sample_given_back(
     content: np.ndarray, style: np.ndarray
 ) -> None:
-    result = stylize(content, style, configure(**QUICK))
+    config = configure("standard", **QUICK, network="filterbank", precision="fp32").completed()
+    result = stylize(content, style, config)
     network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
-    c = from_array(content, (48,)).data.astype(np.float64)
     s = from_array(style, (48,)).data.astype(np.float64)
-    config = Config().completed().objective
-    g = result.sample.data.astype(np.float64)
-    expected = {
-        "content": reference.activations(network, c), "g": reference.activations(network, g)
-    }  # fmt: skip
+    a_g = reference.activations(network, result.sample.data.astype(np.float64))
     a_s = reference.activations(network, s)
     style_j = sum(
-        weight * _gram_distance(a_s[layer], expected["g"][layer])
-        for layer, weight in config.style_layers
+        weight * _gram_distance(a_s[layer], a_g[layer])
+        for layer, weight in config.objective.style_layers
     )
-    assert result.terms["style"] == pytest.approx(config.beta * style_j, rel=1e-3)
+    assert result.terms["style"] == pytest.approx(config.objective.beta * style_j, rel=1e-3)
     assert result.value == pytest.approx(sum(result.terms.values()), rel=1e-6)
+
+
+def test_by_default_style_is_measured_in_the_metric_of_lite(
+    content: np.ndarray, style: np.ndarray
+) -> None:
+    config = configure(**QUICK, precision="fp32").completed()
+    result = stylize(content, style, config)
+    network = load_lite(padding="replicate", pooling="max")
+    c, s = (from_array(x, (48,)).data.astype(np.float64) for x in (content, style))
+    g = result.sample.data.astype(np.float64)
+    expected = reference.objective(network, c, [s], g, config.objective)
+    assert result.terms == pytest.approx(expected, rel=1e-3)
 
 
 def _gram_distance(a_style: np.ndarray, a_g: np.ndarray) -> float:
@@ -283,7 +292,7 @@ def test_flat_pictures_are_no_trouble(style: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"style_layers": (("relu9_1", 1.0),)}, LayerError, "a layer of filterbank"),
+        ({"style_layers": (("relu9_1", 1.0),)}, LayerError, "a layer of lite"),
         ({"size": (4, 4, 4)}, ConfigError, "--size"),
         ({"size": (2,), "network": "vgg19", "weights": "nowhere.pth"}, Exception, "nowhere.pth"),
         (

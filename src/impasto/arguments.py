@@ -15,6 +15,7 @@ from impasto.config import (
     LAYERS,
     PRESETS,
     Config,
+    EngineConfig,
     NetworkConfig,
     ObjectiveConfig,
     OptimizerConfig,
@@ -61,6 +62,7 @@ class Stylize:
     schedule: OmitArgPrefixes[ScheduleConfig]
     optimizer: OmitArgPrefixes[OptimizerConfig]
     network: OmitArgPrefixes[NetworkConfig]
+    engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
     preset: Literal["standard", "notes"] = "standard"
     """where the other defaults come from; notes is the course's formulas to the letter"""

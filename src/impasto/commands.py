@@ -125,6 +125,7 @@ class JsonLines:
             value=result.value,
             terms=result.terms,
             seconds=result.seconds,
+            timings=result.timings,
             finished=result.finished,
         )
 
@@ -295,7 +296,7 @@ def _networks(command: Networks) -> None:
                 subject=f"networks {command.action}",
                 expected=" or ".join(known),
                 found=repr(name),
-                remedy="choose one of them; the filterbank needs no file",
+                remedy="choose one of them; lite and filterbank need no file",
             )
     match command.action:
         case "list":
@@ -319,7 +320,7 @@ def _list_networks(names: Sequence[str]) -> None:
             size = f"{PUBLISHED[name].megabytes} MB from {PUBLISHED[name].url}"
             state = f"cached at {path}" if path.exists() else f"not here yet: {size}"
         else:
-            state = "generated, no download"
+            state = "built in, no download"
         console.print(f"[bold]{name}[/bold]  {escape(state)}")
         for stage in layer_names(name):
             console.print("  " + " ".join(stage))

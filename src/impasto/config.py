@@ -14,15 +14,16 @@ from impasto.errors import ConfigError
 class NetworkConfig:
     """The network whose activations are compared."""
 
-    network: Literal["filterbank", "vgg16", "vgg19"] = "filterbank"
-    """filterbank needs no download; vgg16 and vgg19 fetch their ImageNet weights on first use"""
+    network: Literal["auto", "lite", "filterbank", "vgg16", "vgg19"] = "auto"
+    """lite and filterbank are built in; vgg16 and vgg19 fetch their ImageNet weights on first use;
+    auto is lite for pictures, the filterbank for all else"""
     weights: str | None = None
-    """a file with weights for vgg16 or vgg19, in place of the download"""
+    """a file with weights for lite, vgg16 or vgg19, in place of their own"""
     weights_input: Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"] = "auto"
     """what those weights take: [0, 1] normalized as torchvision does, or 0 to 255 less the mean as
     Caffe does, RGB or BGR; auto knows Oxford's VGG-19 and takes all others for torchvision's"""
     pooling: Literal["max", "average"] = "max"
-    """how vgg16 and vgg19 downsample"""
+    """how lite, vgg16 and vgg19 downsample"""
     padding: Literal["replicate", "reflect", "zero"] = "replicate"
     """what the network sees beyond the border; zero draws a frame"""
     offline: bool = False
@@ -109,6 +110,15 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class EngineConfig:
+    """How J is computed."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """of the network's activations: fp32, or bf16 in about half the time; auto is bf16 where the
+    processor has it. Sums and scores are fp32"""
+
+
+@dataclass(frozen=True)
 class Config:
     """All that decides a result, beside the content and the styles."""
 
@@ -116,16 +126,21 @@ class Config:
     network: NetworkConfig = NetworkConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    engine: EngineConfig = EngineConfig()
 
-    def completed(self) -> Config:
-        """The same, with the network's own layers where none are given."""
-        content_layers, style_layers = LAYERS[self.network.network]
+    def completed(self, dims: int = 2, channels: int = 3) -> Config:
+        """The same with a network chosen, for samples of those dimensions and channels, and with
+        its own layers where none are given."""
+        network = self.network.network
+        if network == "auto":
+            network = "lite" if (dims, channels) == (2, 3) else "filterbank"
+        content_layers, style_layers = LAYERS[network]
         objective = replace(
             self.objective,
             content_layers=self.objective.content_layers or content_layers,
             style_layers=self.objective.style_layers or style_layers,
         )
-        return replace(self, objective=objective)
+        return replace(self, objective=objective, network=replace(self.network, network=network))
 
     def __post_init__(self) -> None:
         """Raises ConfigError for the first setting outside its range."""
@@ -159,8 +174,8 @@ class Config:
         _check(
             "--weights",
             f"{self.network.weights} for {self.network.network}",
-            "vgg16 or vgg19 as the --network of a weights file",
-            self.network.weights is None or self.network.network != "filterbank",
+            "lite, vgg16 or vgg19 as the --network of a weights file",
+            self.network.weights is None or self.network.network in {"lite", "vgg16", "vgg19"},
         )
         rate = self.optimizer.learning_rate
         _check("--learning-rate", rate, "a finite number above 0", rate > 0)
@@ -171,8 +186,10 @@ def _check(flag: str, value: float | str, expected: str, holds: bool) -> None:
         raise ConfigError(subject=flag, expected=expected, found=f"{value}", remedy="change it")
 
 
+_LITE_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
 _VGG_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
+    "lite": (("relu4_2",), _LITE_STYLE),
     "filterbank": (
         ("edge2", "edge3", "edge4"),
         tuple(
@@ -197,6 +214,7 @@ PRESETS = {
             size=(100, 100), coarsest=0, steps=(600,), init="noise", average=0.0
         ),
         optimizer=OptimizerConfig(optimizer="gradient-descent", learning_rate=2e-4, clip=False),
+        engine=EngineConfig(precision="fp32"),
     ),
 }
 

@@ -22,6 +22,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from impasto.geometry import Region
 
@@ -86,8 +87,8 @@ class Gram:
         activation: Float[Tensor, "1 channel *space"], region: Region
     ) -> Float[Tensor, "channel channel"]:
         """Gram_kk' = sum over the region's positions of a_k a_k'."""
-        features = activation.flatten(2).squeeze(0)
-        return features @ features.T
+        rows = _rows(activation)
+        return rows.T @ rows
 
     def score(self, sums: Float[Tensor, "channel channel"], count: int) -> Float[Tensor, ""]:
         """The squared Frobenius distance, normalized; in [0, inf)."""
@@ -105,6 +106,42 @@ class Gram:
                 difference = scale[:, None] * (sums / count - self.target) * scale
                 norm = (scale[:, None] * self.target * scale).square().sum()
                 return difference.square().sum() / norm.clamp_min(FAINT)
+
+
+@dataclass(frozen=True, eq=False)
+class MetricGram:
+    """J_style of a layer as a wider network would measure it, from the narrow one's activations.
+
+    Where W' = [W b] predicts the wide network's activations from [a 1], its Gram matrices are
+    W' M W'^T of the small matrices M = sum of [a 1] [a 1]^T, and any `root` with
+    root^T root = W'^T W' gives their distance. The score is relative to the style's own norm.
+
+    target: M of the style over its number of positions, shape (channel + 1, channel + 1).
+    root: of that shape too; a network carries one per layer as its `metrics`.
+    """
+
+    target: Float[Tensor, "augmented augmented"]
+    root: Float[Tensor, "augmented augmented"]
+    reach: ClassVar[int] = 0
+
+    @staticmethod
+    def sums(
+        activation: Float[Tensor, "1 channel *space"], region: Region
+    ) -> Float[Tensor, "augmented augmented"]:
+        """M = sum over the region's positions of [a 1] [a 1]^T."""
+        rows = functional.pad(_rows(activation), (0, 1), value=1.0)
+        return rows.T @ rows
+
+    def score(self, sums: Float[Tensor, "augmented augmented"], count: int) -> Float[Tensor, ""]:
+        """||root (M(G) - M(S)) root^T||_F^2 / ||root M(S) root^T||_F^2, in [0, inf)."""
+        difference = self.root @ (sums / count - self.target) @ self.root.T
+        norm = (self.root @ self.target @ self.root.T).square().sum()
+        return difference.square().sum() / norm.clamp_min(FAINT)
+
+
+def _rows(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "position channel"]:
+    """A row a position: a view, whichever of channels and space comes first in memory."""
+    return activation.squeeze(0).flatten(1).T
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from impasto.config import ObjectiveConfig
 from impasto.geometry import Region
-from impasto.losses import Content, Gram, Loss, TotalVariation
+from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation
 from impasto.networks.stage import INPUT, Network
 
 
@@ -52,8 +52,10 @@ def build_objective(
     """J for a content, one or more styles and a network.
 
     Each content layer has an equal share of alpha; lambda of the style layers and the weights of
-    the styles are used as given. Raises LayerError for a layer the network does not have.
+    the styles are used as given. The relative normalization measures style in the network's metric
+    where it has one. Raises LayerError for a layer the network does not have.
     """
+    relative = config.normalization == "relative"
     terms: list[Term] = []
     if config.alpha and config.content_layers:
         for layer, activation in network(content, config.content_layers).items():
@@ -63,11 +65,18 @@ def build_objective(
         for style, share in zip(styles, config.style_shares(len(styles)), strict=True):
             lambdas = dict(config.style_layers)
             for layer, activation in network(style, lambdas).items():
-                region = Region.all_of(tuple(activation.shape[2:]))
-                gram = Gram(Gram.sums(activation, region) / region.count, config.normalization)
                 weight = config.beta * share * lambdas[layer]
-                terms.append(Term("style", layer, gram, weight))
+                root = network.metrics.get(layer) if relative else None
+                terms.append(Term("style", layer, _style(activation, root, config), weight))
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma))
     return Objective(network, tuple(terms))
+
+
+def _style(activation: Tensor, root: Tensor | None, config: ObjectiveConfig) -> Gram | MetricGram:
+    """The style loss of a layer, from the style's activation there."""
+    region = Region.all_of(tuple(activation.shape[2:]))
+    if root is None:
+        return Gram(Gram.sums(activation, region) / region.count, config.normalization)
+    return MetricGram(MetricGram.sums(activation, region) / region.count, root)

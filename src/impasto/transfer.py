@@ -73,14 +73,16 @@ class Result:
     """What a run came to.
 
     sample: G, with the content's metadata. value, terms: J of that very sample, at the last scale
-    reached, and its parts. seconds: the run's time. finished: False when it was interrupted.
-    recipe: the settings, as kept in the saved file's metadata.
+    reached, and its parts. seconds: the run's time. timings: where it went, in order, the parts
+    adding up to it. finished: False when it was interrupted. recipe: the settings, as kept in the
+    saved file's metadata.
     """
 
     sample: Sample
     value: float
     terms: dict[str, float]
     seconds: float
+    timings: dict[str, float]
     finished: bool
     recipe: dict[str, Any]
 
@@ -117,14 +119,16 @@ def stylize(
 
     Raises InputError for what cannot be used, NumericalError when J stays non-finite.
     """
-    began = time.perf_counter()
-    config = (config or PRESETS["standard"]).completed()
+    watch = _Stopwatch()
+    config = config or PRESETS["standard"]
     content = _sample(content, "content", config.schedule.size)
+    config = config.completed(content.dims, len(content.data))
     styles = _styles(styles, content, config)
     network = _network(config, content, download)
     units = _Units.of(content)
     grids = _grids(config, network, content, styles)
     g = _initial(config, units, grids[0][0])
+    watch.lap("load")
     steps = sum(steps for _, steps in grids)
     latest: tuple[Objective, Values] | None = None
     finished = True
@@ -132,6 +136,7 @@ def stylize(
     try:
         for scale, (space, count) in enumerate(grids, start=1):
             factor = max(space) / max(content.space)
+            name = " x ".join(map(str, space))
             objective = build_objective(
                 units.values(content, space),
                 [units.values(style, scaled_space(style.space, factor)) for style in styles],
@@ -139,6 +144,7 @@ def stylize(
                 config.objective,
             )
             g = units.clipped(resample(g, space))
+            watch.lap(f"targets {name}")
             loop = _optimizer(config, objective, g, units)
             for step, average in _averaged(loop, count, config):
                 g = average
@@ -153,7 +159,7 @@ def stylize(
                         steps=steps,
                         value=step.evaluation.value,
                         terms=step.evaluation.terms,
-                        seconds=time.perf_counter() - began,
+                        seconds=watch.seconds,
                         note=step.note,
                         g=step.sample,
                         sample=partial(units.sample, g),
@@ -162,6 +168,7 @@ def stylize(
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
             latest = (objective, g)
             done = sum(count for _, count in grids[:scale])
+            watch.lap(f"steps {name}")
     except KeyboardInterrupt:
         if latest is None:
             raise
@@ -176,14 +183,34 @@ def stylize(
         "steps": done,
         "finished": finished,
     }
+    sample = units.sample(resample(g, content.space))
+    watch.lap("result")
     return Result(
-        sample=units.sample(resample(g, content.space)),
+        sample=sample,
         value=evaluation.value,
         terms=evaluation.terms,
-        seconds=time.perf_counter() - began,
+        seconds=sum(watch.laps.values()),
+        timings=watch.laps,
         finished=finished,
         recipe=recipe,
     )
+
+
+class _Stopwatch:
+    """Seconds since it was made, and those of each lap by its name."""
+
+    def __init__(self) -> None:
+        self.began = self.last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self.last
+        self.last = now
 
 
 def _sample(thing: SampleLike, role: str, size: Space) -> Sample:
@@ -229,6 +256,7 @@ def _network(config: Config, content: Sample, download: Report | None) -> Networ
         seed=config.schedule.seed,
         report=download or (lambda done, total: None),
     )
+    network.autocast = _bfloat16(config.engine.precision)
     for flag, layers in (
         ("--content-layers", config.objective.content_layers),
         ("--style-layers", dict(config.objective.style_layers)),
@@ -236,6 +264,14 @@ def _network(config: Config, content: Sample, download: Report | None) -> Networ
         with about(flag):
             network.check(layers)
     return network
+
+
+def _bfloat16(precision: str) -> bool:
+    """Whether that precision is bfloat16 on this machine."""
+    if precision == "auto":
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("avx512_bf16"))
+    return precision == "bf16"
 
 
 def _grids(

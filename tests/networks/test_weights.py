@@ -228,7 +228,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_published_weights_are_torchvisions() -> None:
-    assert NETWORKS == ("filterbank", "vgg16", "vgg19")
+    assert NETWORKS == ("lite", "filterbank", "vgg16", "vgg19")
     for name, published in PUBLISHED.items():
         assert re.fullmatch(
             r"https://download\.pytorch\.org/models/\w+-[0-9a-f]{8}\.pth", published.url
@@ -493,7 +493,7 @@ def test_the_first_use_fetches(publisher: Publisher) -> None:
 
 
 @pytest.mark.parametrize(("dims", "channels"), [(1, 3), (3, 3), (2, 1), (2, 4), (1, 1)])
-@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+@pytest.mark.parametrize("name", ["lite", "vgg16", "vgg19"])
 def test_vgg_takes_color_pictures_alone(
     publisher: Publisher, name: str, dims: int, channels: int
 ) -> None:

@@ -85,6 +85,17 @@ def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
             return distance / max(norm, FAINT)
 
 
+def metric_style_loss(a_style: Array, a_g: Array, weights: Array) -> float:
+    """||Gram(S) - Gram(G)||^2 / ||Gram(S)||^2 of the wide activations W [a 1], made in full."""
+    grams = []
+    for a in (a_style, a_g):
+        constant = np.ones((1, *a.shape[1:]))
+        wide = np.tensordot(weights, np.concatenate((a, constant)), axes=1)
+        grams.append(gram(wide) / a[0].size)
+    norm = float((grams[0] ** 2).sum())
+    return float(((grams[1] - grams[0]) ** 2).sum()) / max(norm, FAINT)
+
+
 def total_variation(x: Array, power: float, normalization: str) -> float:
     """Sum over channels, positions and axes of |x[i + 1] - x[i]|^p, or its mean over positions."""
     total = sum(float((np.abs(np.diff(x, axis=axis)) ** power).sum()) for axis in range(1, x.ndim))
@@ -170,10 +181,17 @@ def objective(
         * sum(content_loss(a_content[layer], a_g[layer], how) for layer in layers),
         "style": config.beta
         * sum(
-            float(share) * weight * style_loss(a_style[layer], a_g[layer], how)
+            float(share) * weight * _style(network, layer, a_style[layer], a_g[layer], how)
             for share, a_style in zip(shares, a_styles, strict=True)
             for layer, weight in config.style_layers
         ),
         "tv": config.gamma * total_variation(g, config.tv_power, how),
     }
     return {kind: term for kind, term in terms.items() if term}
+
+
+def _style(network: Any, layer: str, a_style: Array, a_g: Array, normalization: str) -> float:
+    """In the network's metric where it has one and the normalization is relative."""
+    if normalization == "relative" and layer in network.metrics:
+        return metric_style_loss(a_style, a_g, network.metrics[layer].double().numpy())
+    return style_loss(a_style, a_g, normalization)

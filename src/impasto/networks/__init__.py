@@ -8,11 +8,12 @@ import torch
 
 from impasto.errors import ConfigError
 from impasto.networks.filterbank import filterbank
+from impasto.networks.lite import EMBEDDED, lite, load_lite
 from impasto.networks.stage import Network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
 
-NETWORKS = ("filterbank", *PUBLISHED)
+NETWORKS = ("lite", "filterbank", *PUBLISHED)
 
 
 def open_network(
@@ -43,6 +44,8 @@ def open_network(
             found=f"{name} for {channels} channels over {dims} axes",
             remedy="pass --network filterbank",
         )
+    if name == "lite":
+        return load_lite(weights or EMBEDDED, padding=padding, pooling=pooling)
     if weights is None:
         if offline:
             verify(name)
@@ -53,7 +56,9 @@ def open_network(
 def layer_names(name: str) -> list[tuple[str, ...]]:
     """The layers of a network for pictures, stage by stage; weights are not needed."""
     with torch.device("meta"):
-        if name == "filterbank":
+        if name == "lite":
+            network = lite(padding="replicate", pooling="max")
+        elif name == "filterbank":
             network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
         else:
             network = vgg(name, PUBLISHED[name].blocks, WIDTHS, dims=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from itertools import count
 
@@ -34,7 +35,7 @@ class Stage(nn.Module):
         return tuple(self.operations)
 
     def forward(
-        self, x: Float[Tensor, "1 channel *space"], wanted: Collection[str], onward: bool
+        self, x: Float[Tensor, "batch channel *space"], wanted: Collection[str], onward: bool
     ) -> tuple[Tensor, Activations]:
         """What the next stage takes, and the wanted activations.
 
@@ -54,6 +55,9 @@ class Network(nn.Module):
     """A list of stages with named layers, its parameters frozen.
 
     name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
+    metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
+    autocast: whether to compute in bfloat16, with three decimal digits in about half the time on
+    processors that have it; activations are given as float32 all the same.
     """
 
     def __init__(self, name: str, stages: Sequence[Stage], *, dims: int, channels: int) -> None:
@@ -62,6 +66,8 @@ class Network(nn.Module):
         self.stages: Sequence[Stage] = nn.ModuleList(stages)  # type: ignore[assignment]
         self.dims = dims
         self.channels = channels
+        self.metrics = nn.ParameterDict()
+        self.autocast = False
         self.requires_grad_(False)
         self.eval()
 
@@ -70,8 +76,10 @@ class Network(nn.Module):
         """The names of all layers, the sample itself first."""
         return (INPUT, *(layer for stage in self.stages for layer in stage.layers))
 
-    def forward(self, x: Float[Tensor, "1 channel *space"], wanted: Collection[str]) -> Activations:
-        """The wanted activations; each has shape (1, channel, *space) of its own layer.
+    def forward(
+        self, x: Float[Tensor, "batch channel *space"], wanted: Collection[str]
+    ) -> Activations:
+        """The wanted activations; each has shape (batch, channel, *space) of its own layer.
 
         Raises LayerError for a layer the network does not have, SampleError for a sample of
         other dimensions or channels.
@@ -85,13 +93,18 @@ class Network(nn.Module):
             )
         activations = {INPUT: x} if INPUT in wanted else {}
         remaining = set(wanted) - {INPUT}
-        for stage in self.stages:
-            if not remaining:
-                break
-            here = remaining & set(stage.layers)
-            remaining -= here
-            x, found = stage(x, here, onward=bool(remaining))
-            activations |= found
+        if self.dims == 2:  # twice as fast in bfloat16, a little in float32
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            for stage in self.stages:
+                if not remaining:
+                    break
+                here = remaining & set(stage.layers)
+                remaining -= here
+                x, found = stage(x, here, onward=bool(remaining))
+                activations |= found
+        if self.autocast:
+            activations = {layer: a.float() for layer, a in activations.items()}
         return activations
 
     def check(self, wanted: Collection[str]) -> None:

@@ -42,7 +42,9 @@ class Normalize(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).reshape(shape))
         self.register_buffer("std", torch.tensor(std).reshape(shape))
 
-    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 channel *space"]:
+    def forward(
+        self, x: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch channel *space"]:
         return (x - self.mean) / self.std
 
 

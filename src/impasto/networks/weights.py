@@ -284,10 +284,10 @@ def _convolutions(
             tensors = []
             for kind, size in (("weight", shape), ("bias", shape[:1])):
                 tensor = state.get(f"features.{index}.{kind}")
-                if tensor is None or (fault := _fault(tensor, size)):
+                if tensor is None or (problem := fault(tensor, size)):
                     raise WeightsError(
                         expected=f"features.{index}.{kind} for {name}, finite floats {size}",
-                        found="no such tensor" if tensor is None else fault,
+                        found="no such tensor" if tensor is None else problem,
                         remedy=f"pass an undamaged {name} file with torchvision's names",
                     )
                 tensors.append(tensor.detach().float())
@@ -308,7 +308,7 @@ def _shapes(blocks: Sequence[int]) -> dict[int, tuple[int, ...]]:
     return shapes
 
 
-def _fault(tensor: Tensor, shape: Sequence[int]) -> str:
+def fault(tensor: Tensor, shape: Sequence[int]) -> str:
     """What keeps a tensor from being weights of that shape; nothing when it can be."""
     if tensor.shape != tuple(shape):
         return f"shape {tuple(tensor.shape)}"

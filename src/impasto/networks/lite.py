@@ -1,0 +1,78 @@
+"""lite: VGG-19's shape at a quarter of its width, to relu5_1; its weights are in the package.
+
+It was trained to show what VGG-19 shows (training/lite), and beside its weights carries a metric
+for each style layer, so that style is measured in VGG-19's own channels at lite's cost.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from impasto.errors import WeightsError
+from impasto.networks.stage import Network
+from impasto.networks.vgg import Padding, Pooling, vgg
+from impasto.networks.weights import fault, read_weights
+
+BLOCKS = (2, 2, 4, 4, 1)
+WIDTHS = (16, 32, 64, 128, 128)
+METRIC = "metric."
+"""Before the layer's name, in the weights file: the root of its metric."""
+
+EMBEDDED = Path(__file__).with_name("lite.safetensors")
+
+
+def lite(*, padding: Padding, pooling: Pooling) -> Network:
+    """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
+    network = vgg("lite", BLOCKS, WIDTHS, dims=2, padding=padding, pooling=pooling)
+    del network.stages[-1].operations[f"pool{len(BLOCKS)}"]
+    return network
+
+
+def convolutions(network: Network) -> dict[str, nn.Conv2d]:
+    """The convolutions of a network for pictures, by their layers' names."""
+    return {
+        name: operation
+        for stage in network.stages
+        for name, operation in stage.operations.items()
+        if isinstance(operation, nn.Conv2d)
+    }
+
+
+def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> Network:
+    """`lite` with the weights and metrics of a file that training/lite made.
+
+    Raises WeightsError when the file cannot be read or holds anything else.
+    """
+    state = read_weights(path)
+    network = lite(padding=padding, pooling=pooling)
+    expected = {
+        f"{name}.{kind}": tuple(tensor.shape)
+        for name, layer in convolutions(network).items()
+        for kind, tensor in layer.state_dict().items()
+    }
+    for name, layer in convolutions(network).items():
+        metric = METRIC + name.replace("conv", "relu")
+        if metric in state:
+            expected[metric] = (layer.out_channels + 1,) * 2
+    for key in sorted(expected.keys() | state.keys()):
+        if key not in state:
+            problem = "no such tensor"
+        elif key not in expected:
+            problem = "which lite lacks"
+        else:
+            problem = fault(state[key], expected[key])
+        if problem:
+            raise WeightsError(
+                subject=str(path),
+                expected="the weights of lite, as training/lite writes them",
+                found=f"{key}: {problem}",
+                remedy="pass an undamaged file, or leave --weights out",
+            )
+    for name, layer in convolutions(network).items():
+        layer.load_state_dict({"weight": state[f"{name}.weight"], "bias": state[f"{name}.bias"]})
+    network.metrics.update(
+        {key.removeprefix(METRIC): state[key].float() for key in expected if METRIC in key}
+    )
+    return network.requires_grad_(False)

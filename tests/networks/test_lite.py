@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from impasto.config import Config
+from impasto.demo import photograph
+from impasto.errors import WeightsError
+from impasto.losses import MetricGram
+from impasto.media.picture import from_array
+from impasto.networks.lite import BLOCKS, EMBEDDED, METRIC, WIDTHS, load_lite
+from impasto.networks.stage import Network
+from impasto.objective import build_objective
+
+STYLE = {f"relu{block}_1" for block in range(1, 6)}
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return load_lite(padding="replicate", pooling="max")
+
+
+@pytest.fixture(scope="module")
+def picture() -> Tensor:
+    return torch.from_numpy(from_array(photograph(), (256,)).data)[None]
+
+
+def test_the_file_is_small_and_says_where_it_is_from() -> None:
+    assert os.path.getsize(EMBEDDED) <= 4e6
+    with safe_open(EMBEDDED, "pt") as file:
+        metadata = file.metadata()
+    assert metadata["license"].startswith("MIT")
+    assert "CC BY 4.0" in metadata["license"]
+    assert "SHA-256" in metadata["provenance"]
+
+
+def test_it_is_vgg_19_at_a_quarter_of_its_width(network: Network, picture: Tensor) -> None:
+    activations = network(picture, STYLE)
+    for block, (layer, activation) in enumerate(sorted(activations.items())):
+        sides = [side >> block for side in picture.shape[2:]]
+        assert activation.shape == (1, WIDTHS[block], *sides), layer
+    convolutions = [layer for layer in network.layers if layer.startswith("conv")]
+    assert len(convolutions) == sum(BLOCKS) == 13
+
+
+def test_activations_are_about_one(network: Network, picture: Tensor) -> None:
+    for layer, activation in network(picture, STYLE).items():
+        assert 0.2 < activation.mean() < 5, layer
+
+
+def test_style_is_measured_in_its_metrics(network: Network, picture: Tensor) -> None:
+    assert set(network.metrics) == STYLE
+    for root in network.metrics.values():
+        torch.testing.assert_close(root, root.T)
+        assert torch.linalg.eigvalsh(root).min() > -1e-4
+    config = Config().completed().objective
+    terms = build_objective(picture, [picture], network, config).terms
+    assert {term.layer for term in terms if isinstance(term.loss, MetricGram)} == STYLE
+
+
+def test_bfloat16_sees_nearly_the_same(picture: Tensor) -> None:
+    network = load_lite(padding="replicate", pooling="max")
+    exact = network(picture, STYLE)
+    network.autocast = True
+    for layer, activation in network(picture, STYLE).items():
+        assert activation.dtype == torch.float32
+        error = (activation - exact[layer]).norm() / exact[layer].norm()
+        assert 1e-5 < error < 0.02, layer
+
+
+def dropped(state: dict[str, Tensor]) -> None:
+    del state["conv3_2.bias"]
+
+
+def foreign(state: dict[str, Tensor]) -> None:
+    state["fc6.weight"] = torch.zeros(2, 2)
+
+
+def reshaped(state: dict[str, Tensor]) -> None:
+    state["conv1_1.weight"] = torch.zeros(64, 3, 3, 3)
+
+
+def poisoned(state: dict[str, Tensor]) -> None:
+    state[f"{METRIC}relu4_1"][3, 5] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (dropped, "conv3_2.bias: no such tensor"),
+        (foreign, "fc6.weight: which lite lacks"),
+        (reshaped, "conv1_1.weight: shape (64, 3, 3, 3)"),
+        (poisoned, "metric.relu4_1: infinite values or NaN"),
+    ],
+)
+def test_other_weights_are_refused(
+    tmp_path: Path, spoil: Callable[[dict[str, Tensor]], None], said: str
+) -> None:
+    state = load_file(EMBEDDED)
+    spoil(state)
+    save_file(state, tmp_path / "lite.safetensors")
+    with pytest.raises(WeightsError) as caught:
+        load_lite(tmp_path / "lite.safetensors", padding="replicate", pooling="max")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_without_metrics_are_taken(tmp_path: Path) -> None:
+    state = {name: t for name, t in load_file(EMBEDDED).items() if METRIC not in name}
+    save_file(state, tmp_path / "bare.safetensors")
+    network = load_lite(tmp_path / "bare.safetensors", padding="replicate", pooling="average")
+    assert not len(network.metrics)

@@ -1,0 +1,1 @@
+"""The recipe of `lite`, the network that impasto carries: see README.md."""
