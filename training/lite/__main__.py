@@ -28,6 +28,13 @@ def main() -> None:
         help="an encoder with a head for a layer that those weights lack",
     )
     parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument(
+        "--start",
+        nargs=2,
+        metavar=("FILE", "LAYER"),
+        help="go on from a file's weights and keep those up to a layer as they are",
+    )
+    parser.add_argument("--crops", type=int, default=3, help="of photographs and textures a step")
     parser.add_argument("--side", type=int, default=160, help="of the crops, in pixels")
     parser.add_argument("--rate", type=float, default=0.13)
     parser.add_argument("--seed", type=int, default=0)
@@ -40,6 +47,7 @@ def main() -> None:
     every = max(2, len(paths) // HELD_BACK)
     settings = Settings(
         steps=arguments.steps,
+        pictures=arguments.crops,
         side=arguments.side,
         rate=arguments.rate,
         seed=arguments.seed,
@@ -50,10 +58,14 @@ def main() -> None:
     held_back = measuring.plain_batches(arguments.side * 8 // 5)
     distilled = {layer: Path(file) for layer, file in arguments.distilled}
     teachers = Teachers(arguments.vgg, distilled)
-    student = train(settings, teachers, training, held_back, arguments.run)
+    start = (Path(arguments.start[0]), arguments.start[1]) if arguments.start else None
+    student = train(settings, teachers, training, held_back, arguments.run, start)
     files = [arguments.vgg, *distilled.values()]
     sources = ", ".join(f"{file.name} (SHA-256 {sha256(file)[:16]})" for file in files)
-    provenance = f"training/lite, {settings}, {len(training.photographs)} photographs; {sources}"
+    begun = f"from {start[0].name} above {start[1]}, " if start else ""
+    provenance = (
+        f"training/lite, {settings}, {begun}{len(training.photographs)} photographs; {sources}"
+    )
     export(student, teachers, held_back, arguments.output, provenance)
     print(f"{arguments.output}: use it with `impasto stylize --network lite --weights FILE`")
 

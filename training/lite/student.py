@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.networks.lite import convolutions, lite
+from impasto.networks.lite import convolutions, lite, load_lite
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Normalize
-from training.lite.teachers import Teachers
+from training.lite.teachers import HINTS, STYLE, Teachers
 
 Activations = Callable[[Tensor, Collection[str]], dict[str, Tensor]]
 """What gives the wanted activations of pictures."""
@@ -38,7 +39,10 @@ class Student(nn.Module):
         return activations
 
     def root(self, layer: str) -> Tensor:
-        """[W b] of a head, shape (teacher's channels, own channels + 1)."""
+        """[W b] of a head, (teacher's channels, own channels + 1); without one, the metric."""
+        if layer not in self.heads:
+            metric: Tensor = self.network.metrics[layer]
+            return metric
         weight, bias = self.heads[layer].parameters()
         return torch.cat((weight, bias[:, None]), 1)
 
@@ -75,6 +79,25 @@ def started(teachers: Teachers, pictures: Tensor) -> Student:
         layer.load_state_dict({"weight": composed, "bias": bias + constant})
         predict = regression(moment, chosen)
     unit_means(student.network, pictures)
+    fit_heads(student, teachers, [pictures])
+    return student
+
+
+@torch.no_grad()
+def continued(teachers: Teachers, pictures: Tensor, path: Path, above: str) -> Student:
+    """A student that goes on from a file's weights, of which those up to a layer stay as they are.
+
+    Only the layers above it have heads, fitted anew, and only what they need is trained.
+    """
+    network = load_lite(path, padding="replicate", pooling="max")
+    later = network.layers[network.layers.index(above) + 1 :]
+    shown = teachers(pictures, [layer for layer in (*STYLE, *HINTS) if layer in later])
+    student = Student({layer: activation.shape[1] for layer, activation in shown.items()})
+    student.network = network
+    for name, layer in convolutions(network).items():
+        layer.requires_grad_(name in later)
+    for name, activation in shown.items():
+        student.units[name] = float(activation.square().mean().sqrt())
     fit_heads(student, teachers, [pictures])
     return student
 

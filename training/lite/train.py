@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.lite.pictures import Pictures
-from training.lite.student import Student, revive, started
+from training.lite.student import Student, continued, revive, started
 from training.lite.teachers import STYLE, Teachers
 
 WEIGHTS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.5, "relu4_1": 2.0, "relu5_1": 2.0}
@@ -59,13 +59,23 @@ def train(
     pictures: Pictures,
     held_back: list[Tensor],
     folder: Path,
+    start: tuple[Path, str] | None,
 ) -> Student:
-    """The trained student; its log (a JSON line a check) and checkpoint are in the folder."""
+    """The trained student; its log (a JSON line a check) and checkpoint are in the folder.
+
+    start: weights to go on from, instead of the teacher's own filters, and the layer up to which
+    they stay as they are.
+    """
     log = folder / "log.jsonl"
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(settings.seed)
-    student = started(teachers, pictures.batch(32, settings.side, f"{settings.seed} start"))
-    layers = [m for m in student.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    first_batch = pictures.batch(32, settings.side, f"{settings.seed} start")
+    student = continued(teachers, first_batch, *start) if start else started(teachers, first_batch)
+    layers = [
+        module
+        for module in student.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.requires_grad
+    ]
     rates = [settings.rate / layer.weight[0].numel() for layer in layers]
     optimizer = torch.optim.Adam([{"params": list(layer.parameters())} for layer in layers])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -92,7 +102,7 @@ def train(
         batch = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
-                shown = teachers(batch)
+                shown = teachers(batch, list(student.heads))
             given = student.activations(batch)
         loss = torch.zeros(())
         for layer, activation in given.items():
@@ -179,18 +189,16 @@ class Pool:
             member = self.members[number] = self._new(f"{self.settings.seed} pool {step}")
         sample = member["sample"].clone().requires_grad_()
         roots = {layer: student.root(layer).detach() for layer in STYLE}
-        student.requires_grad_(False)
         with torch.autocast("cpu", torch.bfloat16):
             both = torch.cat((sample, member["style"])).contiguous(
                 memory_format=torch.channels_last
             )
-            given = student.activations(both)
+            given = student.network(both, STYLE)
         distance = torch.zeros(())
         for layer, root in roots.items():
             gram = root @ augmented(_rows(given[layer])) @ root.T
             distance = distance + (gram[0] - gram[1]).square().sum() / gram[1].square().sum()
         (gradient,) = torch.autograd.grad(distance, sample)
-        student.requires_grad_(True)
         member["age"] += 1
         first = member["first"].lerp_(gradient, 0.1) / (1 - 0.9 ** member["age"])
         second = member["second"].lerp_(gradient.square(), 0.01) / (1 - 0.99 ** member["age"])
@@ -217,7 +225,7 @@ def measured(
     """The errors on held-back pictures, by layer, with the heads as they are."""
     totals: dict[str, list[Tensor]] = {}
     for pictures in held_back:
-        shown, given = teachers(pictures), student.activations(pictures)
+        shown, given = teachers(pictures, list(student.heads)), student.activations(pictures)
         for layer, activation in given.items():
             pair = torch.stack(
                 errors(activation, shown[layer], student.root(layer), student.units[layer])
