@@ -37,7 +37,7 @@ def main() -> None:
     objective, noise = problem()
     loops: dict[str, Callable[[], Curve]] = {
         "gradient descent": lambda: ours(
-            gradient_descent, objective, noise, 2e-4, arguments.seconds
+            gradient_descent, objective, noise, 3e-5, arguments.seconds
         ),
         "gradient descent, plain loop": lambda: plain_descent(objective, noise, arguments.seconds),
         "Adam": lambda: ours(adam, objective, noise, 0.03, arguments.seconds),
@@ -137,7 +137,7 @@ def plain_descent(objective: Objective, x: Tensor, seconds: float) -> Curve:
         if clock.over(j.item()):
             return clock.relative()
         with torch.no_grad():
-            x -= 2e-4 * gradient
+            x -= 3e-5 * gradient
 
 
 def torch_adam(objective: Objective, x: Tensor, seconds: float) -> Curve:

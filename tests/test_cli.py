@@ -205,10 +205,17 @@ def test_the_suffix_chooses_the_format(studio: Path, suffix: str) -> None:
     assert recipe_of(studio / f"out{suffix}")["impasto"] == __version__
 
 
-def test_a_picture_of_one_pixel_has_a_result_too(studio: Path) -> None:
+def test_a_picture_of_one_pixel_has_a_result_too(
+    studio: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     Image.new("RGB", (1, 1), "teal").save("content.png")
-    assert stylize("--size", "0") == 0
+    assert stylize("--size", "0", "--network", "filterbank") == 0
     assert pixels(studio / "out.png").shape == (1, 1, 3)
+    capfd.readouterr()
+    assert stylize("--size", "0") == 2
+    assert "at least 16 positions along each axis for lite" in one_line(capfd)
+    assert stylize("--size", "24") == 0
+    assert pixels(studio / "out.png").shape == (24, 24, 3)
 
 
 def test_previews_are_pictures_on_the_way(studio: Path) -> None:
@@ -603,7 +610,7 @@ def test_a_preview_does_not_take_the_place_of_an_input(
 def test_a_j_that_stays_infinite_exits_with_1(
     studio: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert stylize("--beta", "1e39") == 1
+    assert stylize("--beta", "1e45") == 1
     assert "finite" in one_line(capfd)
     assert listing(studio) == {"content.png", "style.png"}
 

@@ -256,7 +256,7 @@ def _network(config: Config, content: Sample, download: Report | None) -> Networ
         seed=config.schedule.seed,
         report=download or (lambda done, total: None),
     )
-    network.autocast = _bfloat16(config.engine.precision)
+    network.autocast = _bfloat16(config.engine.precision, settings.network)
     for flag, layers in (
         ("--content-layers", config.objective.content_layers),
         ("--style-layers", dict(config.objective.style_layers)),
@@ -266,9 +266,11 @@ def _network(config: Config, content: Sample, download: Report | None) -> Networ
     return network
 
 
-def _bfloat16(precision: str) -> bool:
-    """Whether that precision is bfloat16 on this machine."""
+def _bfloat16(precision: str, network: str) -> bool:
+    """Whether that precision means bfloat16, for that network on this machine."""
     if precision == "auto":
+        if network == "filterbank":  # no faster, and rough on signals and volumes
+            return False
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16"))
     return precision == "bf16"
@@ -398,12 +400,13 @@ def _averaged(
 ) -> Iterator[tuple[optimizers.Step[Evaluation], Values]]:
     """The first `count` steps, each with the running average of G after it.
 
-    Adam circles its goal, the average sits in it; the other two go down and are not averaged.
+    Adam circles its goal, the average sits in it; the other two go down and are not averaged. A
+    step into what is not finite, from which the optimizer will retreat, is left out.
     """
     decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
     total, weight = None, 0.0
     for step in islice(steps, count):
-        x = step.state.x
+        x = step.state.x if step.state.x.isfinite().all() else step.sample
         total = x * (1 - decay) if total is None else torch.lerp(x, total, decay)
         weight = decay * weight + 1 - decay
         yield step, total / weight

@@ -158,7 +158,7 @@ def unit_means(network: Network, pictures: Tensor) -> None:
 
 @torch.no_grad()
 def revive(student: Student, pictures: Tensor, seed: int) -> int:
-    """Gives channels that have fallen silent a new random filter; returns how many.
+    """Gives channels that have fallen silent in training a new random filter; returns how many.
 
     What they fed takes no notice at first: those weights become zero.
     """
@@ -173,7 +173,7 @@ def revive(student: Student, pictures: Tensor, seed: int) -> int:
     ):
         mean = activations[name].mean((0, 2, 3))
         silent = mean < 0.01 * mean.mean()
-        if silent.any():
+        if layer.weight.requires_grad and silent.any():
             weight, bias = layer.parameters()
             fresh = torch.randn(weight[silent].shape, generator=generator)
             fresh -= fresh.mean((1, 2, 3), keepdim=True)
