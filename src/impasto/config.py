@@ -81,7 +81,7 @@ class ScheduleConfig:
     """long side of the result in pixels, 0 for the content's own; or height and width, cropped"""
     coarsest: int = 128
     """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
-    steps: tuple[int, ...] = (150, 30)
+    steps: tuple[int, ...] = (130, 25)
     """steps at the coarsest and the finest scale, or one number for all scales"""
     init: str = "content"
     """what G starts as: content, noise, or a file"""
@@ -204,7 +204,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
 """Content layers, and style layers with their lambda, of each network (Gatys 2015 for VGG)."""
 
 PRESETS = {
-    # 512 x 384 in about 10 s on two cores
+    # 512 x 384 in about 11 s on two cores
     "standard": Config(),
     # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's
     # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; gamma takes
