@@ -84,7 +84,16 @@ def test_each_optimizer_brings_j_below_one_percent_from_noise(
     optimizer: str, style: np.ndarray
 ) -> None:
     rate = 2e-4 if optimizer == "gradient-descent" else 0.03
-    config = configure("notes", optimizer=optimizer, learning_rate=rate)
+    config = configure(
+        "notes",
+        optimizer=optimizer,
+        learning_rate=rate,
+        network="filterbank",
+        alpha=10.0,
+        beta=1e10,
+        gamma=0.0,
+        content_layers=(),
+    )
     values: list[float] = []
 
     def log(progress: Progress) -> None:
