@@ -211,12 +211,12 @@ PRESETS = {
     # out the noise that the network hardly sees. 10 s.
     "notes": Config(
         objective=ObjectiveConfig(
-            alpha=1.0, beta=3e5, gamma=60.0, content_layers=("relu3_1",), normalization="course"
+            alpha=1.0, beta=1e5, gamma=30.0, content_layers=("relu3_1",), normalization="course"
         ),
         schedule=ScheduleConfig(
             size=(100, 100), coarsest=0, steps=(600,), init="noise", average=0.0
         ),
-        optimizer=OptimizerConfig(optimizer="gradient-descent", learning_rate=3e-5, clip=False),
+        optimizer=OptimizerConfig(optimizer="gradient-descent", learning_rate=1.2e-5, clip=False),
         engine=EngineConfig(precision="fp32"),
     ),
 }
