@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -208,9 +208,9 @@ def gram(activation: Tensor, root: Tensor | None) -> Loss:
 
 
 def filterbank_objective(bank: torch.nn.Module, c: Tensor, s: Tensor, alpha: float) -> Objective:
-    """J as the filterbank's own defaults have it."""
-    config = Config().completed(dims=1).objective
-    return build_objective(c, [s], bank, config.__class__(**{**vars(config), "alpha": alpha}))
+    """J at the filterbank's own layers."""
+    config = replace(Config().completed(dims=1).objective, alpha=alpha, beta=BETA)
+    return build_objective(c, [s], bank, config)
 
 
 def stylized(method: Method, content: Tensor, style: Tensor, alpha: float) -> Tensor:

@@ -36,7 +36,7 @@ class ObjectiveConfig:
 
     alpha: float = 1.0
     """weight of the content [>= 0]"""
-    beta: float = 10.0
+    beta: float = 6.0
     """weight of the style [>= 0]"""
     gamma: float = 0.0
     """weight of the total variation, for smoothness [>= 0]"""
@@ -189,7 +189,7 @@ def _check(flag: str, value: float | str, expected: str, holds: bool) -> None:
 _LITE_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
 _VGG_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
-    "lite": (("relu4_2",), _LITE_STYLE),
+    "lite": (("relu3_1", "relu4_2"), _LITE_STYLE),
     "filterbank": (
         ("edge2", "edge3", "edge4"),
         tuple(
