@@ -21,18 +21,19 @@ Activations = Callable[[Tensor, Collection[str]], dict[str, Tensor]]
 class Student(nn.Module):
     """`lite` and the linear heads that predict the teachers' activations from its own.
 
-    The heads are for training and measuring; of them only the metric stays. units: the teachers'
-    root mean square at each layer, which the heads' predictions are in.
+    The heads are for training and measuring; of them only the metric stays. shown: the teachers'
+    activations of some pictures, by layer. units: their root mean squares, which the heads'
+    predictions are in.
     """
 
-    def __init__(self, widths: dict[str, int]) -> None:
+    def __init__(self, shown: dict[str, Tensor]) -> None:
         super().__init__()
         self.network = lite(padding="replicate", pooling="max").requires_grad_(True)
         inputs = dict(zip(self.network.layers, _channels(self.network), strict=True))
         self.heads = nn.ModuleDict(
-            {layer: nn.Linear(inputs[layer], width) for layer, width in widths.items()}
+            {layer: nn.Linear(inputs[layer], a.shape[1]) for layer, a in shown.items()}
         )
-        self.units = dict.fromkeys(widths, 1.0)
+        self.units = {layer: float(a.square().mean().sqrt()) for layer, a in shown.items()}
 
     def activations(self, x: Tensor) -> dict[str, Tensor]:
         activations: dict[str, Tensor] = self.network(x, set(self.heads))
@@ -56,10 +57,7 @@ def started(teachers: Teachers, pictures: Tensor) -> Student:
     2017) with the columns chosen greedily. Deeper layers start at random. Every channel is scaled
     to a mean of one, and the heads are fitted.
     """
-    shown = teachers(pictures)
-    student = Student({layer: activation.shape[1] for layer, activation in shown.items()})
-    for name, activation in shown.items():
-        student.units[name] = float(activation.square().mean().sqrt())
+    student = Student(teachers(pictures))
     own, mine = convolutions(teachers.vgg), convolutions(student.network)
     normalize = teachers.vgg.stages[0].operations["normalized"]
     assert isinstance(normalize, Normalize)
@@ -91,21 +89,28 @@ def continued(teachers: Teachers, pictures: Tensor, path: Path, above: str) -> S
     """
     network = load_lite(path, padding="replicate", pooling="max")
     later = network.layers[network.layers.index(above) + 1 :]
-    shown = teachers(pictures, [layer for layer in (*STYLE, *HINTS) if layer in later])
-    student = Student({layer: activation.shape[1] for layer, activation in shown.items()})
+    student = Student(teachers(pictures, [name for name in (*STYLE, *HINTS) if name in later]))
     student.network = network
     for name, layer in convolutions(network).items():
         layer.requires_grad_(name in later)
-    for name, activation in shown.items():
-        student.units[name] = float(activation.square().mean().sqrt())
     fit_heads(student, teachers, [pictures])
     return student
 
 
+def rows(activation: Tensor) -> Tensor:
+    """The channels a at every position: (picture, position, channel)."""
+    return activation.movedim(1, -1).flatten(1, -2)
+
+
+def augmented(a: Tensor) -> Tensor:
+    """The rows [a 1] of rows a: a last channel more."""
+    return functional.pad(a, (0, 1), value=1)
+
+
 def augmented_moment(activation: Tensor) -> Tensor:
     """The mean over positions of [a 1] [a 1]^T in double precision, (channel + 1, channel + 1)."""
-    rows = functional.pad(activation.movedim(1, -1).flatten(0, -2).double(), (0, 1), value=1)
-    return rows.T @ rows / len(rows)
+    own = augmented(rows(activation).flatten(0, 1).double())
+    return own.T @ own / len(own)
 
 
 def select(moment: Tensor, count: int) -> Tensor:
@@ -213,11 +218,10 @@ def fitted(
     for pictures in batches:
         shown, given = teachers(pictures, layers), network(pictures, layers)
         for layer, activation in given.items():
-            rows = activation.movedim(1, -1).flatten(0, -2).double()
-            rows = functional.pad(rows, (0, 1), value=1)
-            target = shown[layer].movedim(1, -1).flatten(0, -2).double()
-            moments[layer] = moments.get(layer, 0) + rows.T @ rows
-            crosses[layer] = crosses.get(layer, 0) + target.T @ rows
+            own = augmented(rows(activation).flatten(0, 1).double())
+            target = rows(shown[layer]).flatten(0, 1).double()
+            moments[layer] = moments.get(layer, 0) + own.T @ own
+            crosses[layer] = crosses.get(layer, 0) + target.T @ own
             powers[layer] = powers.get(layer, 0) + target.square().mean() / len(batches)
     return {
         layer: solve(moments[layer], crosses[layer]) / powers[layer].sqrt() for layer in moments

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.networks.lite import BLOCKS, WIDTHS
+from impasto.networks.lite import BLOCKS, WIDTHS, convolutions
 from impasto.networks.stage import Network
 from impasto.networks.vgg import vgg
 from impasto.networks.weights import load_vgg, read_weights
@@ -42,16 +42,14 @@ class Distilled(nn.Module):
         blocks = len(depths) - depths.count(0)
         self.network = vgg(path.stem, depths[:blocks], WIDTHS[:blocks], dims=2, padding="reflect")
         self.heads = nn.ModuleDict()
-        for stage in self.network.stages:
-            for name, operation in stage.operations.items():
-                if isinstance(operation, nn.Conv2d):
-                    key = name.replace("_", "")
-                    operation.load_state_dict(_parameters(state, key))
-                    if f"{key}_aux.weight" in state:
-                        width, own = state[f"{key}_aux.weight"].shape[:2]
-                        head = nn.Conv2d(own, width, 1)
-                        head.load_state_dict(_parameters(state, f"{key}_aux"))
-                        self.heads[name.replace("conv", "relu")] = head
+        for name, layer in convolutions(self.network).items():
+            key = name.replace("_", "")
+            layer.load_state_dict(_parameters(state, key))
+            if f"{key}_aux.weight" in state:
+                width, own = state[f"{key}_aux.weight"].shape[:2]
+                head = nn.Conv2d(own, width, 1)
+                head.load_state_dict(_parameters(state, f"{key}_aux"))
+                self.heads[name.replace("conv", "relu")] = head
         self.color = nn.Conv2d(3, 3, 1)
         self.color.load_state_dict(_parameters(state, "conv0"))
         self.requires_grad_(False)

@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.lite.pictures import Pictures
-from training.lite.student import Student, continued, revive, started
+from training.lite.student import Student, augmented, continued, revive, rows, started
 from training.lite.teachers import STYLE, Teachers
 
 WEIGHTS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.5, "relu4_1": 2.0, "relu5_1": 2.0}
@@ -141,31 +140,22 @@ def train(
 def errors(activation: Tensor, target: Tensor, root: Tensor, unit: float) -> tuple[Tensor, Tensor]:
     """The relative squared errors of what the head predicts: of features, and of Gram matrices.
 
-    activation, target: (picture, channel, height, width). root: [W b], in
-    that unit of the target. Both follow from the sums
-    of a a^T, t a^T and t t^T, a with a constant 1, so the wide prediction itself is never made.
-    The second is the mean over pictures.
+    activation, target: (picture, channel, height, width). root: [W b], in that unit of the
+    target. Both follow from the sums of a a^T, t a^T and t t^T, a with a constant 1, so the wide
+    prediction itself is never made. The second is the mean over pictures.
     """
-    rows, goal = _rows(activation), _rows(target) / unit
-    own = augmented(rows)
-    wanted = goal.mT @ goal
-    cross = goal.mT @ functional.pad(rows, (0, 1), value=1)
+    a, t = augmented(_thinned(activation)), _thinned(target) / unit
+    own, cross, wanted = a.mT @ a, t.mT @ a, t.mT @ t
     norm = wanted.diagonal(dim1=1, dim2=2).sum()
     feature = 1 + ((root @ own - 2 * cross) * root).sum() / norm
     distance = (root @ own @ root.T - wanted).square().sum((1, 2))
     return feature, (distance / wanted.square().sum((1, 2)).clamp_min(1e-6)).clamp_max(4).mean()
 
 
-def augmented(rows: Tensor) -> Tensor:
-    """The sums of [a 1] [a 1]^T over rows a: (picture, channel + 1, channel + 1)."""
-    rows = functional.pad(rows, (0, 1), value=1)
-    return rows.mT @ rows
-
-
-def _rows(activation: Tensor) -> Tensor:
-    """(picture, position, channel), of a large grid every so many positions: they suffice."""
-    rows = activation.movedim(1, -1).flatten(1, 2)
-    return rows[:, :: max(1, rows.shape[1] // POSITIONS)].float()
+def _thinned(activation: Tensor) -> Tensor:
+    """The rows, of a large grid every so many positions: they suffice."""
+    every = rows(activation)
+    return every[:, :: max(1, every.shape[1] // POSITIONS)].float()
 
 
 class Pool:
@@ -196,7 +186,8 @@ class Pool:
             given = student.network(both, STYLE)
         distance = torch.zeros(())
         for layer, root in roots.items():
-            gram = root @ augmented(_rows(given[layer])) @ root.T
+            a = augmented(_thinned(given[layer]))
+            gram = root @ (a.mT @ a) @ root.T
             distance = distance + (gram[0] - gram[1]).square().sum() / gram[1].square().sum()
         (gradient,) = torch.autograd.grad(distance, sample)
         member["age"] += 1
