@@ -194,6 +194,12 @@ def test_the_recipe_runs_and_goes_on_where_it_stopped(
     for key, tensor in load_file(whole).items():
         assert torch.equal(halves[key], tensor), key
 
+    with pytest.raises(SystemExit) as refused:
+        run("whole", "--rate 0.2 --crops 5")
+    assert "began with, --crops 3, --rate 0.13; found --crops 5, --rate 0.2" in str(refused.value)
+    assert "pass those, or another --run" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
     deep = load_file(run("deep", f"--start {whole} relu3_1"))
     before = load_file(whole)
     for key, tensor in deep.items():

@@ -47,7 +47,7 @@ def main() -> None:
     every = max(2, len(paths) // HELD_BACK)
     settings = Settings(
         steps=arguments.steps,
-        pictures=arguments.crops,
+        crops=arguments.crops,
         side=arguments.side,
         rate=arguments.rate,
         seed=arguments.seed,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,14 @@ POOL = 48
 
 @dataclass(frozen=True)
 class Settings:
-    """steps of `pictures` crops of `side` pixels; rate: the peak of the one-cycle schedule.
+    """steps of `crops` crops of `side` pixels; rate: the peak of the one-cycle schedule.
 
     A weight moves by rate over its layer's inputs: activations are positive, of a mean of one, so
     that many small steps in step add up.
     """
 
     steps: int
-    pictures: int = 3
+    crops: int = 3
     side: int = 160
     rate: float = 0.13
     seed: int = 0
@@ -63,10 +63,12 @@ def train(
     """The trained student; its log (a JSON line a check) and checkpoint are in the folder.
 
     start: weights to go on from, instead of the teacher's own filters, and the layer up to which
-    they stay as they are.
+    they stay as they are. Exits when the folder is that of a run with other settings.
     """
     log = folder / "log.jsonl"
     checkpoint = folder / "checkpoint.pt"
+    begun = asdict(settings) | {"start": f"{start[0].name} {start[1]}" if start else "none"}
+    saved = reopened(checkpoint, begun) if checkpoint.exists() else None
     torch.manual_seed(settings.seed)
     first_batch = pictures.batch(32, settings.side, f"{settings.seed} start")
     student = continued(teachers, first_batch, *start) if start else started(teachers, first_batch)
@@ -82,8 +84,7 @@ def train(
     )
     pool = Pool(settings, pictures)
     first, seconds = 0, 0.0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+    if saved:
         student.load_state_dict(saved["student"])
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
@@ -96,7 +97,7 @@ def train(
         _log(log, 0, 0.0, measured(student, teachers, held_back))
     began = time.perf_counter() - seconds
     for step in range(first, settings.steps):
-        batch = pictures.batch(settings.pictures, settings.side, f"{settings.seed} {step}")
+        batch = pictures.batch(settings.crops, settings.side, f"{settings.seed} {step}")
         batch = torch.cat((batch, pool.step(student, step)))
         batch = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
@@ -123,6 +124,7 @@ def train(
             seconds = time.perf_counter() - began
             _log(log, done, seconds, measured(student, teachers, held_back))
             state = {
+                "settings": begun,
                 "student": student.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
@@ -135,6 +137,22 @@ def train(
             torch.save(state, part)
             part.replace(checkpoint)
     return student
+
+
+def reopened(checkpoint: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint, which must be of a run with these settings; exits when it is not."""
+    saved: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    begun = saved["settings"]
+    changed = [name for name in begun if settings[name] != begun[name]]
+    if changed:
+        expected, found = (
+            ", ".join(f"--{name} {these[name]}" for name in changed) for these in (begun, settings)
+        )
+        raise SystemExit(
+            f"{checkpoint}: expected the settings that it began with, {expected}; found {found}: "
+            f"pass those, or another --run"
+        )
+    return saved
 
 
 def errors(activation: Tensor, target: Tensor, root: Tensor, unit: float) -> tuple[Tensor, Tensor]:
