@@ -1,21 +1,33 @@
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize, rosen, rosen_der
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from impasto import optimizers
 from impasto.errors import NumericalError
-from impasto.optimizers import Step, adam, dot, gradient_descent, lbfgs, strong_wolfe
+from impasto.line_search import strong_wolfe
+from impasto.optimizers import State, Step, adam, dot, gradient_descent, lbfgs
 from tests.oracles import reference
-from tests.strategies import normal
+from tests.strategies import normal, seeds, spaces
 
 
 @dataclass(frozen=True)
@@ -54,9 +66,43 @@ LOOPS: list[Any] = [
 ]
 
 
+def taken_over(f: Any, x: Tensor, **more: Any) -> Iterator[Step[Value]]:
+    """L-BFGS that finds nothing lower at its start, so that Adam carries on."""
+    by_adam = more.get("state") is not None
+
+    def evaluate(x: Tensor) -> Value:
+        there: Value = f(x)
+        return there if by_adam else Value(there.value, -there.gradient)
+
+    for step in lbfgs(evaluate, x, **more):
+        by_adam = step.state.adam
+        assert by_adam
+        yield step
+
+
+BY_ADAM: list[Any] = [
+    pytest.param(partial(adam, moments=torch.bfloat16), 0.05, id="adam-bfloat16"),
+    pytest.param(taken_over, 0.05, id="lbfgs-by-adam"),
+]
+
+
 def run(loop: Any, f: Any, x: Tensor, rate: float, steps: int, **more: Any) -> list[Step[Value]]:
+    """The first steps, their tensors copied: the loop writes to its own again."""
     iterator: Iterator[Step[Value]] = loop(f, x, learning_rate=rate, **more)
-    return list(islice(iterator, steps))
+    return [
+        replace(step, sample=step.sample.clone(), state=copied(step.state))
+        for step in islice(iterator, steps)
+    ]
+
+
+def assert_equal(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert actual.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in actual.items())
+
+
+def copied(state: State) -> State:
+    tensors = {name: tensor.clone() for name, tensor in state.tensors().items()}
+    return State.rebuilt(tensors, state.scalars())
 
 
 def test_gradient_descent_is_the_formula() -> None:
@@ -107,9 +153,10 @@ def test_the_line_search_meets_both_wolfe_conditions() -> None:
         here = f(x)
         direction = -here.gradient
         slope = dot(here.gradient, direction)
-        found = strong_wolfe(f, x, here, direction, dot, 1e-3)
-        assert found is not None
-        point, there = found
+        point = torch.empty_like(x)
+        there = strong_wolfe(f, x, here, direction, dot, 1e-3, point)
+        assert there is not None
+        assert there.value == f(point).value
         t = dot(point - x, direction) / dot(direction, direction)
         assert there.value <= here.value + 1e-4 * t * slope
         assert abs(dot(there.gradient, direction)) <= 0.9 * abs(slope)
@@ -127,15 +174,37 @@ def test_a_loop_resumes_with_the_same_numbers(loop: Any, rate: float) -> None:
         assert expected.evaluation.value == actual.evaluation.value
 
 
+@pytest.mark.parametrize(("loop", "rate"), [*LOOPS, *BY_ADAM])
+def test_a_state_survives_files(loop: Any, rate: float, tmp_path: Path) -> None:
+    f, x = function(rosenbrock), normal(5, 1, 1, 8) / 2
+    whole = run(loop, f, x, rate / 50, 40)
+    for step, expected in (whole[:2], whole[25:27]):
+        save_file(step.state.tensors(), tmp_path / "state.safetensors")
+        written = json.dumps(step.state.scalars())
+        state = State.rebuilt(load_file(tmp_path / "state.safetensors"), json.loads(written))
+        assert state.scalars() == step.state.scalars()
+        assert_equal(state.tensors(), step.state.tensors())
+        following = run(loop, f, x, 1.0, 1, state=state)[0]
+        assert_equal(following.state.tensors(), expected.state.tensors())
+
+
 @pytest.mark.parametrize(("loop", "rate"), LOOPS)
 def test_a_loop_leaves_what_it_was_given_alone(loop: Any, rate: float) -> None:
     x = normal(6, 1, 1, 6)
     copy = x.clone()
-    steps = run(loop, function(bowl), x, rate, 4)
-    samples = [step.sample.clone() for step in steps]
-    run(loop, function(bowl), x, rate, 4, state=steps[0].state)
+    gradients = []
+
+    def evaluate(x: Tensor) -> Value:
+        there = function(bowl)(x)
+        gradients.append((there.gradient, there.gradient.clone()))
+        return there
+
+    state = next(iter(loop(evaluate, x, learning_rate=rate))).state
+    following = state.x.clone()
+    run(loop, evaluate, x, rate, 9, state=state)
     assert torch.equal(x, copy)
-    assert all(torch.equal(a, step.sample) for a, step in zip(samples, steps, strict=True))
+    assert torch.equal(state.x, following)
+    assert all(torch.equal(gradient, kept) for gradient, kept in gradients)
 
 
 def cliff(x: Tensor) -> Tensor:
@@ -154,10 +223,20 @@ def test_no_step_is_ever_non_finite(loop: Any, rate: float) -> None:
 @pytest.mark.parametrize(("loop", "rate"), LOOPS[:2])
 def test_a_retreat_halves_the_step_and_says_so(loop: Any, rate: float) -> None:
     steps = run(loop, function(cliff), torch.full((1, 1, 3), 0.5).double(), 10 * rate, 40)
-    noted = [step for step in steps if step.note]
-    assert noted
-    assert "halved" in noted[0].note
-    assert noted[0].state.learning_rate == 5 * rate
+    first = next(number for number, step in enumerate(steps) if step.note)
+    assert "halved" in steps[first].note
+    assert steps[first].state.learning_rate == 5 * rate
+    best = min(steps[:first], key=lambda step: step.evaluation.value)
+    assert torch.equal(steps[first].sample, best.sample)
+
+
+@pytest.mark.parametrize(("loop", "rate"), [*LOOPS, (gradient_descent, 0.0201), (adam, 1.0)])
+def test_the_best_sample_is_kept(loop: Any, rate: float) -> None:
+    steps = run(loop, function(bowl), normal(4, 1, 1, 6), rate, 30)
+    for number, step in enumerate(steps, 1):
+        best = min(steps[:number], key=lambda step: step.evaluation.value)
+        assert step.state.best_value == best.evaluation.value
+        assert torch.equal(step.state.best, best.sample)
 
 
 @pytest.mark.parametrize(("loop", "rate"), LOOPS)
@@ -166,11 +245,12 @@ def test_a_start_that_is_not_finite_is_an_error(loop: Any, rate: float) -> None:
         run(loop, function(cliff), torch.full((1, 1, 3), 2.0).double(), rate, 3)
 
 
-def test_adam_carries_on_where_lbfgs_finds_nothing_lower() -> None:
-    def wrong_gradient(x: Tensor) -> Value:
-        there = function(bowl)(x)
-        return Value(there.value, -there.gradient if abs(x.max()) > 0.5 else there.gradient)
+def wrong_gradient(x: Tensor) -> Value:
+    there = function(bowl)(x)
+    return Value(there.value, -there.gradient if abs(x.max()) > 0.5 else there.gradient)
 
+
+def test_adam_carries_on_where_lbfgs_finds_nothing_lower() -> None:
     x = torch.full((1, 1, 6), 0.6).double()
     steps = run(lbfgs, wrong_gradient, x, 0.01, 5)
     assert "Adam carries on" in steps[0].note
@@ -196,3 +276,181 @@ def test_the_projection_holds_after_each_step(loop: Any) -> None:
     )
     assert all(step.state.x.max() <= 1 for step in steps)
     assert steps[-1].state.x.min() == 1
+
+
+@pytest.mark.parametrize(("loop", "rate"), [*LOOPS, *BY_ADAM])
+@given(seed=seeds, space=spaces(), block=st.integers(1, 50))
+def test_the_block_size_does_not_matter(
+    loop: Any, rate: float, seed: int, space: tuple[int, ...], block: int
+) -> None:
+    f = function(lambda x: ((x - 0.8).square() * (1 + x.square())).sum())
+    x = normal(seed, 1, 2, *space) / 2
+    more = {"project": lambda x: x.clamp(-1, 1)}
+    whole = run(loop, f, x, rate, 6, **more)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizers, "BLOCK", block)
+        parts = run(loop, f, x, rate, 6, **more)
+    for expected, actual in zip(whole, parts, strict=True):
+        torch.testing.assert_close(actual.sample, expected.sample, rtol=1e-9, atol=1e-9)
+
+
+@given(seed=seeds, size=st.integers(1, 99), block=st.integers(1, 50))
+def test_dot_adds_up_in_float64(seed: int, size: int, block: int) -> None:
+    a, b = (normal(seed + part, size).float() for part in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizers, "BLOCK", block)
+        expected = math.fsum((a.double() * b.double()).tolist())
+        assert dot(a, b) == pytest.approx(expected, rel=0, abs=1e-13)
+
+
+class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The size of the largest tensor that came into being."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.largest = 0
+        self.paused = False
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = op(*args, **(kwargs or {}))
+        if not self.paused:
+            known = self.memory(args, kwargs)
+            sizes = self.memory(result)
+            self.largest = max([self.largest, *(sizes[at] for at in sizes.keys() - known.keys())])
+        return result
+
+    @staticmethod
+    def memory(*things: Any) -> dict[int, int]:
+        """Where the tensors among them lie, and how many bytes there are."""
+        storages = [t.untyped_storage() for t in tree_leaves(things) if isinstance(t, Tensor)]
+        return {storage.data_ptr(): storage.nbytes() for storage in storages}
+
+    def outside(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """That function, its tensors not counted."""
+
+        def uncounted(*args: Any) -> Any:
+            self.paused = True
+            try:
+                return f(*args)
+            finally:
+                self.paused = False
+
+        return uncounted
+
+
+@pytest.mark.parametrize(
+    ("loop", "rate", "arrays"),
+    [
+        pytest.param(gradient_descent, 1e-4, 3, id="gradient-descent"),
+        pytest.param(adam, 0.05, 5, id="adam"),
+        pytest.param(partial(adam, moments=torch.bfloat16), 0.05, 5, id="adam-bfloat16"),
+        pytest.param(lbfgs, 1.0, 24, id="lbfgs"),
+    ],
+)
+def test_a_step_needs_a_block_beside_its_arrays(
+    loop: Any, rate: float, arrays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimizers, "BLOCK", 64)
+    counter = Allocations()
+    made = []
+
+    def new(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        made.append(torch.full(shape, math.nan, dtype=dtype))
+        return made[-1]
+
+    steps = loop(
+        counter.outside(function(rosenbrock)),
+        normal(7, 1, 10, 30, 5).float(),
+        learning_rate=rate,
+        project=lambda x: x.clamp(-2, 2),
+        new=counter.outside(new),
+    )
+    with counter:
+        for step in islice(steps, 40):
+            assert math.isfinite(step.evaluation.value)
+    assert 0 < counter.largest <= 64 * 8  # float64, of the inner products
+    assert len(made) <= arrays
+
+
+@pytest.mark.parametrize(("loop", "rate"), LOOPS)
+def test_the_arrays_may_lie_in_files(loop: Any, rate: float, tmp_path: Path) -> None:
+    def new(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        path = tmp_path / str(len(list(tmp_path.iterdir())))
+        size = math.prod(shape)
+        return torch.from_file(str(path), shared=True, size=size, dtype=dtype).view(shape)
+
+    f, x = function(rosenbrock), normal(8, 1, 2, 9) / 2
+    for expected, actual in zip(
+        run(loop, f, x, rate / 50, 20), run(loop, f, x, rate / 50, 20, new=new), strict=True
+    ):
+        assert_equal(actual.state.tensors(), expected.state.tensors())
+    assert list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("loop", "rate"), LOOPS)
+def test_any_memory_order_will_do(loop: Any, rate: float) -> None:
+    def turned(x: Tensor) -> Value:
+        there = function(rosenbrock)(x)
+        return Value(there.value, there.gradient.mT.contiguous().mT)
+
+    x = normal(9, 1, 2, 4, 3) / 2
+    expected = run(loop, function(rosenbrock), x, rate / 50, 9)[-1]
+    actual = run(loop, turned, x.mT.contiguous().mT, rate / 50, 9)[-1]
+    torch.testing.assert_close(actual.sample, expected.sample)
+
+
+def test_half_size_moments_come_as_low() -> None:
+    f = function(lambda x: (curvatures * (x - 1).square()).sum() / 2)
+    curvatures = torch.logspace(0, 4, 2000)
+    x = normal(10, 1, 1, 2000).float()
+    fine, coarse = (
+        run(partial(adam, moments=dtype), f, x, 0.03, 120)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert {m.dtype for m in coarse[-1].state.moments[0]} == {torch.bfloat16}
+    assert fine[-1].evaluation.value < 0.01 * fine[0].evaluation.value
+    for a, b in zip(fine, coarse, strict=True):
+        assert b.evaluation.value == pytest.approx(a.evaluation.value, rel=0.05)
+
+
+class Machines:
+    """Several that add up what each has a part of."""
+
+    def __init__(self, count: int) -> None:
+        self.barrier = Barrier(count, timeout=60)
+        self.parts = [0.0] * count
+
+    def total(self, rank: int, part: float) -> float:
+        self.parts[rank] = part
+        self.barrier.wait()
+        total = sum(self.parts)
+        self.barrier.wait()
+        return total
+
+
+@pytest.mark.parametrize(("loop", "rate"), LOOPS)
+def test_machines_that_share_a_sample_go_the_same_way(loop: Any, rate: float) -> None:
+    """Even where the gradient ceases to be finite on one of them only: above 1."""
+
+    def part(machines: Machines, x: Tensor, rank: int) -> list[Step[Value]]:
+        def inner(a: Tensor, b: Tensor) -> float:
+            return machines.total(rank, dot(a, b))
+
+        def evaluate(x: Tensor) -> Value:
+            mine = function(lambda x: ((x - 0.9).square() * (1 + x.square())).sum())(x)
+            mean = machines.total(rank, x.sum().item()) / 20
+            value = machines.total(rank, mine.value) + 10 * mean**2
+            return Value(value, torch.where(x > 1, math.nan, mine.gradient + mean))
+
+        return run(loop, evaluate, x, 100 * rate, 12, inner=inner)
+
+    x = torch.linspace(-1, 0.9, 20).double().view(1, 1, 20)
+    alone = part(Machines(1), x, 0)
+    assert loop is lbfgs or any("halved" in step.note for step in alone)
+    two = Machines(2)
+    with ThreadPoolExecutor(2) as pool:
+        left, right = pool.map(part, [two] * 2, x.chunk(2, -1), range(2))
+    for expected, a, b in zip(alone, left, right, strict=True):
+        assert expected.note == a.note == b.note
+        sample = torch.cat((a.sample, b.sample), -1)
+        torch.testing.assert_close(sample, expected.sample, rtol=1e-9, atol=1e-9)

@@ -161,7 +161,7 @@ def stylize(
                         terms=step.evaluation.terms,
                         seconds=watch.seconds,
                         note=step.note,
-                        g=step.sample,
+                        g=step.sample.clone(),
                         sample=partial(units.sample, g),
                     )
                     callback(progress)
@@ -385,7 +385,8 @@ def _optimizer(
     settings = config.optimizer
     evaluate = partial(value_and_grad, objective)
     rate = settings.learning_rate
-    project = units.clipped if settings.clip else optimizers.identity
+    clip = settings.clip and units.content.value_range
+    project = partial(torch.clamp, min=0, max=1) if clip else optimizers.identity
     match settings.optimizer:
         case "adam":
             return optimizers.adam(evaluate, g, learning_rate=rate, project=project)
