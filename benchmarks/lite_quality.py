@@ -32,14 +32,15 @@ from torch import Tensor
 from impasto import media
 from impasto.config import Config
 from impasto.geometry import Region, scaled_space
-from impasto.gradient import value_and_grad
+from impasto.gradient import Evaluation, value_and_grad
 from impasto.losses import Content, Loss, MetricGram
 from impasto.media.picture import Picture
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import load_lite
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
-from impasto.objective import Objective, Term, build_objective
+from impasto.objective import Term, build_objective
 from impasto.optimizers import adam
+from impasto.patch import Patch
 from impasto.resample import resample
 from training.lite.export import metrics
 from training.lite.pictures import Pictures
@@ -64,6 +65,7 @@ BETA = 10.0
 CONTENT = "relu3_1"
 
 Forward = Callable[[Tensor, Collection[str]], dict[str, Tensor]]
+Evaluate = Callable[[Tensor], Evaluation]
 
 
 class Taps(torch.nn.Module):
@@ -82,14 +84,14 @@ class Taps(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Method:
-    """A network to stylize with: `objective(content, style, alpha)` makes its J.
+    """A network to stylize with: `objective(content, style, alpha)` makes its J and gradient.
 
     alphas: around the content distance that the teachers reach at 1; the sheet shows the first.
     """
 
     name: str
     alphas: tuple[float, ...]
-    objective: Callable[[Tensor, Tensor, float], Objective]
+    objective: Callable[[Tensor, Tensor, float], Evaluate]
 
 
 def main() -> None:
@@ -188,14 +190,27 @@ def contestants(assets: Path, weights: Path | None) -> tuple[Taps, list[Method]]
 @torch.no_grad()
 def objective(
     taps: Taps, roots: dict[str, Tensor], content: Tensor, style: Tensor, alpha: float
-) -> Objective:
-    """J with the relative content error at relu3_1 and relative Gram errors at five layers."""
+) -> Evaluate:
+    """J and its gradient, of the relative errors: content at relu3_1, Gram at five layers."""
     terms = [
-        Term("content", CONTENT, Content(taps(content, {CONTENT})[CONTENT], "relative"), alpha)
+        Term("content", CONTENT, Content.of(taps(content, {CONTENT})[CONTENT], "relative"), alpha)
     ]
     for layer, activation in taps(style, STYLE).items():
         terms.append(Term("style", layer, gram(activation, roots.get(layer)), BETA / len(STYLE)))
-    return Objective(taps, tuple(terms))
+    return partial(evaluated, taps, terms)
+
+
+def evaluated(taps: Taps, terms: list[Term], g: Tensor) -> Evaluation:
+    """J and its gradient by plain automatic differentiation: not all of these have stages."""
+    g = g.detach().requires_grad_(True)
+    activations = taps(g, {term.layer for term in terms})
+    parts = []
+    for term in terms:
+        region = Region.all_of(tuple(activations[term.layer].shape[2:]))
+        sums = term.loss.sums(activations[term.layer], region)
+        parts.append(term.weight * term.loss.score(sums, region.count))
+    value = torch.stack(parts).sum()
+    return Evaluation(value.item(), {}, torch.autograd.grad(value, g)[0])
 
 
 def gram(activation: Tensor, root: Tensor | None) -> Loss:
@@ -207,10 +222,11 @@ def gram(activation: Tensor, root: Tensor | None) -> Loss:
     return MetricGram(MetricGram.sums(activation, region) / region.count, root)
 
 
-def filterbank_objective(bank: torch.nn.Module, c: Tensor, s: Tensor, alpha: float) -> Objective:
-    """J at the filterbank's own layers."""
+def filterbank_objective(bank: torch.nn.Module, c: Tensor, s: Tensor, alpha: float) -> Evaluate:
+    """J and its gradient, at the filterbank's own layers."""
     config = replace(Config().completed(dims=1).objective, alpha=alpha, beta=BETA)
-    return build_objective(c, [s], bank, config)
+    goal = build_objective(Patch.whole(c), [Patch.whole(s)], bank, config)
+    return partial(value_and_grad, goal)
 
 
 def stylized(method: Method, content: Tensor, style: Tensor, alpha: float) -> Tensor:
@@ -223,7 +239,7 @@ def stylized(method: Method, content: Tensor, style: Tensor, alpha: float) -> Te
             for x in (content, style)
         )
         g = resample(g, tuple(c.shape[2:])).clamp(0, 1)
-        evaluate = partial(value_and_grad, method.objective(c, s, alpha))
+        evaluate = method.objective(c, s, alpha)
         average, weight = torch.zeros_like(g), 0.0
         loop = adam(evaluate, g, learning_rate=0.03, project=lambda x: x.clamp(0, 1))
         for step in islice(loop, steps):
@@ -301,12 +317,13 @@ def evaluation(name: str, precision: str) -> None:
         network = load_lite(padding="replicate", pooling="max")
     else:
         network = vgg(name, (*VGG19[:4], 1), WIDTHS, dims=2)
-    network.autocast = precision == "bf16"
+    if precision == "bf16":
+        network.in_bfloat16()
     x = torch.rand((1, 3, 512, 512), generator=torch.Generator().manual_seed(0))
     network(x[..., :64, :64], {"relu5_1"})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     config = Config().completed().objective
-    goal = build_objective(x, [x.flip(3)], network, config)
+    goal = build_objective(Patch.whole(x), [Patch.whole(x.flip(3))], network, config)
     times = []
     for _ in range(8):
         began = time.perf_counter()

@@ -23,6 +23,7 @@ from impasto.media.picture import from_array
 from impasto.networks import open_network
 from impasto.objective import Objective, build_objective
 from impasto.optimizers import adam, gradient_descent, lbfgs
+from impasto.patch import Patch
 
 Curve = list[tuple[float, float]]
 """Seconds and J over J at the start, a pair an evaluation."""
@@ -87,7 +88,9 @@ def problem() -> tuple[Objective, Tensor]:
         for array in (photograph(), paint(768, 1024, seed=12))
     )
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))
-    return build_objective(content, [style], network, config.objective), noise
+    return build_objective(
+        Patch.whole(content), [Patch.whole(style)], network, config.objective
+    ), noise
 
 
 class Clock:
@@ -128,16 +131,16 @@ def ours(loop: Callable[..., object], objective: Objective, x: Tensor, rate: flo
 
 def plain_j(objective: Objective, x: Tensor) -> Tensor:
     """The obvious way: one pass, all losses, no machinery."""
-    activations = objective.network(x, objective.layers)
+    activations = objective.network(x, dict(objective.reaches))
     total = torch.zeros(())
     for term in objective.terms:
         a, loss = activations[term.layer], term.loss
         if term.kind == "content":
-            total = total + term.weight * 0.5 * (a - loss.target).square().sum()  # type: ignore[attr-defined]
+            total = total + term.weight * 0.5 * (a - loss.target.values).square().sum()  # type: ignore[attr-defined]
         else:
             f = a.flatten(2)[0]
             gram = f @ f.T / f.shape[1]
-            distance = (gram - loss.target).square().sum()  # type: ignore[attr-defined]
+            distance = (gram - loss.target.float()).square().sum()  # type: ignore[attr-defined]
             total = total + term.weight * distance / (2 * len(f)) ** 2
     return total
 

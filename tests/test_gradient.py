@@ -11,12 +11,19 @@ from impasto.gradient import value_and_grad
 from impasto.losses import Normalization
 from impasto.networks.filterbank import filterbank
 from impasto.networks.stage import Network
-from impasto.objective import build_objective
+from impasto.objective import Objective, build_objective
+from impasto.patch import Patch
 from tests.networks.test_vgg import tiny
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 
 NORMALIZATIONS = ["relative", "course", "notes"]
+
+
+def objective_of(
+    content: torch.Tensor, styles: list[torch.Tensor], network: Network, config: ObjectiveConfig
+) -> Objective:
+    return build_objective(Patch.whole(content), list(map(Patch.whole, styles)), network, config)
 
 
 def settings_for(normalization: Normalization) -> ObjectiveConfig:
@@ -38,7 +45,7 @@ def test_j_and_its_terms_equal_the_oracle(
 ) -> None:
     network, config = tiny(len(space), seed, padding="replicate"), settings_for(normalization)
     content, first, second, g = (normal(seed + i, 1, 2, *space) for i in range(4))
-    evaluation = value_and_grad(build_objective(content, [first, second], network, config), g)
+    evaluation = value_and_grad(objective_of(content, [first, second], network, config), g)
     arrays = [x[0].numpy() for x in (content, first, second, g)]
     expected = reference.objective(network, arrays[0], arrays[1:3], arrays[3], config)
     assert evaluation.terms == pytest.approx(expected, rel=1e-9)
@@ -53,7 +60,7 @@ def test_the_gradient_equals_finite_differences_of_the_oracle(
     network, config = tiny(len(space), seed, padding="zero"), settings_for(normalization)
     content, first, second, g = (normal(seed + i, 1, 2, *space) for i in range(4))
     gradient = (
-        value_and_grad(build_objective(content, [first, second], network, config), g)
+        value_and_grad(objective_of(content, [first, second], network, config), g)
         .gradient[0]
         .numpy()
     )
@@ -84,7 +91,7 @@ def test_float32_is_near_float64(dims: int) -> None:
 
     def evaluate(dtype: torch.dtype) -> tuple[float, torch.Tensor]:
         content, style, g = (x.to(dtype) for x in samples)
-        evaluation = value_and_grad(build_objective(content, [style], network.to(dtype), config), g)
+        evaluation = value_and_grad(objective_of(content, [style], network.to(dtype), config), g)
         return evaluation.value, evaluation.gradient.double()
 
     value, gradient = evaluate(torch.float64)
@@ -100,5 +107,5 @@ def test_terms_with_no_weight_cost_nothing() -> None:
 
     config = ObjectiveConfig(alpha=0.0, beta=0.0, gamma=1.0)
     network = Forbidden("forbidden", [], dims=2, channels=3)
-    objective = build_objective(torch.zeros(1, 3, 4, 4), [], network, config)
+    objective = objective_of(torch.zeros(1, 3, 4, 4), [], network, config)
     assert [term.kind for term in objective.terms] == ["tv"]

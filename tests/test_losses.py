@@ -25,7 +25,7 @@ def loss_of(loss: Loss, activation: Tensor) -> Tensor:
 def make_losses(target: Tensor, normalization: Normalization, power: float) -> list[Loss]:
     region = Region.all_of(tuple(target.shape[2:]))
     return [
-        Content(target, normalization),
+        Content.of(target, normalization),
         Gram(Gram.sums(target, region) / region.count, normalization),
         MetricGram(MetricGram.sums(target, region) / region.count, root_of(target.shape[1])),
         TotalVariation(power, normalization),
@@ -50,7 +50,9 @@ def test_content_equals_the_oracle(
 ) -> None:
     target, a = normal(seed, 1, channels, *space), normal(seed + 1, 1, channels, *space)
     expected = reference.content_loss(target[0].numpy(), a[0].numpy(), normalization)
-    assert loss_of(Content(target, normalization), a).item() == pytest.approx(expected, rel=1e-12)
+    assert loss_of(Content.of(target, normalization), a).item() == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 @given(spaces(), seeds, normalizations, st.integers(1, 5))

@@ -64,6 +64,8 @@ class Stylize:
     network: OmitArgPrefixes[NetworkConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
+    run: Path | None = None
+    """a folder for checkpoints; the same command again goes on from the last one"""
     preset: Literal["standard", "notes"] = "standard"
     """where the other defaults come from; notes is the course's formulas to the letter"""
 

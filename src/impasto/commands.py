@@ -31,7 +31,9 @@ from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
 from impasto.media.picture import Picture, from_array
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
-from impasto.transfer import Progress, Result, SampleLike, stylize
+from impasto.parallel import current_group
+from impasto.prepare import SampleLike
+from impasto.transfer import Progress, Result, stylize
 
 
 def run(command: Command) -> bool:
@@ -172,7 +174,7 @@ class Bar:
 
 @contextmanager
 def _viewer(display: Display) -> Iterator[Viewer]:
-    if display.quiet:
+    if display.quiet or current_group().rank:
         yield Silence()
     elif display.json:
         yield JsonLines()
@@ -204,6 +206,7 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
             command.display,
             viewer,
             interrupts,
+            command.run,
         )
 
 
@@ -232,18 +235,26 @@ def _watched(
     display: Display,
     viewer: Viewer,
     interrupts: Interrupts,
+    run: Path | None = None,
 ) -> Result:
-    """A run whose steps are shown and, where asked, previewed; its result is saved."""
+    """A run whose steps are shown and, where asked, previewed; its result is saved.
+
+    Of several processes that share it, the first one shows and saves.
+    """
+    first = current_group().rank == 0
 
     def callback(progress: Progress) -> None:
         viewer.step(progress)
         if display.preview and progress.step % display.preview == 0:
             name = f"{output.stem}-step{progress.step:04d}{output.suffix}"
-            media.save(progress.sample(), output.with_name(name))
+            sample = progress.sample()
+            if first:
+                media.save(sample, output.with_name(name))
         interrupts.step()
 
-    result = stylize(content, styles, config, callback=callback, download=viewer.download)
-    result.save(output)
+    result = stylize(content, styles, config, run=run, callback=callback, download=viewer.download)
+    if first:
+        result.save(output)
     viewer.result(result, output)
     return result
 

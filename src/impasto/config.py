@@ -115,7 +115,15 @@ class EngineConfig:
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """of the network's activations: fp32, or bf16 in about half the time; auto is bf16 where the
-    processor has it. Sums and scores are fp32"""
+    processor has it. Sums are added up in fp32 or better, whatever it is"""
+    plan: Literal["auto", "whole", "streamed"] = "auto"
+    """whole: the sample at once; streamed: tile by tile, with the same result, in little memory;
+    auto: whichever is faster and fits. Started by torchrun, its processes share the sample"""
+    memory: str = "auto"
+    """what the process may hold, as in 4GB; auto is four fifths of what is free. Where arrays do
+    not fit they go to files in TMPDIR"""
+    checkpoint_every: float = 60.0
+    """seconds between the checkpoints of a --run folder [>= 0]"""
 
 
 @dataclass(frozen=True)
@@ -177,6 +185,8 @@ class Config:
             "lite, vgg16 or vgg19 as the --network of a weights file",
             self.network.weights is None or self.network.network in {"lite", "vgg16", "vgg19"},
         )
+        every = self.engine.checkpoint_every
+        _check("--checkpoint-every", every, "a number from 0 up", every >= 0)
         rate = self.optimizer.learning_rate
         _check("--learning-rate", rate, "a finite number above 0", rate > 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise, product
 from math import prod
 from types import EllipsisType
 
@@ -40,10 +41,101 @@ class Region:
         pairs = zip(self.start, self.stop, strict=True)
         return (..., *(slice(start, stop) for start, stop in pairs))
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no position in it."""
+        return 0 in self.space
+
     def grown(self, after: int) -> Region:
         """The region with `after` more positions at the far end of each axis, inside the grid."""
         stop = tuple(min(s + after, w) for s, w in zip(self.stop, self.whole, strict=True))
         return Region(self.start, stop, self.whole)
+
+    def hull(self, other: Region) -> Region:
+        """The smallest region of the grid that holds both; an empty one adds nothing."""
+        if self.empty or other.empty:
+            return other if self.empty else self
+        start = tuple(map(min, self.start, other.start))
+        return Region(start, tuple(map(max, self.stop, other.stop)), self.whole)
+
+    def common(self, other: Region) -> Region:
+        """The positions of both; empty where there are none."""
+        start = tuple(map(max, self.start, other.start))
+        stop = tuple(map(min, self.stop, other.stop))
+        return Region(start, tuple(map(max, start, stop)), self.whole)
+
+    def within(self, outer: Region) -> tuple[EllipsisType | slice, ...]:
+        """What selects the region from a tensor whose last axes are those of `outer`."""
+        bounds = zip(self.start, self.stop, outer.start, strict=True)
+        return (..., *(slice(start - first, stop - first) for start, stop, first in bounds))
+
+    def shrunk(self, stride: Space, whole: Space) -> Region:
+        """The region's share of a grid `stride` times coarser.
+
+        Shares of disjoint regions are disjoint, and those of a partition are one of `whole`.
+        """
+
+        def share(cuts: Space) -> Space:
+            return tuple(
+                w if cut == full else min(cut // s, w)
+                for cut, s, full, w in zip(cuts, stride, self.whole, whole, strict=True)
+            )
+
+        return Region(share(self.start), share(self.stop), whole)
+
+    def tiles(self, space: Space, multiple: int = 1) -> list[Region]:
+        """The region cut into equal boxes of about `space`, the last ones smaller.
+
+        Their sides are multiples of `multiple`.
+        """
+        axes = []
+        for start, stop, side in zip(self.start, self.stop, space, strict=True):
+            count = -(-(stop - start) // side)
+            even = -(-(stop - start) // max(1, count * multiple)) * multiple
+            cuts = [*range(start, stop, max(1, even)), stop]
+            axes.append(list(pairwise(cuts)))
+        boxes = (tuple(zip(*box, strict=True)) for box in product(*axes))
+        return [Region(start, stop, self.whole) for start, stop in boxes]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a convolution or pooling looks at, one number an axis.
+
+    Position o of its result is made of the positions from o stride - padding to before
+    o stride - padding + kernel of its source, where those outside are padded. least: the fewest
+    positions along an axis that it can work on.
+    """
+
+    kernel: Space
+    stride: Space
+    padding: Space
+    least: int = 1
+
+    def grid(self, source: Space) -> Space:
+        """The grid of the result, 0 along an axis that is too short."""
+        return tuple(
+            max(0, (length + 2 * p - k) // s + 1) if length >= self.least else 0
+            for length, k, s, p in zip(source, self.kernel, self.stride, self.padding, strict=True)
+        )
+
+    def source(self, region: Region, source: Space) -> tuple[Region, list[tuple[int, int]]]:
+        """The part of the source that a region of the result is made of.
+
+        Then, for each axis, how many positions before and after it are to be padded.
+        """
+        if region.empty:
+            return Region((0,) * len(source), (0,) * len(source), source), []
+        axes = zip(region.start, region.stop, self.kernel, self.stride, self.padding, strict=True)
+        first, last = zip(
+            *((a * s - p, (b - 1) * s - p + k) for a, b, k, s, p in axes), strict=True
+        )
+        start = tuple(max(0, low) for low in first)
+        stop = tuple(map(min, last, source))
+        padding = [
+            (a - low, high - b) for a, low, b, high in zip(start, first, stop, last, strict=True)
+        ]
+        return Region(start, stop, source), padding
 
 
 def fitted_space(space: Space, size: Space) -> Space:

@@ -1,4 +1,10 @@
-"""J and dJ/dG."""
+"""J and dJ/dG, exactly, of a sample whole, tile by tile, or spread over processes.
+
+sum pass       stage by stage, tile by tile: add up the sums of the losses, keep the output
+dJ/d(sums)     automatic differentiation of the scores, on a few small matrices
+gradient pass  the stages in reverse: pull dJ/d(sums), and the gradient that came in from the
+               stage after, back through each tile, computed again where it was not kept
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.geometry import Region
-from impasto.objective import Objective
+from impasto.objective import Objective, Sums
+from impasto.patch import Assembly, Patch
+from impasto.walk import WHOLE, Plan, Tile, look, walk
 
 
 @dataclass(frozen=True)
@@ -21,16 +29,102 @@ class Evaluation:
     gradient: Float[Tensor, "1 channel *space"]
 
 
-def value_and_grad(objective: Objective, g: Float[Tensor, "1 channel *space"]) -> Evaluation:
-    """J(G) and dJ/dG by automatic differentiation of the whole sample."""
-    g = g.detach().requires_grad_(True)
-    activations = objective.network(g, objective.layers)
-    terms: dict[str, Tensor] = {}
-    for term in objective.terms:
-        activation = activations[term.layer]
-        region = Region.all_of(tuple(activation.shape[2:]))
-        score = term.loss.score(term.loss.sums(activation, region), region.count)
-        terms[term.kind] = terms.get(term.kind, torch.zeros_like(score)) + term.weight * score
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A tile's input and what was made of it, with the graph between them where it was kept."""
+
+    tile: Tile
+    leaf: Tensor
+    sums: Sums
+    output: Patch | None
+
+    @classmethod
+    def of(cls, objective: Objective, tile: Tile, x: Patch, *, graph: bool) -> _Piece:
+        """The tile's piece, with or without the graph."""
+        with torch.set_grad_enabled(graph):
+            leaf, found = tile.run(x)
+            sums: Sums = {}
+            for layer, region in tile.seen.items():
+                sums |= objective.sums(layer, found[layer], region)
+            gives = tile.gives and not tile.gives.empty
+            return cls(tile, leaf, sums, tile.output(found) if gives else None)
+
+    def pulled_back(self, weights: Sums, above: Patch | None) -> Patch:
+        """The gradient of its input, from those of its sums and of all of the stage's output."""
+        outputs = list(self.sums.values())
+        gradients = [weights[key].to(total.dtype) for key, total in self.sums.items()]
+        if self.output and above:
+            outputs.append(self.output.values)
+            gradients.append(above.over(self.output.region))
+        (gradient,) = torch.autograd.grad(outputs, self.leaf, gradients)
+        return Patch(gradient, self.tile.source)
+
+
+def value_and_grad(
+    objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE
+) -> Evaluation:
+    """J(G) and dJ/dG.
+
+    g: where processes share the sample, the part that this one has; the gradient is of that part,
+    J of the whole.
+    """
+    legs = walk(objective.network, objective.region.whole, objective.reaches, plan)
+    own = Patch(g.detach(), objective.region)
+    inputs: list[Patch] = []
+    kept: list[list[_Piece]] = []
+    totals = objective.zeros()
+    for leg in legs:
+        inputs.append(plan.group.exchange(own, leg.owned, leg.needed))
+        kept.append([])
+        output = Assembly(leg.gives, plan.new) if leg.gives else None
+        for tile in leg.tiles:
+            piece = _Piece.of(objective, tile, inputs[-1], graph=leg.kept)
+            for key, part in piece.sums.items():
+                totals[key] += part.detach()
+            if output and piece.output:
+                output.put(Patch(piece.output.values.detach(), piece.output.region))
+            if leg.kept:
+                kept[-1].append(piece)
+        if output:
+            own = output.patch()
+    terms, weights = _score(objective, totals, plan)
+    above: Patch | None = None
+    for leg in reversed(legs):
+        given, pieces = inputs.pop(), kept.pop()
+        gradient = Assembly(leg.needed[plan.group.rank], plan.new, last=leg is not legs[0])
+        for tile in reversed(leg.tiles):
+            piece = pieces.pop() if leg.kept else _Piece.of(objective, tile, given, graph=True)
+            gradient.add(piece.pulled_back(weights, above))
+        above = plan.group.collect(gradient.patch(), leg.owned, leg.needed)
+    assert above is not None
+    return Evaluation(sum(terms.values()), terms, above.values.contiguous())
+
+
+def terms_of(
+    objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE
+) -> dict[str, float]:
+    """The weighted terms of J(G) alone: they add up to J."""
+    totals = objective.zeros()
+
+    def see(layer: str, activation: Tensor, region: Region) -> None:
+        for key, part in objective.sums(layer, activation, region).items():
+            totals[key] += part
+
+    look(objective.network, Patch(g, objective.region), objective.reaches, plan, see)
+    return _score(objective, totals, plan)[0]
+
+
+def _score(objective: Objective, sums: Sums, plan: Plan) -> tuple[dict[str, float], Sums]:
+    """The terms of J from this process's sums, and the gradient of J by all sums."""
+    parts = plan.group.total(torch.cat([part.flatten() for part in sums.values()]))
+    totals: Sums = {
+        key: part.reshape(sums[key].shape).requires_grad_(True)
+        for key, part in zip(
+            sums, torch.split(parts, [part.numel() for part in sums.values()]), strict=True
+        )
+    }
+    terms = objective.score(totals)
     value = torch.stack(list(terms.values())).sum()
-    (gradient,) = torch.autograd.grad(value, g)
-    return Evaluation(value.item(), {kind: part.item() for kind, part in terms.items()}, gradient)
+    gradients = torch.autograd.grad(value, list(totals.values()))
+    weights = dict(zip(totals, gradients, strict=True))
+    return {kind: part.item() for kind, part in terms.items()}, weights

@@ -20,11 +20,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from impasto.geometry import Region
+from impasto.patch import Patch
 
 Normalization = Literal["relative", "course", "notes"]
 
@@ -38,6 +39,10 @@ class Loss(Protocol):
 
     reach: ClassVar[int]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the sums."""
+
     def sums(self, activation: Float[Tensor, "1 channel *space"], region: Region) -> Tensor:
         """The sums over the region; they add over disjoint regions."""
 
@@ -49,23 +54,32 @@ class Loss(Protocol):
 class Content:
     """J_content = 1/2 ||a(C) - a(G)||^2 (Gatys 2015, equation 1), or over ||a(C)||^2.
 
-    target: the content's activation, shape (1, channel, *space).
+    target: the content's activation a(C), all of it or the part that is looked at here. power:
+    ||a(C)||^2 over all of it.
     """
 
-    target: Float[Tensor, "1 channel *space"]
+    target: Patch
+    power: Float[Tensor, ""]
     normalization: Normalization
     reach: ClassVar[int] = 0
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    @classmethod
+    def of(cls, target: Float[Tensor, "1 channel *space"], normalization: Normalization) -> Content:
+        """The loss for the content's whole activation."""
+        return cls(Patch.whole(target), target.square().sum(), normalization)
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region
     ) -> Float[Tensor, ""]:
         """The sum of (a(G) - a(C))^2 over the region."""
-        return (activation - self.target[region.slices]).square().sum()
+        return (activation - self.target.over(region)).square().sum()
 
     def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
         """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
         if self.normalization == "relative":
-            return sums / self.target.square().sum().clamp_min(FAINT * self.target.numel())
+            channels = self.target.values.shape[1]
+            return sums / self.power.clamp_min(FAINT * channels * count)
         return sums / 2
 
 
@@ -82,13 +96,17 @@ class Gram:
     normalization: Normalization
     reach: ClassVar[int] = 0
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channel, channel)."""
+        return tuple(self.target.shape)
+
     @staticmethod
     def sums(
         activation: Float[Tensor, "1 channel *space"], region: Region
     ) -> Float[Tensor, "channel channel"]:
         """Gram_kk' = sum over the region's positions of a_k a_k'."""
-        rows = _rows(activation)
-        return rows.T @ rows
+        return _products(_rows(activation))
 
     def score(self, sums: Float[Tensor, "channel channel"], count: int) -> Float[Tensor, ""]:
         """The squared Frobenius distance, normalized; in [0, inf)."""
@@ -124,13 +142,20 @@ class MetricGram:
     root: Float[Tensor, "augmented augmented"]
     reach: ClassVar[int] = 0
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channel + 1, channel + 1)."""
+        return tuple(self.target.shape)
+
     @staticmethod
     def sums(
         activation: Float[Tensor, "1 channel *space"], region: Region
     ) -> Float[Tensor, "augmented augmented"]:
         """M = sum over the region's positions of [a 1] [a 1]^T."""
-        rows = functional.pad(_rows(activation), (0, 1), value=1.0)
-        return rows.T @ rows
+        rows = _rows(activation)
+        totals = rows.sum(0)[:, None]
+        count = rows.new_full((1, 1), len(rows))
+        return torch.cat([torch.cat([_products(rows), totals], 1), torch.cat([totals.T, count], 1)])
 
     def score(self, sums: Float[Tensor, "augmented augmented"], count: int) -> Float[Tensor, ""]:
         """||root (M(G) - M(S)) root^T||_F^2 / ||root M(S) root^T||_F^2, in [0, inf)."""
@@ -144,6 +169,16 @@ def _rows(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "posit
     return activation.squeeze(0).flatten(1).T
 
 
+def _products(rows: Float[Tensor, "position channel"]) -> Float[Tensor, "channel channel"]:
+    """rows^T rows, whose derivative takes one product of that size instead of two.
+
+    That of X^T rows with X held fixed, twice, is the same once it is made symmetric.
+    """
+    half = rows.detach().T @ rows
+    products = 2 * half - half.detach()
+    return (products + products.T) / 2
+
+
 @dataclass(frozen=True, eq=False)
 class TotalVariation:
     """TV = sum over positions and axes of |x[i + 1] - x[i]|^p (Mahendran and Vedaldi 2015).
@@ -154,6 +189,7 @@ class TotalVariation:
     power: float
     normalization: Normalization
     reach: ClassVar[int] = 1
+    shape: ClassVar[tuple[int, ...]] = ()
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region

@@ -122,7 +122,7 @@ def identity(x: Tensor) -> Tensor:
 def dot(a: Tensor, b: Tensor) -> float:
     """The inner product, added up in float64."""
     total = torch.zeros((), dtype=torch.float64, device=a.device)
-    for part, other in _blocks(a, b):
+    for part, other in blocks(a, b):
         total += torch.dot(part.double(), other.double())
     return total.item()
 
@@ -144,7 +144,7 @@ def gradient_descent(
     """
 
     def descend(state: State, gradient: Tensor, following: Tensor) -> State:
-        for x, y, g in _blocks(state.x, following, gradient):
+        for x, y, g in blocks(state.x, following, gradient):
             y.copy_(project(torch.sub(x, g, alpha=state.learning_rate)))
         return replace(state, x=following)
 
@@ -180,7 +180,7 @@ def adam(
         rate = state.learning_rate / (1 - BETAS[0] ** count)
         correction = math.sqrt(1 - BETAS[1] ** count)
         fine = torch.promote_types(dtype, torch.float32)
-        for x, y, g, m, v in _blocks(state.x, following, gradient, *pairs[0]):
+        for x, y, g, m, v in blocks(state.x, following, gradient, *pairs[0]):
             slope, first, second = (values.to(fine) for values in (g, m, v))
             first.lerp_(slope, 1 - BETAS[0])
             second.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
@@ -336,7 +336,7 @@ def _allocator(x: Tensor) -> Allocate:
     return lambda shape, dtype: torch.empty(shape, dtype=dtype, device=x.device)
 
 
-def _blocks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
+def blocks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The same stretch of each at a time, flat: views of the arrays, where they are contiguous."""
     return zip(*(torch.split(array.reshape(-1), BLOCK) for array in arrays), strict=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,32 +14,40 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from impasto import media, optimizers
+from impasto.arrays import Arrays
 from impasto.config import PRESETS, Config
-from impasto.errors import MemoryLimitError, SampleError, about
-from impasto.geometry import Space, coarse_to_fine, scaled_space
-from impasto.gradient import Evaluation, value_and_grad
+from impasto.geometry import Space, scaled_space
+from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.media.sample import Sample
-from impasto.networks import Network, Report, open_network
+from impasto.networks import Network, Report
 from impasto.objective import Objective, build_objective
-from impasto.resample import resample
+from impasto.parallel import Group, current_group, gather
+from impasto.patch import Patch
+from impasto.plan import between, choose_plan
+from impasto.prepare import (
+    SampleLike,
+    Units,
+    Values,
+    configured_network,
+    grids,
+    initial,
+    memory_left,
+    memory_limit,
+    open_sample,
+    open_styles,
+)
+from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.version import __version__
+from impasto.walk import Plan
 
-SampleLike = Any
-"""A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
-
-Values = Float[Tensor, "1 channel *space"]
-
-_BYTES_PER_FLOAT = 8
-"""Memory of an evaluation over the floats that its layers produce, measured on VGG-19."""
-
-_PROBE = (1024, 64, 16)
-"""Positions along an axis of the small grid that those floats are counted on, in 1, 2, 3-D."""
+_ARRAYS = {"adam": 8, "lbfgs": 30, "gradient-descent": 6}
+"""Arrays of G's size in a run: those that the optimizer keeps, its gradient, the average, what a
+scale starts from."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,8 @@ class Progress:
     how many over the whole run, from 1. value: J at g, the G of this step, shape
     (1, channel, *space). terms: the content, style and tv parts, which add up to J. seconds:
     since the run began. note: what a user should know of the step, otherwise empty. sample: makes
-    the sample as it would be saved now, at this scale.
+    the sample as it would be saved now, at this scale. Both g and sample are those of this step
+    for as long as the callback runs; g is overwritten later.
     """
 
     scale: int
@@ -107,6 +117,7 @@ def stylize(
     styles: SampleLike | Sequence[SampleLike],
     config: Config | None = None,
     *,
+    run: str | Path | None = None,
     callback: Callback | None = None,
     download: Report | None = None,
 ) -> Result:
@@ -114,86 +125,112 @@ def stylize(
 
     content, styles: paths, Samples, NumPy pictures (height, width[, channel]), tensors
     (channel, height, width) with values in [0, 1], or PIL pictures; one style or several.
+    run: a folder for checkpoints; where it has some of the same run, that goes on from the last.
     callback: called at every step. download: called with the bytes done and in all while weights
     are fetched. Ctrl-C ends the run early: what it has is returned, with `finished` False.
 
+    Started by torchrun, the processes share the sample; each calls this with the same arguments,
+    and each gets the whole result.
     Raises InputError for what cannot be used, NumericalError when J stays non-finite.
     """
     watch = _Stopwatch()
     config = config or PRESETS["standard"]
-    content = _sample(content, "content", config.schedule.size)
+    limit = memory_limit(config.engine.memory)
+    content = open_sample(content, "content", config.schedule.size)
     config = config.completed(content.dims, len(content.data))
-    styles = _styles(styles, content, config)
-    network = _network(config, content, download)
-    units = _Units.of(content)
-    grids = _grids(config, network, content, styles)
-    g = _initial(config, units, grids[0][0])
+    styles = open_styles(styles, content, config)
+    network = configured_network(config, content, download)
+    scales = grids(config, network, content, styles)
+    units = Units.of(content)
+    engine = _Engine(config, network, units, styles, limit, current_group())
+    folder, resumed = _run_folder(run, config, content, styles, engine.group)
+    g = None if resumed else initial(config, units, scales[0][0])
     watch.lap("load")
-    steps = sum(steps for _, steps in grids)
-    latest: tuple[Objective, Values] | None = None
-    finished = True
+    scale: _Scale | None = None
     done = 0
+    finished = True
     try:
-        for scale, (space, count) in enumerate(grids, start=1):
-            factor = max(space) / max(content.space)
+        for number, (space, count) in enumerate(scales, start=1):
+            before = done
+            if resumed and number < resumed.scalars["scale"]:
+                done += count
+                continue
             name = " x ".join(map(str, space))
-            objective = build_objective(
-                units.values(content, space),
-                [units.values(style, scaled_space(style.space, factor)) for style in styles],
-                network,
-                config.objective,
-            )
-            g = units.clipped(resample(g, space))
+            here = engine.scale(space, g, resumed)
+            taken, resumed = here.taken, None
+            done += taken
             watch.lap(f"targets {name}")
-            loop = _optimizer(config, objective, g, units)
-            for step, average in _averaged(loop, count, config):
-                g = average
-                latest = (objective, g)
+            for step in here.steps(count):
                 done += 1
+                scale = here
+                if folder and (folder.due() or done == before + count):
+                    folder.save(done, here.tensors(), here.scalars() | {"scale": number})
                 if callback:
                     progress = Progress(
-                        scale=scale,
-                        scales=len(grids),
+                        scale=number,
+                        scales=len(scales),
                         space=space,
                         step=done,
-                        steps=steps,
+                        steps=sum(count for _, count in scales),
                         value=step.evaluation.value,
                         terms=step.evaluation.terms,
                         seconds=watch.seconds,
                         note=step.note,
-                        g=step.sample.clone(),
-                        sample=partial(units.sample, g),
+                        g=step.sample,
+                        sample=partial(_sample, units, here),
                     )
                     callback(progress)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
-            latest = (objective, g)
-            done = sum(count for _, count in grids[:scale])
+            scale = here
+            done = before + count
+            g = here.whole()
             watch.lap(f"steps {name}")
     except KeyboardInterrupt:
-        if latest is None:
+        if scale is None:
             raise
         finished = False
-    assert latest is not None
-    objective, g = latest
-    evaluation = value_and_grad(objective, units.clipped(g))
+        watch.lap(f"steps {' x '.join(map(str, scale.space))}")
+    assert scale is not None
+    terms = scale.terms()
     recipe = {
         "impasto": __version__,
         "config": asdict(config),
-        "value": evaluation.value,
+        "value": sum(terms.values()),
         "steps": done,
         "finished": finished,
     }
-    sample = units.sample(resample(g, content.space))
+    sample = units.sample(units.over(scale.whole(), content.space))
     watch.lap("result")
     return Result(
         sample=sample,
-        value=evaluation.value,
-        terms=evaluation.terms,
+        value=sum(terms.values()),
+        terms=terms,
         seconds=sum(watch.laps.values()),
         timings=watch.laps,
         finished=finished,
         recipe=recipe,
     )
+
+
+def _sample(units: Units, scale: _Scale) -> Sample:
+    return units.sample(scale.whole())
+
+
+def _run_folder(
+    run: str | Path | None, config: Config, content: Sample, styles: list[Sample], group: Group
+) -> tuple[RunFolder | None, Checkpoint | None]:
+    """The folder for checkpoints, and the one to go on from, where there are any."""
+    if run is None:
+        return None, None
+    identity = {
+        "impasto": __version__,
+        "config": asdict(config),
+        "content": fingerprint(content),
+        "styles": [fingerprint(style) for style in styles],
+        "processes": group.size,
+    }
+    folder = RunFolder(Path(run), identity, group, config.engine.checkpoint_every)
+    return folder, folder.latest()
 
 
 class _Stopwatch:
@@ -209,205 +246,154 @@ class _Stopwatch:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = now - self.last
+        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
         self.last = now
 
 
-def _sample(thing: SampleLike, role: str, size: Space) -> Sample:
-    """Any of the accepted kinds as a Sample; errors say which one it was."""
-    with about(str(thing) if isinstance(thing, str | Path) else role):
-        return media.as_sample(thing, size)
-
-
-def _styles(
-    styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config
-) -> list[Sample]:
-    """The styles at the content's scale: the same long side, or the same exact grid."""
-    size = config.schedule.size if len(config.schedule.size) > 1 else (max(content.space),)
-    things = styles if isinstance(styles, list | tuple) else [styles]
-    config.objective.style_shares(len(things))
-    samples = []
-    for number, thing in enumerate(things, start=1):
-        role = f"style {number}"
-        sample = _sample(thing, role, size)
-        if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
-            raise SampleError(
-                subject=role,
-                expected=f"{len(content.data)} channels over {content.dims} axes, as the content",
-                found=f"{len(sample.data)} over {sample.dims}",
-                remedy="pass a content and styles of the same kind",
-            )
-        samples.append(sample)
-    return samples
-
-
-def _network(config: Config, content: Sample, download: Report | None) -> Network:
-    """The configured network, for samples like the content."""
-    settings = config.network
-    network = open_network(
-        settings.network,
-        dims=content.dims,
-        channels=len(content.data),
-        weights=Path(settings.weights) if settings.weights else None,
-        values=settings.weights_input,
-        padding=settings.padding,
-        pooling=settings.pooling,
-        offline=settings.offline,
-        seed=config.schedule.seed,
-        report=download or (lambda done, total: None),
-    )
-    network.autocast = _bfloat16(config.engine.precision, settings.network)
-    for flag, layers in (
-        ("--content-layers", config.objective.content_layers),
-        ("--style-layers", dict(config.objective.style_layers)),
-    ):
-        with about(flag):
-            network.check(layers)
-    return network
-
-
-def _bfloat16(precision: str, network: str) -> bool:
-    """Whether that precision means bfloat16, for that network on this machine."""
-    if precision == "auto":
-        if network == "filterbank":  # no faster, and rough on signals and volumes
-            return False
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("avx512_bf16"))
-    return precision == "bf16"
-
-
-def _grids(
-    config: Config, network: Network, content: Sample, styles: Sequence[Sample]
-) -> list[tuple[Space, int]]:
-    """The grids of the run, coarse to fine, and the steps on each.
-
-    Scales too small for the network are left out. Raises SampleError when even the last one is,
-    MemoryLimitError when it does not fit in the free memory.
-    """
-    layers = config.objective.layers
-    smallest = network.smallest_side(layers)
-    for sample, role in ((content, "content"), *((style, "style") for style in styles)):
-        if min(sample.space) < smallest:
-            raise SampleError(
-                subject=role,
-                expected=f"at least {smallest} positions along each axis for {network.name}",
-                found=" x ".join(map(str, sample.space)),
-                remedy="pass a larger sample or --size, or shallower layers",
-            )
-    probe = (max(smallest, _PROBE[network.dims - 1]),) * network.dims
-    floats = network.floats(probe, layers) * prod(content.space) / prod(probe)
-    needed = floats * _BYTES_PER_FLOAT
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise MemoryLimitError(
-            subject="--size",
-            expected=f"about {needed / 1e9:.1f} GB of memory for {content.space}",
-            found=f"{free / 1e9:.1f} GB free",
-            remedy="pass a smaller --size",
-        )
-    shortest = min(min(sample.space) / max(content.space) for sample in (content, *styles))
-    spaces = [
-        space
-        for space in coarse_to_fine(content.space, config.schedule.coarsest or max(content.space))
-        if max(space) * shortest >= smallest - 1e-6
-    ]
-    return [
-        (space, config.schedule.steps_at(index, len(spaces))) for index, space in enumerate(spaces)
-    ]
-
-
 @dataclass(frozen=True)
-class _Units:
-    """What the network is given: values in [0, 1], about.
+class _Engine:
+    """What all scales share. limit: bytes that the process may hold."""
 
-    content: whose kind and metadata the result has. low, span: value = low + span * G. A range
-    becomes [0, 1]; where there is none, each channel's mean becomes 1/2 and the three deviations
-    to either side 0 and 1, the content's for the styles too, so that units stay comparable.
+    config: Config
+    network: Network
+    units: Units
+    styles: list[Sample]
+    limit: float
+    group: Group
+
+    def scale(self, space: Space, g: Values | None, resumed: Checkpoint | None) -> _Scale:
+        """The run at a scale, from a G over any grid or from where a checkpoint has it."""
+        slab = self.group.slabs(space)[self.group.rank]
+        plan = self._plan(slab.space)
+        factor = max(space) / max(self.units.content.space)
+        spaces = [scaled_space(style.space, factor) for style in self.styles]
+        objective = build_objective(
+            self._part(self.units.content, space, plan),
+            [
+                self._part(style, grid, plan)
+                for style, grid in zip(self.styles, spaces, strict=True)
+            ],
+            self.network,
+            self.config.objective,
+            plan,
+            [self._plan(self.group.slabs(grid)[self.group.rank].space) for grid in spaces],
+        )
+        if resumed:
+            return _Scale.resumed(self, objective, plan, resumed)
+        assert g is not None
+        start = self.units.clipped(self.units.over(g, space, plan.new)[slab.slices].contiguous())
+        return _Scale(self, objective, plan, start)
+
+    def _part(self, sample: Sample, space: Space, plan: Plan) -> Patch:
+        """This process's part of a sample brought to a grid."""
+        slab = self.group.slabs(space)[self.group.rank]
+        return Patch(self.units.values(sample, space, plan.new)[slab.slices], slab)
+
+    def _plan(self, space: Space) -> Plan:
+        """For the part of a sample that this process has.
+
+        Half of the memory, or what the large arrays leave, is for the work on tiles; arrays that
+        do not fit into the rest are in files.
+        """
+        left = memory_left(self.limit)
+        objective = self.config.objective
+        reaches = frozenset((layer, 0) for layer in objective.layers)
+        grids = self.network.grids(space, objective.content_layers)
+        numbers = sum(self.network.widths[layer] * prod(grid) for layer, grid in grids.items())
+        numbers += _ARRAYS[self.config.optimizer.optimizer] * self.network.channels * prod(space)
+        arrays = 4 * numbers + between(self.network, space, reaches)
+        base = Plan(group=self.group, new=Arrays(left / 2).new)
+        room = max(left / 2, left - arrays)
+        return choose_plan(self.network, space, reaches, self.config.engine.plan, room, base)
+
+
+class _Scale:
+    """The run at one scale: the optimizer's loop and the running average of G.
+
+    Adam circles its goal, the average sits in it; the other two go down and are not averaged.
     """
 
-    content: Sample
-    low: Tensor
-    span: Tensor
+    def __init__(self, engine: _Engine, objective: Objective, plan: Plan, start: Values) -> None:
+        self.engine, self.objective, self.plan = engine, objective, plan
+        self.start = start
+        config = engine.config
+        self.decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
+        self.total = plan.new(tuple(start.shape), start.dtype).zero_()
+        self.weight = 0.0
+        self.taken = 0
+        self.state: optimizers.State | None = None
 
     @classmethod
-    def of(cls, content: Sample) -> _Units:
-        """The units for a content."""
-        if content.value_range:
-            low, high = map(torch.tensor, content.value_range)
-            return cls(content, low, high - low)
-        axes = tuple(range(1, content.data.ndim))
-        mean = torch.from_numpy(content.data.mean(axes, keepdims=True))
-        deviation = torch.from_numpy(content.data.std(axes, keepdims=True))
-        span = 6 * torch.where(deviation > 0, deviation, 1.0)
-        return cls(content, mean - span / 2, span)
+    def resumed(
+        cls, engine: _Engine, objective: Objective, plan: Plan, checkpoint: Checkpoint
+    ) -> _Scale:
+        """Where a checkpoint has left it."""
+        tensors, scalars = dict(checkpoint.tensors), checkpoint.scalars
+        total = tensors.pop("average")
+        state = optimizers.State.rebuilt(tensors, scalars["state"])
+        scale = cls(engine, objective, plan, state.x)
+        scale.total, scale.state = total, state
+        scale.weight, scale.taken = scalars["weight"], scalars["taken"]
+        return scale
 
-    def values(self, sample: Sample, space: Space) -> Values:
-        """The sample's values over a grid."""
-        g = (torch.from_numpy(sample.data) - self.low) / self.span
-        return self.clipped(resample(g[None], space))
+    @property
+    def space(self) -> Space:
+        """The grid."""
+        return self.objective.region.whole
 
-    def clipped(self, g: Values) -> Values:
-        """G inside the content's range, where it has one."""
-        return g.clamp(0, 1) if self.content.value_range else g
+    def steps(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
+        """The steps that are left of `count`; a step is valid until the next one."""
+        for step in islice(self._loop(), count - self.taken):
+            # A step into what is not finite, from which the optimizer will retreat, is left out.
+            finite = math.isfinite(self._inner(step.state.x, step.state.x))
+            for total, x in optimizers.blocks(self.total, step.state.x if finite else step.sample):
+                total.lerp_(x, 1 - self.decay)
+            self.weight = self.decay * self.weight + 1 - self.decay
+            self.taken += 1
+            self.state = step.state
+            yield step
 
-    def sample(self, g: Values) -> Sample:
-        """G as a sample of the content's kind, with its metadata."""
-        data = self.low + self.span * self.clipped(g)[0]
-        return self.content.with_data(data.contiguous().numpy())
+    def whole(self) -> Values:
+        """The average so far, inside its range, of all processes."""
+        own = self._own()
+        return gather(self.plan.group, Patch(own, self.objective.region))
 
+    def terms(self) -> dict[str, float]:
+        """The terms of J of that average."""
+        return terms_of(self.objective, self._own(), self.plan)
 
-def _initial(config: Config, units: _Units, space: Space) -> Values:
-    """What G starts as, on the coarsest grid."""
-    content, init = units.content, config.schedule.init
-    if init == "content":
-        return units.values(content, space)
-    if init != "noise":
-        start = _sample(init, "init", content.space)
-        if start.data.shape != content.data.shape:
-            raise SampleError(
-                subject=init,
-                expected=f"{content.data.shape}, the content's channels and grid",
-                found=f"{start.data.shape}",
-                remedy="pass a sample of the content's kind and size",
-            )
-        return units.values(start, space)
-    generator = torch.Generator().manual_seed(config.schedule.seed)
-    shape = (1, len(content.data), *space)
-    if content.value_range:
-        return torch.rand(shape, generator=generator)
-    return 0.5 + torch.randn(shape, generator=generator) / 6
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays of a checkpoint."""
+        assert self.state is not None
+        return self.state.tensors() | {"average": self.total}
 
+    def scalars(self) -> dict[str, Any]:
+        """The numbers of a checkpoint."""
+        assert self.state is not None
+        return {"taken": self.taken, "weight": self.weight, "state": self.state.scalars()}
 
-def _optimizer(
-    config: Config, objective: Objective, g: Values, units: _Units
-) -> Iterator[optimizers.Step[Evaluation]]:
-    """The configured loop on J from g."""
-    settings = config.optimizer
-    evaluate = partial(value_and_grad, objective)
-    rate = settings.learning_rate
-    clip = settings.clip and units.content.value_range
-    project = partial(torch.clamp, min=0, max=1) if clip else optimizers.identity
-    match settings.optimizer:
-        case "adam":
-            return optimizers.adam(evaluate, g, learning_rate=rate, project=project)
-        case "lbfgs":
-            return optimizers.lbfgs(evaluate, g, learning_rate=rate, project=project)
-        case "gradient-descent":
-            return optimizers.gradient_descent(evaluate, g, learning_rate=rate, project=project)
+    def _own(self) -> Values:
+        if not self.weight:
+            return self.start
+        return self.engine.units.clipped(self.total / self.weight)
 
+    def _inner(self, a: Tensor, b: Tensor) -> float:
+        dot = torch.tensor([optimizers.dot(a, b)], dtype=torch.float64)
+        return self.plan.group.total(dot).item()
 
-def _averaged(
-    steps: Iterator[optimizers.Step[Evaluation]], count: int, config: Config
-) -> Iterator[tuple[optimizers.Step[Evaluation], Values]]:
-    """The first `count` steps, each with the running average of G after it.
-
-    Adam circles its goal, the average sits in it; the other two go down and are not averaged. A
-    step into what is not finite, from which the optimizer will retreat, is left out.
-    """
-    decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
-    total, weight = None, 0.0
-    for step in islice(steps, count):
-        x = step.state.x if step.state.x.isfinite().all() else step.sample
-        total = x * (1 - decay) if total is None else torch.lerp(x, total, decay)
-        weight = decay * weight + 1 - decay
-        yield step, total / weight
+    def _loop(self) -> Iterator[optimizers.Step[Evaluation]]:
+        settings = self.engine.config.optimizer
+        loop = {
+            "adam": optimizers.adam,
+            "lbfgs": optimizers.lbfgs,
+            "gradient-descent": optimizers.gradient_descent,
+        }[settings.optimizer]
+        return loop(
+            lambda g: value_and_grad(self.objective, g, self.plan),
+            self.start,
+            learning_rate=settings.learning_rate,
+            inner=self._inner,
+            project=self.engine.units.clipped if settings.clip else optimizers.identity,
+            new=self.plan.new,
+            state=self.state,
+        )

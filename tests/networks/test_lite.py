@@ -18,6 +18,7 @@ from impasto.media.picture import from_array
 from impasto.networks.lite import BLOCKS, EMBEDDED, METRIC, WIDTHS, load_lite
 from impasto.networks.stage import Network
 from impasto.objective import build_objective
+from impasto.patch import Patch
 
 STYLE = {f"relu{block}_1" for block in range(1, 6)}
 
@@ -61,16 +62,16 @@ def test_style_is_measured_in_its_metrics(network: Network, picture: Tensor) -> 
         torch.testing.assert_close(root, root.T)
         assert torch.linalg.eigvalsh(root).min() > -1e-4
     config = Config().completed().objective
-    terms = build_objective(picture, [picture], network, config).terms
+    terms = build_objective(Patch.whole(picture), [Patch.whole(picture)], network, config).terms
     assert {term.layer for term in terms if isinstance(term.loss, MetricGram)} == STYLE
 
 
 def test_bfloat16_sees_nearly_the_same(picture: Tensor) -> None:
     network = load_lite(padding="replicate", pooling="max")
     exact = network(picture, STYLE)
-    network.autocast = True
+    network.in_bfloat16()
     for layer, activation in network(picture, STYLE).items():
-        assert activation.dtype == torch.float32
+        assert activation.dtype == torch.bfloat16
         error = (activation - exact[layer]).norm() / exact[layer].norm()
         assert 1e-5 < error < 0.02, layer
 

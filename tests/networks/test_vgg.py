@@ -70,11 +70,23 @@ def test_the_layers_have_their_published_names_and_widths() -> None:
     assert sum(p.numel() for p in vgg19.parameters()) == 20_024_384
 
 
-def test_work_past_the_last_wanted_layer_is_left_out() -> None:
+def test_work_past_the_last_wanted_layer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny(2)
-    few, all_ = network.floats((16, 16), ["relu1_1"]), network.floats((16, 16), network.layers)
-    assert few == 2 * 3 * 256
-    assert all_ == 4 * 3 * 256 + 3 * 64 + 4 * 4 * 64 + 4 * 16
+
+    def refuse(x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError
+
+    monkeypatch.setattr(network.stages[0].operations["pool1"], "forward", refuse)
+    assert list(network(torch.zeros(1, 2, 16, 16).double(), ["relu1_1"])) == ["relu1_1"]
+    with pytest.raises(AssertionError):
+        network(torch.zeros(1, 2, 16, 16).double(), ["relu2_1"])
+
+
+def test_widths_are_the_channels_of_each_layer() -> None:
+    network = tiny(3)
+    x = torch.zeros(1, 2, 9, 9, 9, dtype=torch.float64)
+    for layer, activation in network(x, network.layers).items():
+        assert network.widths[layer] == activation.shape[1]
 
 
 def test_the_smallest_side() -> None:

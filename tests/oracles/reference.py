@@ -129,16 +129,23 @@ def activations(network: Any, x: Array) -> dict[str, Array]:
 
 def _octave(stage: Any, x: Array) -> dict[str, Array]:
     """The layers of one octave of the filterbank: see its docstring for what each is."""
-    color, wave, stroke, edge, octave = stage.operations.values()
-    responses = _apply(stage.waves, x)
-    cosine, sine = np.moveaxis(
-        responses[: stage.of_the_mean].reshape(-1, 2, *responses.shape[1:]), 1, 0
+    colors, _, waves, _, amplitude, blur, strokes, _, edge, octave = stage.operations.values()
+    responses = _apply(waves, x)
+    of_the_mean = responses[: 2 * amplitude.pairs].reshape(-1, 2, *responses.shape[1:])
+    cosine, sine = np.moveaxis(of_the_mean, 1, 0)
+    fine = _apply(strokes, _apply(blur, np.sqrt(cosine**2 + sine**2 + 1e-4)))
+    outputs = (
+        np.maximum(_apply(colors, x), 0),
+        _halves(responses),
+        _halves(fine),
+        _apply(edge, x),
+        _apply(octave, x),
     )
-    strength = _apply(stage.blur, np.sqrt(cosine**2 + sine**2 + 1e-4))
-    inputs = (x, responses, strength, x, x)
-    operations = (color, wave, stroke, edge, octave)
-    outputs = (_apply(operation, y) for operation, y in zip(operations, inputs, strict=True))
     return dict(zip(stage.layers, outputs, strict=True))
+
+
+def _halves(x: Array) -> Array:
+    return np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)])
 
 
 def _apply(operation: Any, x: Array) -> Array:
@@ -148,14 +155,8 @@ def _apply(operation: Any, x: Array) -> Array:
         pad, mode = operation.padding[0], operation.padding_mode
         y = convolve(x, operation.weight.double().numpy(), bias, pad, mode)
         return y[(slice(None), *(slice(None, None, step) for step in operation.stride))]
-    if kind == "Sequential":
-        for part in operation:
-            x = _apply(part, x)
-        return x
     if kind == "Each":
         return np.concatenate([_apply(operation.operation, channel[None]) for channel in x])
-    if kind == "Halves":
-        return np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)])
     if kind == "ReLU":
         return np.maximum(x, 0)
     if kind.startswith(("MaxPool", "AvgPool")):

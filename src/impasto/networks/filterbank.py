@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from functools import reduce
 from itertools import product
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
-from impasto.networks.stage import Activations, Network, Stage
+from impasto.networks.stage import INPUT, Each, Network, Stage
 from impasto.networks.vgg import CONVOLUTION, TORCH_PADDING, Padding
 
 OCTAVES = (8, 5, 5)
@@ -47,45 +47,25 @@ class Octave(Stage):
         binomial = reduce(_outer, [torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16] * dims)[None, None]
         super().__init__(
             [
-                (f"color{index}", nn.Sequential(_bank(color, padding, -thresholds), nn.ReLU())),
+                (f"_color{index}", _bank(color, padding, -thresholds)),
+                (f"color{index}", nn.ReLU()),
+                (f"_waves{index}", _bank(torch.cat(banks), padding)),
                 (f"wave{index}", Halves()),
-                (f"stroke{index}", nn.Sequential(Each(_bank(few[:, None], padding)), Halves())),
+                (f"_amplitude{index}", Amplitude(count)),
+                (f"_strength{index}", Each(_bank(binomial, padding, stride=2))),
+                (f"_strokes{index}", Each(_bank(few[:, None], padding))),
+                (f"stroke{index}", Halves()),
                 (f"edge{index}", _bank(over_channels(edges(dims, size), mean), padding)),
                 (f"octave{index + 1}", Each(_bank(binomial, padding, stride=2))),
-            ]
+            ],
+            dims=dims,
+            sources={
+                f"_waves{index}": INPUT,
+                f"_amplitude{index}": f"_waves{index}",
+                f"edge{index}": INPUT,
+                f"octave{index + 1}": INPUT,
+            },
         )
-        self.waves = _bank(torch.cat(banks), padding)
-        self.blur = Each(_bank(binomial, padding, stride=2))
-        self.of_the_mean = 2 * count
-
-    def forward(
-        self, x: Float[Tensor, "1 channel *space"], wanted: Collection[str], onward: bool
-    ) -> tuple[Tensor, Activations]:
-        """The sample at half the resolution, and the wanted activations, all taken of x."""
-        _, wave, stroke, _, octave = self.layers
-        inputs = dict.fromkeys(self.layers, x)
-        if wave in wanted or stroke in wanted:
-            inputs[wave] = self.waves(x)
-            inputs[stroke] = self.blur(amplitude(inputs[wave][:, : self.of_the_mean]))
-        needed = {*wanted, octave} if onward else set(wanted)
-        activations = {
-            name: operation(inputs[name])
-            for name, operation in self.operations.items()
-            if name in needed
-        }
-        return activations.get(octave, x), {name: activations[name] for name in wanted}
-
-
-class Each(nn.Module):
-    """A one-channel operation on each channel: (1, channel, *) to (1, channel * filter, *)."""
-
-    def __init__(self, operation: nn.Module) -> None:
-        super().__init__()
-        self.operation = operation
-
-    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 more *fewer"]:
-        y: Tensor = self.operation(x.transpose(0, 1))
-        return y.flatten(0, 1)[None]
 
 
 class Halves(nn.Module):
@@ -95,9 +75,19 @@ class Halves(nn.Module):
         return torch.cat([x, -x], dim=1).relu()
 
 
-def amplitude(x: Float[Tensor, "1 twice *space"]) -> Float[Tensor, "1 wave *space"]:
-    """sqrt(cosine^2 + sine^2) of each pair of channels, smooth below a contrast of 0.01."""
-    return torch.sqrt(x[:, ::2].square() + x[:, 1::2].square() + 1e-4)
+class Amplitude(nn.Module):
+    """sqrt(cosine^2 + sine^2) of each of the first pairs of channels.
+
+    Smooth below a contrast of 0.01.
+    """
+
+    def __init__(self, pairs: int) -> None:
+        super().__init__()
+        self.pairs = pairs
+
+    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 pair *space"]:
+        cosine, sine = x[:, : 2 * self.pairs : 2], x[:, 1 : 2 * self.pairs : 2]
+        return torch.sqrt(cosine.square() + sine.square() + 1e-4)
 
 
 def filterbank(*, dims: int, channels: int, padding: Padding, seed: int) -> Network:
@@ -190,10 +180,10 @@ def _bank(
     bias: Tensor | None = None,
     *,
     stride: int = 1,
-) -> nn.Module:
+) -> _ConvNd:
     """A convolution with the given filters, padded so that stride 1 keeps the size."""
     count, channels, size = filters.shape[:3]
-    convolution = CONVOLUTION[filters.ndim - 3](
+    convolution: _ConvNd = CONVOLUTION[filters.ndim - 3](
         channels,
         count,
         size,

@@ -25,9 +25,7 @@ EMBEDDED = Path(__file__).with_name("lite.safetensors")
 
 def lite(*, padding: Padding, pooling: Pooling) -> Network:
     """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
-    network = vgg("lite", BLOCKS, WIDTHS, dims=2, padding=padding, pooling=pooling)
-    del network.stages[-1].operations[f"pool{len(BLOCKS)}"]
-    return network
+    return vgg("lite", BLOCKS, WIDTHS, dims=2, padding=padding, pooling=pooling, last_pooling=False)
 
 
 def convolutions(network: Network) -> dict[str, nn.Conv2d]:

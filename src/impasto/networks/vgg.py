@@ -60,12 +60,14 @@ def vgg(
     pooling: Pooling = "max",
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    last_pooling: bool = True,
 ) -> Network:
     """A VGG of any dimension, one stage a block, its layers conv1_1, relu1_1, ..., pool1, ...
 
     blocks: convolutions of each block. widths: output channels of each block. padding `valid`
-    pads nothing: each convolution shortens every axis by kernel - 1. The weights are as torch
-    initializes them; `weights.open_network` fills them.
+    pads nothing: each convolution shortens every axis by kernel - 1. last_pooling: whether the
+    last block ends in its pooling. The weights are as torch initializes them;
+    `weights.open_network` fills them.
     """
     convolution = CONVOLUTION[dims - 1]
     pool = (_MAX_POOL if pooling == "max" else _AVERAGE_POOL)[dims - 1]
@@ -85,6 +87,7 @@ def vgg(
             )
             operations += [(f"conv{block}_{index}", layer), (f"relu{block}_{index}", nn.ReLU())]
             inputs = width
-        operations.append((f"pool{block}", pool(2)))
-        stages.append(Stage(operations))
+        if block < len(blocks) or last_pooling:
+            operations.append((f"pool{block}", pool(2)))
+        stages.append(Stage(operations, dims=dims))
     return Network(name, stages, dims=dims, channels=channels)

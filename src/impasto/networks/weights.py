@@ -93,12 +93,11 @@ def load_vgg(
         pooling=pooling,
         mean=mean,
         std=std,
+        last_pooling=depths[-1] == blocks[len(depths) - 1],
     )
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     for layer, (weight, bias) in zip(layers, convolutions, strict=True):
         layer.load_state_dict({"weight": weight, "bias": bias})
-    if depths[-1] < blocks[len(depths) - 1]:
-        del network.stages[-1].operations[f"pool{len(depths)}"]
     return network
 
 

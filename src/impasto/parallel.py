@@ -1,0 +1,150 @@
+"""Processes that share a sample: who has which part, and how parts and sums are exchanged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, distributed
+
+from impasto.geometry import Region, Space
+from impasto.patch import Patch
+
+
+@runtime_checkable
+class Group(Protocol):
+    """Processes, numbered from 0, each with a slab of the sample."""
+
+    @property
+    def rank(self) -> int:
+        """This process's number."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def slabs(self, space: Space) -> list[Region]:
+        """The part of a sample that each process has: a partition along the longest axis."""
+
+    def exchange(self, own: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        """The values over what this process needs, of those that each has over what it owns."""
+
+    def collect(self, part: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        """The sum over what this process owns, of the values that each has over what it needed."""
+
+    def total(self, sums: Tensor) -> Tensor:
+        """The sum over all processes, the same numbers on each."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One process with all of the sample."""
+
+    rank: int = 0
+    size: int = 1
+
+    def slabs(self, space: Space) -> list[Region]:
+        return [Region.all_of(space)]
+
+    def exchange(self, own: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        return Patch(own.over(needed[0]), needed[0])
+
+    def collect(self, part: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        if part.region == owned[0]:
+            return part
+        values = part.values.new_zeros((*part.values.shape[:2], *owned[0].space))
+        values[part.region.within(owned[0])] = part.values
+        return Patch(values, owned[0])
+
+    def total(self, sums: Tensor) -> Tensor:
+        return sums
+
+
+ALONE = Alone()
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes of torch.distributed, started by torchrun, say."""
+
+    rank: int
+    size: int
+
+    def slabs(self, space: Space) -> list[Region]:
+        axis = space.index(max(space))
+        length = space[axis]
+        # Cuts at multiples of 32 fall between the positions of every stage alike.
+        even = 32 if length >= 64 * self.size else 1
+        cuts = [length * rank // self.size // even * even for rank in range(self.size)]
+        start, slabs = [0] * len(space), []
+        for low, high in pairwise([*cuts, length]):
+            start[axis], stop = low, list(space)
+            stop[axis] = high
+            slabs.append(Region(tuple(start), tuple(stop), space))
+        return slabs
+
+    def exchange(self, own: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        mine = needed[self.rank]
+        values = own.values.new_empty((1, own.values.shape[1], *mine.space))
+        coming = [mine.common(region) for region in owned]
+        going = [region.common(owned[self.rank]) for region in needed]
+        for part, received in self._swap(own, going, coming):
+            values[part.within(mine)] = received
+        return Patch(values, mine)
+
+    def collect(self, part: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        mine = owned[self.rank]
+        values = part.values.new_zeros((1, part.values.shape[1], *mine.space))
+        coming = [region.common(mine) for region in needed]
+        going = [needed[self.rank].common(region) for region in owned]
+        for shared, received in self._swap(part, going, coming):
+            values[shared.within(mine)] += received
+        return Patch(values, mine)
+
+    def total(self, sums: Tensor) -> Tensor:
+        total = sums.clone()
+        distributed.all_reduce(total)
+        return total
+
+    def _swap(
+        self, patch: Patch, going: Sequence[Region], coming: Sequence[Region]
+    ) -> list[tuple[Region, Tensor]]:
+        """What every process, this one too, has sent of the regions that come from it."""
+        operations, received = [], []
+        for peer, (to, of) in enumerate(zip(going, coming, strict=True)):
+            if peer == self.rank:
+                if not of.empty:
+                    received.append((of, patch.over(of)))
+                continue
+            if not to.empty:
+                sent = patch.over(to).contiguous()
+                operations.append(distributed.P2POp(distributed.isend, sent, peer))
+            if not of.empty:
+                buffer = patch.values.new_empty((1, patch.values.shape[1], *of.space))
+                operations.append(distributed.P2POp(distributed.irecv, buffer, peer))
+                received.append((of, buffer))
+        for request in distributed.batch_isend_irecv(operations) if operations else []:
+            request.wait()
+        return received
+
+
+@cache
+def current_group() -> Group:
+    """The processes that torchrun started with this one; otherwise this one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def gather(group: Group, own: Patch) -> Tensor:
+    """The whole of which each process has its slab."""
+    whole = own.region.whole
+    slabs = group.slabs(whole)
+    return group.exchange(own, slabs, [Region.all_of(whole)] * group.size).values

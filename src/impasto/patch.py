@@ -1,0 +1,79 @@
+"""Values over a region of a grid: what one tile, or one process, holds of a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.geometry import Region, Space
+
+Allocate = Callable[[Space, torch.dtype], Tensor]
+"""Makes a tensor of a shape and type, its values left open: `allocate`, or one on disk."""
+
+
+def allocate(shape: Space, dtype: torch.dtype) -> Tensor:
+    """A tensor in memory."""
+    return torch.empty(shape, dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """Values over a region; shape (1, channel, *region.space)."""
+
+    values: Tensor
+    region: Region
+
+    @classmethod
+    def whole(cls, values: Tensor) -> Patch:
+        """Values over all of their grid."""
+        return cls(values, Region.all_of(tuple(values.shape[2:])))
+
+    def over(self, region: Region) -> Tensor:
+        """The values over a region inside this one, as a view."""
+        return self.values[region.within(self.region)]
+
+
+class Assembly:
+    """A patch in the making, from the patches of tiles.
+
+    new: makes the array, unless one part is all of it. last: whether channels are to be last in
+    memory over two axes, as convolutions like them.
+    """
+
+    def __init__(self, region: Region, new: Allocate, *, last: bool = True) -> None:
+        self.region = region
+        self.new = new
+        self.last = last
+        self.values: Tensor | None = None
+
+    def put(self, part: Patch) -> None:
+        """Takes over values."""
+        if self.values is None and part.region == self.region:
+            self.values = part.values
+            return
+        if self.values is None:
+            self.values = self._array(part.values)
+        self.values[part.region.within(self.region)] = part.values
+
+    def add(self, part: Patch) -> None:
+        """Adds values, to zeros at first."""
+        if self.values is None and part.region == self.region:
+            self.values = part.values
+            return
+        if self.values is None:
+            self.values = self._array(part.values).zero_()
+        self.values[part.region.within(self.region)] += part.values
+
+    def patch(self) -> Patch:
+        """What has come together; without any values where the region is empty."""
+        values = torch.empty((1, 0, *self.region.space)) if self.values is None else self.values
+        return Patch(values, self.region)
+
+    def _array(self, like: Tensor) -> Tensor:
+        if self.last and like.ndim == 4:
+            shape = (1, *self.region.space, like.shape[1])
+            return self.new(shape, like.dtype).movedim(-1, 1)
+        return self.new((1, like.shape[1], *self.region.space), like.dtype)

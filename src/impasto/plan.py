@@ -1,0 +1,186 @@
+"""The plan for a network and a grid: what tiles cost in memory and time, and the best of them.
+
+The model counts the values and the operations of a tile, its halo included. What had to be
+measured is in the constants; benchmarks/engine.py prints what it foretells beside what is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import ceil, prod
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from impasto.errors import MemoryLimitError
+from impasto.geometry import Region, Space
+from impasto.networks.stage import INPUT, Each, Network, Stage
+from impasto.walk import WHOLE, Plan, Reaches, Tile, path
+
+Kind = Literal["auto", "whole", "streamed"]
+
+WHOLE_COPIES, KEPT_COPIES, WORKING_COPIES = 1.2, 1.2, 2.5
+"""Memory of a stage that is one kept tile, of a stage in kept tiles and of a tile at work, over
+that of all the values computed in it."""
+
+SPILL = 1.2
+"""Time of operations on arrays that the cache does not hold, over that on those it does."""
+
+FRESH = 64 << 20
+"""Bytes of an array from which on getting new pages from the system costs more than tiles do."""
+
+TILE = 1e8
+"""Multiplications that a tile costs as much time as, beside its own."""
+
+PLAIN = 20
+"""Multiplications that a value of anything but a convolution costs as much time as."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a tile comes to: bytes of all values computed and of the largest array, operations."""
+
+    values: float
+    largest: float
+    operations: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage and the part of its input, over `grid`, that one process has.
+
+    channels: of that input. item: bytes of a value.
+    """
+
+    network: Network
+    stage: Stage
+    reach: dict[str, int]
+    onward: bool
+    grid: Space
+    channels: int
+    item: int
+
+    @property
+    def input_bytes(self) -> int:
+        """Of the stage's input."""
+        return prod(self.grid) * self.channels * self.item
+
+    def cost(self, sides: Space) -> Cost:
+        """Of a tile in the middle of the grid."""
+        start = tuple(
+            (length - side) // 4 * 2 for length, side in zip(self.grid, sides, strict=True)
+        )
+        stop = tuple(a + side for a, side in zip(start, sides, strict=True))
+        tile = Tile.of(self.stage, Region(start, stop, self.grid), self.reach, self.onward)
+        computed = self.stage.needed(tile.wanted, self.grid)
+        widths = self.network.widths | {INPUT: self.channels}
+        sizes = [region.count * widths[name] * self.item for name, region in computed.items()]
+        operations = [
+            region.count * _operations(self.stage.operations[name], widths[name])
+            for name, region in computed.items()
+            if name != INPUT
+        ]
+        return Cost(sum(sizes, 0), max(sizes, default=0), sum(operations, 0))
+
+    def sides(self) -> Iterator[Space]:
+        """Tiles to choose from: cubes, as far as they fit into the grid."""
+        tried = set()
+        for exponent in range(6, 31):
+            side = 2 * ceil(2 ** (exponent / len(self.grid)) / 2)
+            sides = tuple(min(side, length) for length in self.grid)
+            if sides not in tried:
+                tried.add(sides)
+                yield sides
+
+    def best_tile(self, room: float) -> tuple[Space, Cost]:
+        """The tile that takes the least time of those that fit into `room` bytes of memory."""
+        cache = _cache()
+        costs = {sides: self.cost(sides) for sides in self.sides()}
+        least = min(cost.values for cost in costs.values()) * WORKING_COPIES
+        if least > room:
+            raise _too_little(least, room)
+
+        def time(sides: Space) -> float:
+            spill = SPILL if costs[sides].largest > cache else 1.0
+            return (costs[sides].operations * spill + TILE) / prod(sides)
+
+        fitting = [s for s in costs if costs[s].values * WORKING_COPIES <= room]
+        best = min(fitting, key=time)
+        return best, costs[best]
+
+
+def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
+    """The stages that a sample over `space` takes."""
+    weight = next((tensor for tensor in network.parameters()), torch.empty(0))
+    grid, channels = space, network.channels
+    found = []
+    for stage, reach, onward in path(network, reaches):
+        found.append(Work(network, stage, reach, onward, grid, channels, weight.dtype.itemsize))
+        if onward:
+            grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
+    return found
+
+
+def between(network: Network, space: Space, reaches: Reaches) -> float:
+    """Bytes of the arrays between the stages, at the most that are there at a time."""
+    inputs = [work.input_bytes for work in works(network, space, reaches)[1:]]
+    peak = float(sum(inputs))
+    for index, size in enumerate(inputs):
+        above = inputs[index + 1] if index + 1 < len(inputs) else 0
+        peak = max(peak, sum(inputs[: index + 1]) + size + above)
+    return peak
+
+
+def choose_plan(
+    network: Network, space: Space, reaches: Reaches, kind: Kind, room: float, base: Plan = WHOLE
+) -> Plan:
+    """The plan expected to be fastest of those that work within `room` bytes.
+
+    room: for what is computed in the stages, beside the arrays between them. space: what one
+    process has of the sample. base: the plan whose group and arrays it shares.
+    Raises MemoryLimitError when none fits.
+    """
+    stages = works(network, space, reaches)
+    costs = [work.cost(work.grid) for work in stages]
+    whole = sum(cost.values for cost in costs) * WHOLE_COPIES
+    largest = max(cost.largest for cost in costs)
+    if kind == "whole" and whole > room:
+        raise _too_little(whole, room, "or pass --plan streamed")
+    if kind == "whole" or (kind == "auto" and whole <= room and largest <= FRESH):
+        return base
+    tiles = [work.best_tile(room) for work in stages]
+    working = max(cost.values for _, cost in tiles) * WORKING_COPIES
+    kept, taken = 0, working
+    for work, (sides, cost) in zip(reversed(stages), reversed(tiles), strict=True):
+        taken += cost.values * prod(work.grid) / prod(sides) * KEPT_COPIES
+        if taken > room:
+            break
+        kept += 1
+    return replace(base, tiles=tuple(sides for sides, _ in tiles), kept=kept)
+
+
+def _operations(operation: nn.Module, width: int) -> float:
+    """Multiplications for one position."""
+    if isinstance(operation, Each):
+        return float(width * prod(operation.operation.kernel_size))
+    return float(operation.weight.numel() if isinstance(operation, _ConvNd) else PLAIN * width)
+
+
+def _cache() -> float:
+    """Bytes that the threads' own caches hold, twice over: streaming through them does well."""
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    one = os.sysconf("SC_LEVEL2_CACHE_SIZE") if "SC_LEVEL2_CACHE_SIZE" in names else 0
+    return 2 * torch.get_num_threads() * float(one or 2 << 20)
+
+
+def _too_little(needed: float, room: float, otherwise: str = "") -> MemoryLimitError:
+    return MemoryLimitError(
+        subject="--memory",
+        expected=f"{needed / 1e9:.2f} GB for the work on tiles",
+        found=f"{room / 1e9:.2f} GB left for it",
+        remedy=f"free memory, raise --memory or pass a smaller --size {otherwise}",
+    )

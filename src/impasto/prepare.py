@@ -1,0 +1,229 @@
+"""What a run needs before its first step: samples, their units, the network, the grids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto import media
+from impasto.config import Config
+from impasto.errors import ConfigError, SampleError, about
+from impasto.geometry import Space, coarse_to_fine
+from impasto.media.sample import Sample
+from impasto.networks import Network, Report, open_network
+from impasto.patch import Allocate, allocate
+from impasto.resample import resample
+
+SampleLike = Any
+"""A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
+
+Values = Float[Tensor, "1 channel *space"]
+
+
+def open_sample(thing: SampleLike, role: str, size: Space) -> Sample:
+    """Any of the accepted kinds as a Sample; errors say which one it was."""
+    with about(str(thing) if isinstance(thing, str | Path) else role):
+        return media.as_sample(thing, size)
+
+
+def open_styles(
+    styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config
+) -> list[Sample]:
+    """The styles at the content's scale: the same long side, or the same exact grid."""
+    size = config.schedule.size if len(config.schedule.size) > 1 else (max(content.space),)
+    things = styles if isinstance(styles, list | tuple) else [styles]
+    config.objective.style_shares(len(things))
+    samples = []
+    for number, thing in enumerate(things, start=1):
+        role = f"style {number}"
+        sample = open_sample(thing, role, size)
+        if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
+            raise SampleError(
+                subject=role,
+                expected=f"{len(content.data)} channels over {content.dims} axes, as the content",
+                found=f"{len(sample.data)} over {sample.dims}",
+                remedy="pass a content and styles of the same kind",
+            )
+        samples.append(sample)
+    return samples
+
+
+def configured_network(config: Config, content: Sample, download: Report | None) -> Network:
+    """The configured network, for samples like the content."""
+    settings = config.network
+    network = open_network(
+        settings.network,
+        dims=content.dims,
+        channels=len(content.data),
+        weights=Path(settings.weights) if settings.weights else None,
+        values=settings.weights_input,
+        padding=settings.padding,
+        pooling=settings.pooling,
+        offline=settings.offline,
+        seed=config.schedule.seed,
+        report=download or (lambda done, total: None),
+    )
+    if _bfloat16(config.engine.precision, settings.network):
+        network.in_bfloat16()
+    for flag, layers in (
+        ("--content-layers", config.objective.content_layers),
+        ("--style-layers", dict(config.objective.style_layers)),
+    ):
+        with about(flag):
+            network.check(layers)
+    return network
+
+
+def _bfloat16(precision: str, network: str) -> bool:
+    """Whether that precision means bfloat16, for that network on this machine."""
+    if precision == "auto":
+        if network == "filterbank":  # no faster, and rough on signals and volumes
+            return False
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("avx512_bf16"))
+    return precision == "bf16"
+
+
+def grids(
+    config: Config, network: Network, content: Sample, styles: Sequence[Sample]
+) -> list[tuple[Space, int]]:
+    """The grids of the run, coarse to fine, and the steps on each.
+
+    Scales too small for the network are left out. Raises SampleError when even the last one is.
+    """
+    smallest = network.smallest_side(config.objective.layers)
+    for sample, role in ((content, "content"), *((style, "style") for style in styles)):
+        if min(sample.space) < smallest:
+            raise SampleError(
+                subject=role,
+                expected=f"at least {smallest} positions along each axis for {network.name}",
+                found=" x ".join(map(str, sample.space)),
+                remedy="pass a larger sample or --size, or shallower layers",
+            )
+    shortest = min(min(sample.space) / max(content.space) for sample in (content, *styles))
+    spaces = [
+        space
+        for space in coarse_to_fine(content.space, config.schedule.coarsest or max(content.space))
+        if max(space) * shortest >= smallest - 1e-6
+    ]
+    return [
+        (space, config.schedule.steps_at(index, len(spaces))) for index, space in enumerate(spaces)
+    ]
+
+
+def memory_limit(setting: str) -> float:
+    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what is free.
+
+    Raises ConfigError when the setting is neither.
+    """
+    if setting == "auto":
+        free: float = psutil.virtual_memory().available
+        return _held() + 0.8 * free
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise ConfigError(
+            subject="--memory",
+            expected="auto or an amount of memory",
+            found=repr(setting),
+            remedy="give for example --memory 4GB",
+        )
+    return float(found[1]) * 1000.0 ** " KMGT".index(found[2].upper() or " ")
+
+
+def memory_left(limit: float) -> float:
+    """Bytes that may still be taken."""
+    return limit - _held()
+
+
+def _held() -> int:
+    held: int = psutil.Process().memory_info().rss
+    return held
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the network is given: values in [0, 1], about.
+
+    content: whose kind and metadata the result has. low, span: value = low + span * G, of each
+    channel. A range becomes [0, 1]; where there is none, each channel's mean becomes 1/2 and the
+    three deviations to either side 0 and 1, the content's for the styles too, so that units stay
+    comparable.
+    """
+
+    content: Sample
+    low: tuple[float, ...]
+    span: tuple[float, ...]
+
+    @classmethod
+    def of(cls, content: Sample) -> Units:
+        """The units for a content."""
+        channels = len(content.data)
+        if content.value_range:
+            low, high = content.value_range
+            return cls(content, (low,) * channels, (high - low,) * channels)
+        means = [float(plane.mean(dtype=np.float64)) for plane in content.data]
+        spans = [6 * (float(plane.std(dtype=np.float64)) or 1.0) for plane in content.data]
+        lows = [mean - span / 2 for mean, span in zip(means, spans, strict=True)]
+        return cls(content, tuple(lows), tuple(spans))
+
+    def values(self, sample: Sample, space: Space, new: Allocate = allocate) -> Values:
+        """The sample's values over a grid, in an array that `new` makes."""
+        values = new((1, len(sample.data), *space), torch.float32)
+        for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
+            plane = torch.from_numpy(sample.data[channel])[None, None]
+            values[:, channel : channel + 1] = self.clipped((resample(plane, space) - low) / span)
+        return values
+
+    def over(
+        self, g: Values, space: Space, new: Allocate = allocate
+    ) -> Float[Tensor, "1 channel *other"]:
+        """G over another grid; itself over its own."""
+        if tuple(g.shape[2:]) == space:
+            return g
+        values = new((1, g.shape[1], *space), g.dtype)
+        for channel in range(g.shape[1]):
+            plane = slice(channel, channel + 1)
+            values[:, plane] = self.clipped(resample(g[:, plane], space))
+        return values
+
+    def clipped(self, g: Tensor) -> Tensor:
+        """G inside the content's range, where it has one."""
+        return g.clamp(0, 1) if self.content.value_range else g
+
+    def sample(self, g: Values) -> Sample:
+        """G as a sample of the content's kind, with its metadata."""
+        data = np.empty(tuple(g.shape[1:]), np.float32)
+        for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
+            data[channel] = (low + span * self.clipped(g[0, channel])).numpy()
+        return self.content.with_data(data)
+
+
+def initial(config: Config, units: Units, space: Space, new: Allocate = allocate) -> Values:
+    """What G starts as, on the coarsest grid."""
+    content, init = units.content, config.schedule.init
+    if init == "content":
+        return units.values(content, space, new)
+    if init != "noise":
+        start = open_sample(init, "init", content.space)
+        if start.data.shape != content.data.shape:
+            raise SampleError(
+                subject=init,
+                expected=f"{content.data.shape}, the content's channels and grid",
+                found=f"{start.data.shape}",
+                remedy="pass a sample of the content's kind and size",
+            )
+        return units.values(start, space, new)
+    generator = torch.Generator().manual_seed(config.schedule.seed)
+    shape = (1, len(content.data), *space)
+    if content.value_range:
+        return torch.rand(shape, generator=generator)
+    return 0.5 + torch.randn(shape, generator=generator) / 6
