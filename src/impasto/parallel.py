@@ -143,6 +143,11 @@ def current_group() -> Group:
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 
+def agreed(group: Group, values: Tensor) -> Tensor:
+    """The first process's values, on each."""
+    return group.total(values if group.rank == 0 else torch.zeros_like(values))
+
+
 def gather(group: Group, own: Patch) -> Tensor:
     """The whole of which each process has its slab."""
     whole = own.region.whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,13 +122,14 @@ def grids(
 
 
 def memory_limit(setting: str) -> float:
-    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what is free.
+    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what is free,
+    in equal parts for the processes that torchrun started on this machine.
 
     Raises ConfigError when the setting is neither.
     """
     if setting == "auto":
         free: float = psutil.virtual_memory().available
-        return _held() + 0.8 * free
+        return _held() + 0.8 * free / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
     if not found or not float(found[1]):
         raise ConfigError(

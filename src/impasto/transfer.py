@@ -26,7 +26,7 @@ from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.media.sample import Sample
 from impasto.networks import Network, Report
 from impasto.objective import Objective, build_objective
-from impasto.parallel import Group, current_group, gather
+from impasto.parallel import ALONE, Group, agreed, current_group, gather
 from impasto.patch import Patch
 from impasto.plan import between, choose_plan
 from impasto.prepare import (
@@ -44,6 +44,9 @@ from impasto.prepare import (
 from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.version import __version__
 from impasto.walk import Plan
+
+_SHARED = 2**17
+"""Positions from which on processes share a scale; below, talking takes longer than the work."""
 
 _ARRAYS = {"adam": 8, "lbfgs": 30, "gradient-descent": 6}
 """Arrays of G's size in a run: those that the optimizer keeps, its gradient, the average, what a
@@ -184,6 +187,8 @@ def stylize(
             scale = here
             done = before + count
             g = here.whole()
+            if here.plan.group is not engine.group:
+                g = agreed(engine.group, g)
             watch.lap(f"steps {name}")
     except KeyboardInterrupt:
         if scale is None:
@@ -263,8 +268,9 @@ class _Engine:
 
     def scale(self, space: Space, g: Values | None, resumed: Checkpoint | None) -> _Scale:
         """The run at a scale, from a G over any grid or from where a checkpoint has it."""
-        slab = self.group.slabs(space)[self.group.rank]
-        plan = self._plan(slab.space)
+        group = self.group if prod(space) >= _SHARED else ALONE
+        slab = group.slabs(space)[group.rank]
+        plan = self._plan(slab.space, group)
         factor = max(space) / max(self.units.content.space)
         spaces = [scaled_space(style.space, factor) for style in self.styles]
         objective = build_objective(
@@ -276,7 +282,7 @@ class _Engine:
             self.network,
             self.config.objective,
             plan,
-            [self._plan(self.group.slabs(grid)[self.group.rank].space) for grid in spaces],
+            [self._plan(group.slabs(grid)[group.rank].space, group) for grid in spaces],
         )
         if resumed:
             return _Scale.resumed(self, objective, plan, resumed)
@@ -286,10 +292,10 @@ class _Engine:
 
     def _part(self, sample: Sample, space: Space, plan: Plan) -> Patch:
         """This process's part of a sample brought to a grid."""
-        slab = self.group.slabs(space)[self.group.rank]
+        slab = plan.group.slabs(space)[plan.group.rank]
         return Patch(self.units.values(sample, space, plan.new)[slab.slices], slab)
 
-    def _plan(self, space: Space) -> Plan:
+    def _plan(self, space: Space, group: Group) -> Plan:
         """For the part of a sample that this process has.
 
         Half of the memory, or what the large arrays leave, is for the work on tiles; arrays that
@@ -302,7 +308,7 @@ class _Engine:
         numbers = sum(self.network.widths[layer] * prod(grid) for layer, grid in grids.items())
         numbers += _ARRAYS[self.config.optimizer.optimizer] * self.network.channels * prod(space)
         arrays = 4 * numbers + between(self.network, space, reaches)
-        base = Plan(group=self.group, new=Arrays(left / 2).new)
+        base = Plan(group=group, new=Arrays(left / 2).new)
         room = max(left / 2, left - arrays)
         return choose_plan(self.network, space, reaches, self.config.engine.plan, room, base)
 

@@ -186,13 +186,13 @@ class Network(nn.Module):
         ]
 
     def grids(self, space: Space, wanted: Collection[str]) -> dict[str, Space]:
-        """The grids of the wanted layers, for a sample over `space`."""
+        """The grids of the wanted layers, in the network's order, for a sample over `space`."""
         grids = {INPUT: space}
         for stage, here, _ in self.path(wanted):
             found = stage.grids(space)
             grids |= {layer: found[layer] for layer in here}
             space = found[stage.output]
-        return {layer: grids[layer] for layer in wanted}
+        return {layer: grid for layer, grid in grids.items() if layer in wanted}
 
     def check(self, wanted: Collection[str]) -> None:
         """Raises LayerError when one of the layers is not the network's."""
