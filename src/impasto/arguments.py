@@ -66,8 +66,9 @@ class Stylize:
     display: OmitArgPrefixes[Display] = Display()
     run: Path | None = None
     """a folder for checkpoints; the same command again goes on from the last one"""
-    preset: Literal["standard", "notes"] = "standard"
-    """where the other defaults come from; notes is the course's formulas to the letter"""
+    preset: Literal["standard", "print", "notes"] = "standard"
+    """where the other defaults come from; print is for large sizes, 4096 if none is given; notes is
+    the course's formulas to the letter"""
 
     @property
     def config(self) -> Config:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from impasto.geometry import Space
 
+Kernel = Literal["bicubic", "bilinear"]
 
-def resample(x: Float[Tensor, "1 channel *space"], space: Space) -> Tensor:
-    """x over another grid, by cubic interpolation that averages where it shrinks (no aliasing).
+
+def resample(
+    x: Float[Tensor, "1 channel *space"],
+    space: Space,
+    kernel: Kernel = "bicubic",
+) -> Tensor:
+    """x over another grid, by interpolation that averages where it shrinks (no aliasing).
 
     Separable: axis after axis, each as the rows of a gray picture, so one function serves all
-    dimensions. Cubic weights overshoot at edges; the caller clips where there is a range.
+    dimensions. Cubic weights overshoot at edges, and the caller clips where there is a range;
+    linear ones do not.
     """
     for axis, length in enumerate(space, start=2):
         if x.shape[axis] != length:
@@ -22,7 +31,7 @@ def resample(x: Float[Tensor, "1 channel *space"], space: Space) -> Tensor:
             # for channels last and mixes them up.
             picture = rows.reshape(1, 1, -1, rows.shape[-1])
             picture = functional.interpolate(
-                picture, (picture.shape[2], length), mode="bicubic", antialias=True
+                picture, (picture.shape[2], length), mode=kernel, antialias=True
             )
             x = picture.reshape(*rows.shape[:-1], length).movedim(-1, axis).contiguous()
     return x

@@ -21,7 +21,7 @@ from torch import Tensor
 from impasto import media, optimizers
 from impasto.arrays import Arrays
 from impasto.config import PRESETS, Config
-from impasto.geometry import Space, scaled_space
+from impasto.geometry import Region, Space, scaled_space
 from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.media.sample import Sample
 from impasto.networks import Network, Report
@@ -41,6 +41,7 @@ from impasto.prepare import (
     open_sample,
     open_styles,
 )
+from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.version import __version__
 from impasto.walk import Plan
@@ -159,7 +160,7 @@ def stylize(
                 done += count
                 continue
             name = " x ".join(map(str, space))
-            here = engine.scale(space, g, resumed)
+            here = engine.scale(space, g, resumed, scale)
             taken, resumed = here.taken, None
             done += taken
             watch.lap(f"targets {name}")
@@ -266,8 +267,13 @@ class _Engine:
     limit: float
     group: Group
 
-    def scale(self, space: Space, g: Values | None, resumed: Checkpoint | None) -> _Scale:
-        """The run at a scale, from a G over any grid or from where a checkpoint has it."""
+    def scale(
+        self, space: Space, g: Values | None, resumed: Checkpoint | None, before: _Scale | None
+    ) -> _Scale:
+        """The run at a scale, from a G over any grid or from where a checkpoint has it.
+
+        before: the scale that G comes from.
+        """
         group = self.group if prod(space) >= _SHARED else ALONE
         slab = group.slabs(space)[group.rank]
         plan = self._plan(slab.space, group)
@@ -288,7 +294,37 @@ class _Engine:
             return _Scale.resumed(self, objective, plan, resumed)
         assert g is not None
         start = self.units.clipped(self.units.over(g, space, plan.new)[slab.slices].contiguous())
-        return _Scale(self, objective, plan, start)
+        scale = _Scale(self, objective, plan, start)
+        if before and before.state and self.config.optimizer.optimizer == "adam":
+            scale.state = self._carried(before, before.state, start, slab, plan)
+        return scale
+
+    def _carried(
+        self, before: _Scale, state: optimizers.State, start: Values, slab: Region, plan: Plan
+    ) -> optimizers.State:
+        """Adam's state at the next scale, where it would else begin with steps of full length.
+
+        Gradients are smaller there, about as many times as there are more positions.
+        """
+        ((m, v),) = state.moments
+        ratio = prod(before.space) / prod(slab.whole)
+
+        def carried(moment: Tensor, kernel: Kernel) -> Tensor:
+            whole = gather(before.plan.group, Patch(moment, before.objective.region))
+            finer = plan.new(tuple(start.shape), moment.dtype)
+            for channel in range(finer.shape[1]):
+                plane = slice(channel, channel + 1)
+                finer[:, plane] = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
+            return finer
+
+        moments = carried(m, "bicubic").mul_(ratio), carried(v, "bilinear").mul_(ratio**2)
+        return optimizers.State(
+            x=start,
+            learning_rate=state.learning_rate,
+            best=start,
+            count=state.count,
+            moments=(moments,),
+        )
 
     def _part(self, sample: Sample, space: Space, plan: Plan) -> Patch:
         """This process's part of a sample brought to a grid."""
