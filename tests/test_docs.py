@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import socket
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,12 @@ def blocks(language: str) -> list[object]:
         for number, match in enumerate(BLOCK.finditer(page.read_text()), start=1)
         if match[1] == language
     ]
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -55,6 +63,11 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
         elif "vgg19" in command:  # its weights are not to be had here: what it would do is parsed
             parsed = arguments.parse(command[1:])
             assert isinstance(parsed, arguments.Stylize | arguments.Networks)
+        elif command[0] == "torchrun":
+            small = ["--size", "480", "--coarsest", "0", "--steps", "2", "-q"]
+            program = [sys.executable, "-m", "torch.distributed.run", "--master-port", free_port()]
+            subprocess.run([*program, *command[1:], *small], check=True, timeout=120)
+            assert (folder / "out.png").exists()
         else:
             assert command[0] == "impasto"
             main(command[1:])
