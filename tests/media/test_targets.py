@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from impasto.errors import OutputError
-from impasto.media import check_target, save
+from impasto.media import check_target, files, load, save
+from impasto.media.formats import SUFFIXES
 from impasto.media.picture import (
     from_array,
     save_picture,
@@ -40,3 +41,42 @@ def test_importing_media_loads_neither_torch_nor_pil() -> None:
     script = "import sys, impasto.media; print({'torch', 'PIL'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_room_for_the_whole_picture(tmp_path: Path, suffix: str) -> None:
+    """The encoder's words for a full disk are as those of any other file."""
+    target = tmp_path / f"out{suffix}"
+    target.write_bytes(b"old")
+    script = (
+        "import resource, sys\n"
+        "import numpy as np\n"
+        "from impasto.errors import OutputError\n"
+        "from impasto.media import save\n"
+        "from impasto.media.picture import from_array\n"
+        "values = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))\n"
+        "try:\n"
+        "    save(from_array(values), sys.argv[1])\n"
+        "except OutputError as error:\n"
+        "    print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(target)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith(f"{target}: expected room for the whole file, found none left in")
+    assert run.stdout.count("\n") == 1
+    assert run.stderr == ""
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_pictures_where_there_are_no_nameless_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(files, "_O_TMPFILE", 0)
+    for _ in range(2):
+        save(from_array(smooth(30, 50)), tmp_path / f"out{suffix}")
+    assert load(tmp_path / f"out{suffix}").space == (30, 50)
+    assert list(tmp_path.iterdir()) == [tmp_path / f"out{suffix}"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from impasto.errors import OutputError, SampleError
 from impasto.media import picture
+from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, check_writable
 from impasto.media.formats import SUFFIXES
 from impasto.media.picture import Picture
@@ -17,7 +18,7 @@ from impasto.media.sample import Sample
 __all__ = ["Picture", "Sample", "as_sample", "check_target", "load", "save"]
 
 
-def load(path: StrPath, size: tuple[int, ...] = (0,)) -> Sample:
+def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
     """Reads a file.
 
     size: one number is the long side, 0 the file's own; one number an axis is the exact grid.
@@ -31,10 +32,10 @@ def load(path: StrPath, size: tuple[int, ...] = (0,)) -> Sample:
             found="a folder" if os.path.isdir(path) else suffix or "no suffix",
             remedy="name a file in one of those formats",
         )
-    return picture.open_picture(path, size)
+    return picture.open_picture(path, size, new)
 
 
-def as_sample(thing: Any, size: tuple[int, ...] = (0,)) -> Sample:
+def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
     """The sample in a path, a NumPy array, a tensor or a PIL image; a Sample itself.
 
     size: as for `load`; a Sample that is no picture is given back as it is.
@@ -42,17 +43,17 @@ def as_sample(thing: Any, size: tuple[int, ...] = (0,)) -> Sample:
     """
     match thing:
         case str() | os.PathLike():
-            return load(thing, size)
+            return load(thing, size, new=new)
         case Picture():
-            return picture.fit_picture(thing, size)
+            return picture.fit_picture(thing, size, new)
         case Sample():
             return thing
         case np.ndarray():
-            return picture.from_array(thing, size)
+            return picture.from_array(thing, size, new)
     if hasattr(thing, "detach"):
-        return picture.from_tensor(thing, size)
+        return picture.from_tensor(thing, size, new)
     if hasattr(thing, "getexif"):
-        return picture.from_pil(thing, size)
+        return picture.from_pil(thing, size, new)
     raise SampleError(
         expected="a path, a Sample, a NumPy array, a tensor or a PIL image",
         found=type(thing).__name__,

@@ -80,7 +80,7 @@ def _scratch(folder: Path) -> Iterator[tuple[BinaryIO, Callable[[Path], None]]]:
         return
     hidden = _hidden_name(folder)
     try:
-        with open(hidden, "xb") as file:
+        with open(hidden, "x+b") as file:  # a TIFF is read while it is written
 
             def publish(target: Path) -> None:
                 file.close()  # an open file cannot be renamed on Windows

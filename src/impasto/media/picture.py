@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyvips
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float32, Shaped
 
 from impasto.errors import OutputError, SampleError, about
 from impasto.geometry import fitted_space
 from impasto.media import raster, xmp
+from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write
 from impasto.media.formats import Format, format_for, format_of, load
 from impasto.media.sample import Sample
+from impasto.media.strips import fill, image_of, planes_of, strips
 
 # What our decoders report, in dots per inch, for a file that gives no resolution.
 _NO_DPI = {(25, 25), (72, 72)}
 _COLOR_SPACES = {"b-w", "grey16", "rgb", "srgb", "rgb16", "scrgb", "cmyk"}
 # The APP1 segment of a JPEG, less the name that XMP begins with.
 _LONGEST_JPEG_XMP = 65502
+_MOST_OPTIMIZED = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +61,18 @@ class Picture(Sample):
         """The same picture with other colors; alpha is resized when they are over another grid."""
         alpha, (height, width) = self.alpha, data.shape[1:]
         if alpha is not None and alpha.shape != (height, width):
-            plane = pyvips.Image.new_from_array(np.ascontiguousarray(alpha))
-            alpha = raster.floats(raster.resized(plane, height, width))[0]
+            alpha = planes_of(raster.resized(image_of([alpha]), height, width))[0]
         return replace(self, data=data, alpha=alpha)
 
 
-def open_picture(path: StrPath, size: tuple[int, ...] = (0,)) -> Picture:
+def open_picture(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
     """Reads a JPEG, PNG, TIFF or WebP file, the first page of several.
 
     size: one number is the long side, 0 the file's own; two are (height, width), for which the
-    picture is cropped about its center. A JPEG or WebP is decoded only as finely as that needs,
-    and no file is ever decoded whole but for its result.
+    picture is cropped about its center. A JPEG or WebP is decoded only as finely as that needs.
+    new: makes the arrays that the result is put in, (3, height, width) and (1, height, width) for
+    an alpha; beside those, reading takes some rows of memory. (Decoders of progressive JPEG,
+    interlaced PNG and WebP keep the whole picture, at two to eight bytes a pixel.)
     The EXIF orientation is applied and colors become sRGB: from the embedded profile; CMYK
     without one from a common press profile; anything else untagged is sRGB or gray already.
     Floats in a TIFF are taken for sRGB in [0, 1].
@@ -76,23 +81,38 @@ def open_picture(path: StrPath, size: tuple[int, ...] = (0,)) -> Picture:
     """
     with about(os.fspath(path)), _decoding():
         form = format_of(path)
-        return _picture(_opened(path, form, size), size)
+        return _picture(_opened(path, form, size), size, new, lambda: load(path, form))
 
 
-def from_array(array: Shaped[np.ndarray, "..."], size: tuple[int, ...] = (0,)) -> Picture:
+def picture_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, int]]:
+    """The channels and (height, width) that `open_picture` would give, from the header alone.
+
+    Raises as `open_picture` does, but for damage after the header.
+    """
+    with about(os.fspath(path)), _decoding():
+        image = load(path, format_of(path))
+        raster.check_pixels(image.height, image.width)
+        height, width = fitted_space(raster.upright_space(image), size)
+        raster.check_pixels(height, width)
+        return 3, (height, width)
+
+
+def from_array(
+    array: Shaped[np.ndarray, "..."], size: tuple[int, ...] = (0,), new: New = in_memory
+) -> Picture:
     """A picture from sRGB values of shape (height, width) or (height, width, channel).
 
     array: uint8, uint16, bool, or floats in [0, 1]; 1 channel is gray, 2 gray and alpha, 3 RGB,
-    4 RGB and alpha. size: as for `open_picture`.
+    4 RGB and alpha. size, new: as for `open_picture`.
     Raises SampleError when the shape, the type or the values are something else.
     """
-    return _picture(_image(array), size)
+    return _picture(_image(array), size, new)
 
 
-def from_tensor(tensor: Any, size: tuple[int, ...] = (0,)) -> Picture:
+def from_tensor(tensor: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
     """A picture from a tensor of floats in [0, 1], shape (channel, height, width) or (1, ...).
 
-    channel and size: as for `from_array`. Any object with PyTorch's detach, float, cpu and numpy.
+    channel, size, new: as for `from_array`. Any object with PyTorch's detach, float, cpu, numpy.
     Raises SampleError when the shape or the values are something else.
     """
     array = np.asarray(tensor.detach().float().cpu().numpy())
@@ -104,10 +124,10 @@ def from_tensor(tensor: Any, size: tuple[int, ...] = (0,)) -> Picture:
             found=f"shape {tuple(tensor.shape)}",
             remedy="give one picture, channels first",
         )
-    return from_array(np.moveaxis(array, 0, 2), size)
+    return from_array(np.moveaxis(array, 0, 2), size, new)
 
 
-def from_pil(image: Any, size: tuple[int, ...] = (0,)) -> Picture:
+def from_pil(image: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
     """A picture from a PIL image of any mode, upright and in sRGB as `open_picture` makes it.
 
     Raises SampleError when PIL cannot decode it, or its values are 32-bit integers.
@@ -130,15 +150,15 @@ def from_pil(image: Any, size: tuple[int, ...] = (0,)) -> Picture:
         vips.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     if dpi := image.info.get("dpi"):
         vips = vips.copy(xres=float(dpi[0]) / 25.4, yres=float(dpi[1]) / 25.4)
-    return _picture(vips, size)
+    return _picture(vips, size, new)
 
 
-def fit_picture(picture: Picture, size: tuple[int, ...]) -> Picture:
+def fit_picture(picture: Picture, size: tuple[int, ...], new: New = in_memory) -> Picture:
     """The picture brought to `size`, as `open_picture` does; itself when it has that already."""
     if picture.space == fitted_space(picture.space, size):
         return picture
-    planes = picture.data if picture.alpha is None else [*picture.data, picture.alpha]
-    fitted = from_array(np.clip(np.moveaxis(np.asarray(planes), 0, 2), 0, 1), size)
+    planes = [*picture.data] if picture.alpha is None else [*picture.data, picture.alpha]
+    fitted = _picture(image_of(planes).clamp(), size, new)
     return replace(picture, data=fitted.data, alpha=fitted.alpha)
 
 
@@ -169,31 +189,27 @@ def save_picture(picture: Picture, path: StrPath, recipe: str | None = None) -> 
     check_suffix(path, picture.space)
     form = format_for(path)
     bits = picture.bits if form.deep else 8
-    try:
-        image = _encodable(picture, form, bits)
-        if recipe is not None:
-            packet = xmp.packet_with(recipe)
-            if form.name == "JPEG" and len(packet) > _LONGEST_JPEG_XMP:
-                raise OutputError(
-                    subject=os.fspath(path),
-                    expected=f"a recipe of at most {_LONGEST_JPEG_XMP} bytes in a JPEG",
-                    found=f"{len(packet)}",
-                    remedy="save it as .png, .tiff or .webp",
-                )
-            image.set_type(pyvips.GValue.blob_type, "xmp-data", packet)
-        options = dict(form.options)
-        if form.name == "TIFF":
-            options["bigtiff"] = image.width * image.height * image.bands * bits // 8 > 2**31
-        data = getattr(image, f"{form.vips}save_buffer")(**options)
-    except pyvips.Error as error:
+    packet = None if recipe is None else xmp.packet_with(recipe)
+    if packet and form.name == "JPEG" and len(packet) > _LONGEST_JPEG_XMP:
         raise OutputError(
             subject=os.fspath(path),
-            expected=f"a picture that {form.name} can hold",
-            found=f"that its encoder says: {_reason(error)}",
-            remedy="save it as .png",
-        ) from error
-    with atomic_write(path) as file:
-        file.write(data)
+            expected=f"a recipe of at most {_LONGEST_JPEG_XMP} bytes in a JPEG",
+            found=f"{len(packet)}",
+            remedy="save it as .png, .tiff or .webp",
+        )
+    with atomic_write(path) as file, _encoding(path, form):
+        image = _encodable(picture, form, bits)
+        if packet:
+            image.set_type(pyvips.GValue.blob_type, "xmp-data", packet)
+        options = dict(form.options)
+        pixels = image.width * image.height
+        if form.name == "TIFF":
+            options["bigtiff"] = pixels * image.bands * bits // 8 > 2**31
+        if form.name == "JPEG":
+            # Codes made for the picture (some 7 % shorter) need all of it in memory first.
+            options["optimize_coding"] = pixels <= _MOST_OPTIMIZED
+        save = getattr(image, f"{form.vips}save_target")
+        save(pyvips.Target.new_to_descriptor(file.fileno()), **options)
 
 
 def read_recipe(path: StrPath) -> str | None:
@@ -236,7 +252,7 @@ def _image(array: Shaped[np.ndarray, "..."]) -> Any:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(array.dtype, np.floating):
-        array = array.astype(np.float32)
+        array = array.astype(np.float32, copy=False)
     elif array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise SampleError(
             expected="uint8, uint16, bool or floats in [0, 1]",
@@ -247,8 +263,13 @@ def _image(array: Shaped[np.ndarray, "..."]) -> Any:
     return raster.wrapped(array)
 
 
-def _picture(image: Any, size: tuple[int, ...]) -> Picture:
-    """The picture in a pyvips image: upright, sized, in sRGB."""
+def _picture(
+    image: Any, size: tuple[int, ...], new: New, again: Callable[[], Any] | None = None
+) -> Picture:
+    """The picture in a pyvips image: upright, sized, in sRGB.
+
+    again: opens the image anew where it can be read only once, as files can.
+    """
     colors = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
     if image.interpretation not in _COLOR_SPACES or image.bands > colors + 1:
         raise SampleError(
@@ -260,14 +281,26 @@ def _picture(image: Any, size: tuple[int, ...]) -> Picture:
     profile = raster.profile_of(image, colors)
     bits = 8 if image.format == "uchar" else 16
     dpi = image.xres * 25.4, image.yres * 25.4
+    orientation = raster.orientation(image)
+    if raster.has_floats(image):
+        raster.check_unit_floats(strips(again() if again else image))
     image = raster.fitted(raster.to_unit(image), size, has_alpha=has_alpha)
-    alpha = image[colors] if has_alpha else None
     color = raster.to_srgb(image[:colors], profile)
-    planes = raster.floats(color if alpha is None else color.bandjoin(alpha))
-    data, rest = (planes[:-1], planes[-1]) if has_alpha else (planes, None)
+    space = raster.upright_space(image)
+    data = new((3, *space))
+    planes = [*data[: color.bands]]
+    gray = color.bands == 1
+    alpha = None
+    if has_alpha:
+        alpha = new((1, *space))[0]
+        planes.append(alpha)
+        color = color.bandjoin(image[colors])
+    fill(planes, color, orientation)
+    if gray:
+        data[1:] = data[0]
     return Picture(
-        data=np.repeat(data, 3, axis=0) if len(data) == 1 else data,
-        alpha=rest,
+        data=data,
+        alpha=alpha,
         bits=bits,
         profile=profile if profile and colors == 3 and raster.can_write_to(profile) else None,
         dpi=None if (round(dpi[0]), round(dpi[1])) in _NO_DPI else dpi,
@@ -276,24 +309,18 @@ def _picture(image: Any, size: tuple[int, ...]) -> Picture:
 
 def _encodable(picture: Picture, form: Format, bits: int) -> Any:
     """The pyvips image to encode: integers, in the picture's profile, alpha last."""
-    data, alpha = picture.data, picture.alpha
+    image = image_of([*picture.data])
+    alpha = None if picture.alpha is None else image_of([picture.alpha])
     if alpha is not None and not form.alpha:
-        data, alpha = data * alpha + (1 - alpha), None
+        image, alpha = image * alpha + (1 - alpha), None
     deep = bits == 16 or picture.profile is not None
-    image = raster.wrapped(_quantized(data, 16 if deep else 8))
+    image = raster.quantized(image, 16 if deep else 8)
     if picture.profile is not None:
         image = raster.from_srgb(image, picture.profile, bits)
     if alpha is not None:
-        image = image.bandjoin(raster.wrapped(_quantized(alpha[None], bits)))
+        image = image.bandjoin(raster.quantized(alpha, bits))
     x, y = picture.dpi or (72.0, 72.0)
     return image.copy(xres=x / 25.4, yres=y / 25.4)
-
-
-def _quantized(planes: Float[np.ndarray, "c h w"], bits: int) -> Shaped[np.ndarray, "h w c"]:
-    """Integers of 8 or 16 bits, channels last, from floats that are clipped to [0, 1]."""
-    steps = 2**bits - 1
-    values = np.rint(np.clip(np.moveaxis(planes, 0, 2), 0, 1) * steps)
-    return np.ascontiguousarray(values, dtype=np.uint16 if bits == 16 else np.uint8)
 
 
 @contextmanager
@@ -306,6 +333,27 @@ def _decoding() -> Iterator[None]:
             found=f"damage where its decoder says: {_reason(error)}",
             remedy="get the file again",
         ) from error
+
+
+@contextmanager
+def _encoding(path: StrPath, form: Format) -> Iterator[None]:
+    try:
+        yield
+    except pyvips.Error as error:
+        _raise_if_full(error)
+        raise OutputError(
+            subject=os.fspath(path),
+            expected=f"a picture that {form.name} can hold",
+            found=f"that its encoder says: {_reason(error)}",
+            remedy="save it as .png",
+        ) from error
+
+
+def _raise_if_full(error: pyvips.Error) -> None:
+    """Raises the OSError of a disk, which pyvips hands on in words only."""
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        if os.strerror(code) in str(error):
+            raise OSError(code, os.strerror(code)) from error
 
 
 def _reason(error: pyvips.Error) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from jaxtyping import Float, Shaped
 
 from impasto.errors import SampleError
 from impasto.geometry import fitted_space
+from impasto.media.blocks import count_non_finite
 
 # More than any camera or scanner makes; a header that claims more is a mistake or an attack.
 MOST_PIXELS = 2**30
@@ -38,13 +40,17 @@ def check_pixels(height: int, width: int) -> None:
         )
 
 
-def check_unit_floats(values: Float[np.ndarray, "..."]) -> None:
+def check_unit_floats(blocks: Iterable[Float[np.ndarray, "..."]]) -> None:
     """Raises SampleError when a value is not finite, or not in [0, 1] up to rounding."""
-    low, high = float(values.min()), float(values.max())  # a NaN goes through both
-    if not np.isfinite(low + high):
+    low, high, bad = np.inf, -np.inf, 0
+    for values in blocks:
+        bad += count_non_finite(values)
+        low = min(low, float(values.min()))
+        high = max(high, float(values.max()))
+    if bad:
         raise SampleError(
             expected="finite values",
-            found=f"{np.count_nonzero(~np.isfinite(values))} that are NaN or infinite",
+            found=f"{bad} that are NaN or infinite",
             remedy="replace them first",
         )
     if low < -_SLACK or high > 1 + _SLACK:
@@ -57,23 +63,27 @@ def check_unit_floats(values: Float[np.ndarray, "..."]) -> None:
 
 
 def to_unit(image: Any) -> Any:
-    """Floats in [0, 1] for an image of 8 or 16 bits; one of floats must hold such already."""
+    """Floats in [0, 1] for an image of 8 or 16 bits; one of floats holds such already."""
     if image.format in _STEPS:
         return image.linear(1 / _STEPS[image.format], 0)
-    if image.format not in ("float", "double"):
+    if not has_floats(image):
         raise SampleError(
             expected="8- or 16-bit integers, or floats in [0, 1]",
             found=f"{image.format} values",
             remedy="convert it first",
         )
-    image = image.cast("float").copy_memory()
-    check_unit_floats(image.numpy())
-    return image
+    return image.cast("float")
+
+
+def has_floats(image: Any) -> bool:
+    """Whether the values of the image are floats."""
+    return image.format in ("float", "double")
 
 
 def fitted(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:
-    """The image upright and brought to `size`, cropped about its center when both sides are given.
+    """The image brought to `size`, cropped about its center when both sides are given.
 
+    It stays as it lies: `size` is meant for the picture turned upright by its orientation.
     has_alpha: whether the last band is an alpha, which weighs the colors while they are mixed.
     Raises ConfigError when size is neither one number nor two.
     """
@@ -90,15 +100,13 @@ def fitted(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:
         image = resized(image, height, width)
         if has_alpha:
             image = image.unpremultiply(max_alpha=1)
-    if orientation(image) > 1:
-        # A file is read once from top to bottom; turning it needs every row at hand.
-        image = image.copy_memory().autorot()
     return image
 
 
 def orientation(image: Any) -> int:
     """The EXIF orientation, 1 (upright) to 8; 5 and more lie on their side."""
-    return int(image.get("orientation")) if image.get_typeof("orientation") else 1
+    tag = int(image.get("orientation")) if image.get_typeof("orientation") else 1
+    return tag if 1 <= tag <= 8 else 1
 
 
 def upright_space(image: Any) -> tuple[int, int]:
@@ -126,7 +134,7 @@ def resized(image: Any, height: int, width: int) -> Any:
     if max(across, down) > 1:
         # Enlarging with pyvips' resize shifts the picture by up to half a pixel; here centers
         # map to centers.
-        image = image.copy_memory().affine(
+        image = image.affine(
             [max(across, 1), 0, 0, max(down, 1)],
             interpolate=pyvips.Interpolate.new("bicubic"),
             idx=0.5,
@@ -175,33 +183,36 @@ def from_srgb(image: Any, profile: bytes, bits: int) -> Any:
     image: 3 bands of 16 bits, sRGB. Raises pyvips.Error when the profile cannot be written to.
     """
     # pyvips takes profiles to write to by file name only; going through Lab instead would cost
-    # up to a step of 8 bits even where the profile is sRGB itself.
+    # up to a step of 8 bits even where the profile is sRGB itself. It reads the file at once.
     with tempfile.TemporaryDirectory() as folder:
         name = os.path.join(folder, "profile.icc")
         with open(name, "wb") as file:
             file.write(profile)
-        return image.icc_transform(name, input_profile="srgb", depth=bits, **_INTENT).copy_memory()
+        return image.icc_transform(name, input_profile="srgb", depth=bits, **_INTENT)
 
 
 def can_write_to(profile: bytes) -> bool:
     """Whether colors can be converted into a profile; cameras' and scanners' may only be read."""
     pixel = wrapped(np.zeros((1, 1, 3), np.uint16))
     try:
-        from_srgb(pixel, profile, 8)
+        from_srgb(pixel, profile, 8).copy_memory()
     except pyvips.Error:
         return False
     return True
 
 
+def quantized(image: Any, bits: int) -> Any:
+    """Integers of 8 or 16 bits, gray or sRGB, from floats that are clipped to [0, 1]."""
+    kind = ("b-w", "grey16", "srgb", "rgb16")[2 * (image.bands >= 3) + (bits == 16)]
+    values = image.linear(2**bits - 1, 0).rint()
+    return values.cast("ushort" if bits == 16 else "uchar").copy(interpretation=kind)
+
+
 def wrapped(values: Shaped[np.ndarray, "h w c"]) -> Any:
-    """A pyvips image of gray or sRGB, with or without alpha, 8 or 16 bits or floats."""
+    """A pyvips image of gray or sRGB, with or without alpha, 8 or 16 bits or floats.
+
+    It is over the memory of the values where those are contiguous.
+    """
     kinds = ("grey16", "rgb16") if values.dtype == np.uint16 else ("b-w", "srgb")
     kind = kinds[values.shape[2] >= 3]
     return pyvips.Image.new_from_array(values).copy(interpretation=kind)
-
-
-def floats(image: Any) -> Float[np.ndarray, "c h w"]:
-    """float32 values clipped to [0, 1], channels first."""
-    values = image.numpy().reshape(image.height, image.width, image.bands)
-    planes = np.ascontiguousarray(np.moveaxis(values, 2, 0), dtype=np.float32)
-    return np.clip(planes, 0, 1, out=planes)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from impasto.errors import SampleError
+from impasto.media.blocks import count_non_finite
 
 # Not typing.Self: the shape checker of the tests, which decorates methods, refuses it.
 Kind = TypeVar("Kind", bound="Sample")
@@ -43,10 +44,10 @@ class Sample:
                 found=f"{self.data.dtype}",
                 remedy="convert with .astype(numpy.float32)",
             )
-        if not np.isfinite(self.data).all():
+        if bad := count_non_finite(self.data):
             raise SampleError(
                 expected="finite values",
-                found=f"{np.count_nonzero(~np.isfinite(self.data))} that are NaN or infinite",
+                found=f"{bad} that are NaN or infinite",
                 remedy="replace or cut them out first",
             )
 
