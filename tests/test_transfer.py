@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import impasto
-from impasto import transfer
+from impasto import scale
 from impasto.config import PRESETS, configure
 from impasto.demo import paint, photograph
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
@@ -274,7 +274,7 @@ def test_an_interrupt_before_the_first_step_is_passed_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(transfer, "build_objective", interrupted)
+    monkeypatch.setattr(scale, "build_objective", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stylize(content, style, configure(**QUICK))
 

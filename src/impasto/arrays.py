@@ -8,6 +8,7 @@ import weakref
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,6 +50,11 @@ class Arrays:
                 remedy="free some, or set TMPDIR to a folder on a larger disk",
             ) from error
         return flat.reshape(shape)
+
+    def numpy(self, shape: Space) -> np.ndarray:
+        """A float32 NumPy array."""
+        values: np.ndarray = self.new(shape, torch.float32).numpy()
+        return values
 
     def _returned(self, size: int) -> None:
         self.room += size

@@ -64,11 +64,6 @@ class Work:
     channels: int
     item: int
 
-    @property
-    def input_bytes(self) -> int:
-        """Of the stage's input."""
-        return prod(self.grid) * self.channels * self.item
-
     def cost(self, sides: Space) -> Cost:
         """Of a tile in the middle of the grid."""
         start = tuple(
@@ -123,16 +118,6 @@ def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
         if onward:
             grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
     return found
-
-
-def between(network: Network, space: Space, reaches: Reaches) -> float:
-    """Bytes of the arrays between the stages, at the most that are there at a time."""
-    inputs = [work.input_bytes for work in works(network, space, reaches)[1:]]
-    peak = float(sum(inputs))
-    for index, size in enumerate(inputs):
-        above = inputs[index + 1] if index + 1 < len(inputs) else 0
-        peak = max(peak, sum(inputs[: index + 1]) + size + above)
-    return peak
 
 
 def choose_plan(

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import media
+from impasto.arrays import Arrays
 from impasto.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine
@@ -30,14 +31,14 @@ SampleLike = Any
 Values = Float[Tensor, "1 channel *space"]
 
 
-def open_sample(thing: SampleLike, role: str, size: Space) -> Sample:
+def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sample:
     """Any of the accepted kinds as a Sample; errors say which one it was."""
     with about(str(thing) if isinstance(thing, str | Path) else role):
-        return media.as_sample(thing, size)
+        return media.as_sample(thing, size, new=arrays.numpy)
 
 
 def open_styles(
-    styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config
+    styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
 ) -> list[Sample]:
     """The styles at the content's scale: the same long side, or the same exact grid."""
     size = config.schedule.size if len(config.schedule.size) > 1 else (max(content.space),)
@@ -46,7 +47,7 @@ def open_styles(
     samples = []
     for number, thing in enumerate(things, start=1):
         role = f"style {number}"
-        sample = open_sample(thing, role, size)
+        sample = open_sample(thing, role, size, arrays)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
             raise SampleError(
                 subject=role,
@@ -147,7 +148,9 @@ def memory_left(limit: float) -> float:
 
 
 def _held() -> int:
-    held: int = psutil.Process().memory_info().rss
+    memory = psutil.Process().memory_info()
+    # Pages of files, those of Arrays among them, are not held: the system takes them back.
+    held: int = memory.rss - getattr(memory, "shared", 0)
     return held
 
 
@@ -201,21 +204,21 @@ class Units:
         """G inside the content's range, where it has one."""
         return g.clamp(0, 1) if self.content.value_range else g
 
-    def sample(self, g: Values) -> Sample:
+    def sample(self, g: Values, arrays: Arrays) -> Sample:
         """G as a sample of the content's kind, with its metadata."""
-        data = np.empty(tuple(g.shape[1:]), np.float32)
+        data = arrays.numpy(tuple(g.shape[1:]))
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
             data[channel] = (low + span * self.clipped(g[0, channel])).numpy()
         return self.content.with_data(data)
 
 
-def initial(config: Config, units: Units, space: Space, new: Allocate = allocate) -> Values:
+def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Values:
     """What G starts as, on the coarsest grid."""
     content, init = units.content, config.schedule.init
     if init == "content":
-        return units.values(content, space, new)
+        return units.values(content, space, arrays.new)
     if init != "noise":
-        start = open_sample(init, "init", content.space)
+        start = open_sample(init, "init", content.space, arrays)
         if start.data.shape != content.data.shape:
             raise SampleError(
                 subject=init,
@@ -223,7 +226,7 @@ def initial(config: Config, units: Units, space: Space, new: Allocate = allocate
                 found=f"{start.data.shape}",
                 remedy="pass a sample of the content's kind and size",
             )
-        return units.values(start, space, new)
+        return units.values(start, space, arrays.new)
     generator = torch.Generator().manual_seed(config.schedule.seed)
     shape = (1, len(content.data), *space)
     if content.value_range:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import islice
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +15,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto import media, optimizers
+from impasto import media
 from impasto.arrays import Arrays
 from impasto.config import PRESETS, Config
-from impasto.geometry import Region, Space, scaled_space
-from impasto.gradient import Evaluation, terms_of, value_and_grad
+from impasto.geometry import Space
 from impasto.media.sample import Sample
-from impasto.networks import Network, Report
-from impasto.objective import Objective, build_objective
-from impasto.parallel import ALONE, Group, agreed, current_group, gather
-from impasto.patch import Patch
-from impasto.plan import between, choose_plan
+from impasto.networks import Report
+from impasto.parallel import Group, current_group
 from impasto.prepare import (
     SampleLike,
     Units,
     Values,
     configured_network,
     grids,
-    initial,
     memory_left,
     memory_limit,
     open_sample,
     open_styles,
 )
-from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint, RunFolder, fingerprint
+from impasto.scale import Engine, Scale
 from impasto.version import __version__
-from impasto.walk import Plan
 
-_SHARED = 2**17
-"""Positions from which on processes share a scale; below, talking takes longer than the work."""
-
-_ARRAYS = {"adam": 8, "lbfgs": 30, "gradient-descent": 6}
-"""Arrays of G's size in a run: those that the optimizer keeps, its gradient, the average, what a
-scale starts from."""
+_FOR_ARRAYS = 0.6
+"""The part of the memory for samples, G, the optimizer's arrays and those between the stages; the
+rest is for tiles at work. Arrays beyond are in files, which cost little while memory is free."""
 
 
 @dataclass(frozen=True)
@@ -139,18 +127,51 @@ def stylize(
     """
     watch = _Stopwatch()
     config = config or PRESETS["standard"]
-    limit = memory_limit(config.engine.memory)
-    content = open_sample(content, "content", config.schedule.size)
+    memory = memory_left(memory_limit(config.engine.memory))
+    arrays = Arrays(_FOR_ARRAYS * memory)
+    content = open_sample(content, "content", config.schedule.size, arrays)
     config = config.completed(content.dims, len(content.data))
-    styles = open_styles(styles, content, config)
+    styles = open_styles(styles, content, config, arrays)
     network = configured_network(config, content, download)
     scales = grids(config, network, content, styles)
     units = Units.of(content)
-    engine = _Engine(config, network, units, styles, limit, current_group())
+    room = (1 - _FOR_ARRAYS) * memory
+    engine = Engine(config, network, units, styles, room, arrays, current_group())
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
-    g = None if resumed else initial(config, units, scales[0][0])
     watch.lap("load")
-    scale: _Scale | None = None
+    scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)
+    g, terms = scale.whole(), scale.terms()
+    del scale  # and with them the optimizer's arrays: what follows needs a few of its own
+    recipe = {
+        "impasto": __version__,
+        "config": asdict(config),
+        "value": sum(terms.values()),
+        "steps": done,
+        "finished": finished,
+    }
+    sample = units.sample(units.over(g, content.space, arrays.new), arrays)
+    watch.lap("result")
+    return Result(
+        sample=sample,
+        value=sum(terms.values()),
+        terms=terms,
+        seconds=sum(watch.laps.values()),
+        timings=watch.laps,
+        finished=finished,
+        recipe=recipe,
+    )
+
+
+def _descend(
+    engine: Engine,
+    scales: list[tuple[Space, int]],
+    folder: RunFolder | None,
+    resumed: Checkpoint | None,
+    watch: _Stopwatch,
+    callback: Callback | None,
+) -> tuple[Scale, int, bool]:
+    """The steps of all scales: the last scale that was reached, steps done, whether all were."""
+    scale: Scale | None = None
     done = 0
     finished = True
     try:
@@ -160,7 +181,7 @@ def stylize(
                 done += count
                 continue
             name = " x ".join(map(str, space))
-            here = engine.scale(space, g, resumed, scale)
+            here = engine.scale(space, scale, resumed)
             taken, resumed = here.taken, None
             done += taken
             watch.lap(f"targets {name}")
@@ -181,15 +202,12 @@ def stylize(
                         seconds=watch.seconds,
                         note=step.note,
                         g=step.sample,
-                        sample=partial(_sample, units, here),
+                        sample=partial(_sample, here),
                     )
                     callback(progress)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
             scale = here
             done = before + count
-            g = here.whole()
-            if here.plan.group is not engine.group:
-                g = agreed(engine.group, g)
             watch.lap(f"steps {name}")
     except KeyboardInterrupt:
         if scale is None:
@@ -197,29 +215,11 @@ def stylize(
         finished = False
         watch.lap(f"steps {' x '.join(map(str, scale.space))}")
     assert scale is not None
-    terms = scale.terms()
-    recipe = {
-        "impasto": __version__,
-        "config": asdict(config),
-        "value": sum(terms.values()),
-        "steps": done,
-        "finished": finished,
-    }
-    sample = units.sample(units.over(scale.whole(), content.space))
-    watch.lap("result")
-    return Result(
-        sample=sample,
-        value=sum(terms.values()),
-        terms=terms,
-        seconds=sum(watch.laps.values()),
-        timings=watch.laps,
-        finished=finished,
-        recipe=recipe,
-    )
+    return scale, done, finished
 
 
-def _sample(units: Units, scale: _Scale) -> Sample:
-    return units.sample(scale.whole())
+def _sample(scale: Scale) -> Sample:
+    return scale.engine.units.sample(scale.whole(), scale.engine.arrays)
 
 
 def _run_folder(
@@ -254,188 +254,3 @@ class _Stopwatch:
         now = time.perf_counter()
         self.laps[name] = self.laps.get(name, 0.0) + now - self.last
         self.last = now
-
-
-@dataclass(frozen=True)
-class _Engine:
-    """What all scales share. limit: bytes that the process may hold."""
-
-    config: Config
-    network: Network
-    units: Units
-    styles: list[Sample]
-    limit: float
-    group: Group
-
-    def scale(
-        self, space: Space, g: Values | None, resumed: Checkpoint | None, before: _Scale | None
-    ) -> _Scale:
-        """The run at a scale, from a G over any grid or from where a checkpoint has it.
-
-        before: the scale that G comes from.
-        """
-        group = self.group if prod(space) >= _SHARED else ALONE
-        slab = group.slabs(space)[group.rank]
-        plan = self._plan(slab.space, group)
-        factor = max(space) / max(self.units.content.space)
-        spaces = [scaled_space(style.space, factor) for style in self.styles]
-        objective = build_objective(
-            self._part(self.units.content, space, plan),
-            [
-                self._part(style, grid, plan)
-                for style, grid in zip(self.styles, spaces, strict=True)
-            ],
-            self.network,
-            self.config.objective,
-            plan,
-            [self._plan(group.slabs(grid)[group.rank].space, group) for grid in spaces],
-        )
-        if resumed:
-            return _Scale.resumed(self, objective, plan, resumed)
-        assert g is not None
-        start = self.units.clipped(self.units.over(g, space, plan.new)[slab.slices].contiguous())
-        scale = _Scale(self, objective, plan, start)
-        if before and before.state and self.config.optimizer.optimizer == "adam":
-            scale.state = self._carried(before, before.state, start, slab, plan)
-        return scale
-
-    def _carried(
-        self, before: _Scale, state: optimizers.State, start: Values, slab: Region, plan: Plan
-    ) -> optimizers.State:
-        """Adam's state at the next scale, where it would else begin with steps of full length.
-
-        Gradients are smaller there, about as many times as there are more positions.
-        """
-        ((m, v),) = state.moments
-        ratio = prod(before.space) / prod(slab.whole)
-
-        def carried(moment: Tensor, kernel: Kernel) -> Tensor:
-            whole = gather(before.plan.group, Patch(moment, before.objective.region))
-            finer = plan.new(tuple(start.shape), moment.dtype)
-            for channel in range(finer.shape[1]):
-                plane = slice(channel, channel + 1)
-                finer[:, plane] = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
-            return finer
-
-        moments = carried(m, "bicubic").mul_(ratio), carried(v, "bilinear").mul_(ratio**2)
-        return optimizers.State(
-            x=start,
-            learning_rate=state.learning_rate,
-            best=start,
-            count=state.count,
-            moments=(moments,),
-        )
-
-    def _part(self, sample: Sample, space: Space, plan: Plan) -> Patch:
-        """This process's part of a sample brought to a grid."""
-        slab = plan.group.slabs(space)[plan.group.rank]
-        return Patch(self.units.values(sample, space, plan.new)[slab.slices], slab)
-
-    def _plan(self, space: Space, group: Group) -> Plan:
-        """For the part of a sample that this process has.
-
-        Half of the memory, or what the large arrays leave, is for the work on tiles; arrays that
-        do not fit into the rest are in files.
-        """
-        left = memory_left(self.limit)
-        objective = self.config.objective
-        reaches = frozenset((layer, 0) for layer in objective.layers)
-        grids = self.network.grids(space, objective.content_layers)
-        numbers = sum(self.network.widths[layer] * prod(grid) for layer, grid in grids.items())
-        numbers += _ARRAYS[self.config.optimizer.optimizer] * self.network.channels * prod(space)
-        arrays = 4 * numbers + between(self.network, space, reaches)
-        base = Plan(group=group, new=Arrays(left / 2).new)
-        room = max(left / 2, left - arrays)
-        return choose_plan(self.network, space, reaches, self.config.engine.plan, room, base)
-
-
-class _Scale:
-    """The run at one scale: the optimizer's loop and the running average of G.
-
-    Adam circles its goal, the average sits in it; the other two go down and are not averaged.
-    """
-
-    def __init__(self, engine: _Engine, objective: Objective, plan: Plan, start: Values) -> None:
-        self.engine, self.objective, self.plan = engine, objective, plan
-        self.start = start
-        config = engine.config
-        self.decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
-        self.total = plan.new(tuple(start.shape), start.dtype).zero_()
-        self.weight = 0.0
-        self.taken = 0
-        self.state: optimizers.State | None = None
-
-    @classmethod
-    def resumed(
-        cls, engine: _Engine, objective: Objective, plan: Plan, checkpoint: Checkpoint
-    ) -> _Scale:
-        """Where a checkpoint has left it."""
-        tensors, scalars = dict(checkpoint.tensors), checkpoint.scalars
-        total = tensors.pop("average")
-        state = optimizers.State.rebuilt(tensors, scalars["state"])
-        scale = cls(engine, objective, plan, state.x)
-        scale.total, scale.state = total, state
-        scale.weight, scale.taken = scalars["weight"], scalars["taken"]
-        return scale
-
-    @property
-    def space(self) -> Space:
-        """The grid."""
-        return self.objective.region.whole
-
-    def steps(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
-        """The steps that are left of `count`; a step is valid until the next one."""
-        for step in islice(self._loop(), count - self.taken):
-            # A step into what is not finite, from which the optimizer will retreat, is left out.
-            finite = math.isfinite(self._inner(step.state.x, step.state.x))
-            for total, x in optimizers.blocks(self.total, step.state.x if finite else step.sample):
-                total.lerp_(x, 1 - self.decay)
-            self.weight = self.decay * self.weight + 1 - self.decay
-            self.taken += 1
-            self.state = step.state
-            yield step
-
-    def whole(self) -> Values:
-        """The average so far, inside its range, of all processes."""
-        own = self._own()
-        return gather(self.plan.group, Patch(own, self.objective.region))
-
-    def terms(self) -> dict[str, float]:
-        """The terms of J of that average."""
-        return terms_of(self.objective, self._own(), self.plan)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The arrays of a checkpoint."""
-        assert self.state is not None
-        return self.state.tensors() | {"average": self.total}
-
-    def scalars(self) -> dict[str, Any]:
-        """The numbers of a checkpoint."""
-        assert self.state is not None
-        return {"taken": self.taken, "weight": self.weight, "state": self.state.scalars()}
-
-    def _own(self) -> Values:
-        if not self.weight:
-            return self.start
-        return self.engine.units.clipped(self.total / self.weight)
-
-    def _inner(self, a: Tensor, b: Tensor) -> float:
-        dot = torch.tensor([optimizers.dot(a, b)], dtype=torch.float64)
-        return self.plan.group.total(dot).item()
-
-    def _loop(self) -> Iterator[optimizers.Step[Evaluation]]:
-        settings = self.engine.config.optimizer
-        loop = {
-            "adam": optimizers.adam,
-            "lbfgs": optimizers.lbfgs,
-            "gradient-descent": optimizers.gradient_descent,
-        }[settings.optimizer]
-        return loop(
-            lambda g: value_and_grad(self.objective, g, self.plan),
-            self.start,
-            learning_rate=settings.learning_rate,
-            inner=self._inner,
-            project=self.engine.units.clipped if settings.clip else optimizers.identity,
-            new=self.plan.new,
-            state=self.state,
-        )
