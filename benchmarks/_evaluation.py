@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.conv import _ConvNd
 
+from impasto.arrays import Arrays
 from impasto.config import Config, configure
 from impasto.geometry import Space
 from impasto.gradient import value_and_grad
@@ -38,11 +39,12 @@ from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.objective import Objective
-from impasto.parallel import current_group, gather
+from impasto.parallel import Group, current_group, gather
 from impasto.patch import Patch
-from impasto.plan import between, works
-from impasto.prepare import Units, configured_network, initial, memory_left, memory_limit
-from impasto.transfer import _Engine
+from impasto.plan import Work, works
+from impasto.prepare import Units, configured_network, memory_left, memory_limit
+from impasto.scale import Engine as ScaleEngine
+from impasto.transfer import FOR_ARRAYS
 from impasto.walk import WHOLE, Plan, walk
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
@@ -145,13 +147,13 @@ def medians(cases: dict[str, Case], runs: int) -> dict[str, Report]:
 
 
 @dataclass(frozen=True)
-class Engine(_Engine):
+class Engine(ScaleEngine):
     """A run's engine, with the number of kept stages changed where that is wanted."""
 
     kept: int | None = None
 
-    def _plan(self, space: Space) -> Plan:
-        plan = super()._plan(space)
+    def _plan(self, space: Space, group: Group) -> Plan:
+        plan = super()._plan(space, group)
         return plan if self.kept is None else replace(plan, kept=self.kept)
 
 
@@ -169,23 +171,24 @@ def report(case: Case) -> Report:
     network = random_vgg19(config) if vgg19 else configured_network(config, content, None)
     assert network.widths  # runs it once, on a few positions: now its libraries are loaded
     units = Units.of(content)
-    g = initial(config, units, case.space)
     held = from_here()
-    limit = memory_limit(case.memory.removeprefix("+"))
-    if case.memory.startswith("+"):
-        limit -= memory_left(0)
+    memory = memory_limit(case.memory.removeprefix("+"))
+    if not case.memory.startswith("+"):
+        memory = memory_left(memory)
+    arrays, room = Arrays(FOR_ARRAYS * memory), (1 - FOR_ARRAYS) * memory
     watch = Anonymous() if case.anonymous else None
     began = time.perf_counter()
-    engine = Engine(config, network, units, [style], limit, current_group(), case.kept)
-    scale = engine.scale(case.space, g, None)
+    group = current_group()
+    engine = Engine(config, network, units, [style], room, arrays, group, case.kept)
+    scale = engine.scale(case.space, None, None)
     build = time.perf_counter() - began
     objective, plan = scale.objective, scale.plan
     if case.loop == "ours":
         evaluate: Evaluate = partial(ours, objective, plan)
-        g = scale.start
     else:
         evaluate = plain(objective, case.network, autocast=case.loop == "autocast")
-        del scale
+    g = scale.start
+    del scale
     peak = status("VmHWM")
     before = from_here()
     times = []
@@ -210,10 +213,20 @@ def report(case: Case) -> Report:
         value=value,
         kept=plan.kept,
         tiles=list(plan.tiles),
-        arrays=between(network, objective.region.space, objective.reaches),
+        arrays=between(works(network, objective.region.space, objective.reaches)),
         values=counted(objective, plan),
         operations=operations(objective, plan),
     )
+
+
+def between(stages: list[Work]) -> float:
+    """Bytes of the arrays between the stages, at the most that are there at a time."""
+    inputs = [prod(work.grid) * work.channels * work.item for work in stages[1:]]
+    peak = float(sum(inputs))
+    for index, size in enumerate(inputs):
+        above = inputs[index + 1] if index + 1 < len(inputs) else 0
+        peak = max(peak, sum(inputs[: index + 1]) + size + above)
+    return peak
 
 
 def random(space: Space, seed: int) -> Sample:

@@ -45,6 +45,7 @@ from benchmarks._tables import (
     table,
 )
 from impasto import media
+from impasto.arrays import Arrays
 from impasto.config import Config, configure
 from impasto.demo import paint, photograph
 from impasto.geometry import Space
@@ -53,8 +54,9 @@ from impasto.media.picture import Picture, from_array
 from impasto.media.sample import Sample
 from impasto.parallel import ALONE
 from impasto.plan import KEPT_COPIES, WHOLE_COPIES, WORKING_COPIES
-from impasto.prepare import Units, configured_network, initial, memory_limit
-from impasto.transfer import Result, _Engine, stylize
+from impasto.prepare import Units, configured_network
+from impasto.scale import Engine
+from impasto.transfer import Result, stylize
 
 TARGETS = {"fp32": 0.85, "bf16": 0.45}
 """Our time over the plain loop's in fp32, at most."""
@@ -303,9 +305,8 @@ def judged(content: np.ndarray, style: np.ndarray, config: Config) -> Callable[[
     samples: list[Sample] = [from_array(array, config.schedule.size) for array in (content, style)]
     units = Units.of(samples[0])
     network = configured_network(config, samples[0], None)
-    engine = _Engine(config, network, units, samples[1:], memory_limit("auto"), ALONE)
-    space = samples[0].space
-    scale = engine.scale(space, initial(config, units, space), None)
+    engine = Engine(config, network, units, samples[1:], 4e9, Arrays(4e9), ALONE)
+    scale = engine.scale(samples[0].space, None, None)
     return lambda result: sum(terms_of(scale.objective, result.tensor()[None], scale.plan).values())
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from impasto.geometry import Region
 from impasto.objective import Objective, Sums
-from impasto.patch import Assembly, Patch
+from impasto.patch import Assembly, Patch, give_back
 from impasto.walk import WHOLE, Plan, Tile, look, walk
 
 
@@ -87,6 +87,8 @@ def value_and_grad(
                 kept[-1].append(piece)
         if output:
             own = output.patch()
+        if plan.tiles:
+            give_back()
     terms, weights = _score(objective, totals, plan)
     above: Patch | None = None
     for leg in reversed(legs):
@@ -96,6 +98,8 @@ def value_and_grad(
             piece = pieces.pop() if leg.kept else _Piece.of(objective, tile, given, graph=True)
             gradient.add(piece.pulled_back(weights, above))
         above = plan.group.collect(gradient.patch(), leg.owned, leg.needed)
+        if plan.tiles:
+            give_back()
     assert above is not None
     return Evaluation(sum(terms.values()), terms, above.values.contiguous())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +19,20 @@ Allocate = Callable[[Space, torch.dtype], Tensor]
 def allocate(shape: Space, dtype: torch.dtype) -> Tensor:
     """A tensor in memory."""
     return torch.empty(shape, dtype=dtype)
+
+
+def give_back() -> None:
+    """Gives freed memory back to the system, which the C library otherwise keeps for later.
+
+    Tiles of many sizes leave holes in it that come to as much as the tiles. Nothing happens where
+    the library has no way to do so.
+    """
+    trim = getattr(_LIBC, "malloc_trim", None)
+    if trim:
+        trim(0)
+
+
+_LIBC = ctypes.CDLL(None) if os.name == "posix" else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.objective import Objective, build_objective
 from impasto.parallel import ALONE, Group, agreed, gather
-from impasto.patch import Patch
+from impasto.patch import Patch, give_back
 from impasto.plan import choose_plan
 from impasto.prepare import Units, Values, initial
 from impasto.resample import Kernel, resample
@@ -46,6 +46,7 @@ class Engine:
 
     def scale(self, space: Space, before: Scale | None, resumed: Checkpoint | None) -> Scale:
         """The run at a scale: from where a checkpoint has it, from the scale before, or anew."""
+        give_back()  # what the scale before has freed
         group = self.group if prod(space) >= _SHARED else ALONE
         slab = group.slabs(space)[group.rank]
         plan = self._plan(slab.space, group)

@@ -37,7 +37,7 @@ from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.scale import Engine, Scale
 from impasto.version import __version__
 
-_FOR_ARRAYS = 0.6
+FOR_ARRAYS = 0.6
 """The part of the memory for samples, G, the optimizer's arrays and those between the stages; the
 rest is for tiles at work. Arrays beyond are in files, which cost little while memory is free."""
 
@@ -128,14 +128,14 @@ def stylize(
     watch = _Stopwatch()
     config = config or PRESETS["standard"]
     memory = memory_left(memory_limit(config.engine.memory))
-    arrays = Arrays(_FOR_ARRAYS * memory)
+    arrays = Arrays(FOR_ARRAYS * memory)
     content = open_sample(content, "content", config.schedule.size, arrays)
     config = config.completed(content.dims, len(content.data))
     styles = open_styles(styles, content, config, arrays)
     network = configured_network(config, content, download)
     scales = grids(config, network, content, styles)
     units = Units.of(content)
-    room = (1 - _FOR_ARRAYS) * memory
+    room = (1 - FOR_ARRAYS) * memory
     engine = Engine(config, network, units, styles, room, arrays, current_group())
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
     watch.lap("load")

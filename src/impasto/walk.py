@@ -17,7 +17,7 @@ from torch import Tensor
 from impasto.geometry import Region, Space
 from impasto.networks.stage import INPUT, Activations, Network, Stage, in_fast_order
 from impasto.parallel import ALONE, Group
-from impasto.patch import Allocate, Assembly, Patch, allocate
+from impasto.patch import Allocate, Assembly, Patch, allocate, give_back
 
 See = Callable[[str, Tensor, Region], None]
 """Takes a layer, a region of it, and in between the activation over `region.grown(reach)`."""
@@ -162,3 +162,5 @@ def look(network: Network, x: Patch, reaches: Reaches, plan: Plan, see: See) -> 
                 output.put(tile.output(found))
         if output:
             own = output.patch()
+        if plan.tiles:
+            give_back()
