@@ -170,6 +170,6 @@ def _too_little(needed: float, room: float, otherwise: str = "") -> MemoryLimitE
     return MemoryLimitError(
         subject="--memory",
         expected=f"{needed / 1e9:.2f} GB for the work on tiles",
-        found=f"{room / 1e9:.2f} GB left for it",
+        found=f"{max(0.0, room) / 1e9:.2f} GB left for it",
         remedy=f"free memory, raise --memory or pass a smaller --size {otherwise}",
     )
