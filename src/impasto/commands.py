@@ -197,6 +197,8 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
                 remedy="choose another name for the result",
             )
     media.check_target(command.output)
+    channels, space = media.grid(command.content, command.config.schedule.size)
+    media.check_target(command.output, space, channels)
     with _viewer(command.display) as viewer:
         _watched(
             command.content,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from impasto.media import as_sample, load, save, strips
 from impasto.media.blocks import in_memory
 from impasto.media.picture import Picture, from_array, open_picture
 from tests.media import whole
+from tests.media.memory import on_linux, printed
 from tests.media.pictures import P3, noise
 
 
@@ -154,14 +152,8 @@ def test_a_picture_read_from_a_protected_file_is_saved(tmp_path: Path) -> None:
 
 
 GROWTH = """
-import resource, sys
-import numpy as np
 from impasto.media import load, save
 from impasto.media.picture import Picture, from_array
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
 save(from_array(np.zeros((64, 64), np.uint8)), sys.argv[2])
 load(sys.argv[2], (40,))
 data = None
@@ -176,20 +168,13 @@ print(peak() - before - data.nbytes / 2**20)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="others count resident memory otherwise")
+@on_linux
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 def test_memory_beside_the_array(tmp_path: Path, suffix: str) -> None:
     """24 megapixels, 275 MB as floats: a fraction of them when read and when written."""
     path = tmp_path / f"a{suffix}"
     for reading in ("", "reading"):
-        run = subprocess.run(
-            [sys.executable, "-c", GROWTH, str(path), str(tmp_path / f"b{suffix}"), reading],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert float(run.stdout) < 100, reading
+        assert printed(GROWTH, path, tmp_path / f"b{suffix}", reading) < 100, reading
 
 
 def test_more_than_there_is_memory_for() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from impasto.cli import main
 from impasto.errors import OutputError
 from impasto.media import check_target, files, load, save
 from impasto.media.formats import SUFFIXES
@@ -35,6 +36,24 @@ def test_targets_are_checked_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="at most 65500 pixels for JPEG"):
         save_picture(from_array(np.zeros((1, 65_501), np.uint8)), tmp_path / "a.jpg")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_knows_the_result_by_the_content(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any work: what the file cannot hold is seen in the content's header."""
+    np.save(tmp_path / "a.npy", np.zeros((2, 500), np.float32))
+    save(from_array(smooth(5, 6)), tmp_path / "a.png")
+    for content, output, size, words in (
+        ("a.npy", "b.png", "0", "expected a sample of shape (3, height, width)"),
+        ("a.png", "b.webp", "20000", "expected sides of at most 16383 pixels for WebP"),
+        ("a.npy", "b.npy", "64", "expected 0 for an array, which keeps its grid of 500"),
+    ):
+        given, target = str(tmp_path / content), str(tmp_path / output)
+        with pytest.raises(SystemExit, match="2"):
+            main(["stylize", given, given, "-o", target, "--size", size])
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / output).exists()
 
 
 def test_importing_media_loads_neither_torch_nor_pil() -> None:

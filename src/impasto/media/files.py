@@ -1,17 +1,18 @@
-"""Files that are either written whole or not at all."""
+"""Files and folders that are either written whole or not at all; files that can be read."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from impasto.errors import OutputError
+from impasto.errors import OutputError, SampleError, about
 
 StrPath = str | os.PathLike[str]
 
@@ -53,6 +54,61 @@ def check_writable(path: StrPath) -> None:
             pass
 
 
+@contextmanager
+def atomic_folder(path: StrPath, replaceable: Callable[[Path], bool]) -> Iterator[Path]:
+    """Makes an empty folder that takes the place of `path` when the block ends well.
+
+    Until then, and for ever if the block raises, `path` stays as it was and nothing is left
+    beside it; a killed process leaves a hidden folder. A symbolic link is followed.
+    replaceable: whether a folder that is there already may go.
+    Raises OutputError when it may not, or the folder or a file in it cannot be written.
+    """
+    with about(os.fspath(path)), _as_output_error(path):
+        target = Path(os.path.realpath(path))
+        _check_folder(target, replaceable)
+        folder = _hidden_name(target.parent)
+        folder.mkdir()
+        try:
+            yield folder
+            _sync(folder)
+            _put_in_place(folder, target)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_folder_writable(path: StrPath, replaceable: Callable[[Path], bool]) -> None:
+    """Raises OutputError where `atomic_folder` would, before any work is done."""
+    with about(os.fspath(path)), _as_output_error(path):
+        target = Path(os.path.realpath(path))
+        _check_folder(target, replaceable)
+        folder = _hidden_name(target.parent)
+        folder.mkdir()
+        folder.rmdir()
+
+
+def open_regular(path: StrPath, what: str) -> BinaryIO:
+    """Opens a file to read; SampleError when there is none, or `what` cannot be read from it."""
+    try:
+        # Opening a pipe would wait for someone to write to it.
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind):
+            found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
+            raise SampleError(expected=what, found=found, remedy="name a file")
+        return open(path, "rb")
+    except OSError as error:
+        raise unreadable(what, error) from error
+
+
+def unreadable(what: str, error: OSError) -> SampleError:
+    """What to say when the system lets nobody read `what`."""
+    missing = isinstance(error, FileNotFoundError)
+    return SampleError(
+        expected=what,
+        found="none there" if missing else f"one that cannot be read ({error.strerror})",
+        remedy="check the path" if missing else "check its permissions",
+    )
+
+
 def _checked_mode(target: Path) -> int | None:
     """The mode of the file that is there, None when there is none."""
     try:
@@ -63,11 +119,52 @@ def _checked_mode(target: Path) -> int | None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "a device, pipe or socket", str(target))
-    # Renaming onto a write-protected file would succeed, and surprise who protected it.
+    _check_not_protected(target)
+    return stat.S_IMODE(found.st_mode)
+
+
+def _check_not_protected(target: Path) -> None:
+    # Renaming onto what is write-protected would succeed, and surprise who protected it.
     effective = os.access in os.supports_effective_ids
     if not os.access(target, os.W_OK, effective_ids=effective):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
-    return stat.S_IMODE(found.st_mode)
+
+
+def _check_folder(target: Path, replaceable: Callable[[Path], bool]) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir() or not replaceable(target):
+        raise OutputError(
+            expected=f"nothing there, or an earlier {target.suffix} that may be replaced",
+            found="a folder that holds something else" if target.is_dir() else "a file",
+            remedy="choose another name",
+        )
+    _check_not_protected(target)
+
+
+def _sync(folder: Path) -> None:
+    """Has all that is in the folder on the disk; some systems say only now that it is full."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(root, name), "rb+") as file:
+                os.fsync(file.fileno())
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    if not target.exists():
+        folder.rename(target)
+        return
+    shutil.copymode(target, folder)
+    # No system call that Python has puts a folder in the place of another.
+    old = _hidden_name(target.parent)
+    try:
+        target.rename(old)
+        folder.rename(target)
+    except BaseException:
+        if not target.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import Any, NamedTuple
 
 import pyvips
 
 from impasto.errors import OutputError, SampleError
-from impasto.media.files import StrPath
+from impasto.media.files import StrPath, open_regular
 
 
 class Format(NamedTuple):
@@ -92,21 +91,8 @@ def format_for(path: StrPath) -> Format:
 
 def format_of(path: StrPath) -> Format:
     """The format of a file's contents, whatever its name; SampleError when there is none."""
-    try:
-        # Opening a pipe would wait for someone to write to it.
-        kind = os.stat(path).st_mode
-        if not stat.S_ISREG(kind):
-            found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
-            raise SampleError(expected="a picture file", found=found, remedy="name a file")
-        with open(path, "rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise SampleError(
-            expected="a picture file",
-            found="none there" if missing else f"one that cannot be read ({error.strerror})",
-            remedy="check the path" if missing else "check its permissions",
-        ) from error
+    with open_regular(path, "a picture file") as file:
+        head = file.read(16)
     for form in FORMATS:
         if form.magic.match(head):
             return form

@@ -1,0 +1,348 @@
+"""Arrays of numbers as samples: .npy files and Zarr folders, in and out, a block at a time.
+
+The axes of a stored array are those of `Sample.data`, channels first: (channel, time),
+(channel, row, column) or (channel, x, y, z). Only an array of one axis has no channels: it is one
+channel over time. So three axes are always channels, rows and columns, and a volume of one channel
+has four, the first of them 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+from impasto.errors import ConfigError, ImpastoError, MissingExtraError, SampleError, about
+from impasto.geometry import fitted_space
+from impasto.media.blocks import New, blocks, in_memory
+from impasto.media.files import (
+    StrPath,
+    atomic_folder,
+    atomic_write,
+    check_folder_writable,
+    check_writable,
+    open_regular,
+    unreadable,
+)
+from impasto.media.sample import Sample
+
+SUFFIXES = (".npy", ".zarr")
+
+_mapped: Any = np.memmap  # whose stubs know no BinaryIO
+_FLOAT32 = np.dtype(np.float32)
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+# Sides of the chunks that a Zarr array is written in, for one to three space axes: a million or
+# two values each, and whole scanlines of most pictures.
+_CHUNK_SIDES = (2**20, 1024, 128)
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySample(Sample):
+    """A sample out of an array file, with what the file needs beside the values.
+
+    dtype: the type it came with and is saved in: integers are rounded, and values outside the
+    type's range become the nearest in it. (bool, and floats of more than 64 bits, become float32.)
+    flat: whether the stored array is of shape (time,), with no axis for its one channel.
+    attributes, axes, zarr_format: a Zarr array's attributes, the names of its axes (None where
+    it has none) and the version of its format, 2 or 3.
+    """
+
+    dtype: np.dtype[Any] = _FLOAT32
+    flat: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict)
+    axes: tuple[str | None, ...] | None = None
+    zarr_format: int = 3
+
+
+class _Stored(NamedTuple):
+    """An array in its file: sliced, it reads. unit: the sides of its chunks, () for none."""
+
+    values: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    unit: tuple[int, ...]
+    metadata: dict[str, Any]
+
+
+def is_array(path: StrPath) -> bool:
+    """Whether the name is of an array: .npy, .zarr, or something inside a .zarr folder."""
+    name = Path(path)
+    inside = any(parent.suffix.lower() == ".zarr" for parent in name.parents)
+    return inside or name.suffix.lower() in SUFFIXES
+
+
+def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> ArraySample:
+    """Reads a .npy file or a Zarr array, versions 2 and 3, of integers or floats.
+
+    Values become float32 and are otherwise kept: `value_range` is None. Shapes: see above.
+    size: (0,), or what the array has already; arrays are not resized. new: makes the array of
+    shape (channel, *space) that the result is put in; beside it, reading takes a block of memory
+    (a million values, or a chunk of the Zarr array where that is more). Nothing is unpickled.
+    Raises SampleError when the file cannot be read to its end, or holds no such array;
+    ConfigError when size is another; MissingExtraError when Zarr's library is not installed.
+    """
+    with about(os.fspath(path)), _stored(path) as stored:
+        data = new(_checked_shape(stored, size))
+        values, target = stored.values, data.reshape(stored.shape)
+        if not stored.unit and values.flags.f_contiguous:
+            values, target = values.T, target.T
+        with np.errstate(over="ignore"), _decoding():  # the infinities are refused in a moment
+            for block in blocks(values.shape, stored.unit):
+                target[block] = values[block]
+        kept = stored.dtype.kind != "b" and stored.dtype.itemsize <= 8
+        return ArraySample(
+            data=data,
+            dtype=stored.dtype.newbyteorder("=") if kept else _FLOAT32,
+            flat=len(stored.shape) == 1,
+            **stored.metadata,
+        )
+
+
+def array_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+    """The channels and the space that `open_array` would give, from the header alone.
+
+    Raises as `open_array` does, but for damage after the header and values that are not finite.
+    """
+    with about(os.fspath(path)), _stored(path) as stored:
+        channels, *space = _checked_shape(stored, size)
+        return channels, tuple(space)
+
+
+def save_array(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
+    """Writes a sample as .npy or .zarr, whole or not at all, a block at a time.
+
+    The type is that of `ArraySample`, float32 for all others. A picture's values are its colors,
+    in [0, 1], without alpha. recipe: kept in a Zarr array's attribute "impasto"; .npy has no
+    place for it.
+    Raises OutputError when the file cannot be written, or something else is in the folder's place;
+    MissingExtraError when Zarr's library is not installed.
+    """
+    kind = sample if isinstance(sample, ArraySample) else ArraySample(sample.data)
+    values = kind.data[0] if kind.flat and len(kind.data) == 1 else kind.data
+    if Path(path).suffix.lower() == ".npy":
+        _save_npy(values, kind.dtype, path)
+    else:
+        _save_zarr(values, kind, path, recipe)
+
+
+def check_array_target(path: StrPath) -> None:
+    """Raises where `save_array` would for the path alone, before any work is done."""
+    if Path(path).suffix.lower() == ".npy":
+        check_writable(path)
+    else:
+        with about(os.fspath(path)):
+            _zarr()
+        check_folder_writable(path, _holds_array)
+
+
+def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
+    """(channel, *space) of a stored array that can be a sample of that size."""
+    if stored.dtype.kind not in "biuf":
+        raise SampleError(
+            expected="integers or real numbers",
+            found=f"values of type {stored.dtype}",
+            remedy="convert them first, for example with .astype(numpy.float32)",
+        )
+    if not 1 <= len(stored.shape) <= 4 or min(stored.shape) < 1:
+        raise SampleError(
+            expected="an array of shape (time,), (channel, time), (channel, row, column) or "
+            "(channel, x, y, z), none of them 0",
+            found=f"shape {stored.shape}",
+            remedy="put the channels first, and save each sample by itself",
+        )
+    shape = stored.shape if len(stored.shape) > 1 else (1, *stored.shape)
+    if fitted_space(shape[1:], size) != shape[1:]:
+        raise ConfigError(
+            subject="--size",
+            expected=f"0 for an array, which keeps its grid of {_by(shape[1:])}",
+            found=_by(size),
+            remedy="pass --size 0, or resample the array first",
+        )
+    return shape
+
+
+def _by(space: tuple[int, ...]) -> str:
+    return " x ".join(map(str, space))
+
+
+@contextmanager
+def _stored(path: StrPath) -> Iterator[_Stored]:
+    if Path(path).suffix.lower() == ".npy":
+        with open_regular(path, "an array file") as file:
+            yield _stored_npy(file)
+    else:
+        yield _stored_zarr(path)
+
+
+def _stored_npy(file: BinaryIO) -> _Stored:
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise SampleError(expected="an array", found="an empty file", remedy="get it again")
+    try:
+        shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise SampleError(
+            expected="a .npy file of version 1 or 2",
+            found="another, or a damaged header",
+            remedy="write it with numpy.save",
+        ) from error
+    start = file.tell()
+    stored = _Stored(None, shape, dtype, (), {})
+    _checked_shape(stored, (0,))
+    if (needed := start + prod(shape) * dtype.itemsize) > size:
+        raise SampleError(
+            expected=f"{needed} bytes for an array of shape {shape}",
+            found=f"{size}",
+            remedy="get the file again",
+        )
+    order = "F" if fortran else "C"
+    values = _mapped(file, dtype, mode="r", offset=start, shape=shape, order=order)
+    return stored._replace(values=values)
+
+
+def _stored_zarr(path: StrPath) -> _Stored:
+    try:
+        os.listdir(path)
+    except NotADirectoryError as error:
+        raise SampleError(
+            expected="a Zarr folder", found="a file", remedy="unpack it or name another"
+        ) from error
+    except OSError as error:
+        raise unreadable("a Zarr folder", error) from error
+    zarr = _zarr()
+    with _decoding():
+        try:
+            node = zarr.open(zarr.storage.LocalStore(path, read_only=True), mode="r")
+        except FileNotFoundError as error:
+            raise SampleError(
+                expected="a Zarr array",
+                found="a folder without one's metadata",
+                remedy="name a folder that holds a zarr.json or .zarray",
+            ) from error
+        if not isinstance(node, zarr.Array):
+            first = min(node.array_keys(), default=None)
+            raise SampleError(
+                expected="one Zarr array",
+                found="a group of arrays" if first else "a group without arrays",
+                remedy=f"name an array in it, such as {Path(path, first or '0')}",
+            )
+        metadata = node.metadata
+        if not all(node.chunks):
+            raise ValueError("chunks without values")
+        return _Stored(
+            values=node,
+            shape=tuple(node.shape),
+            dtype=np.dtype(node.dtype),
+            unit=tuple(node.chunks),
+            metadata={
+                "attributes": node.attrs.asdict(),
+                "axes": getattr(metadata, "dimension_names", None),
+                "zarr_format": metadata.zarr_format,
+            },
+        )
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """What damaged metadata and chunks raise, which is anything, as one error."""
+    try:
+        yield
+    except ImpastoError:
+        raise
+    except Exception as error:
+        says = str(error).strip().splitlines()[:1]
+        raise SampleError(
+            expected="an array whole to its end",
+            found=f"damage where its decoder says: {(says or [type(error).__name__])[0][:120]}",
+            remedy="get it again",
+        ) from error
+
+
+def _save_npy(values: Shaped[np.ndarray, "..."], dtype: np.dtype[Any], path: StrPath) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": values.shape,
+    }
+    with atomic_write(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks(values.shape):
+            file.write(_converted(values[block], dtype).tobytes())
+
+
+def _save_zarr(
+    values: Shaped[np.ndarray, "..."], kind: ArraySample, path: StrPath, recipe: str | None
+) -> None:
+    with about(os.fspath(path)):
+        zarr = _zarr()
+    dims = kind.dims
+    sides = (1, *(_CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
+    chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
+    added = {} if recipe is None else {"impasto": recipe}
+    named = kind.zarr_format == 3 and kind.axes is not None and len(kind.axes) == values.ndim
+    with atomic_folder(path, _holds_array) as folder:
+        array = zarr.create_array(
+            zarr.storage.LocalStore(folder),
+            shape=values.shape,
+            chunks=chunks,
+            dtype=kind.dtype,
+            attributes={**kind.attributes, **added},
+            zarr_format=kind.zarr_format,
+            dimension_names=kind.axes if named else None,
+        )
+        for block in blocks(values.shape, chunks):
+            array[block] = _converted(values[block], kind.dtype)
+
+
+def _converted(
+    values: Shaped[np.ndarray, "..."], dtype: np.dtype[Any]
+) -> Shaped[np.ndarray, "..."]:
+    """Values of that type: rounded for integers, and the nearest within its range."""
+    if dtype.itemsize >= 4 and dtype.kind == "f":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    wide = values.astype(np.float64)
+    if dtype.kind in "iu":
+        np.rint(wide, out=wide)
+    high = float(limits.max)
+    if high > limits.max:  # 64 bits: the nearest float64 is one past the range
+        high = np.nextafter(high, 0)
+    return np.clip(wide, float(limits.min), high).astype(dtype)
+
+
+def _holds_array(folder: Path) -> bool:
+    """Whether a folder is a Zarr array or empty: what may be replaced by another."""
+    if (folder / ".zarray").exists():
+        return True
+    try:
+        metadata = json.loads((folder / "zarr.json").read_bytes())
+    except FileNotFoundError:
+        return not any(folder.iterdir())
+    except ValueError:
+        return False
+    return isinstance(metadata, dict) and metadata.get("node_type") == "array"
+
+
+def _zarr() -> ModuleType:
+    try:
+        import_module("zarr.storage")
+        return import_module("zarr")
+    except ImportError as error:
+        raise MissingExtraError(
+            expected="the library zarr for .zarr folders",
+            found="that it is not installed",
+            remedy="run: pip install 'impasto[zarr]'",
+        ) from error

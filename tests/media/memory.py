@@ -1,0 +1,33 @@
+"""The memory that a piece of work takes, measured in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Not getrusage: what a process is told there begins with the memory of the one that started it.
+_PEAK = """
+import sys
+import numpy as np
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+"""
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+
+
+def printed(script: str, *arguments: object) -> float:
+    """The number a script prints, which may call peak(): the most megabytes it held so far."""
+    run = subprocess.run(
+        [sys.executable, "-c", _PEAK + script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    return float(run.stdout)

@@ -1,0 +1,407 @@
+"""Damaged, hostile and mistaken arrays, and places where none can be written: one line each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from impasto.errors import InputError, OutputError, SampleError
+from impasto.media import Sample, check_target, grid, load, save
+
+SUFFIXES = (".npy", ".zarr")
+SIGNAL = Sample(np.random.default_rng(0).normal(size=(2, 5000)).astype(np.float32))
+Refused = Callable[..., None]
+
+
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
+    def check(path: Path, words: str, *, early: bool = True) -> None:
+        """Loading raises one line about the file; so does grid() where the header shows it."""
+        for read in (load, grid) if early else (load,):
+            with pytest.raises(SampleError, match=words) as caught:
+                read(path)
+            message = str(caught.value)
+            assert message.startswith(f"{path}: expected ")
+            assert "\n" not in message
+            assert len(message) < len(str(path)) + 300
+        if not early:
+            grid(path)
+        assert capfd.readouterr() == ("", "")
+
+    return check
+
+
+def stored(path: Path, values: np.ndarray) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, values)
+    else:
+        zarr.create_array(str(path), data=values, chunks=tuple(max(1, n) for n in values.shape))
+    return path
+
+
+def metadata(folder: Path, **changes: Any) -> Path:
+    """A Zarr array whose zarr.json says something else; None leaves a key out."""
+    stored(folder, np.zeros((2, 6, 7), np.float32))
+    described = json.loads((folder / "zarr.json").read_text()) | changes
+    described = {key: value for key, value in described.items() if value is not None}
+    (folder / "zarr.json").write_text(json.dumps(described))
+    return folder
+
+
+def chunks_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_values_that_are_no_real_numbers(tmp_path: Path, refused: Refused, suffix: str) -> None:
+    words = "integers or real numbers, found values of type complex64; convert"
+    refused(stored(tmp_path / f"a{suffix}", np.zeros((2, 9), np.complex64)), words)
+
+
+@pytest.mark.parametrize("dtype", [object, "U3", "S3", "M8[s]", "V4", [("a", "f4")]])
+def test_npy_files_of_other_things(tmp_path: Path, refused: Refused, dtype: Any) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 9), dtype), allow_pickle=True)
+    refused(tmp_path / "a.npy", "integers or real numbers, found values of type")
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.abort, ()
+
+
+def test_nothing_is_unpickled(tmp_path: Path, refused: Refused) -> None:
+    values = np.empty((1, 2), object)
+    values[:] = Bomb()
+    np.save(tmp_path / "a.npy", values, allow_pickle=True)
+    refused(tmp_path / "a.npy", "integers or real numbers, found values of type object")
+    described = {
+        "zarr_format": 2,
+        "shape": [1, 4],
+        "chunks": [1, 4],
+        "dtype": "<f4",
+        "fill_value": 0,
+        "order": "C",
+        "filters": None,
+        "compressor": {"id": "pickle"},
+    }
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / ".zarray").write_text(json.dumps(described))
+    (tmp_path / "a.zarr" / "0.0").write_bytes(values.dumps())
+    refused(tmp_path / "a.zarr", "damage where its decoder says: .*pickle")
+    for filters in ([{"id": "pickle"}], [{"id": "zlib"}, {"id": "pickle"}]):
+        described |= {"compressor": None, "filters": filters}
+        (tmp_path / "a.zarr" / ".zarray").write_text(json.dumps(described))
+        refused(tmp_path / "a.zarr", "damage where its decoder says: .*pickle")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (3, 0, 5), (1, 2, 3, 4, 5)])
+def test_shapes_of_no_sample(
+    tmp_path: Path, refused: Refused, suffix: str, shape: tuple[int, ...]
+) -> None:
+    path = stored(tmp_path / f"a{suffix}", np.zeros(shape, np.float32))
+    refused(path, r"shape \(time,\), \(channel, time\), .* found shape \(.*\); put the channels")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_values_that_are_not_finite(
+    tmp_path: Path, refused: Refused, suffix: str, value: float
+) -> None:
+    values = np.zeros((2, 9))
+    values[1, 3:5] = value
+    path = stored(tmp_path / f"a{suffix}", values)
+    refused(path, "finite values, found 2 that are NaN or infinite", early=False)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.zarr", "folder/a.npy", "folder/a.zarr", "a.zarr/0"])
+def test_nothing_there(tmp_path: Path, refused: Refused, name: str) -> None:
+    refused(tmp_path / name, "found none there; check the path")
+    assert os.listdir(tmp_path) == []
+
+
+def test_things_of_another_kind(tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "a.npy").mkdir()
+    refused(tmp_path / "a.npy", "an array file, found a folder; name a file")
+    os.mkfifo(tmp_path / "b.npy")
+    refused(tmp_path / "b.npy", "found a device, pipe or socket")
+    (tmp_path / "b.zarr").write_bytes(b"")
+    refused(tmp_path / "b.zarr", "a Zarr folder, found a file; unpack it")
+    (tmp_path / "c.zarr").mkdir()
+    (tmp_path / "c.zarr" / "notes.txt").write_text("no array")
+    refused(tmp_path / "c.zarr", "a Zarr array, found a folder without one's metadata; name")
+
+
+def test_groups_instead_of_arrays(tmp_path: Path, refused: Refused) -> None:
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    refused(tmp_path / "a.zarr", "one Zarr array, found a group without arrays")
+    for name in ("1", "0"):
+        group.create_array(name, shape=(2, 9), dtype="f4")
+    refused(tmp_path / "a.zarr", "found a group of arrays; name an array in it, such as .*a.zarr/0")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_unreadable_files(refused: Refused, suffix: str) -> None:
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        path = stored(Path(folder) / f"a{suffix}", np.zeros((2, 9)))
+        path.chmod(0)
+        Path(folder).chmod(0o755)
+        if user == 0:  # whom no mode keeps from reading
+            os.seteuid(65534)
+        try:
+            refused(path, "cannot be read .*; check its permissions")
+        finally:
+            os.seteuid(user)
+
+
+def test_files_that_are_no_npy(tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "a.npy").write_bytes(b"")
+    refused(tmp_path / "a.npy", "an array, found an empty file; get it again")
+    np.savez(tmp_path / "a.npz", a=np.zeros(3))
+    (tmp_path / "a.npz").rename(tmp_path / "b.npy")
+    refused(tmp_path / "b.npy", r"a \.npy file .*; write it with numpy.save")
+    for contents in (b"dear diary" * 20, b"\x93NUMPY", b"\x93NUMPY\x09\x00" + bytes(200)):
+        (tmp_path / "c.npy").write_bytes(contents)
+        refused(tmp_path / "c.npy", r"a \.npy file of version 1 or 2, found another")
+
+
+@pytest.mark.parametrize("kept", [0.005, 0.05, 0.5, 0.99])
+def test_truncated_npy_files(tmp_path: Path, refused: Refused, kept: float) -> None:
+    path = stored(tmp_path / "a.npy", np.zeros((2, 900)))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    refused(path, "header; write" if kept == 0.005 else "14528 bytes for an array of shape")
+
+
+def test_a_header_that_claims_what_is_not_there(tmp_path: Path, refused: Refused) -> None:
+    for shape in ((10**12, 10**12), (2**62, 8), (-5, 3)):
+        header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+        with open(tmp_path / "a.npy", "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(bytes(1000))
+        refused(tmp_path / "a.npy", r"bytes for an array of shape|found shape")
+
+
+def test_damaged_chunks(tmp_path: Path, refused: Refused) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 500))
+    for keep in (0, 3, 1000):
+        path = stored(tmp_path / f"{keep}.zarr", values)
+        (chunk,) = chunks_in(path)
+        chunk.write_bytes(chunk.read_bytes()[:keep])
+        refused(path, "an array whole to its end, found damage where .*; get it", early=False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [-1, 2, 3]},
+        {"shape": "x"},
+        {"shape": [2, 2]},
+        {"chunk_grid": None},
+        {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 0, 0]}}},
+        {"codecs": [{"name": "numcodecs.pickle"}]},
+        {"codecs": []},
+        {"data_type": "float9"},
+        {"node_type": "nothing"},
+        {"zarr_format": 9},
+        {"attributes": 5},
+    ],
+)
+def test_damaged_metadata(tmp_path: Path, refused: Refused, changes: dict[str, Any]) -> None:
+    refused(metadata(tmp_path / "a.zarr", **changes), "expected an? (array whole|Zarr array)")
+
+
+def test_metadata_that_is_no_json(tmp_path: Path, refused: Refused) -> None:
+    for text in ("", "{", "[]", '"array"', "\udcff"):
+        path = metadata(tmp_path / "a.zarr")
+        (path / "zarr.json").write_bytes(os.fsencode(text))
+        refused(path, "expected an? (array whole|Zarr array)")
+        shutil.rmtree(path)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    suffix=st.sampled_from(SUFFIXES),
+    where=st.floats(0, 1),
+    garbage=st.binary(min_size=1, max_size=40),
+    chunk=st.booleans(),
+)
+def test_garbage_is_an_error_or_an_array(
+    tmp_path_factory: pytest.TempPathFactory,
+    suffix: str,
+    where: float,
+    garbage: bytes,
+    chunk: bool,
+) -> None:
+    path = stored(tmp_path_factory.mktemp("garbage") / f"a{suffix}", np.ones((2, 40)))
+    file = path
+    if suffix == ".zarr":
+        file = chunks_in(path)[0] if chunk else path / "zarr.json"
+    data = bytearray(file.read_bytes())
+    start = int(where * (len(data) - 1))
+    data[start : start + len(garbage)] = garbage
+    file.write_bytes(data)
+    for read in (grid, load):
+        with suppress(InputError):
+            read(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_targets_in_no_folder(tmp_path: Path, suffix: str) -> None:
+    cannot_save(tmp_path / "missing" / f"a{suffix}", "no folder .*missing; create it")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_zarr_folder_may_not_replace(tmp_path: Path) -> None:
+    words = r"nothing there, or an earlier \.zarr that may be replaced, found a "
+    (tmp_path / "file.zarr").write_bytes(b"mine")
+    cannot_save(tmp_path / "file.zarr", words + "file; choose another name")
+    (tmp_path / "photos.zarr").mkdir()
+    (tmp_path / "photos.zarr" / "a.jpg").write_bytes(b"mine")
+    cannot_save(tmp_path / "photos.zarr", words + "folder that holds something else")
+    zarr.open_group(str(tmp_path / "group.zarr"), mode="w").create_array("0", data=np.ones(3))
+    cannot_save(tmp_path / "group.zarr", words + "folder that holds something else")
+    (tmp_path / "odd.zarr").mkdir()
+    (tmp_path / "odd.zarr" / "zarr.json").write_text("no json")
+    cannot_save(tmp_path / "odd.zarr", words + "folder that holds something else")
+    (tmp_path / "a.npy").mkdir()
+    cannot_save(tmp_path / "a.npy", "found a folder; add a file name")
+    assert (tmp_path / "file.zarr").read_bytes() == b"mine"
+    assert (tmp_path / "photos.zarr" / "a.jpg").read_bytes() == b"mine"
+    assert len(os.listdir(tmp_path)) == 5
+
+
+def cannot_save(path: Path, words: str) -> None:
+    """The early check and the saving refuse alike, in one line."""
+    with pytest.raises(OutputError, match=words) as early:
+        check_target(path)
+    with pytest.raises(OutputError, match=words) as late:
+        save(SIGNAL, path)
+    assert str(early.value) == str(late.value)
+    assert str(early.value).startswith(f"{path}: expected ")
+    assert "\n" not in str(early.value)
+
+
+@pytest.fixture
+def others() -> Iterator[Path]:
+    """A folder anyone may enter, holding old.npy and old.zarr, for a user who is not root."""
+    folder = Path(tempfile.mkdtemp())
+    for suffix in SUFFIXES:
+        stored(folder / f"old{suffix}", np.ones((2, 9)))
+    user = os.geteuid()
+    try:
+        yield folder
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("protected", ["folder", "target"])
+def test_write_protected_places(others: Path, suffix: str, protected: str) -> None:
+    (others / f"old{suffix}").chmod(0o555 if protected == "target" else 0o777)
+    others.chmod(0o777 if protected == "target" else 0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    cannot_save(others / f"old{suffix}", "is write-protected; choose another place")
+    if protected == "folder":
+        cannot_save(others / f"new{suffix}", "is write-protected; choose another place")
+    assert sorted(os.listdir(others)) == ["old.npy", "old.zarr"]
+    assert (load(others / f"old{suffix}").data == 1).all()
+
+
+def fill(target: Path) -> None:
+    """Saves more than the limit, or the tiny disk, allows; the old array must stay."""
+    script = (
+        "import resource, sys\n"
+        "import numpy as np\n"
+        "from impasto.errors import OutputError\n"
+        "from impasto.media import Sample, save\n"
+        "sample = Sample(np.random.default_rng(0).normal(size=(3, 2**20)).astype(np.float32))\n"
+        "if sys.argv[2]: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
+        "try:\n"
+        "    save(sample, sys.argv[1])\n"
+        "except OutputError as error:\n"
+        "    print(error)\n"
+    )
+    save(SIGNAL, target)
+    limited = "" if target.parent.name == "tiny" else "limited"
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(target), limited],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.startswith(f"{target}: expected room for the whole file, found none left in")
+    assert run.stdout.count("\n") == 1
+    assert run.stderr == ""
+    assert np.array_equal(load(target).data, SIGNAL.data)
+    assert os.listdir(target.parent) == [target.name]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_room_for_the_whole_array(tmp_path: Path, suffix: str) -> None:
+    fill(tmp_path / f"out{suffix}")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount a small disk"
+)
+def test_a_full_disk(tmp_path: Path, suffix: str) -> None:
+    tiny = tmp_path / "tiny"
+    tiny.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tiny)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        fill(tiny / f"out{suffix}")
+    finally:
+        subprocess.run(["umount", str(tiny)], check=True)
+
+
+def test_an_interrupted_folder_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while it is written, and at the worst moment: with the old folder moved away."""
+    save(SIGNAL, tmp_path / "a.zarr")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("impasto.media.arrays._converted", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            save(Sample(SIGNAL.data + 1), tmp_path / "a.zarr")
+    rename = Path.rename
+
+    def second_fails(self: Path, target: Path) -> Path:
+        if target.name == "a.zarr" and (self / "fresh").exists():
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", second_fails)
+        patch.setattr(
+            "impasto.media.files._sync", lambda folder: (folder / "fresh").write_bytes(b"")
+        )
+        with pytest.raises(KeyboardInterrupt):
+            save(Sample(SIGNAL.data + 1), tmp_path / "a.zarr")
+    assert os.listdir(tmp_path) == ["a.zarr"]
+    assert np.array_equal(load(tmp_path / "a.zarr").data, SIGNAL.data)
