@@ -19,7 +19,7 @@ from impasto import media
 from impasto.arrays import Arrays
 from impasto.config import Config
 from impasto.errors import ConfigError, SampleError, about
-from impasto.geometry import Space, coarse_to_fine
+from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.media.sample import Sample
 from impasto.networks import Network, Report, open_network
 from impasto.patch import Allocate, allocate
@@ -40,14 +40,16 @@ def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sa
 def open_styles(
     styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
 ) -> list[Sample]:
-    """The styles at the content's scale: the same long side, or the same exact grid."""
-    size = config.schedule.size if len(config.schedule.size) > 1 else (max(content.space),)
+    """The styles at the content's scale: the same long side, or the same exact grid.
+
+    A style with fewer pixels stays as it is.
+    """
     things = styles if isinstance(styles, list | tuple) else [styles]
     config.objective.style_shares(len(things))
     samples = []
     for number, thing in enumerate(things, start=1):
         role = f"style {number}"
-        sample = open_sample(thing, role, size, arrays)
+        sample = open_sample(thing, role, _style_size(thing, role, content, config), arrays)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
             raise SampleError(
                 subject=role,
@@ -57,6 +59,16 @@ def open_styles(
             )
         samples.append(sample)
     return samples
+
+
+def _style_size(thing: SampleLike, role: str, content: Sample, config: Config) -> Space:
+    """The size to open a style at."""
+    if len(config.schedule.size) > 1 or not isinstance(content, media.Picture):
+        return config.schedule.size
+    path = isinstance(thing, str | Path)
+    with about(str(thing) if path else role):
+        own = media.grid(thing)[1] if path else media.as_sample(thing).space
+    return (min(max(own), max(content.space)),)
 
 
 def configured_network(config: Config, content: Sample, download: Report | None) -> Network:
@@ -111,15 +123,30 @@ def grids(
                 found=" x ".join(map(str, sample.space)),
                 remedy="pass a larger sample or --size, or shallower layers",
             )
-    shortest = min(min(sample.space) / max(content.space) for sample in (content, *styles))
     spaces = [
         space
         for space in coarse_to_fine(content.space, config.schedule.coarsest or max(content.space))
-        if max(space) * shortest >= smallest - 1e-6
+        if min(map(min, (space, *style_spaces(content, styles, space)))) >= smallest
     ]
     return [
         (space, config.schedule.steps_at(index, len(spaces))) for index, space in enumerate(spaces)
     ]
+
+
+def style_spaces(content: Sample, styles: Sequence[Sample], space: Space) -> list[Space]:
+    """The grids of the styles for a scale of the content.
+
+    Pictures have the scale's long side, but are never enlarged: their blur, and the blocks of
+    their JPEG, would be the texture. Anything else is scaled as the content is.
+    """
+    if isinstance(content, media.Picture):
+        sides = [min(max(space), max(style.space)) for style in styles]
+        return [
+            scaled_space(style.space, side / max(style.space))
+            for style, side in zip(styles, sides, strict=True)
+        ]
+    factor = max(space) / max(content.space)
+    return [scaled_space(style.space, factor) for style in styles]
 
 
 def memory_limit(setting: str) -> float:

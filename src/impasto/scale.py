@@ -15,7 +15,7 @@ from torch import Tensor
 from impasto import optimizers
 from impasto.arrays import Arrays
 from impasto.config import Config
-from impasto.geometry import Region, Space, scaled_space
+from impasto.geometry import Region, Space
 from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.media.sample import Sample
 from impasto.networks import Network
@@ -23,7 +23,7 @@ from impasto.objective import Objective, build_objective
 from impasto.parallel import ALONE, Group, agreed, gather
 from impasto.patch import Patch, give_back
 from impasto.plan import choose_plan
-from impasto.prepare import Units, Values, initial
+from impasto.prepare import Units, Values, initial, style_spaces
 from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint
 from impasto.walk import Plan
@@ -50,8 +50,7 @@ class Engine:
         group = self.group if prod(space) >= _SHARED else ALONE
         slab = group.slabs(space)[group.rank]
         plan = self._plan(slab.space, group)
-        factor = max(space) / max(self.units.content.space)
-        spaces = [scaled_space(style.space, factor) for style in self.styles]
+        spaces = style_spaces(self.units.content, self.styles, space)
         objective = build_objective(
             self._part(self.units.content, space, plan),
             [
