@@ -725,3 +725,12 @@ def test_what_needs_no_torch_loads_none(code: str, unwanted: set[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "impasto" in done.stderr.split()
     assert not unwanted & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("shape", [(900,), (2, 700), (1, 20, 20, 20)])
+def test_arrays_of_any_dimension_keep_their_grid(studio: Path, shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    for name in ("a.npy", "b.npy"):
+        np.save(studio / name, random.normal(size=shape).astype(np.float32))
+    assert impasto("stylize", "a.npy", "b.npy", "-o", "c.npy", "--steps", "2", "-q") == 0
+    assert np.load(studio / "c.npy").shape[-1] == shape[-1]

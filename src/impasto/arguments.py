@@ -111,7 +111,8 @@ def parse(arguments: Sequence[str]) -> Command:
     config = PRESETS.get(found.preset, PRESETS["standard"])
     if found.network in LAYERS:
         config = replace(config, network=replace(config.network, network=found.network))
-    config = config.completed()
+    if {"-h", "--help"} & set(arguments):  # shows what pictures get; a run sees what it is given
+        config = config.completed()
     # Not made by __init__: MISSING stands for what is yet to be parsed, and is no Path.
     default = object.__new__(Stylize)
     vars(default).update(

@@ -32,7 +32,7 @@ from impasto.geometry import fitted_space
 from impasto.media.picture import Picture, from_array
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.parallel import current_group
-from impasto.prepare import SampleLike
+from impasto.prepare import SampleLike, content_size
 from impasto.transfer import Progress, Result, stylize
 
 
@@ -197,7 +197,7 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
                 remedy="choose another name for the result",
             )
     media.check_target(command.output)
-    channels, space = media.grid(command.content, command.config.schedule.size)
+    channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
     with _viewer(command.display) as viewer:
         _watched(

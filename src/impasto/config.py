@@ -77,8 +77,9 @@ class ObjectiveConfig:
 class ScheduleConfig:
     """Sizes, start and end of the run."""
 
-    size: tuple[int, ...] = (512,)
-    """long side of the result in pixels, 0 for the content's own; or height and width, cropped"""
+    size: tuple[int, ...] = ()
+    """long side of the result in pixels, 0 for the content's own; or height and width, cropped; if
+    none is given 512 for pictures and the content's own for all else"""
     coarsest: int = 128
     """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
     steps: tuple[int, ...] = (130, 25)

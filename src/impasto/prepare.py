@@ -37,6 +37,11 @@ def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sa
         return media.as_sample(thing, size, new=arrays.numpy)
 
 
+def content_size(content: SampleLike, config: Config) -> Space:
+    """The size to open the content at."""
+    return config.schedule.size or ((512,) if media.is_picture(content) else (0,))
+
+
 def open_styles(
     styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
 ) -> list[Sample]:
@@ -63,8 +68,10 @@ def open_styles(
 
 def _style_size(thing: SampleLike, role: str, content: Sample, config: Config) -> Space:
     """The size to open a style at."""
-    if len(config.schedule.size) > 1 or not isinstance(content, media.Picture):
+    if len(config.schedule.size) > 1:
         return config.schedule.size
+    if not media.is_picture(thing):
+        return (0,)
     path = isinstance(thing, str | Path)
     with about(str(thing) if path else role):
         own = media.grid(thing)[1] if path else media.as_sample(thing).space

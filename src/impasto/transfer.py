@@ -27,6 +27,7 @@ from impasto.prepare import (
     Units,
     Values,
     configured_network,
+    content_size,
     grids,
     memory_left,
     memory_limit,
@@ -129,7 +130,7 @@ def stylize(
     config = config or PRESETS["standard"]
     memory = memory_left(memory_limit(config.engine.memory))
     arrays = Arrays(FOR_ARRAYS * memory)
-    content = open_sample(content, "content", config.schedule.size, arrays)
+    content = open_sample(content, "content", content_size(content, config), arrays)
     config = config.completed(content.dims, len(content.data))
     styles = open_styles(styles, content, config, arrays)
     network = configured_network(config, content, download)

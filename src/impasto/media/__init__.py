@@ -24,6 +24,7 @@ __all__ = [
     "as_sample",
     "check_target",
     "grid",
+    "is_picture",
     "load",
     "save",
 ]
@@ -56,6 +57,13 @@ def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, .
     if _is_array(path):
         return arrays.array_grid(path, size)
     return picture.picture_grid(path, size)
+
+
+def is_picture(thing: Any) -> bool:
+    """Whether it is brought to a size in pixels; anything else keeps its own grid."""
+    if isinstance(thing, str | os.PathLike):
+        return Path(thing).suffix.lower() not in arrays.SUFFIXES
+    return isinstance(thing, Picture) or not isinstance(thing, Sample)
 
 
 def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
