@@ -40,7 +40,8 @@ class Arrays:
             return tensor
         try:
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix="impasto-") as file:
-                os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows here, not later
+                if hasattr(os, "posix_fallocate"):  # a full disk shows here, not later
+                    os.posix_fallocate(file.fileno(), 0, size)
                 flat = torch.from_file(file.name, shared=True, size=prod(shape), dtype=dtype)
         except OSError as error:
             raise MemoryLimitError(

@@ -165,7 +165,10 @@ class MetricGram:
 
 
 def _rows(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "position channel"]:
-    """A row a position: a view, whichever of channels and space comes first in memory."""
+    """A row a position, in the order that the activation has in memory: a view, or a plain copy
+    where it is a part of a larger one."""
+    if activation.stride(1) == 1:
+        return activation.squeeze(0).movedim(0, -1).flatten(0, -2)
     return activation.squeeze(0).flatten(1).T
 
 

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from impasto.config import configure
+from impasto.errors import ConfigError, OutputError
+from impasto.media.sample import Sample
+from impasto.transfer import Progress, stylize
+
+SETTINGS: dict[str, Any] = {"coarsest": 400, "steps": (5, 4), "checkpoint_every": 0.0}
+
+
+@pytest.fixture(scope="module")
+def samples() -> tuple[Sample, Sample]:
+    random = np.random.default_rng(0)
+    return (
+        Sample(np.sin(np.arange(900) / 15, dtype=np.float32)[None]),
+        Sample(random.normal(size=(1, 900)).astype(np.float32)),
+    )
+
+
+def interrupt_at(step: int) -> Any:
+    def callback(progress: Progress) -> None:
+        if progress.step == step:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "gradient-descent"])
+@pytest.mark.parametrize("step", [1, 5, 6, 12])
+def test_an_interrupted_run_ends_with_the_same_bytes(
+    samples: tuple[Sample, Sample], optimizer: str, step: int, tmp_path: Path
+) -> None:
+    content, style = samples
+    rate = 0.001 if optimizer == "gradient-descent" else 0.03
+    config = configure(**SETTINGS, optimizer=optimizer, learning_rate=rate)
+    expected = stylize(content, style, config).numpy()
+    part = stylize(content, style, config, run=tmp_path / "run", callback=interrupt_at(step))
+    assert not part.finished
+    steps: list[int] = []
+    result = stylize(
+        content, style, config, run=tmp_path / "run", callback=lambda p: steps.append(p.step)
+    )
+    assert steps[0] == step + 1
+    assert result.finished
+    np.testing.assert_array_equal(result.numpy(), expected)
+    kept = sorted(path.name for path in (tmp_path / "run").glob("step*"))
+    assert len(kept) == 2
+    again = stylize(content, style, config, run=tmp_path / "run")  # nothing is left to do
+    np.testing.assert_array_equal(again.numpy(), expected)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b""])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    samples: tuple[Sample, Sample], damage: Any, tmp_path: Path
+) -> None:
+    content, style = samples
+    config = configure(**SETTINGS)
+    expected = stylize(content, style, config).numpy()
+    stylize(content, style, config, run=tmp_path, callback=interrupt_at(7))
+    last = max(tmp_path.glob("step*"))
+    last.write_bytes(damage(last.read_bytes()))
+    steps: list[int] = []
+    result = stylize(content, style, config, run=tmp_path, callback=lambda p: steps.append(p.step))
+    assert steps[0] == 7
+    np.testing.assert_array_equal(result.numpy(), expected)
+
+
+def test_the_folder_of_another_run_is_refused(
+    samples: tuple[Sample, Sample], tmp_path: Path
+) -> None:
+    content, style = samples
+    stylize(content, style, configure(**SETTINGS), run=tmp_path, callback=interrupt_at(1))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ConfigError, match=r"another run's: beta differs; choose another"):
+        stylize(content, style, configure(**SETTINGS, beta=3.0), run=tmp_path)
+    with pytest.raises(ConfigError, match="another run's: content differs"):
+        stylize(style, style, configure(**SETTINGS), run=tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(
+    samples: tuple[Sample, Sample], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"expected a folder for the run's checkpoints, found"):
+        stylize(*samples, configure(**SETTINGS), run=tmp_path / "file" / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [3, 8])
+def test_a_killed_run_ends_with_the_same_bytes(
+    samples: tuple[Sample, Sample], after: int, tmp_path: Path
+) -> None:
+    for name, sample in zip(("content", "style"), samples, strict=True):
+        np.save(tmp_path / f"{name}.npy", sample.data)
+    command = [sys.executable, "-m", "impasto", "stylize", "content.npy", "style.npy", "-q"]
+    command += ["--coarsest", "400", "--steps", "40", "30", "--checkpoint-every", "0", "-o"]
+
+    def done() -> int:
+        return max((int(p.name[4:10]) for p in (tmp_path / "run").glob("step*")), default=0)
+
+    subprocess.run([*command, "whole.npy"], cwd=tmp_path, check=True, timeout=100)
+    with subprocess.Popen([*command, "out.npy", "--run", "run"], cwd=tmp_path) as process:
+        while done() < after:
+            time.sleep(0.01)
+        process.kill()
+    assert not (tmp_path / "out.npy").exists()
+    subprocess.run([*command, "out.npy", "--run", "run"], cwd=tmp_path, check=True, timeout=100)
+    assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
