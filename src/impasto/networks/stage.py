@@ -229,16 +229,15 @@ class Network(nn.Module):
     @cached_property
     def widths(self) -> dict[str, int]:
         """The channels of the sample and of what each operation gives."""
-        side = self.smallest_side(self.layers)
         dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
-        x = torch.zeros((1, self.channels, *(side,) * self.dims), dtype=dtype)
-        widths = {INPUT: self.channels}
+        widths, width = {INPUT: self.channels}, self.channels
         for stage in self.stages:
-            grids = stage.grids(tuple(x.shape[2:]))
-            wanted = {name: Region.all_of(grids[name]) for name in stage.operations}
-            found = stage(Patch.whole(x), wanted)
-            widths |= {name: y.shape[1] for name, y in found.items()}
-            x = found[stage.output]
+            here = {INPUT: width}
+            for name, source in stage.sources.items():
+                window = torch.zeros((1, here[source], *stage.windows[name].kernel), dtype=dtype)
+                here[name] = _run(stage.operations[name], window, []).shape[1]
+            width = here[stage.output]
+            widths |= here | {INPUT: self.channels}
         return widths
 
 

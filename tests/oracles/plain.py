@@ -1,0 +1,137 @@
+"""J once more in plain PyTorch: whole, by automatic differentiation, written from the papers.
+
+A network's modules are called as torch made them, with their own padding; nothing of the way the
+package takes through them, of its losses or of its sums is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+FAINT = 1e-6  # a mean square that counts as silence
+
+
+def value_and_grad(
+    network: Any, content: Tensor, styles: Sequence[Tensor], g: Tensor, config: Any
+) -> tuple[dict[str, float], Tensor]:
+    """The weighted terms of J, those above 0, and dJ/dG."""
+    leaf = g.clone().requires_grad_(True)
+    terms = objective(network, content, styles, leaf, config)
+    (gradient,) = torch.autograd.grad(torch.stack(list(terms.values())).sum(), leaf)
+    return {kind: term.item() for kind, term in terms.items()}, gradient
+
+
+def objective(
+    network: Any, content: Tensor, styles: Sequence[Tensor], g: Tensor, config: Any
+) -> dict[str, Tensor]:
+    """J_content, J_style and TV of G times alpha, beta, gamma, those with a weight above 0."""
+    how, layers = config.normalization, config.layers
+    a_g = activations(network, g, layers)
+    with torch.no_grad():
+        a_content = activations(network, content, config.content_layers)
+        a_styles = [activations(network, x, dict(config.style_layers)) for x in styles]
+    terms = {}
+    if config.alpha:
+        share = config.alpha / len(config.content_layers)
+        terms["content"] = share * torch.stack(
+            [content_loss(a_content[layer], a_g[layer], how) for layer in config.content_layers]
+        ).sum(0)
+    if config.beta:
+        weights = torch.tensor(config.style_weights).double()
+        shares = weights.expand(len(styles)) / weights.expand(len(styles)).sum()
+        parts = [
+            share.item() * weight * style_loss(network, layer, a_style[layer], a_g[layer], how)
+            for share, a_style in zip(shares, a_styles, strict=True)
+            for layer, weight in config.style_layers
+        ]
+        terms["style"] = config.beta * torch.stack(parts).sum(0)
+    if config.gamma:
+        terms["tv"] = config.gamma * total_variation(g, config.tv_power, how)
+    return terms
+
+
+def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+    """The wanted layers of a network and those on the way; nothing past the last of them."""
+    found, wanted = {"input": x}, set(wanted)
+    for stage in network.stages:
+        if type(stage).__name__ == "Octave":
+            layers = _octave(stage, x)
+            found |= {name: layers[name]() for name in layers if name in wanted}
+            if not found.keys() >= wanted:
+                x = found[stage.output] = layers[stage.output]()
+        else:
+            for name, operation in stage.operations.items():
+                if not found.keys() >= wanted:
+                    x = found[name] = operation(x)
+        if found.keys() >= wanted:
+            break
+    return found
+
+
+def content_loss(a_content: Tensor, a_g: Tensor, normalization: str) -> Tensor:
+    error = ((a_g - a_content) ** 2).sum()
+    if normalization == "relative":
+        return error / max(float((a_content**2).sum()), FAINT * a_content.numel())
+    return error / 2
+
+
+def style_loss(
+    network: Any, layer: str, a_style: Tensor, a_g: Tensor, normalization: str
+) -> Tensor:
+    """The distance of mean Gram matrices, which S and G of different sizes have too."""
+    channels = a_g.shape[1]
+    if normalization == "relative" and layer in network.metrics:
+        style, of_g = (_gram(torch.cat([a, torch.ones_like(a[:, :1])], 1)) for a in (a_style, a_g))
+        root: Tensor = network.metrics[layer].to(a_g.dtype)
+        style, of_g = (root @ gram @ root.T for gram in (style, of_g))
+        return ((of_g - style) ** 2).sum() / (style**2).sum().clamp_min(FAINT)
+    style, of_g = _gram(a_style), _gram(a_g)
+    if normalization == "relative":
+        power = style.diagonal() + 0.1 * style.diagonal().mean()
+        scale = torch.diag(power.clamp_min(FAINT) ** -0.5)
+        style, of_g = (scale @ gram @ scale for gram in (style, of_g))
+        return ((of_g - style) ** 2).sum() / (style**2).sum().clamp_min(FAINT)
+    error = ((of_g - style) ** 2).sum() / 4
+    return error / channels**2 if normalization == "course" else error
+
+
+def total_variation(x: Tensor, power: float, normalization: str) -> Tensor:
+    steps = [x.diff(dim=axis).abs() ** power for axis in range(2, x.ndim)]
+    total = torch.stack([step.sum() for step in steps]).sum(0)
+    return total / x[0, 0].numel() if normalization == "relative" else total
+
+
+def _gram(a: Tensor) -> Tensor:
+    rows = a.flatten(2)[0]
+    return torch.einsum("ip,jp->ij", rows, rows) / rows.shape[1]
+
+
+def _octave(stage: Any, x: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """One octave of the filterbank: see its docstring for what each layer is."""
+    color, _, waves, _, amplitude, blur, strokes, _, edge, octave = stage.operations.values()
+
+    def stroke() -> Tensor:
+        cosine, sine = (waves(x)[:, part : 2 * amplitude.pairs : 2] for part in (0, 1))
+        return _halves(_each(strokes, _each(blur, torch.sqrt(cosine**2 + sine**2 + 1e-4))))
+
+    layers = (
+        lambda: relu(color(x)),
+        lambda: _halves(waves(x)),
+        stroke,
+        lambda: edge(x),
+        lambda: _each(octave, x),
+    )
+    return dict(zip(stage.layers, layers, strict=True))
+
+
+def _each(each: Any, x: Tensor) -> Tensor:
+    return torch.cat([each.operation(channel) for channel in torch.split(x, 1, dim=1)], 1)
+
+
+def _halves(x: Tensor) -> Tensor:
+    return torch.cat([relu(x), relu(-x)], 1)

@@ -1,0 +1,146 @@
+"""Whole problems that property tests draw: a network, J's settings, samples and plans.
+
+Plain functions of a test's `data`, not strategies: checked calls use Python's random numbers,
+and Hypothesis will have none of that inside its own.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cache
+from math import ceil, prod
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from impasto.config import ObjectiveConfig
+from impasto.geometry import Space
+from impasto.networks.filterbank import filterbank
+from impasto.networks.stage import INPUT, Network
+from impasto.networks.vgg import vgg
+from impasto.objective import Objective, build_objective
+from impasto.patch import Patch
+from impasto.walk import WHOLE, Plan
+from tests.oracles import plain
+from tests.strategies import normal, seeds
+
+NORMALIZATIONS = ("relative", "course", "notes")
+BLOCKS = ((2, 2), (1, 2, 1), (1, 1), (3,))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What J and dJ/dG are to be taken of."""
+
+    network: Network
+    config: ObjectiveConfig
+    content: Tensor
+    styles: tuple[Tensor, ...]
+    g: Tensor
+
+    def to(self, dtype: torch.dtype) -> Problem:
+        """The same in other numbers."""
+        styles = tuple(style.to(dtype) for style in self.styles)
+        network = deepcopy(self.network).to(dtype)
+        return Problem(network, self.config, self.content.to(dtype), styles, self.g.to(dtype))
+
+    def objective(self, plan: Plan = WHOLE) -> Objective:
+        """Ours, its targets taken by the plan too."""
+        return build_objective(
+            Patch.whole(self.content),
+            [Patch.whole(style) for style in self.styles],
+            self.network,
+            self.config,
+            plan,
+        )
+
+    def expected(self) -> tuple[dict[str, float], Tensor]:
+        """The terms and the gradient of plain automatic differentiation."""
+        return plain.value_and_grad(self.network, self.content, self.styles, self.g, self.config)
+
+
+@cache
+def _filterbank(dims: int, padding: Any) -> Network:
+    return filterbank(dims=dims, channels=2, padding=padding, seed=dims).double()
+
+
+def a_network(data: st.DataObject) -> tuple[Network, tuple[str, ...]]:
+    """A network in float64 with metrics on some layers, and those of its layers to draw from."""
+    dims = data.draw(st.integers(1, 3))
+    padding: Any = data.draw(st.sampled_from(["zero", "replicate", "reflect", "valid"]))
+    if data.draw(st.integers(0, 3)) == 0:
+        network = _filterbank(dims, padding)
+        octaves = (3, 2, 1)[dims - 1]
+        return network, (INPUT, *(x for s in list(network.stages)[:octaves] for x in s.layers))
+    torch.manual_seed(data.draw(seeds))
+    blocks = data.draw(st.sampled_from(BLOCKS[1:] if dims == 3 else BLOCKS))
+    network = vgg(
+        "narrow",
+        blocks,
+        (3, 4, 2)[: len(blocks)],
+        dims=dims,
+        channels=2,
+        padding=padding,
+        pooling=data.draw(st.sampled_from(["max", "average"])),
+        mean=(0.1, -0.2) if data.draw(st.booleans()) else None,
+        std=(0.8, 1.5),
+    ).double()
+    for layer in data.draw(st.sets(st.sampled_from(network.layers), max_size=2)):
+        width = network.widths[layer] + 1
+        network.metrics[layer] = torch.nn.Parameter(torch.randn(width, width).double())
+    return network.requires_grad_(False), network.layers
+
+
+def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
+    """A problem over up to `slack` positions more an axis than its layers need."""
+    network, layers = a_network(data)
+    some = st.lists(st.sampled_from(layers), min_size=1, max_size=3, unique=True)
+    alpha, beta, gamma = data.draw(
+        st.tuples(*(st.sampled_from([0.0, w]) for w in (2.0, 5.0, 0.3))).filter(any)
+    )
+    lambdas = st.sampled_from([0.5, 2.0])
+    styles = data.draw(st.integers(1, 2))
+    config = ObjectiveConfig(
+        alpha=alpha,
+        beta=beta,
+        gamma=gamma,
+        content_layers=tuple(data.draw(some)),
+        style_layers=tuple((layer, data.draw(lambdas)) for layer in data.draw(some)),
+        style_weights=data.draw(st.sampled_from([(1.0,), (1.0, 3.0)[:styles]])),
+        normalization=data.draw(st.sampled_from(NORMALIZATIONS)),
+        tv_power=data.draw(st.sampled_from([1.0, 1.5, 2.0])),
+    )
+    # What is (nearly) flat gives waves of zero mean nothing but rounding errors.
+    smallest = max(network.smallest_side(config.layers), 4 if network.name == "filterbank" else 1)
+    seed = data.draw(seeds)
+    sides = st.integers(smallest, smallest + slack)
+
+    def sample(number: int, space: Space) -> Tensor:
+        return normal(seed + number, 1, network.channels, *space)
+
+    space, *others = (
+        tuple(data.draw(sides) for _ in range(network.dims)) for _ in range(1 + styles)
+    )
+    return Problem(
+        network=network,
+        config=config,
+        content=sample(0, space),
+        styles=tuple(sample(2 + i, other) for i, other in enumerate(others)),
+        g=sample(1, space),
+    )
+
+
+def a_plan(data: st.DataObject, problem: Problem, most: int = 40) -> Plan:
+    """Tiles of any sides for some of the stages, about `most` at most in each; some kept."""
+    stages = len(problem.network.path(problem.config.layers))
+    lengths = tuple(problem.g.shape[2:])
+    tiles = []
+    for _ in range(data.draw(st.integers(0, stages))):
+        sides = tuple(data.draw(st.integers(1, 9)) for _ in lengths)
+        while prod(ceil(n / side) for n, side in zip(lengths, sides, strict=True)) > most:
+            sides = tuple(2 * side for side in sides)
+        tiles.append(sides)
+    return replace(WHOLE, tiles=tuple(tiles), kept=data.draw(st.integers(0, stages)))
