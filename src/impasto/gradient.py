@@ -97,7 +97,7 @@ def value_and_grad(
         for tile in reversed(leg.tiles):
             piece = pieces.pop() if leg.kept else _Piece.of(objective, tile, given, graph=True)
             gradient.add(piece.pulled_back(weights, above))
-        above = plan.group.collect(gradient.patch(), leg.owned, leg.needed)
+        above = plan.group.collect(gradient.patch(given.values), leg.owned, leg.needed)
         if plan.tiles:
             give_back()
     assert above is not None

@@ -143,10 +143,16 @@ def _content(
 
     look(network, content, reaches, plan, see)
     power = plan.group.total(power)
-    return {
-        layer: Content(targets[layer].patch(), power[index], config.normalization)
-        for index, layer in enumerate(layers)
-    }
+    grids = network.grids(content.region.whole, layers)
+    losses = {}
+    for index, layer in enumerate(layers):
+        none = (0,) * network.dims
+        nothing = Patch(
+            torch.empty((1, network.widths[layer], *none)), Region(none, none, grids[layer])
+        )
+        target = targets[layer].patch() if layer in targets else nothing
+        losses[layer] = Content(target, power[index], config.normalization)
+    return losses
 
 
 def _style(

@@ -83,10 +83,12 @@ class Assembly:
             self.values = self._array(part.values).zero_()
         self.values[part.region.within(self.region)] += part.values
 
-    def patch(self) -> Patch:
-        """What has come together; without any values where the region is empty."""
-        values = torch.empty((1, 0, *self.region.space)) if self.values is None else self.values
-        return Patch(values, self.region)
+    def patch(self, like: Tensor | None = None) -> Patch:
+        """What has come together; where nothing has, zeros with the channels and type of `like`."""
+        if self.values is None:
+            like = torch.empty((1, 0)) if like is None else like
+            self.values = like.new_zeros((1, like.shape[1], *self.region.space))
+        return Patch(self.values, self.region)
 
     def _array(self, like: Tensor) -> Tensor:
         if self.last and like.ndim == 4:
