@@ -530,7 +530,6 @@ def test_what_is_no_picture_is_refused(
         ("--size -5", "--size"),
         ("--size 0 0 0", "--size"),
         ("--size 0 0", "--size"),
-        ("--size", "--size"),
         ("--size 200000", "at most"),
         ("--size 99999999999999999999", "at most"),
         ("--steps 0", "--steps"),

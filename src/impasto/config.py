@@ -218,7 +218,7 @@ PRESETS = {
     # 512 x 384 in about 11 s on two cores
     "standard": Config(),
     # Big prints: the strokes come from the coarse scales, the grain from a few steps at the fine
-    # ones. 4096 x 2731 in about 3 min on two cores, 7360 x 4907 in 10 min and 4 GB.
+    # ones. 4096 x 2731 in about 2 min on two cores, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
     # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's
     # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; gamma takes
