@@ -219,7 +219,10 @@ class Units:
         values = new((1, len(sample.data), *space), torch.float32)
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
             plane = torch.from_numpy(sample.data[channel])[None, None]
-            values[:, channel : channel + 1] = self.clipped((resample(plane, space) - low) / span)
+            target = values[:, channel : channel + 1]
+            target.copy_(resample(plane, space)).sub_(low).div_(span)  # no copies: it may be large
+            if self.content.value_range:
+                target.clamp_(0, 1)
         return values
 
     def over(
