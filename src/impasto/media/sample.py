@@ -61,6 +61,11 @@ class Sample:
         """Positions along each axis."""
         return tuple(self.data.shape[1:])
 
+    @property
+    def weight(self) -> Float32[np.ndarray, "*space"] | None:
+        """How much each position counts, in [0, 1]; None where all count fully."""
+        return None
+
     def with_data(self: Kind, data: Float32[np.ndarray, "channel *space"]) -> Kind:
         """The same kind of sample, with the same metadata, holding other values."""
         return replace(self, data=data)
