@@ -47,5 +47,5 @@ class Signal(Sample):
         """0 where any channel has a gap, 1 elsewhere; None where there are no gaps."""
         if self.gaps is None:
             return None
-        whole: np.ndarray = ~self.gaps.any(axis=0)
-        return whole.astype(np.float32)
+        whole = np.logical_not(np.any(self.gaps, axis=0))
+        return np.asarray(whole, np.float32)
