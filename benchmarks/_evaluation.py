@@ -23,7 +23,7 @@ from functools import partial
 from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,11 +41,11 @@ from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.objective import Objective
 from impasto.parallel import Group, current_group, gather
 from impasto.patch import Patch
-from impasto.plan import Work, works
+from impasto.plan import between, works
 from impasto.prepare import Units, configured_network, memory_left, memory_limit
+from impasto.scale import FOR_ARRAYS
 from impasto.scale import Engine as ScaleEngine
-from impasto.transfer import FOR_ARRAYS
-from impasto.walk import WHOLE, Plan, walk
+from impasto.walk import WHOLE, Leg, Plan, walk
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 
@@ -71,7 +71,7 @@ class Case:
     style: Space | None = None
     warm: int = 1
     runs: int = 1
-    kept: int | None = None
+    kept: float | None = None
     gradient: str | None = None
     anonymous: bool = False
     processes: int = 1
@@ -96,7 +96,7 @@ class Report:
     anonymous: float
     evaluation: float
     value: float
-    kept: int
+    kept: float
     tiles: list[Space]
     arrays: float
     values: dict[str, float] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def medians(cases: dict[str, Case], runs: int) -> dict[str, Report]:
 class Engine(ScaleEngine):
     """A run's engine, with the number of kept stages changed where that is wanted."""
 
-    kept: int | None = None
+    kept: float | None = None
 
     def _plan(self, space: Space, group: Group) -> Plan:
         plan = super()._plan(space, group)
@@ -175,11 +175,11 @@ def report(case: Case) -> Report:
     memory = memory_limit(case.memory.removeprefix("+"))
     if not case.memory.startswith("+"):
         memory = memory_left(memory)
-    arrays, room = Arrays(FOR_ARRAYS * memory), (1 - FOR_ARRAYS) * memory
+    arrays = Arrays(FOR_ARRAYS * memory)
     watch = Anonymous() if case.anonymous else None
     began = time.perf_counter()
     group = current_group()
-    engine = Engine(config, network, units, [style], room, arrays, group, case.kept)
+    engine = Engine(config, network, units, [style], memory, arrays, group, case.kept)
     scale = engine.scale(case.space, None, None)
     build = time.perf_counter() - began
     objective, plan = scale.objective, scale.plan
@@ -217,16 +217,6 @@ def report(case: Case) -> Report:
         values=counted(objective, plan),
         operations=operations(objective, plan),
     )
-
-
-def between(stages: list[Work]) -> float:
-    """Bytes of the arrays between the stages, at the most that are there at a time."""
-    inputs = [prod(work.grid) * work.channels * work.item for work in stages[1:]]
-    peak = float(sum(inputs))
-    for index, size in enumerate(inputs):
-        above = inputs[index + 1] if index + 1 < len(inputs) else 0
-        peak = max(peak, sum(inputs[: index + 1]) + size + above)
-    return peak
 
 
 def random(space: Space, seed: int) -> Sample:
@@ -309,9 +299,11 @@ def counted(objective: Objective, plan: Plan) -> dict[str, float]:
     sides = plan.tiles or [work.grid for work in stages]
     tiles = [work.cost(side).values for work, side in zip(stages, sides, strict=True)]
     kept = [
-        values * prod(work.grid) / prod(side)
-        for work, side, values in zip(stages, sides, tiles, strict=True)
-    ][max(0, len(stages) - plan.kept) :]
+        min(1.0, max(0.0, plan.kept - index)) * values * prod(work.grid) / prod(side)
+        for index, (work, side, values) in enumerate(
+            reversed(list(zip(stages, sides, tiles, strict=True)))
+        )
+    ]
     whole = sum(work.cost(work.grid).values for work in stages)
     return {"whole": whole, "kept": sum(kept), "working": max(tiles)}
 
@@ -320,23 +312,25 @@ def operations(objective: Objective, plan: Plan) -> dict[str, float]:
     """Multiplications and additions of the convolutions: forward over the sample once, and all of
     the plan's: forward, backward to the input, forward again where nothing was kept."""
 
-    def forward(legs: tuple[Any, ...], passes: Callable[[Any], int]) -> float:
+    def forward(legs: tuple[Leg, ...], *, gradient: bool) -> float:
         total = 0.0
         for leg in legs:
-            for tile in leg.tiles:
+            for number, tile in enumerate(leg.tiles):
+                again = number < len(leg.tiles) - leg.kept
+                passes = 2 + again if gradient else 1
                 needed = tile.stage.needed(tile.wanted, tile.source.whole)
                 for name, operation in tile.stage.operations.items():
                     if name in needed and isinstance(operation, _ConvNd):
-                        total += 2.0 * needed[name].count * operation.weight.numel() * passes(leg)
+                        total += 2.0 * needed[name].count * operation.weight.numel() * passes
         return total
 
     space = objective.region.whole
     once = walk(objective.network, space, objective.reaches, WHOLE)
     legs = walk(objective.network, space, objective.reaches, plan)
     return {
-        "once": forward(once, lambda leg: 1),
-        "tiles": forward(legs, lambda leg: 1),
-        "all": forward(legs, lambda leg: 2 if leg.kept else 3),
+        "once": forward(once, gradient=False),
+        "tiles": forward(legs, gradient=False),
+        "all": forward(legs, gradient=True),
     }
 
 

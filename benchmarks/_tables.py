@@ -48,7 +48,7 @@ def plan_of(report: Report) -> str:
         "x".join(map(str, side)) if len(set(side)) > 1 else str(side[0]) for side in report.tiles
     ]
     kept = min(report.kept, len(sides))
-    return f"tiles {' '.join(sides)}, {kept} kept"
+    return f"tiles {' '.join(sides)}, {kept:.1f} kept"
 
 
 def gigabytes(amount: float) -> str:

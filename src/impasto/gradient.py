@@ -77,13 +77,14 @@ def value_and_grad(
         inputs.append(plan.group.exchange(own, leg.owned, leg.needed))
         kept.append([])
         output = Assembly(leg.gives, plan.new) if leg.gives else None
-        for tile in leg.tiles:
-            piece = _Piece.of(objective, tile, inputs[-1], graph=leg.kept)
+        first = len(leg.tiles) - leg.kept
+        for number, tile in enumerate(leg.tiles):
+            piece = _Piece.of(objective, tile, inputs[-1], graph=number >= first)
             for key, part in piece.sums.items():
                 totals[key] += part.detach()
             if output and piece.output:
                 output.put(Patch(piece.output.values.detach(), piece.output.region))
-            if leg.kept:
+            if number >= first:
                 kept[-1].append(piece)
         if output:
             own = output.patch()
@@ -95,7 +96,7 @@ def value_and_grad(
         given, pieces = inputs.pop(), kept.pop()
         gradient = Assembly(leg.needed[plan.group.rank], plan.new, last=leg is not legs[0])
         for tile in reversed(leg.tiles):
-            piece = pieces.pop() if leg.kept else _Piece.of(objective, tile, given, graph=True)
+            piece = pieces.pop() if pieces else _Piece.of(objective, tile, given, graph=True)
             gradient.add(piece.pulled_back(weights, above))
         above = plan.group.collect(gradient.patch(given.values), leg.owned, leg.needed)
         if plan.tiles:

@@ -49,6 +49,8 @@ class Patch:
 
     def over(self, region: Region) -> Tensor:
         """The values over a region inside this one, as a view."""
+        if region == self.region:
+            return self.values
         return self.values[region.within(self.region)]
 
 

@@ -23,11 +23,11 @@ from impasto.walk import WHOLE, Plan, Reaches, Tile, path
 
 Kind = Literal["auto", "whole", "streamed"]
 
-WHOLE_COPIES, KEPT_COPIES, WORKING_COPIES = 2.4, 1.3, 3.0
+WHOLE_COPIES, KEPT_COPIES, WORKING_COPIES = 2.6, 1.4, 3.0
 """Memory of a stage that is one kept tile, of a stage in kept tiles and of a tile at work, over
 that of all the values computed in it: the most of what was measured on three networks."""
 
-FIXED = 128 << 20
+FIXED = 256 << 20
 """Bytes for any work at all: weights in other orders, the convolutions' scratch."""
 
 SPILL = 1.2
@@ -56,7 +56,7 @@ class Cost:
 class Work:
     """A stage and the part of its input, over `grid`, that one process has.
 
-    channels: of that input. item: bytes of a value.
+    channels: of that input. item: bytes of a value; losses take copies of less than 4 in 4.
     """
 
     network: Network
@@ -76,7 +76,12 @@ class Work:
         tile = Tile.of(self.stage, Region(start, stop, self.grid), self.reach, self.onward)
         computed = self.stage.needed(tile.wanted, self.grid)
         widths = self.network.widths | {INPUT: self.channels}
-        sizes = [region.count * widths[name] * self.item for name, region in computed.items()]
+        replaced = self.stage.replaced(tile.wanted)
+        sizes = [
+            region.count * widths[name] * (self.item + 4 * (self.item < 4 and name in self.reach))
+            for name, region in computed.items()
+            if name not in replaced
+        ]
         operations = [
             region.count * _operations(self.stage.operations[name], widths[name])
             for name, region in computed.items()
@@ -123,6 +128,16 @@ def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
     return found
 
 
+def between(stages: list[Work]) -> float:
+    """Bytes of the arrays between the stages, at the most that are there at a time."""
+    inputs = [prod(work.grid) * work.channels * work.item for work in stages[1:]]
+    peak = float(sum(inputs))
+    for index, size in enumerate(inputs):
+        above = inputs[index + 1] if index + 1 < len(inputs) else 0
+        peak = max(peak, sum(inputs[: index + 1]) + size + above)
+    return peak
+
+
 def choose_plan(
     network: Network, space: Space, reaches: Reaches, kind: Kind, room: float, base: Plan = WHOLE
 ) -> Plan:
@@ -143,12 +158,13 @@ def choose_plan(
         return base
     tiles = [work.best_tile(room) for work in stages]
     working = max(cost.values for _, cost in tiles) * WORKING_COPIES
-    kept, taken = 0, working
+    kept, left = 0.0, room - working
     for work, (sides, cost) in zip(reversed(stages), reversed(tiles), strict=True):
-        taken += cost.values * prod(work.grid) / prod(sides) * KEPT_COPIES
-        if taken > room:
+        needed = cost.values * prod(work.grid) / prod(sides) * KEPT_COPIES
+        kept += min(1.0, left / needed) if needed else 1.0
+        left -= needed
+        if left <= 0:
             break
-        kept += 1
     return replace(base, tiles=tuple(sides for sides, _ in tiles), kept=kept)
 
 

@@ -265,7 +265,7 @@ def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Value
             )
         return units.values(start, space, arrays.new)
     generator = torch.Generator().manual_seed(config.schedule.seed)
-    shape = (1, len(content.data), *space)
+    noise = arrays.new((1, len(content.data), *space), torch.float32)
     if content.value_range:
-        return torch.rand(shape, generator=generator)
-    return 0.5 + torch.randn(shape, generator=generator) / 6
+        return noise.uniform_(generator=generator)
+    return noise.normal_(generator=generator).div_(6).add_(0.5)

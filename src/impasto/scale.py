@@ -22,11 +22,19 @@ from impasto.networks import Network
 from impasto.objective import Objective, build_objective
 from impasto.parallel import ALONE, Group, agreed, gather
 from impasto.patch import Patch, give_back
-from impasto.plan import choose_plan
+from impasto.plan import between, choose_plan, works
 from impasto.prepare import Units, Values, initial, style_spaces
 from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint
 from impasto.walk import Plan
+
+FOR_ARRAYS = 0.6
+"""The most of the memory that arrays take: samples, G, the optimizer's, those between the stages;
+the rest is for tiles at work. Arrays beyond are in files, which cost little while memory is free.
+"""
+
+_COPIES = {"adam": 12, "lbfgs": 36, "gradient-descent": 10}
+"""Arrays of the size of G that a run with that optimizer comes to hold, the samples included."""
 
 _SHARED = 2**17
 """Positions from which on processes share a scale; below, talking takes longer than the work."""
@@ -34,13 +42,13 @@ _SHARED = 2**17
 
 @dataclass(frozen=True)
 class Engine:
-    """What all scales share. room: bytes of memory for tiles at work."""
+    """What all scales share. memory: bytes of it, for arrays and for tiles at work."""
 
     config: Config
     network: Network
     units: Units
     styles: list[Sample]
-    room: float
+    memory: float
     arrays: Arrays
     group: Group
 
@@ -112,8 +120,13 @@ class Engine:
         """For the part of a sample that this process has."""
         reaches = frozenset((layer, 0) for layer in self.config.objective.layers)
         base = Plan(group=group, new=self.arrays.new)
-        kind = self.config.engine.plan
-        return choose_plan(self.network, space, reaches, kind, self.room, base)
+        copies = _COPIES[self.config.optimizer.optimizer]
+        values = copies * self.network.channels * prod(space)
+        targets = self.network.grids(space, self.config.objective.content_layers)
+        values += sum(prod(grid) * self.network.widths[layer] for layer, grid in targets.items())
+        arrays = 4 * values + between(works(self.network, space, reaches))
+        room = self.memory - min(arrays, FOR_ARRAYS * self.memory)
+        return choose_plan(self.network, space, reaches, self.config.engine.plan, room, base)
 
 
 class Scale:

@@ -35,12 +35,8 @@ from impasto.prepare import (
     open_styles,
 )
 from impasto.runs import Checkpoint, RunFolder, fingerprint
-from impasto.scale import Engine, Scale
+from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.version import __version__
-
-FOR_ARRAYS = 0.6
-"""The part of the memory for samples, G, the optimizer's arrays and those between the stages; the
-rest is for tiles at work. Arrays beyond are in files, which cost little while memory is free."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +132,7 @@ def stylize(
     network = configured_network(config, content, download)
     scales = grids(config, network, content, styles)
     units = Units.of(content)
-    room = (1 - FOR_ARRAYS) * memory
-    engine = Engine(config, network, units, styles, room, arrays, current_group())
+    engine = Engine(config, network, units, styles, memory, arrays, current_group())
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
     watch.lap("load")
     scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)

@@ -31,13 +31,13 @@ class Plan:
     """How a sample is evaluated.
 
     tiles: for each stage the sides of its tiles, in positions of the stage's input; stages beyond
-    are one tile each. kept: how many stages, from the last, keep what the gradient needs of them;
-    the others are computed again. group: the processes that share the sample. new: makes the
-    arrays kept between the stages.
+    are one tile each. kept: of how many stages, from the last, what the gradient needs is kept
+    (1.5: the last, and half the tiles of the one before); the others are computed again.
+    group: the processes that share the sample. new: makes the arrays kept between the stages.
     """
 
     tiles: tuple[Space, ...] = ()
-    kept: int = 1000
+    kept: float = 1000
     group: Group = ALONE
     new: Allocate = allocate
 
@@ -95,7 +95,7 @@ class Leg:
 
     owned: the part of the stage's input that each process has; needed: the part that it computes
     from. seen: this process's part of the layers with losses; gives: of the output. tiles: this
-    process's. kept: whether the tiles are kept for the gradient.
+    process's. kept: how many of them, from the last, keep what the gradient needs.
     """
 
     owned: tuple[Region, ...]
@@ -103,7 +103,7 @@ class Leg:
     seen: Mapping[str, Region]
     gives: Region | None
     tiles: tuple[Tile, ...]
-    kept: bool
+    kept: int
 
 
 @lru_cache(maxsize=64)
@@ -117,6 +117,8 @@ def walk(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[
         sides = plan.tiles[index] if index < len(plan.tiles) else mine.space
         boxes = [] if mine.empty else mine.tiles(sides, multiple=2)
         tiles = [Tile.of(stage, box, reach, onward) for box in boxes]
+        tiles = [tile for tile in tiles if tile.wanted]
+        share = min(1.0, max(0.0, plan.kept - (len(route) - 1 - index)))
         slabs = [Tile.of(stage, region, reach, onward) for region in owned]
         legs.append(
             Leg(
@@ -124,8 +126,8 @@ def walk(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[
                 tuple(slab.source for slab in slabs),
                 slabs[plan.group.rank].seen,
                 slabs[plan.group.rank].gives,
-                tuple(tile for tile in tiles if tile.wanted),
-                kept=len(route) - index <= plan.kept,
+                tuple(tiles),
+                kept=int(share * len(tiles)),
             )
         )
         owned = [slab.gives for slab in slabs if slab.gives]

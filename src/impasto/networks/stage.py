@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import chain, count
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 
@@ -62,6 +65,15 @@ class Stage(nn.Module):
         for name, source in self.sources.items():
             pairs = zip(self.strides[source], self.windows[name].stride, strict=True)
             self.strides[name] = tuple(a * b for a, b in pairs)
+        takers = Counter(self.sources.values())
+        self._in_place = {
+            name: source
+            for name, source in self.sources.items()
+            if takers[source] == 1
+            and isinstance(self.operations[name], nn.ReLU)
+            and source != INPUT
+            and isinstance(self.operations[source], _ConvNd)
+        }
         self._grids = cache(self._uncached_grids)
 
     @property
@@ -89,6 +101,10 @@ class Stage(nn.Module):
         grids = self.grids(region.whole)
         return {name: region.shrunk(self.strides[name], grids[name]) for name in grids}
 
+    def replaced(self, wanted: Regions) -> set[str]:
+        """The layers that the ReLU after them, which alone takes them, is put in the place of."""
+        return {source for source in self._in_place.values() if source not in wanted}
+
     def needed(self, wanted: Regions, space: Space) -> dict[str, Region]:
         """The region of each layer, and of the input, that the wanted ones are computed from."""
         grids = self.grids(space)
@@ -102,12 +118,18 @@ class Stage(nn.Module):
     def forward(self, x: Patch, wanted: Regions) -> Activations:
         """The wanted layers over their regions; x covers what `needed` says of the input."""
         needed = self.needed(wanted, x.region.whole)
+        replaced = self.replaced(wanted)
         patches = {INPUT: x}
         for name, source in self.sources.items():
             if name in needed and not needed[name].empty:
                 given = patches[source]
                 region, padding = self.windows[name].source(needed[name], given.region.whole)
-                y = _run(self.operations[name], given.over(region), padding)
+                y = _run(
+                    self.operations[name],
+                    given.over(region),
+                    padding,
+                    in_place=name in self._in_place and source in replaced,
+                )
                 patches[name] = Patch(y, needed[name])
         return {
             name: patches[name].over(region) for name, region in wanted.items() if not region.empty
@@ -269,8 +291,16 @@ def _window(operation: nn.Module, dims: int) -> Window:
     return Window((1,) * dims, (1,) * dims, (0,) * dims)
 
 
-def _run(operation: nn.Module, x: Tensor, padding: Sequence[tuple[int, int]]) -> Tensor:
+def _run(
+    operation: nn.Module,
+    x: Tensor,
+    padding: Sequence[tuple[int, int]],
+    *,
+    in_place: bool = False,
+) -> Tensor:
     """The operation on a part of its source, padded where that part touches the border."""
+    if in_place:
+        return functional.relu_(x)
     if isinstance(operation, Each):
         y = _run(operation.operation, x.transpose(0, 1), padding)
         return y.flatten(0, 1)[None]
@@ -282,12 +312,45 @@ def _run(operation: nn.Module, x: Tensor, padding: Sequence[tuple[int, int]]) ->
     if any(map(any, padding)):
         mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
         x = functional.pad(x, [*chain.from_iterable(reversed(padding))], mode)
-    convolve = _CONVOLVE[x.ndim - 3]
-    return convolve(
-        x,
-        operation.weight,
-        operation.bias,
-        stride=operation.stride,
-        dilation=operation.dilation,
-        groups=operation.groups,
-    )
+    found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution that keeps nothing for its gradient, which by the input alone needs nothing.
+
+    PyTorch's own keeps its input, for the gradient by the weights; that is half of all memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, operation: _ConvNd) -> Tensor:
+        ctx.operation, ctx.shape, ctx.stride = operation, x.shape, x.stride()
+        return _CONVOLVE[x.ndim - 3](
+            x,
+            operation.weight,
+            operation.bias,
+            stride=operation.stride,
+            dilation=operation.dilation,
+            groups=operation.groups,
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        operation: _ConvNd = ctx.operation
+        dims = gradient.ndim - 2
+        by_input, _, _ = torch.ops.aten.convolution_backward(
+            gradient,
+            # Whose shape and order are looked at, but no value.
+            gradient.new_empty_strided(ctx.shape, ctx.stride),
+            operation.weight,
+            None,
+            operation.stride,
+            (0,) * dims,
+            operation.dilation,
+            False,
+            (0,) * dims,
+            operation.groups,
+            (True, False, False),
+        )
+        return by_input, None
