@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil, prod
 from typing import Literal
 
@@ -50,6 +51,11 @@ class Cost:
     values: float
     largest: float
     operations: float
+
+    @property
+    def working(self) -> float:
+        """Bytes of memory while the tile is worked on."""
+        return self.values * WORKING_COPIES
 
 
 @dataclass(frozen=True)
@@ -94,21 +100,24 @@ class Work:
                 tried.add(sides)
                 yield sides
 
-    def best_tile(self, room: float) -> tuple[Space, Cost]:
-        """The tile that takes the least time of those that fit into `room` bytes of memory."""
-        cache = _cache()
-        costs = {sides: self.cost(sides) for sides in self.sides()}
-        least = min(cost.values for cost in costs.values()) * WORKING_COPIES
-        if least > room:
-            raise _too_little(least, room)
+    @cached_property
+    def costs(self) -> dict[Space, Cost]:
+        """Of each of those tiles."""
+        return {sides: self.cost(sides) for sides in self.sides()}
 
-        def time(sides: Space) -> float:
-            spill = SPILL if costs[sides].largest > cache else 1.0
-            return (costs[sides].operations * spill + TILE) / prod(sides)
+    def count(self, sides: Space) -> float:
+        """How many such tiles come to the grid."""
+        return prod(self.grid) / prod(sides)
 
-        fitting = [s for s in costs if costs[s].values * WORKING_COPIES <= room]
-        best = min(fitting, key=time)
-        return best, costs[best]
+    def time(self, sides: Space) -> float:
+        """Of one pass over the grid in such tiles, in multiplications."""
+        cost = self.costs[sides]
+        spill = SPILL if cost.largest > _cache() else 1.0
+        return (cost.operations * spill + TILE) * self.count(sides)
+
+    def best_tile(self, room: float) -> Space:
+        """The tile that takes the least time of those that work in `room` bytes of memory."""
+        return min((s for s, cost in self.costs.items() if cost.working <= room), key=self.time)
 
 
 def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
@@ -117,6 +126,7 @@ def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
     grid, channels = space, network.channels
     found = []
     for stage, reach, onward in path(network, reaches):
+        grid = tuple(max(1, length) for length in grid)  # a process may have nothing of a stage
         found.append(Work(network, stage, reach, onward, grid, channels, weight.dtype.itemsize))
         if onward:
             grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
@@ -141,15 +151,33 @@ def choose_plan(
         raise _too_little(whole, room, "or pass --plan streamed")
     if kind == "whole" or (kind == "auto" and whole <= room and largest <= FRESH):
         return base
-    tiles = [work.best_tile(room) for work in stages]
-    working = max(cost.values for _, cost in tiles) * WORKING_COPIES
-    kept, taken = 0, working
-    for work, (sides, cost) in zip(reversed(stages), reversed(tiles), strict=True):
-        taken += cost.values * prod(work.grid) / prod(sides) * KEPT_COPIES
+    # Memory goes to larger tiles or to kept stages: all ways to divide it are compared.
+    workings = sorted({cost.working for work in stages for cost in work.costs.values()})
+    least = max(min(cost.working for cost in work.costs.values()) for work in stages)
+    if least > room:
+        raise _too_little(least, room)
+    plans = [_streamed(stages, w, room) for w in workings if least <= w <= room]
+    tiles, kept = min(plans, key=lambda plan: _time(stages, *plan))
+    return replace(base, tiles=tiles, kept=kept)
+
+
+def _streamed(stages: list[Work], working: float, room: float) -> tuple[tuple[Space, ...], int]:
+    """The best tiles that work in `working` bytes, and how many stages the rest of `room` keeps."""
+    tiles = tuple(work.best_tile(working) for work in stages)
+    taken = max(work.costs[sides].working for work, sides in zip(stages, tiles, strict=True))
+    kept = 0
+    for work, sides in zip(reversed(stages), reversed(tiles), strict=True):
+        taken += work.costs[sides].values * work.count(sides) * KEPT_COPIES
         if taken > room:
             break
         kept += 1
-    return replace(base, tiles=tuple(sides for sides, _ in tiles), kept=kept)
+    return tiles, kept
+
+
+def _time(stages: list[Work], tiles: tuple[Space, ...], kept: int) -> float:
+    """Of an evaluation: there, back, and there again where nothing was kept."""
+    times = [work.time(sides) for work, sides in zip(stages, tiles, strict=True)]
+    return 2 * sum(times) + sum(times[: len(stages) - kept])
 
 
 def _operations(operation: nn.Module, width: int) -> float:
