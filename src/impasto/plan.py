@@ -28,6 +28,10 @@ WHOLE_COPIES, KEPT_COPIES, WORKING_COPIES = 2.4, 1.3, 3.0
 """Memory of a stage that is one kept tile, of a stage in kept tiles and of a tile at work, over
 that of all the values computed in it: the most of what was measured on three networks."""
 
+BLOCK = 16
+"""Channels that convolutions of signals and volumes work on at a time: they copy what they take
+and what they give into arrays of as many (oneDNN, on processors with AVX-512)."""
+
 FIXED = 128 << 20
 """Bytes for any work at all: weights in other orders, the convolutions' scratch."""
 
@@ -46,16 +50,18 @@ PLAIN = 20
 
 @dataclass(frozen=True)
 class Cost:
-    """What a tile comes to: bytes of all values computed and of the largest array, operations."""
+    """What a tile comes to: bytes of all values computed, of the largest array and of the largest
+    convolution's copies; operations."""
 
     values: float
     largest: float
+    scratch: float
     operations: float
 
     @property
     def working(self) -> float:
         """Bytes of memory while the tile is worked on."""
-        return self.values * WORKING_COPIES
+        return self.values * WORKING_COPIES + self.scratch
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,29 @@ class Work:
             for name, region in computed.items()
             if name != INPUT
         ]
-        return Cost(sum(sizes, 0), max(sizes, default=0), sum(operations, 0))
+        scratch = [
+            self._scratch(name, computed[source].count, computed[name].count)
+            for name, source in self.stage.sources.items()
+            if name in computed and not computed[name].empty
+        ]
+        return Cost(
+            sum(sizes, 0), max(sizes, default=0), max(scratch, default=0), sum(operations, 0)
+        )
+
+    def _scratch(self, name: str, before: int, after: int) -> float:
+        """Bytes of an operation's copies, for positions of its source and of its result."""
+        operation, batch = self.stage.operations[name], 1
+        if isinstance(operation, Each):
+            source = self.stage.sources[name]
+            batch = self.channels if source == INPUT else self.network.widths[source]
+            operation = operation.operation
+        if not isinstance(operation, _ConvNd) or self.network.dims == 2:
+            return 0.0
+        taken, given = (
+            count * ceil(width / BLOCK) * BLOCK
+            for count, width in ((before, operation.in_channels), (after, operation.out_channels))
+        )
+        return float(batch * (taken + given) * self.item)
 
     def sides(self) -> Iterator[Space]:
         """Tiles to choose from: cubes, as far as they fit into the grid."""
@@ -145,7 +173,7 @@ def choose_plan(
     stages = works(network, space, reaches)
     room -= FIXED
     costs = [work.cost(work.grid) for work in stages]
-    whole = sum(cost.values for cost in costs) * WHOLE_COPIES
+    whole = sum(cost.values for cost in costs) * WHOLE_COPIES + max(c.scratch for c in costs)
     largest = max(cost.largest for cost in costs)
     if kind == "whole" and whole > room:
         raise _too_little(whole, room, "or pass --plan streamed")
