@@ -148,7 +148,7 @@ def test_arrays_too_large_for_fresh_pages_are_cut_though_they_fit() -> None:
 
 
 @given(cases, rooms)
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_what_is_chosen_fits(case: tuple[str, Space], room: float) -> None:
     base = replace(WHOLE, group=Ranks(0, 1), new=lambda *arguments: allocate(*arguments))
     plan = chosen(*case, "streamed", room, base)
@@ -159,7 +159,7 @@ def test_what_is_chosen_fits(case: tuple[str, Space], room: float) -> None:
 
 
 @given(cases, rooms, rooms)
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_more_room_never_makes_it_slower(case: tuple[str, Space], one: float, other: float) -> None:
     less, more = (chosen(*case, "streamed", room) for room in sorted((one, other)))
     assert time(*case, more) <= time(*case, less)
@@ -168,7 +168,7 @@ def test_more_room_never_makes_it_slower(case: tuple[str, Space], one: float, ot
 
 
 @given(cases, rooms)
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_nothing_more_would_have_fitted(case: tuple[str, Space], room: float) -> None:
     plan = chosen(*case, "streamed", room)
     if plan.kept < len(plan.tiles):
