@@ -294,18 +294,22 @@ def taps(operations: nn.Sequential, layers: set[str], x: Tensor) -> dict[str, Te
 
 def counted(objective: Objective, plan: Plan) -> dict[str, float]:
     """Bytes that plan.py counts: of all stages whole, of the kept ones in tiles, of the largest
-    tile."""
+    tile, and of a convolution's copies."""
     stages = works(objective.network, objective.region.space, objective.reaches)
     sides = plan.tiles or [work.grid for work in stages]
-    tiles = [work.cost(side).values for work, side in zip(stages, sides, strict=True)]
+    tiles = [work.cost(side) for work, side in zip(stages, sides, strict=True)]
     kept = [
-        min(1.0, max(0.0, plan.kept - index)) * values * prod(work.grid) / prod(side)
-        for index, (work, side, values) in enumerate(
+        min(1.0, max(0.0, plan.kept - index)) * cost.values * prod(work.grid) / prod(side)
+        for index, (work, side, cost) in enumerate(
             reversed(list(zip(stages, sides, tiles, strict=True)))
         )
     ]
-    whole = sum(work.cost(work.grid).values for work in stages)
-    return {"whole": whole, "kept": sum(kept), "working": max(tiles)}
+    return {
+        "whole": sum(work.cost(work.grid).values for work in stages),
+        "kept": sum(kept),
+        "working": max(cost.values for cost in tiles),
+        "scratch": max(cost.scratch for cost in tiles),
+    }
 
 
 def operations(objective: Objective, plan: Plan) -> dict[str, float]:

@@ -370,8 +370,9 @@ def model(arguments: argparse.Namespace) -> None:
             "working": (WORKING_COPIES, 0.0),
         }.items():
             report = found[kind]
-            foretold = report.arrays + beside + factor * report.values[kind]
-            taken = floor.evaluation if kind == "kept" else report.arrays
+            scratch = report.values["scratch"]
+            foretold = report.arrays + scratch + beside + factor * report.values[kind]
+            taken = floor.evaluation if kind == "kept" else report.arrays + scratch
             lines.append([
                 NAMES[network],
                 shape(whole.space),
@@ -386,9 +387,10 @@ def model(arguments: argparse.Namespace) -> None:
             ])  # fmt: skip
     table([*head, "measured / foretold", "factor measured"], lines)
     print(
-        "\nForetold are the factor's part, the arrays between stages, and for kept tiles one more"
+        "\nForetold are the factor's part, the arrays between stages, a convolution's copies, and"
     )
-    print("at work; the factor measured is what is left of the rest, over the values.")
+    print("for kept tiles one more at work; the factor measured is what is left of the rest, over")
+    print("the values.")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil, prod
 from typing import Literal
 
@@ -26,6 +27,10 @@ Kind = Literal["auto", "whole", "streamed"]
 WHOLE_COPIES, KEPT_COPIES, WORKING_COPIES = 2.6, 1.4, 3.0
 """Memory of a stage that is one kept tile, of a stage in kept tiles and of a tile at work, over
 that of all the values computed in it: the most of what was measured on three networks."""
+
+BLOCK = 16
+"""Channels that convolutions of signals and volumes work on at a time: they copy what they take
+and what they give into arrays of as many (oneDNN, on processors with AVX-512)."""
 
 FIXED = 256 << 20
 """Bytes for any work at all: weights in other orders, the convolutions' scratch."""
@@ -45,11 +50,18 @@ PLAIN = 20
 
 @dataclass(frozen=True)
 class Cost:
-    """What a tile comes to: bytes of all values computed and of the largest array, operations."""
+    """What a tile comes to: bytes of all values computed, of the largest array and of the largest
+    convolution's copies; operations."""
 
     values: float
     largest: float
+    scratch: float
     operations: float
+
+    @property
+    def working(self) -> float:
+        """Bytes of memory while the tile is worked on."""
+        return self.values * WORKING_COPIES + self.scratch
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,29 @@ class Work:
             for name, region in computed.items()
             if name != INPUT
         ]
-        return Cost(sum(sizes, 0), max(sizes, default=0), sum(operations, 0))
+        scratch = [
+            self._scratch(name, computed[source].count, computed[name].count)
+            for name, source in self.stage.sources.items()
+            if name in computed and not computed[name].empty
+        ]
+        return Cost(
+            sum(sizes, 0), max(sizes, default=0), max(scratch, default=0), sum(operations, 0)
+        )
+
+    def _scratch(self, name: str, before: int, after: int) -> float:
+        """Bytes of an operation's copies, for positions of its source and of its result."""
+        operation, batch = self.stage.operations[name], 1
+        if isinstance(operation, Each):
+            source = self.stage.sources[name]
+            batch = self.channels if source == INPUT else self.network.widths[source]
+            operation = operation.operation
+        if not isinstance(operation, _ConvNd) or self.network.dims == 2:
+            return 0.0
+        taken, given = (
+            count * ceil(width / BLOCK) * BLOCK
+            for count, width in ((before, operation.in_channels), (after, operation.out_channels))
+        )
+        return float(batch * (taken + given) * self.item)
 
     def sides(self) -> Iterator[Space]:
         """Tiles to choose from: cubes, as far as they fit into the grid."""
@@ -99,21 +133,24 @@ class Work:
                 tried.add(sides)
                 yield sides
 
-    def best_tile(self, room: float) -> tuple[Space, Cost]:
-        """The tile that takes the least time of those that fit into `room` bytes of memory."""
-        cache = _cache()
-        costs = {sides: self.cost(sides) for sides in self.sides()}
-        least = min(cost.values for cost in costs.values()) * WORKING_COPIES
-        if least > room:
-            raise _too_little(least, room)
+    @cached_property
+    def costs(self) -> dict[Space, Cost]:
+        """Of each of those tiles."""
+        return {sides: self.cost(sides) for sides in self.sides()}
 
-        def time(sides: Space) -> float:
-            spill = SPILL if costs[sides].largest > cache else 1.0
-            return (costs[sides].operations * spill + TILE) / prod(sides)
+    def count(self, sides: Space) -> float:
+        """How many such tiles come to the grid."""
+        return prod(self.grid) / prod(sides)
 
-        fitting = [s for s in costs if costs[s].values * WORKING_COPIES <= room]
-        best = min(fitting, key=time)
-        return best, costs[best]
+    def time(self, sides: Space) -> float:
+        """Of one pass over the grid in such tiles, in multiplications."""
+        cost = self.costs[sides]
+        spill = SPILL if cost.largest > _cache() else 1.0
+        return (cost.operations * spill + TILE) * self.count(sides)
+
+    def best_tile(self, room: float) -> Space:
+        """The tile that takes the least time of those that work in `room` bytes of memory."""
+        return min((s for s, cost in self.costs.items() if cost.working <= room), key=self.time)
 
 
 def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
@@ -122,6 +159,7 @@ def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
     grid, channels = space, network.channels
     found = []
     for stage, reach, onward in path(network, reaches):
+        grid = tuple(max(1, length) for length in grid)  # a process may have nothing of a stage
         found.append(Work(network, stage, reach, onward, grid, channels, weight.dtype.itemsize))
         if onward:
             grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
@@ -150,22 +188,43 @@ def choose_plan(
     stages = works(network, space, reaches)
     room -= FIXED
     costs = [work.cost(work.grid) for work in stages]
-    whole = sum(cost.values for cost in costs) * WHOLE_COPIES
+    whole = sum(cost.values for cost in costs) * WHOLE_COPIES + max(c.scratch for c in costs)
     largest = max(cost.largest for cost in costs)
     if kind == "whole" and whole > room:
         raise _too_little(whole, room, "or pass --plan streamed")
     if kind == "whole" or (kind == "auto" and whole <= room and largest <= FRESH):
         return base
-    tiles = [work.best_tile(room) for work in stages]
-    working = max(cost.values for _, cost in tiles) * WORKING_COPIES
-    kept, left = 0.0, room - working
-    for work, (sides, cost) in zip(reversed(stages), reversed(tiles), strict=True):
-        needed = cost.values * prod(work.grid) / prod(sides) * KEPT_COPIES
+    # Memory goes to larger tiles or to kept stages: all ways to divide it are compared.
+    workings = sorted({cost.working for work in stages for cost in work.costs.values()})
+    least = max(min(cost.working for cost in work.costs.values()) for work in stages)
+    if least > room:
+        raise _too_little(least, room)
+    plans = [_streamed(stages, w, room) for w in workings if least <= w <= room]
+    tiles, kept = min(plans, key=lambda plan: _time(stages, *plan))
+    return replace(base, tiles=tiles, kept=kept)
+
+
+def _streamed(stages: list[Work], working: float, room: float) -> tuple[tuple[Space, ...], float]:
+    """The best tiles that work in `working` bytes, and how many stages the rest of `room` keeps."""
+    tiles = tuple(work.best_tile(working) for work in stages)
+    taken = max(work.costs[sides].working for work, sides in zip(stages, tiles, strict=True))
+    kept, left = 0.0, room - taken
+    for work, sides in zip(reversed(stages), reversed(tiles), strict=True):
+        needed = work.costs[sides].values * work.count(sides) * KEPT_COPIES
         kept += min(1.0, left / needed) if needed else 1.0
         left -= needed
         if left <= 0:
             break
-    return replace(base, tiles=tuple(sides for sides, _ in tiles), kept=kept)
+    return tiles, kept
+
+
+def _time(stages: list[Work], tiles: tuple[Space, ...], kept: float) -> float:
+    """Of an evaluation: there, back, and there again where nothing was kept."""
+    times = [work.time(sides) for work, sides in zip(stages, tiles, strict=True)]
+    again = (
+        time * min(1.0, max(0.0, index + 1 - kept)) for index, time in enumerate(reversed(times))
+    )
+    return 2 * sum(times) + sum(again)
 
 
 def _operations(operation: nn.Module, width: int) -> float:
