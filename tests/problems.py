@@ -40,12 +40,15 @@ class Problem:
     content: Tensor
     styles: tuple[Tensor, ...]
     g: Tensor
+    weights: tuple[Tensor | None, ...]
 
     def to(self, dtype: torch.dtype) -> Problem:
         """The same in other numbers."""
         styles = tuple(style.to(dtype) for style in self.styles)
         network = deepcopy(self.network).to(dtype)
-        return Problem(network, self.config, self.content.to(dtype), styles, self.g.to(dtype))
+        weights = tuple(None if weight is None else weight.to(dtype) for weight in self.weights)
+        content, g = self.content.to(dtype), self.g.to(dtype)
+        return Problem(network, self.config, content, styles, g, weights)
 
     def objective(self, plan: Plan = WHOLE) -> Objective:
         """Ours, its targets taken by the plan too."""
@@ -55,11 +58,15 @@ class Problem:
             self.network,
             self.config,
             plan,
+            weight=self.weights[0],
+            style_weights=self.weights[1:],
         )
 
     def expected(self) -> tuple[dict[str, float], Tensor]:
         """The terms and the gradient of plain automatic differentiation."""
-        return plain.value_and_grad(self.network, self.content, self.styles, self.g, self.config)
+        return plain.value_and_grad(
+            self.network, self.content, self.styles, self.g, self.config, self.weights
+        )
 
 
 @cache
@@ -130,7 +137,20 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         content=sample(0, space),
         styles=tuple(sample(2 + i, other) for i, other in enumerate(others)),
         g=sample(1, space),
+        weights=tuple(
+            a_weight(data, grid, seed + 9 + i) for i, grid in enumerate((space, *others))
+        ),
     )
+
+
+def a_weight(data: st.DataObject, space: Space, seed: int) -> Tensor | None:
+    """None, or weights in [0, 1] that are 0 over a part of the sample."""
+    if data.draw(st.booleans()):
+        return None
+    soft = normal(seed, 1, 1, *space).sigmoid()
+    cut = data.draw(st.integers(0, space[-1] - 1))
+    soft[..., :cut] = 0
+    return soft
 
 
 def a_plan(data: st.DataObject, problem: Problem, most: int = 40) -> Plan:

@@ -64,7 +64,7 @@ def fixed_problem(dims: int, padding: Padding, **settings: Any) -> Problem:
         style_layers=(("relu1_1", 1.0), ("relu2_1", 1.0)),
     )
     content, style, g = (normal(seed, 1, 2, *(13, 10, 7)[:dims]) for seed in range(3))
-    return Problem(network, replace(config, **settings), content, (style,), g)
+    return Problem(network, replace(config, **settings), content, (style,), g, (None, None))
 
 
 def tiles(dims: int, kept: int = 1) -> Plan:
@@ -201,6 +201,6 @@ def test_terms_measured_on_the_sample_alone_need_no_network() -> None:
     )
     network = Network("none", [], dims=2, channels=2)
     content, style, g = (normal(seed, 1, 2, 9, 8) for seed in range(3))
-    problem = Problem(network, config, content, (style,), g)
+    problem = Problem(network, config, content, (style,), g, (None, None))
     plan = replace(WHOLE, tiles=((3, 3),))
     assert error(value_and_grad(problem.objective(plan), g, plan), problem) < 1e-12

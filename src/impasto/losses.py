@@ -3,7 +3,10 @@
 `sums` adds over disjoint regions, and `score` sees nothing but the sums and the number of
 positions, so a sample is evaluated whole, region by region or spread over machines by one
 function. A loss that reaches beyond a position says how far in `reach`: the activation it is
-given then covers `region.grown(reach)`.
+given, and the weight where there is one, then cover `region.grown(reach)`.
+
+A weight, shape (1, 1, *space), is how much each position counts, from 0 to 1: 0 in the gaps of a
+signal, say. The count that `score` is given is then the sum of the weights.
 
 The three normalizations of a score:
 
@@ -29,6 +32,8 @@ from impasto.patch import Patch
 
 Normalization = Literal["relative", "course", "notes"]
 
+Weight = Float[Tensor, "1 1 *space"] | None
+
 FAINT = 1e-6
 """Mean square below which a target counts as silent: nothing is divided by less."""
 
@@ -43,10 +48,12 @@ class Loss(Protocol):
     def shape(self) -> tuple[int, ...]:
         """The shape of the sums."""
 
-    def sums(self, activation: Float[Tensor, "1 channel *space"], region: Region) -> Tensor:
+    def sums(
+        self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
+    ) -> Tensor:
         """The sums over the region; they add over disjoint regions."""
 
-    def score(self, sums: Tensor, count: int) -> Float[Tensor, ""]:
+    def score(self, sums: Tensor, count: float) -> Float[Tensor, ""]:
         """The loss, from the sums over all of `count` positions."""
 
 
@@ -70,12 +77,12 @@ class Content:
         return cls(Patch.whole(target), target.square().sum(), normalization)
 
     def sums(
-        self, activation: Float[Tensor, "1 channel *space"], region: Region
+        self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
         """The sum of (a(G) - a(C))^2 over the region."""
-        return (activation - self.target.over(region)).square().sum()
+        return weighted((activation - self.target.over(region)).square(), weight).sum()
 
-    def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+    def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
         if self.normalization == "relative":
             channels = self.target.values.shape[1]
@@ -103,12 +110,12 @@ class Gram:
 
     @staticmethod
     def sums(
-        activation: Float[Tensor, "1 channel *space"], region: Region
+        activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "channel channel"]:
         """Gram_kk' = sum over the region's positions of a_k a_k'."""
-        return _products(_rows(activation))
+        return _products(_rows(activation), weight)
 
-    def score(self, sums: Float[Tensor, "channel channel"], count: int) -> Float[Tensor, ""]:
+    def score(self, sums: Float[Tensor, "channel channel"], count: float) -> Float[Tensor, ""]:
         """The squared Frobenius distance, normalized; in [0, inf)."""
         distance = (sums / count - self.target).square().sum()
         match self.normalization:
@@ -149,15 +156,16 @@ class MetricGram:
 
     @staticmethod
     def sums(
-        activation: Float[Tensor, "1 channel *space"], region: Region
+        activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "augmented augmented"]:
         """M = sum over the region's positions of [a 1] [a 1]^T."""
         rows = _rows(activation)
-        totals = rows.sum(0)[:, None]
-        count = rows.new_full((1, 1), len(rows))
-        return torch.cat([torch.cat([_products(rows), totals], 1), torch.cat([totals.T, count], 1)])
+        totals = weighted(rows, None if weight is None else weight.reshape(-1, 1)).sum(0)[:, None]
+        count = rows.new_full((1, 1), len(rows)) if weight is None else weight.sum().reshape(1, 1)
+        products = _products(rows, weight)
+        return torch.cat([torch.cat([products, totals], 1), torch.cat([totals.T, count], 1)])
 
-    def score(self, sums: Float[Tensor, "augmented augmented"], count: int) -> Float[Tensor, ""]:
+    def score(self, sums: Float[Tensor, "augmented augmented"], count: float) -> Float[Tensor, ""]:
         """||root (M(G) - M(S)) root^T||_F^2 / ||root M(S) root^T||_F^2, in [0, inf)."""
         difference = self.root @ (sums / count - self.target) @ self.root.T
         norm = (self.root @ self.target @ self.root.T).square().sum()
@@ -172,12 +180,20 @@ def _rows(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "posit
     return activation.squeeze(0).flatten(1).T
 
 
-def _products(rows: Float[Tensor, "position channel"]) -> Float[Tensor, "channel channel"]:
+def weighted(values: Tensor, weight: Tensor | None) -> Tensor:
+    """The values, each times its position's weight where there is one."""
+    return values if weight is None else values * weight
+
+
+def _products(
+    rows: Float[Tensor, "position channel"], weight: Weight
+) -> Float[Tensor, "channel channel"]:
     """rows^T rows, whose derivative takes one product of that size instead of two.
 
     That of X^T rows with X held fixed, twice, is the same once it is made symmetric.
     """
-    half = rows.detach().T @ rows
+    fixed = weighted(rows.detach(), None if weight is None else weight.reshape(-1, 1))
+    half = fixed.T @ rows
     products = 2 * half - half.detach()
     return (products + products.T) / 2
 
@@ -195,18 +211,32 @@ class TotalVariation:
     shape: ClassVar[tuple[int, ...]] = ()
 
     def sums(
-        self, activation: Float[Tensor, "1 channel *space"], region: Region
+        self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
-        """The sum over the differences that start inside the region."""
+        """The sum over the differences that start inside the region.
+
+        A difference counts as much as the one of its positions that counts less.
+        """
         total = activation.new_zeros(())
         for axis in range(len(region.space)):
-            rows = activation
-            for other, length in enumerate(region.space):
-                if other != axis:
-                    rows = rows.narrow(other + 2, 0, length)
-            total = total + rows.diff(dim=axis + 2).abs().pow(self.power).sum()
+            dim = axis + 2
+            steps = _along(activation, region, axis).diff(dim=dim).abs().pow(self.power)
+            both = None
+            if weight is not None:
+                here = _along(weight, region, axis)
+                length = steps.shape[dim]
+                both = torch.minimum(here.narrow(dim, 0, length), here.narrow(dim, 1, length))
+            total = total + weighted(steps, both).sum()
         return total
 
-    def score(self, sums: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+    def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """The sum, or its mean over positions; in [0, inf)."""
         return sums / count if self.normalization == "relative" else sums
+
+
+def _along(values: Tensor, region: Region, axis: int) -> Tensor:
+    """Values that reach beyond the region cut to it along all axes but one."""
+    for other, length in enumerate(region.space):
+        if other != axis:
+            values = values.narrow(other + 2, 0, length)
+    return values

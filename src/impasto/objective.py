@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -11,14 +11,51 @@ import torch
 from torch import Tensor
 
 from impasto.config import ObjectiveConfig
+from impasto.errors import SampleError
 from impasto.geometry import Region
-from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation
+from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation, weighted
 from impasto.networks.stage import INPUT, Network
 from impasto.patch import Assembly, Patch
+from impasto.resample import averaged
 from impasto.walk import WHOLE, Plan, Reaches, look, walk
 
-Sums = dict[tuple[str, Callable[[Tensor, Region], Tensor]], Tensor]
-"""Sums over positions by layer and by what makes them: terms that share both share the sums."""
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """How much each position counts, from 0 to 1.
+
+    weights: by layer, over all of its grid, shape (1, 1, *grid). counts: their sums.
+    """
+
+    weights: Mapping[str, Tensor]
+    counts: Mapping[str, float]
+
+    @classmethod
+    def of(cls, weight: Tensor, network: Network, layers: Collection[str]) -> Mask:
+        """A weight over the sample's grid, shape (1, 1, *space), brought to that of each layer.
+
+        Raises SampleError where nothing is left that counts.
+        """
+        grids = network.grids(tuple(weight.shape[2:]), layers)
+        by_grid = {grid: averaged(weight, grid) for grid in set(grids.values())}
+        weights = {layer: by_grid[grid] for layer, grid in grids.items()}
+        counts = {layer: each.sum(dtype=torch.float64).item() for layer, each in weights.items()}
+        if not all(counts.values()):
+            raise SampleError(
+                expected="positions that count",
+                found="a gap or a mask over all of it",
+                remedy="choose another part of the sample",
+            )
+        return cls(weights, counts)
+
+    def over(self, layer: str, region: Region) -> Tensor:
+        """The weights of a region of a layer."""
+        return self.weights[layer][region.slices]
+
+
+Sums = dict[tuple[str, Callable[..., Tensor], Mask | None], Tensor]
+"""Sums over positions by layer, by what makes them, and by mask: terms that share these share the
+sums."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +63,19 @@ class Term:
     """One weighted loss on one layer.
 
     kind: "content", "style" or "tv". weight: the factor in J, alpha, beta, gamma, lambda and the
-    style's share multiplied out.
+    style's share multiplied out. mask: how much each position of G counts; None for all fully.
     """
 
     kind: str
     layer: str
     loss: Loss
     weight: float
+    mask: Mask | None = None
+
+    @property
+    def key(self) -> tuple[str, Callable[..., Tensor], Mask | None]:
+        """Of its sums."""
+        return self.layer, self.loss.sums, self.mask
 
 
 @dataclass(frozen=True)
@@ -62,27 +105,27 @@ class Objective:
 
     def sums(self, layer: str, activation: Tensor, region: Region) -> Sums:
         """What the terms of a layer add up over a region; never in bfloat16."""
-        losses = {term.loss.sums: term.loss for term in self.terms if term.layer == layer}
+        reaches = {term.key: term.loss.reach for term in self.terms if term.layer == layer}
         activation = exact(activation)
         patch = Patch(activation, region.grown(dict(self.reaches)[layer]))
-        return {
-            (layer, sums): sums(patch.over(region.grown(loss.reach)), region)
-            for sums, loss in losses.items()
-        }
+        found: Sums = {}
+        for key, reach in reaches.items():
+            _, sums, mask = key
+            around = region.grown(reach)
+            weight = mask.over(layer, around).to(activation.dtype) if mask else None
+            found[key] = sums(patch.over(around), region, weight)
+        return found
 
     def zeros(self) -> Sums:
         """Sums over nothing, to be added to: in float64, since positions may be many."""
-        return {
-            (term.layer, term.loss.sums): torch.zeros(term.loss.shape, dtype=torch.float64)
-            for term in self.terms
-        }
+        return {term.key: torch.zeros(term.loss.shape, dtype=torch.float64) for term in self.terms}
 
     def score(self, sums: Sums) -> dict[str, Tensor]:
         """The weighted terms by kind, from the sums over all positions; they add up to J."""
         terms: dict[str, Tensor] = {}
         for term in self.terms:
-            total = sums[term.layer, term.loss.sums]
-            part = term.weight * term.loss.score(total, self.counts[term.layer])
+            counts = term.mask.counts if term.mask else self.counts
+            part = term.weight * term.loss.score(sums[term.key], counts[term.layer])
             terms[term.kind] = terms[term.kind] + part if term.kind in terms else part
         return terms
 
@@ -99,35 +142,44 @@ def build_objective(
     config: ObjectiveConfig,
     plan: Plan = WHOLE,
     style_plans: Sequence[Plan] = (),
+    weight: Tensor | None = None,
+    style_weights: Sequence[Tensor | None] = (),
 ) -> Objective:
     """J for a content, one or more styles and a network.
 
     Each content layer has an equal share of alpha; lambda of the style layers and the weights of
     the styles are used as given. The relative normalization measures style in the network's metric
     where it has one. content, styles: what this process has of them. plan: of the content, which
-    G shares; style_plans: of each style. Raises LayerError for a layer the network does not have.
+    G shares; style_plans: of each style. weight: how much each position of the content, and with
+    it of G, counts, shape (1, 1, *space) over the whole grid; style_weights: those of the styles.
+    Raises LayerError for a layer the network does not have.
     """
     network.check(config.layers)
     terms: list[Term] = []
+    mask = None if weight is None else Mask.of(weight, network, {INPUT, *config.layers})
     if config.alpha and config.content_layers:
         share = config.alpha / len(config.content_layers)
-        for layer, loss in _content(content, network, config, plan).items():
-            terms.append(Term("content", layer, loss, share))
+        for layer, loss in _content(content, network, config, plan, mask).items():
+            terms.append(Term("content", layer, loss, share, mask))
     if config.beta:
         shares = config.style_shares(len(styles))
         plans = style_plans or [plan] * len(styles)
-        for style, share, style_plan in zip(styles, shares, plans, strict=True):
-            lambdas = dict(config.style_layers)
-            for layer, style_loss in _style(style, network, config, style_plan).items():
-                terms.append(Term("style", layer, style_loss, config.beta * share * lambdas[layer]))
+        lambdas = dict(config.style_layers)
+        weights = style_weights or [None] * len(styles)
+        for style, share, style_plan, own in zip(styles, shares, plans, weights, strict=True):
+            of_style = None if own is None else Mask.of(own, network, lambdas)
+            found = _style(style, network, config, style_plan, of_style)
+            for layer, style_loss in found.items():
+                factor = config.beta * share * lambdas[layer]
+                terms.append(Term("style", layer, style_loss, factor, mask))
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)
-        terms.append(Term("tv", INPUT, tv, config.gamma))
+        terms.append(Term("tv", INPUT, tv, config.gamma, mask))
     return Objective(network, tuple(terms), content.region)
 
 
 def _content(
-    content: Patch, network: Network, config: ObjectiveConfig, plan: Plan
+    content: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
 ) -> dict[str, Content]:
     """The content loss of each of its layers."""
     layers = config.content_layers
@@ -139,7 +191,8 @@ def _content(
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         targets[layer].put(Patch(activation, region))
-        power[layers.index(layer)] += exact(activation).square().sum()
+        weight = mask.over(layer, region) if mask else None
+        power[layers.index(layer)] += weighted(exact(activation).square(), weight).sum()
 
     look(network, content, reaches, plan, see)
     power = plan.group.total(power)
@@ -156,29 +209,29 @@ def _content(
 
 
 def _style(
-    style: Patch, network: Network, config: ObjectiveConfig, plan: Plan
+    style: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
 ) -> dict[str, Gram | MetricGram]:
     """The style loss of each of its layers."""
     reaches = frozenset((layer, 0) for layer, _ in config.style_layers)
-    counts = {
-        layer: prod(grid)
-        for layer, grid in network.grids(style.region.whole, dict(reaches)).items()
-    }
+    grids = network.grids(style.region.whole, dict(reaches))
+    counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
     relative = config.normalization == "relative"
     metrics = {layer: root.double() for layer, root in network.metrics.items() if relative}
-    widths = {layer: network.widths[layer] + (layer in metrics) for layer in counts}
+    widths = {layer: network.widths[layer] + (layer in metrics) for layer in grids}
     totals = {
         layer: torch.zeros((width, width), dtype=torch.float64) for layer, width in widths.items()
     }
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         kind = MetricGram if layer in metrics else Gram
-        totals[layer] += kind.sums(exact(activation), region)
+        exactly = exact(activation)
+        weight = mask.over(layer, region).to(exactly.dtype) if mask else None
+        totals[layer] += kind.sums(exactly, region, weight)
 
     look(network, style, reaches, plan, see)
     losses: dict[str, Gram | MetricGram] = {}
-    for layer, count in counts.items():
-        target = plan.group.total(totals[layer]) / count
+    for layer in grids:
+        target = plan.group.total(totals[layer]) / counts[layer]
         if layer in metrics:
             losses[layer] = MetricGram(target, metrics[layer])
         else:

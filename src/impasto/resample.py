@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +11,12 @@ from torch.nn import functional
 from impasto.geometry import Space
 
 Kernel = Literal["bicubic", "bilinear"]
+
+_AVERAGE = (
+    functional.adaptive_avg_pool1d,
+    functional.adaptive_avg_pool2d,
+    functional.adaptive_avg_pool3d,
+)
 
 
 def resample(
@@ -35,3 +41,12 @@ def resample(
             )
             x = picture.reshape(*rows.shape[:-1], length).movedim(-1, axis).contiguous()
     return x
+
+
+def averaged(
+    x: Float[Tensor, "batch channel *space"], space: Space
+) -> Float[Tensor, "batch channel *other"]:
+    """x over another grid, each position the plain mean of those that it covers."""
+    pool: Any = _AVERAGE[x.ndim - 3]
+    found: Tensor = pool(x, space)
+    return found

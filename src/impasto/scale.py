@@ -24,7 +24,7 @@ from impasto.parallel import ALONE, Group, agreed, gather
 from impasto.patch import Patch, give_back
 from impasto.plan import between, choose_plan, works
 from impasto.prepare import Units, Values, initial, style_spaces
-from impasto.resample import Kernel, resample
+from impasto.resample import Kernel, averaged, resample
 from impasto.runs import Checkpoint
 from impasto.walk import Plan
 
@@ -69,6 +69,8 @@ class Engine:
             self.config.objective,
             plan,
             [self._plan(group.slabs(grid)[group.rank].space, group) for grid in spaces],
+            _weight(self.units.content, space),
+            [_weight(style, grid) for style, grid in zip(self.styles, spaces, strict=True)],
         )
         if resumed:
             return Scale.resumed(self, objective, plan, resumed)
@@ -222,3 +224,9 @@ class Scale:
             new=self.plan.new,
             state=self.state,
         )
+
+
+def _weight(sample: Sample, space: Space) -> Tensor | None:
+    """How much each position of a grid counts."""
+    weight = sample.weight
+    return None if weight is None else averaged(torch.from_numpy(weight)[None, None], space)

@@ -17,17 +17,30 @@ FAINT = 1e-6  # a mean square that counts as silence
 
 
 def value_and_grad(
-    network: Any, content: Tensor, styles: Sequence[Tensor], g: Tensor, config: Any
+    network: Any,
+    content: Tensor,
+    styles: Sequence[Tensor],
+    g: Tensor,
+    config: Any,
+    weights: Sequence[Tensor | None],
 ) -> tuple[dict[str, float], Tensor]:
-    """The weighted terms of J, those above 0, and dJ/dG."""
+    """The weighted terms of J, those above 0, and dJ/dG.
+
+    weights: how much each position of the content and of each style counts.
+    """
     leaf = g.clone().requires_grad_(True)
-    terms = objective(network, content, styles, leaf, config)
+    terms = objective(network, content, styles, leaf, config, weights)
     (gradient,) = torch.autograd.grad(torch.stack(list(terms.values())).sum(), leaf)
     return {kind: term.item() for kind, term in terms.items()}, gradient
 
 
 def objective(
-    network: Any, content: Tensor, styles: Sequence[Tensor], g: Tensor, config: Any
+    network: Any,
+    content: Tensor,
+    styles: Sequence[Tensor],
+    g: Tensor,
+    config: Any,
+    weights: Sequence[Tensor | None],
 ) -> dict[str, Tensor]:
     """J_content, J_style and TV of G times alpha, beta, gamma, those with a weight above 0."""
     how, layers = config.normalization, config.layers
@@ -36,22 +49,28 @@ def objective(
         a_content = activations(network, content, config.content_layers)
         a_styles = [activations(network, x, dict(config.style_layers)) for x in styles]
     terms = {}
+    weight, *style_weights = weights
     if config.alpha:
         share = config.alpha / len(config.content_layers)
         terms["content"] = share * torch.stack(
-            [content_loss(a_content[layer], a_g[layer], how) for layer in config.content_layers]
+            [
+                content_loss(a_content[layer], a_g[layer], how, weight)
+                for layer in config.content_layers
+            ]
         ).sum(0)
     if config.beta:
-        weights = torch.tensor(config.style_weights).double()
-        shares = weights.expand(len(styles)) / weights.expand(len(styles)).sum()
+        given = torch.tensor(config.style_weights).double().expand(len(styles))
+        shares = given / given.sum()
         parts = [
-            share.item() * weight * style_loss(network, layer, a_style[layer], a_g[layer], how)
-            for share, a_style in zip(shares, a_styles, strict=True)
-            for layer, weight in config.style_layers
+            share.item()
+            * factor
+            * style_loss(network, layer, a_style[layer], a_g[layer], how, of_style, weight)
+            for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
+            for layer, factor in config.style_layers
         ]
         terms["style"] = config.beta * torch.stack(parts).sum(0)
     if config.gamma:
-        terms["tv"] = config.gamma * total_variation(g, config.tv_power, how)
+        terms["tv"] = config.gamma * total_variation(g, config.tv_power, how, weight)
     return terms
 
 
@@ -73,24 +92,37 @@ def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, T
     return found
 
 
-def content_loss(a_content: Tensor, a_g: Tensor, normalization: str) -> Tensor:
-    error = ((a_g - a_content) ** 2).sum()
+def content_loss(
+    a_content: Tensor, a_g: Tensor, normalization: str, weight: Tensor | None
+) -> Tensor:
+    w = brought(weight, a_g)
+    error = (w * (a_g - a_content) ** 2).sum()
     if normalization == "relative":
-        return error / max(float((a_content**2).sum()), FAINT * a_content.numel())
+        norm, count = float((w * a_content**2).sum()), a_content.shape[1] * float(w.sum())
+        return error / max(norm, FAINT * count)
     return error / 2
 
 
 def style_loss(
-    network: Any, layer: str, a_style: Tensor, a_g: Tensor, normalization: str
+    network: Any,
+    layer: str,
+    a_style: Tensor,
+    a_g: Tensor,
+    normalization: str,
+    style_weight: Tensor | None,
+    weight: Tensor | None,
 ) -> Tensor:
     """The distance of mean Gram matrices, which S and G of different sizes have too."""
     channels = a_g.shape[1]
     if normalization == "relative" and layer in network.metrics:
-        style, of_g = (_gram(torch.cat([a, torch.ones_like(a[:, :1])], 1)) for a in (a_style, a_g))
+        style, of_g = (
+            _gram(torch.cat([a, torch.ones_like(a[:, :1])], 1), w)
+            for a, w in ((a_style, style_weight), (a_g, weight))
+        )
         root: Tensor = network.metrics[layer].to(a_g.dtype)
         style, of_g = (root @ gram @ root.T for gram in (style, of_g))
         return ((of_g - style) ** 2).sum() / (style**2).sum().clamp_min(FAINT)
-    style, of_g = _gram(a_style), _gram(a_g)
+    style, of_g = _gram(a_style, style_weight), _gram(a_g, weight)
     if normalization == "relative":
         power = style.diagonal() + 0.1 * style.diagonal().mean()
         scale = torch.diag(power.clamp_min(FAINT) ** -0.5)
@@ -100,15 +132,35 @@ def style_loss(
     return error / channels**2 if normalization == "course" else error
 
 
-def total_variation(x: Tensor, power: float, normalization: str) -> Tensor:
-    steps = [x.diff(dim=axis).abs() ** power for axis in range(2, x.ndim)]
-    total = torch.stack([step.sum() for step in steps]).sum(0)
-    return total / x[0, 0].numel() if normalization == "relative" else total
+def total_variation(x: Tensor, power: float, normalization: str, weight: Tensor | None) -> Tensor:
+    w = brought(weight, x)
+    total = torch.zeros((), dtype=x.dtype)
+    for axis in range(2, x.ndim):
+        near, far = (w.movedim(axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+        both = torch.where(near < far, near, far).movedim(0, axis)
+        total = total + (both * x.diff(dim=axis).abs() ** power).sum()
+    return total / w.sum() if normalization == "relative" else total
 
 
-def _gram(a: Tensor) -> Tensor:
-    rows = a.flatten(2)[0]
-    return torch.einsum("ip,jp->ij", rows, rows) / rows.shape[1]
+def brought(weight: Tensor | None, a: Tensor) -> Tensor:
+    """The weight over the grid of an activation: there the mean of what a position covers."""
+    if weight is None:
+        return torch.ones_like(a[:, :1])
+    for axis in range(2, a.ndim):
+        n, m = weight.shape[axis], a.shape[axis]
+        parts = [
+            weight.narrow(axis, i * n // m, -(-(i + 1) * n // m) - i * n // m).mean(
+                axis, keepdim=True
+            )
+            for i in range(m)
+        ]
+        weight = torch.cat(parts, axis)
+    return weight
+
+
+def _gram(a: Tensor, weight: Tensor | None) -> Tensor:
+    rows, w = a.flatten(2)[0], brought(weight, a).flatten()
+    return torch.einsum("ip,jp,p->ij", rows, rows, w) / w.sum()
 
 
 def _octave(stage: Any, x: Tensor) -> dict[str, Callable[[], Tensor]]:
