@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from impasto.errors import OutputError, SampleError
-from impasto.media import archives, arrays, audio, formats, picture, records, tables
+from impasto.media import archives, arrays, audio, edf, formats, picture, recording, records, tables
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, check_writable
@@ -72,13 +72,20 @@ _RECORDS = _Kind(
     records.SUFFIXES,
     records.open_record,
     records.record_grid,
-    records.save_record,
-    records.check_record_target,
+    recording.save_record,
+    recording.check_record_target,
 )
 _KINDS = (
     _PICTURES,
     _ARRAYS,
     _RECORDS,
+    _Kind(
+        edf.SUFFIXES,
+        edf.open_edf,
+        edf.edf_grid,
+        edf.save_edf,
+        edf.check_edf_target,
+    ),
     _Kind(
         tables.SUFFIXES,
         tables.open_table,
