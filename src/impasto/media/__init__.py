@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from impasto.errors import OutputError, SampleError
-from impasto.media import archives, arrays, audio, edf, formats, picture, recording, records, tables
+from impasto.media import (
+    archives,
+    arrays,
+    audio,
+    edf,
+    edf_writer,
+    formats,
+    picture,
+    record_writer,
+    records,
+    tables,
+)
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, check_writable
@@ -72,8 +83,8 @@ _RECORDS = _Kind(
     records.SUFFIXES,
     records.open_record,
     records.record_grid,
-    recording.save_record,
-    recording.check_record_target,
+    record_writer.save_record,
+    record_writer.check_record_target,
 )
 _KINDS = (
     _PICTURES,
@@ -83,8 +94,8 @@ _KINDS = (
         edf.SUFFIXES,
         edf.open_edf,
         edf.edf_grid,
-        edf.save_edf,
-        edf.check_edf_target,
+        edf_writer.save_edf,
+        edf_writer.check_edf_target,
     ),
     _Kind(
         tables.SUFFIXES,

@@ -1,42 +1,30 @@
-"""EDF and BDF files, plain and plus, by pyedflib, a few data records at a time.
-
-EDF has no sample that means none: across a gap the straight line is written.
-"""
+"""EDF and BDF files, plain and plus, by pyedflib, a block at a time. `edf_writer` writes them."""
 
 from __future__ import annotations
 
-import errno
-import math
 import os
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.errors import ImpastoError, OutputError, SampleError, about
+from impasto.errors import ImpastoError, SampleError, about
 from impasto.media.blocks import New, in_memory
-from impasto.media.files import StrPath, atomic_set, check_writable, open_regular
+from impasto.media.files import StrPath, open_regular
 from impasto.media.gaps import Block, gathered, spans
 from impasto.media.sample import check_own_space
-from impasto.media.signal import Annotation, Signal, Source, library
+from impasto.media.signal import Annotation, Signal, Source, library, places
 
 SUFFIXES = (".edf", ".bdf")
 
-_MARK = "not_for_diagnosis"
-_IDENTITY = slice(8, 168)  # of the header: the patient and the recording, 80 bytes each
-_DATED = re.compile(rb"Startdate \d\d-[A-Z]{3}-\d{4}")
-_NO_DATE = datetime(1985, 1, 1)  # the first that EDF has, which stands for none
-# Seconds of a data record, and their fractions that the library can write.
-_SHORTEST, _LONGEST, _STEP = 0.1, 10, Fraction(1, 100_000)
-_MOST_ANNOTATION_SIGNALS = 64
+IDENTITY = slice(8, 168)
+"""The bytes of a header on the patient and the recording, 80 each."""
 
 
 class Channel(NamedTuple):
@@ -94,7 +82,7 @@ def open_edf(
         data, gaps = gathered(len(channels), length, _blocks(file, channels, length), new)
         labels = [file.getLabel(i).strip() for i in channels]
         with open_regular(path, "an EDF file") as header:
-            identity = header.read(256)[_IDENTITY]
+            identity = header.read(256)[IDENTITY]
         record = int(file.samples_in_datarecord(channels[0]))
         seconds = Fraction(file.datarecord_duration).limit_denominator(100_000)
         return Signal(
@@ -123,58 +111,16 @@ def edf_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[in
         return len(channels), (length,)
 
 
-def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a signal as EDF+ (or plain EDF, where it came so), or BDF+, whole or not at all.
-
-    Ranges stay as they came, so that steps do: values outside become the nearest in them. A
-    signal from elsewhere is written with the range of its values. Data records are as long as
-    they came, or so long that they divide the signal; where none does, the last value fills the
-    last one. Annotations are kept to 0.1 ms and 40 bytes of text, in EDF+.
-    recipe: kept in the recording's description with "not for diagnosis", where those fit in its
-    80 bytes.
-    Raises OutputError when the file cannot be written or cannot hold the signal; MissingExtraError
-    without pyedflib.
-    """
-    with about(os.fspath(path)):
-        library_ = _pyedflib()
-    source = signal.source if isinstance(signal.source, EdfSource) else None
-    bits = 24 if Path(path).suffix.lower() == ".bdf" else 16
-    with atomic_set(path) as folder:
-        channels = _channels(signal, source, bits)
-        record, seconds = _record(signal, source)
-        records = -(-signal.space[0] // record)
-        plus = source is None or source.plus or bool(signal.annotations)
-        target = folder / Path(path).name
-        with _encoding():
-            kind = (2 if bits == 24 else 0) + plus
-            with library_.EdfWriter(str(target), len(channels), kind) as file:
-                _write_header(library_, file, signal, channels, record, seconds)
-                if plus:
-                    _prepare_annotations(file, signal, records)
-                _write_records(file, signal, channels, record, records)
-                for annotation in signal.annotations:
-                    _write_annotation(file, annotation)
-        _check_written(target)
-        _identify(target, source, recipe)
-
-
-def check_edf_target(path: StrPath) -> None:
-    """Raises where `save_edf` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        _pyedflib()
-    check_writable(path)
-
-
 @contextmanager
 def _opened(path: StrPath, annotations: bool = True) -> Iterator[Any]:
     with open_regular(path, "an EDF file") as file:
         size = os.fstat(file.fileno()).st_size
         if not size:
             raise SampleError(expected="an EDF file", found="an empty file", remedy="get it again")
-        needed = _claimed(file.read(256), file)
+        needed = claimed_bytes(file.read(256), file)
     if size < needed:
         raise SampleError(expected=f"{needed} bytes", found=f"{size}", remedy="get the file again")
-    pyedflib = _pyedflib()
+    pyedflib = pyedflib_library()
     with _decoding():
         wanted = pyedflib.READ_ALL_ANNOTATIONS if annotations else pyedflib.DO_NOT_READ_ANNOTATIONS
         # Its own check of the size prints; the one above does not.
@@ -182,7 +128,7 @@ def _opened(path: StrPath, annotations: bool = True) -> Iterator[Any]:
             yield reader
 
 
-def _claimed(head: bytes, file: Any) -> int:
+def claimed_bytes(head: bytes, file: Any) -> int:
     """The bytes that a file has by its header."""
     try:
         signals, header = int(head[252:256]), int(head[184:192])
@@ -203,16 +149,7 @@ def _claimed(head: bytes, file: Any) -> int:
 def _shape(file: Any, names: Sequence[str] | None) -> tuple[list[int], int]:
     """The channels to read, and the positions in each."""
     labels = [file.getLabel(i).strip() for i in range(file.signals_in_file)]
-    own = [label.lower() for label in labels]
-    chosen = list(range(len(own)))
-    if names is not None:
-        if missing := [name for name in names if name.strip().lower() not in own]:
-            raise SampleError(
-                expected=f"some of the channels {', '.join(labels)}",
-                found=", ".join(missing),
-                remedy="choose among those",
-            )
-        chosen = [own.index(name.strip().lower()) for name in names]
+    chosen = places(labels, names)
     if not chosen:
         raise SampleError(
             expected="one channel or more", found="annotations alone", remedy="name another file"
@@ -255,160 +192,6 @@ def _start(file: Any) -> datetime:
     return whole.replace(microsecond=file.starttime_subsecond // 10)
 
 
-def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Channel]:
-    if source is not None and all(_fits(channel, bits) for channel in source.channels):
-        return list(source.channels)
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    channels = []
-    for values, name in zip(signal.data, signal.names, strict=True):
-        ends = float(values.min()), float(values.max())
-        if ends[0] == ends[1]:
-            ends = ends[0] - max(1.0, abs(ends[0])), ends[1] + max(1.0, abs(ends[1]))
-        physical = _eight(ends[0], math.floor), _eight(ends[1], math.ceil)
-        if max(map(abs, physical)) >= 10**7:
-            raise OutputError(
-                expected="values below 10,000,000, which a header has room for",
-                found=f"{ends[0]:g} to {ends[1]:g} in {name!r}",
-                remedy="use a larger unit",
-            )
-        channels.append(Channel(physical, (low, high)))
-    return channels
-
-
-def _fits(channel: Channel, bits: int) -> bool:
-    return -(2 ** (bits - 1)) <= min(channel.digital) and max(channel.digital) < 2 ** (bits - 1)
-
-
-def _eight(value: float, rounded: Any) -> float:
-    """The nearest number beyond, in eight characters."""
-    for digits in range(6, 0, -1):
-        scaled = rounded(value * 10**digits)
-        if len(f"{scaled / 10**digits:.{digits}f}") <= 8:
-            return float(scaled / 10**digits)
-    return float(rounded(value))
-
-
-def _record(signal: Signal, source: EdfSource | None) -> tuple[int, Fraction]:
-    """The positions in a data record and its seconds, which give exactly the rate."""
-    length, rate = signal.space[0], Fraction(signal.rate).limit_denominator(10**6)
-    if source and source.record / source.seconds == rate and not length % source.record:
-        return source.record, source.seconds
-    exact = {
-        record: record / rate
-        for record in range(1, int(_LONGEST * rate) + 1)
-        if not (record / rate / _STEP).denominator > 1 and record / rate >= Fraction(_SHORTEST)
-    }
-    if not exact:
-        raise OutputError(
-            expected="a rate that gives whole positions in some multiple of 0.01 ms below 10 s",
-            found=f"{signal.rate:g} Hz",
-            remedy=f"bring it there with resampled({max(1, round(signal.rate))})",
-        )
-    dividing = [record for record in exact if not length % record] or list(exact)
-    record = min(dividing, key=lambda record: abs(exact[record] - 1))
-    return record, exact[record]
-
-
-def _write_header(
-    library_: ModuleType,
-    file: Any,
-    signal: Signal,
-    channels: Sequence[Channel],
-    record: int,
-    seconds: Fraction,
-) -> None:
-    headers = [
-        {
-            "label": name,
-            "dimension": unit,
-            "sample_frequency": record / float(seconds),
-            "physical_min": channel.physical[0],
-            "physical_max": channel.physical[1],
-            "digital_min": channel.digital[0],
-            "digital_max": channel.digital[1],
-            "transducer": channel.transducer,
-            "prefilter": channel.prefilter,
-        }
-        for name, unit, channel in zip(signal.names, signal.units, channels, strict=True)
-    ]
-    # The library cuts off what is below a hundredth of a millisecond.
-    file.setDatarecordDuration(float(seconds) + float(_STEP) / 4)
-    file.setSignalHeaders(headers)
-    start = signal.start or _NO_DATE
-    if isinstance(start, time):
-        start = datetime.combine(_NO_DATE, start)
-    file.setStartdatetime(start.replace(microsecond=0))
-    if start.microsecond:
-        library_.edfwriter.set_starttime_subsecond(file.handle, start.microsecond * 10)
-
-
-def _prepare_annotations(file: Any, signal: Signal, records: int) -> None:
-    """Makes room: the library puts one annotation in each annotation signal of a data record."""
-    needed = max(1, -(-len(signal.annotations) // records))
-    if needed > _MOST_ANNOTATION_SIGNALS:
-        raise OutputError(
-            expected=f"at most {_MOST_ANNOTATION_SIGNALS * records} annotations in this EDF file",
-            found=f"{len(signal.annotations)}",
-            remedy="save it as a WFDB record (.hea)",
-        )
-    file.set_number_of_annotation_signals(needed)
-
-
-def _write_records(
-    file: Any, signal: Signal, channels: Sequence[Channel], record: int, records: int
-) -> None:
-    low = np.array([[channel.physical[0]] for channel in channels])
-    steps = np.array([[c.digital[1] - c.digital[0]] for c in channels])
-    scale = steps / (np.array([[channel.physical[1]] for channel in channels]) - low)
-    zero = np.array([[channel.digital[0]] for channel in channels])
-    length = signal.space[0]
-    many = max(1, next(spans(len(channels), length))[1] // record)
-    for first in range(0, records, many):
-        stop = min(first + many, records) * record
-        block = signal.data[:, first * record : stop].astype(np.float64)
-        block = np.pad(block, ((0, 0), (0, max(0, stop - length))), mode="edge")
-        digital = np.clip(np.rint((block - low) * scale), 0, steps).astype(np.int32) + zero
-        parts = digital.astype(np.int32).reshape(len(channels), -1, record).swapaxes(0, 1)
-        for part in parts:
-            if file.blockWriteDigitalSamples(np.ascontiguousarray(part).ravel()):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _write_annotation(file: Any, annotation: Annotation) -> None:
-    code = "" if annotation.symbol == '"' else annotation.symbol
-    text = (
-        f"{code} {annotation.text}".replace("\0", "").strip().encode()[:40].decode(errors="ignore")
-    )
-    duration = -1.0 if annotation.duration is None else annotation.duration
-    file.writeAnnotation(np.float64(max(0.0, annotation.time)), np.float64(duration), text)
-
-
-def _check_written(target: Path) -> None:
-    """The library does not say when the disk is full."""
-    with open(target, "rb") as file:
-        head = file.read(256)
-        whole = len(head) == 256 and _claimed(head, file) <= target.stat().st_size
-    if not whole:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _identify(target: Path, source: EdfSource | None, recipe: str | None) -> None:
-    """Puts the patient and the recording of the source in the header, and the mark."""
-    with open(target, "rb+") as file:
-        written = file.read(256)[_IDENTITY]
-        identity = source.identity if source else written
-        recording = identity[80:].rstrip()
-        if _DATED.match(recording) and _DATED.match(written[80:]):
-            recording = written[80:101] + recording[21:]
-        for text in (_MARK, recipe or ""):
-            added = text.replace(" ", "").encode("ascii", "replace")
-            longer = recording + b" " + added
-            if added not in recording and len(longer) <= 80:
-                recording = longer
-        file.seek(_IDENTITY.start)
-        file.write(identity[:80] + recording.ljust(80))
-
-
 @contextmanager
 def _decoding() -> Iterator[None]:
     """What damaged files make pyedflib raise, which is anything, as one error."""
@@ -426,19 +209,5 @@ def _decoding() -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _encoding() -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that names of more than 16 bytes are cut off
-            yield
-    except (ValueError, AssertionError, TypeError) as error:
-        raise OutputError(
-            expected="a signal that EDF can hold",
-            found=f"that pyedflib says: {str(error)[:120]}",
-            remedy="save it as a WFDB record (.hea)",
-        ) from error
-
-
-def _pyedflib() -> ModuleType:
+def pyedflib_library() -> ModuleType:
     return library("pyedflib", "for EDF files")

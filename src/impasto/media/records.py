@@ -1,6 +1,6 @@
 """WFDB records: a header (.hea), its signal files (.dat) and annotation files (.atr and others).
 
-`recording` writes them.
+`record_writer` writes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, open_regular
 from impasto.media.gaps import Block, gathered, spans
 from impasto.media.sample import check_own_space
-from impasto.media.signal import Signal, Source, library
+from impasto.media.signal import Signal, Source, library, places
 
 SUFFIXES = (".hea", ".dat")
 
@@ -159,7 +159,7 @@ def _header(path: StrPath, names: Sequence[str] | None) -> _Header:
             found=f"{record.n_sig} signals at {record.fs} Hz, {signals} of them described",
             remedy="correct the header",
         )
-    channels = _channels(leading, names)
+    channels = places([(name or "") for name in leading.sig_name], names)
     frame = _frame(record, leading, channels)
     frames = record.sig_len if leading is not record else _checked_length(stem, record)
     if not frames:
@@ -185,19 +185,6 @@ def _check_lines(lines: Sequence[str]) -> None:
                 found=f"the name {name[:100]}",
                 remedy="put the file there and correct the header",
             )
-
-
-def _channels(leading: Any, names: Sequence[str] | None) -> list[int]:
-    own = [(name or "").strip().lower() for name in leading.sig_name]
-    if names is None:
-        return list(range(len(own)))
-    if missing := [name for name in names if name.strip().lower() not in own]:
-        raise SampleError(
-            expected=f"some of the signals {', '.join(map(str, leading.sig_name))}",
-            found=", ".join(missing),
-            remedy="choose among those",
-        )
-    return [own.index(name.strip().lower()) for name in names]
 
 
 def _frame(record: Any, leading: Any, channels: Sequence[int]) -> int:

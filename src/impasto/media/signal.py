@@ -149,15 +149,7 @@ class Signal(Sample):
 
         Raises SampleError, which lists the names there are, when one is not among them.
         """
-        own = [name.strip().lower() for name in self.names]
-        missing = [name for name in names if name.strip().lower() not in own]
-        if missing or not names:
-            raise SampleError(
-                expected=f"some of the channels {', '.join(self.names)}",
-                found=", ".join(missing) or "none",
-                remedy="choose among those",
-            )
-        chosen = [own.index(name.strip().lower()) for name in names]
+        chosen = places(self.names, names)
         return replace(
             self,
             data=self.data[chosen],
@@ -198,6 +190,24 @@ class Signal(Sample):
                 )
             fill_gaps(data, gaps)
         return replace(self, data=data, rate=rate, gaps=gaps)
+
+
+def places(names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
+    """Where the wanted names, upper or lower case, stand among others; None wants all.
+
+    Raises SampleError, which lists the names there are, when one is not among them.
+    """
+    if wanted is None:
+        return list(range(len(names)))
+    own = [name.strip().lower() for name in names]
+    missing = [name for name in wanted if name.strip().lower() not in own]
+    if missing or not wanted:
+        raise SampleError(
+            expected=f"some of the channels {', '.join(names)}",
+            found=", ".join(missing) or "none",
+            remedy="choose among those",
+        )
+    return [own.index(name.strip().lower()) for name in wanted]
 
 
 def with_recipe(lines: Sequence[str], recipe: str | None) -> Iterator[str]:
