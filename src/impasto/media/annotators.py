@@ -78,7 +78,7 @@ def write_annotations(
                 found=repr(annotator),
                 remedy="choose another name",
             )
-        own = labels.get(annotator, ())
+        own = [label for label in labels.get(annotator, ()) if len(label[1]) == 1]  # all it writes
         known = {*wfdb.io.annotation.ann_label_table["symbol"], *(label[1] for label in own)}
         its = [_known(each, known) for each in signal.annotations if each.annotator == annotator]
         its.sort(key=lambda each: each.time)
@@ -91,7 +91,7 @@ def write_annotations(
             chan=np.array([each.channel for each in its], np.int64),
             num=np.array([max(0, each.number) for each in its], np.int64),
             aux_note=[_text(each.text) for each in its],
-            custom_labels=list(own) or None,
+            custom_labels=own or None,
             write_dir=folder,
         )
         (folder / f"{name}.written").rename(folder / f"{name}.{annotator}")

@@ -84,7 +84,8 @@ def fill_gaps(
     """
     for number, (row, gap) in enumerate(zip(data, gaps, strict=True), start=1):
         edges = np.flatnonzero(gap[1:] != gap[:-1]) + 1
-        edges = np.concatenate(([0] * gap[0], edges, [len(gap)] * gap[-1])).astype(np.int64)
+        ends = [0] if gap[0] else [], [len(gap)] if gap[-1] else []
+        edges = np.concatenate((ends[0], edges, ends[1])).astype(np.int64)
         starts, stops = edges[::2], edges[1::2]
         if not len(starts):
             continue
