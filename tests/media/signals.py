@@ -13,7 +13,7 @@ def waves(channels: int = 2, length: int = 1000, seed: int = 0) -> np.ndarray:
     """Smooth noise of shape (channel, time) within [-1, 1], float32."""
     noise = np.random.default_rng(seed).normal(size=(channels, length + 20))
     smooth = np.apply_along_axis(np.convolve, 1, noise, np.hanning(21), "valid")
-    return (smooth / np.abs(smooth).max()).astype(np.float32)
+    return np.asarray(smooth / np.abs(smooth).max(), np.float32)
 
 
 def signal(channels: int = 2, length: int = 1000, **fields: Any) -> Signal:

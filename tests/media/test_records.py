@@ -58,7 +58,7 @@ def digits(fmt: str, length: int = 1001, channels: int = 3) -> np.ndarray:
 
 def header(path: Path) -> dict[str, Any]:
     """All that a header says but for what follows from the values, as wfdb reads it."""
-    fields = vars(wfdb.rdheader(str(path.with_suffix(""))))
+    fields: dict[str, Any] = vars(wfdb.rdheader(str(path.with_suffix(""))))
     for name in ("record_name", "file_name", "comments"):
         fields.pop(name)
     fields["checksum"] = [number % 2**16 for number in fields["checksum"]]  # of either sign
@@ -198,15 +198,15 @@ def test_signals_from_elsewhere(tmp_path: Path) -> None:
     assert again.gaps is not None
     assert np.array_equal(again.gaps, gaps)
     quanta = np.array([[1 / lead.gain] for lead in again.source.leads])
-    apart = np.abs(again.data - data)[~gaps.any(0)[None].repeat(4, 0)].reshape(4, -1)
+    apart = np.where(gaps, 0, np.abs(again.data - data))
     assert (apart <= quanta / 2 + np.spacing(np.abs(data).max(axis=1, keepdims=True))).all()
     assert quanta[0] < 2 / 60_000
 
 
 def test_leads_of_several_formats_and_files(tmp_path: Path) -> None:
     three = loaded(written(tmp_path, "a", digits("80"), "80"))
-    leads = [lead._replace(format=fmt) for lead, fmt in zip(three.source.leads, "ABC", strict=True)]
-    leads = [leads[0]._replace(format="16"), leads[1]._replace(format="212"), leads[2]._replace(format="16")]
+    formats = zip(three.source.leads, ("16", "212", "16"), strict=True)
+    leads = [lead._replace(format=fmt) for lead, fmt in formats]
     mixed = replace(three, source=replace(three.source, leads=tuple(leads)))
     save(mixed, tmp_path / "b.hea")
     assert sorted(os.listdir(tmp_path))[2:] == ["b.hea", "b_1.dat", "b_2.dat", "b_3.dat"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_weight() -> None:
         ({"gaps": np.zeros((2, 9), np.bool_)}, r"gaps of the shape of the data, \(2, 1000\)"),
     ],
 )
-def test_fields_that_do_not_fit(fields: dict[str, object], words: str) -> None:
+def test_fields_that_do_not_fit(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(SampleError, match=words):
         signal(**fields)
 
@@ -104,7 +105,9 @@ def test_units() -> None:
     assert np.array_equal(microvolts.data[1], millivolts.data[1])
     assert [round(lead.gain, 9) for lead in microvolts.source.leads] == [0.2, 200]
     assert np.allclose(microvolts.in_units("V").in_units("mV").data, millivolts.in_units("mV").data)
-    with pytest.raises(SampleError, match="can become 'mV' .*, found 'NU' of the channel 'lead 2'"):
+    with pytest.raises(
+        SampleError, match=r"can become 'mV' .*, found 'NU' of the channel 'lead 2'"
+    ):
         signal(units=("uV", "NU")).in_units("mV")
     assert signal(units=("NU", "NU")).in_units("NU").units == ("NU", "NU")
 

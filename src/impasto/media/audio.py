@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,11 @@ _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BITS |= {"ULAW": 16, "ALAW": 16}
 _FLOATS = ("FLOAT", "DOUBLE")
 _CONTAINERS = {"WAV": ("WAV", "WAVEX", "RF64")}
+# Of other contents the decoder of MP3 prints that it finds nothing.
+_MAGIC = re.compile(rb"RIFF.{4}WAVE|RF64|fLaC|OggS|ID3|\xff[\xe0-\xff]", re.DOTALL)
 _TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "copyright", "license")
 _LARGEST_WAV = 2**32 - 2**20
+_SYSTEM_ERROR = 2  # which libsndfile has when not all could be written
 _UNKNOWN = 2**32 - 1  # the length that programs write which do not know it yet
 
 
@@ -147,11 +151,17 @@ def _opened(path: StrPath) -> Iterator[Any]:
 
 
 def _check_whole(file: BinaryIO, size: int) -> None:
-    """Refuses an empty file, and a WAV shorter than it says, which its decoder would not."""
+    """Refuses other files, and a WAV shorter than it says, which its decoder would not."""
     if not size:
         raise SampleError(expected="a sound", found="an empty file", remedy="get it again")
     head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+    if not _MAGIC.match(head):
+        raise SampleError(
+            expected="the contents of a WAV, FLAC, OGG or MP3 file",
+            found="something else",
+            remedy="convert it to one of those",
+        )
+    if head[:4] != b"RIFF":
         return
     while len(chunk := file.read(8)) == 8:
         name, length = struct.unpack("<4sI", chunk)
@@ -220,7 +230,8 @@ def _encoded(block: Block, subtype: str) -> np.ndarray:
     if subtype not in _BITS:
         return np.ascontiguousarray(np.clip(block.T, -1, 1))
     scale = 2 ** (_BITS[subtype] - 1)
-    whole = np.clip(np.rint(block.T * scale), -scale, scale - 1)
+    lowest = -scale if subtype.startswith("PCM") else 1 - scale  # the laws are symmetric
+    whole = np.clip(np.rint(block.T * scale), lowest, scale - 1)
     return np.ascontiguousarray(whole.astype(np.int32) << (32 - _BITS[subtype]))
 
 
@@ -229,9 +240,8 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
     try:
         yield
     except soundfile.SoundFileError as error:
-        for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-            if os.strerror(code) in str(error):
-                raise OSError(code, os.strerror(code)) from error
+        if getattr(error, "code", None) == _SYSTEM_ERROR:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise OutputError(
             subject=os.fspath(path),
             expected="a sound that the format can hold",

@@ -84,7 +84,8 @@ def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Chann
     for values, name in zip(signal.data, signal.names, strict=True):
         ends = float(values.min()), float(values.max())
         if ends[0] == ends[1]:
-            ends = ends[0] - max(1.0, abs(ends[0])), ends[1] + max(1.0, abs(ends[1]))
+            around = max(1.0, abs(ends[0]) / 10)
+            ends = ends[0] - around, ends[1] + around
         physical = _eight(ends[0], math.floor), _eight(ends[1], math.ceil)
         if max(map(abs, physical)) >= 10**7:
             raise OutputError(

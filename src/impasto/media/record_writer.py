@@ -6,9 +6,11 @@ here: wfdb's own writer refuses what other formats and records have, such as a n
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -47,7 +49,7 @@ def save_record(signal: Signal, path: StrPath, recipe: str | None = None) -> Non
         wfdb = wfdb_library()
     source = signal.source if isinstance(signal.source, RecordSource) else RecordSource()
     leads = [_written(lead) for lead in source.leads] or _chosen_leads(signal)
-    with atomic_set(stem.with_name(f"{stem.name}.hea")) as folder:
+    with atomic_set(stem.with_name(f"{stem.name}.hea")) as folder, _full_disk():
         lines = _write_signals(wfdb, signal, leads, stem.name, folder)
         write_annotations(wfdb, signal, dict(source.labels), stem.name, folder)
         marked = (line for line in source.comments if line != NOT_FOR_DIAGNOSIS)
@@ -129,6 +131,17 @@ def _write_signals(
         for run, file in zip(runs, files, strict=True)
         for i in run
     ]
+
+
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """An error with a number where NumPy, which wfdb writes with, leaves it out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def _record_line(signal: Signal, source: RecordSource, name: str) -> str:

@@ -30,6 +30,7 @@ SUFFIXES = (".hea", ".dat")
 # Bits of a sample, for the formats whose files have a known length.
 _BITS = {"8": 8, "80": 8, "212": 12, "310": 32 / 3, "311": 32 / 3, "24": 24, "32": 32}
 _BITS |= dict.fromkeys(("16", "61", "160"), 16)
+_COMPRESSED = ("508", "516", "524")
 _LONGEST_HEADER = 2**24
 
 
@@ -202,29 +203,39 @@ def _frame(record: Any, leading: Any, channels: Sequence[int]) -> int:
 
 def _checked_length(stem: Path, record: Any) -> int:
     """The number of frames, where the signal files have as many."""
-    length = record.sig_len or 0
+    length = record.sig_len
     for name in dict.fromkeys(record.file_name):
         its = [i for i, other in enumerate(record.file_name) if other == name]
         first = its[0]
         with open_regular(stem.with_name(name), f"the signal file {name} beside it") as file:
             size = os.fstat(file.fileno()).st_size
-        if record.fmt[first] not in _BITS:
+        formats = {record.fmt[i] for i in its}
+        if len(formats) > 1 or not formats <= {*_BITS, *_COMPRESSED}:
+            raise SampleError(
+                expected=f"one format of {', '.join((*_BITS, *_COMPRESSED))} in {name}",
+                found=", ".join(sorted(formats)),
+                remedy="correct the header",
+            )
+        if formats & {*_COMPRESSED}:
             continue
         size -= record.byte_offset[first] or 0
         bits = _BITS[record.fmt[first]] * sum(record.samps_per_frame[i] for i in its)
-        length = length or int(size * 8 / bits)
+        length = int(size * 8 / bits) if length is None else length
         if size < int(length * bits / 8):
             raise SampleError(
                 expected=f"{int(length * bits / 8)} bytes of samples in {name}",
                 found=f"{max(size, 0)}",
                 remedy="get the file again",
             )
-    return length
+    return length or 0
 
 
 def _blocks(header: _Header) -> Iterator[Block]:
     wfdb = wfdb_library()
-    for start, stop in spans(len(header.channels) * header.frame, header.frames):
+    parts: Any = spans(len(header.channels) * header.frame, header.frames)
+    if header.record.sig_len is None:
+        parts = [(0, None)]  # without a length, wfdb reads all or nothing
+    for start, stop in parts:
         with _decoding():
             part = wfdb.rdrecord(
                 header.stem,

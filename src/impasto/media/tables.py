@@ -120,7 +120,9 @@ def save_table(signal: Signal, path: StrPath, recipe: str | None = None) -> None
     """
     layout = signal.source if isinstance(signal.source, TableSource) else TableSource()
     step = 1 / (signal.rate * layout.seconds)
-    decimals = max(layout.decimals, math.ceil(-math.log10(0.4 * step)))
+    decimals = layout.decimals
+    if abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6 or step < 10**-decimals:
+        decimals = max(decimals, math.ceil(-math.log10(0.4 * step)))
     point = "," if layout.comma else "."
     with atomic_write(path) as file:
         text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
@@ -132,7 +134,7 @@ def save_table(signal: Signal, path: StrPath, recipe: str | None = None) -> None
             pairs = zip(signal.names, signal.units, strict=True)
             labels = [f"{name} {before}{unit}{after}" if unit else name for name, unit in pairs]
             labels.insert(layout.column, layout.time)
-            writer.writerow(labels)
+            writer.writerow([" ".join(label.split()) for label in labels])
         start = 0
         for block in pieces(signal):
             for number, row in enumerate(block.T.astype(np.float32).astype(str).tolist(), start):
@@ -155,7 +157,7 @@ def _scanned(path: StrPath) -> _Table:
             second = last if length == 2 else second
     texts = [_field(row, source.column) for row in (first, second, last)]
     begin, _, end = (_number(text, source) for text in texts)
-    if not end > begin:
+    if not -math.inf < begin < end < math.inf:
         raise SampleError(
             expected="times that increase over two rows or more",
             found=f"{texts[0]!r} in the first and {texts[2]!r} in the last of {length}",
@@ -177,10 +179,10 @@ def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
                 comments.append(line[1:].strip())
             elif line.strip():
                 lines.append(line)
-    if not lines:
-        raise SampleError(expected="a table", found="an empty file", remedy="get it again")
-    delimiter = max(",;\t", key=lines[0].count)
-    first, *rest = (next(csv.reader([line], delimiter=delimiter)) for line in lines)
+        if not lines:
+            raise SampleError(expected="a table", found="an empty file", remedy="get it again")
+        delimiter = max(",;\t", key=lines[0].count)
+        first, *rest = (next(csv.reader([line], delimiter=delimiter)) for line in lines)
     values = rest[0] if rest else first
     source = TableSource(
         delimiter=delimiter,
@@ -300,15 +302,15 @@ def _rows(path: StrPath) -> Iterator[Iterator[list[str]]]:
     source, _ = _layout(path)
     with _text(path) as text:
         lines = dropwhile(lambda line: line.startswith("#") or not line.strip(), text)
-        try:
-            yield filter(None, csv.reader(lines, delimiter=source.delimiter))
-        except csv.Error as error:
-            raise SampleError(
-                expected="a table of text", found=f"that it has {error}", remedy="correct it"
-            ) from error
+        yield filter(None, csv.reader(lines, delimiter=source.delimiter))
 
 
 @contextmanager
 def _text(path: StrPath) -> Iterator[IO[str]]:
     with open_regular(path, "a table") as file:
-        yield io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
+        try:
+            yield io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
+        except csv.Error as error:
+            raise SampleError(
+                expected="a table of text", found=f"that it has {error}", remedy="correct it"
+            ) from error
