@@ -223,7 +223,7 @@ def _whole_rate(signal: Signal) -> int:
 def _encoded(block: Block, subtype: str) -> np.ndarray:
     """Shape (time, channel): the encoding's whole numbers, in the upper bits, or floats.
 
-    Decoders divide by 2 ** (bits - 1), but the library's encoder multiplies by one less.
+    The library's own encoder does not round floats but cuts them off.
     """
     if subtype in _FLOATS:
         return np.ascontiguousarray(block.T)
