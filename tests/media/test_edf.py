@@ -207,6 +207,17 @@ def test_another_rate_and_other_channels(tmp_path: Path) -> None:
     assert np.allclose(again.data, sample.in_units("uV").data, atol=0.06)
 
 
+def test_ranges_that_a_header_has_no_room_for(tmp_path: Path) -> None:
+    sample = loaded(written(tmp_path / "plus.edf", physical_min=-2.34567, physical_max=1.23457))
+    save(sample.in_units("V").in_units("mV").in_units("V"), tmp_path / "b.edf")
+    again = loaded(tmp_path / "b.edf")
+    assert again.units == ("V", "V")
+    ((low, high), _) = (channel.physical for channel in again.source.channels)
+    quantum = (high - low) / 65535
+    inside = np.clip(sample.in_units("V").data[0], low, high)
+    assert np.abs(again.data[0] - inside).max() <= 0.501 * quantum
+
+
 def test_channels_of_several_rates(tmp_path: Path) -> None:
     path = written(tmp_path / "plus.edf", rates=(200, 50, 200))
     words = r"of one rate, found ECG 0 at 200, ECG 1 at 50, ECG 2 at 200 Hz; .* open_edf\(path, n"

@@ -78,8 +78,8 @@ def check_edf_target(path: StrPath) -> None:
 
 def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Channel]:
     if source is not None and all(_fits(channel, bits) for channel in source.channels):
-        return list(source.channels)
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        return [_headed(channel) for channel in source.channels]
+    digital = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     channels = []
     for values, name in zip(signal.data, signal.names, strict=True):
         ends = float(values.min()), float(values.max())
@@ -93,8 +93,14 @@ def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Chann
                 found=f"{ends[0]:g} to {ends[1]:g} in {name!r}",
                 remedy="use a larger unit",
             )
-        channels.append(Channel(physical, (low, high)))
+        channels.append(Channel(physical, digital))
     return channels
+
+
+def _headed(channel: Channel) -> Channel:
+    """The channel with the range that a header says."""
+    low, high = channel.physical
+    return channel._replace(physical=(_eight(low, round), _eight(high, round)))
 
 
 def _fits(channel: Channel, bits: int) -> bool:
@@ -103,7 +109,7 @@ def _fits(channel: Channel, bits: int) -> bool:
 
 
 def _eight(value: float, rounded: Any) -> float:
-    """The nearest number beyond, in eight characters."""
+    """The number rounded to what eight characters, the room in a header, can say."""
     for digits in range(6, 0, -1):
         scaled = rounded(value * 10**digits)
         if len(f"{scaled / 10**digits:.{digits}f}") <= 8:
