@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from impasto.errors import OutputError, SampleError
-from impasto.media import arrays, formats, picture
+from impasto.media import (
+    archives,
+    arrays,
+    audio,
+    edf,
+    edf_writer,
+    formats,
+    picture,
+    record_writer,
+    records,
+    tables,
+)
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, check_writable
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
+from impasto.media.signal import Annotation, Signal
 
 __all__ = [
+    "Annotation",
     "ArraySample",
     "New",
     "Picture",
     "Sample",
+    "Signal",
     "as_sample",
     "check_target",
     "grid",
@@ -29,11 +44,88 @@ __all__ = [
     "save",
 ]
 
-SUFFIXES = (*formats.SUFFIXES, *arrays.SUFFIXES)
+
+class _Kind(NamedTuple):
+    """Formats of one kind of sample, and what reads, saves and checks them.
+
+    dims, channels: what such a file can hold, 0 for any. shape: the same in words.
+    """
+
+    suffixes: tuple[str, ...]
+    load: Callable[[StrPath, tuple[int, ...], New], Sample]
+    grid: Callable[[StrPath, tuple[int, ...]], tuple[int, tuple[int, ...]]]
+    save: Callable[[Any, StrPath, str | None], None]
+    check: Callable[[StrPath], None]
+    dims: int = 1
+    channels: int = 0
+    shape: str = "(channel, time) for a signal file"
+
+
+_PICTURES = _Kind(
+    formats.SUFFIXES,
+    picture.open_picture,
+    picture.picture_grid,
+    picture.save_picture,
+    check_writable,
+    dims=2,
+    channels=3,
+    shape="(3, height, width) for a picture file",
+)
+_ARRAYS = _Kind(
+    arrays.SUFFIXES,
+    arrays.open_array,
+    arrays.array_grid,
+    arrays.save_array,
+    arrays.check_array_target,
+    dims=0,
+)
+_RECORDS = _Kind(
+    records.SUFFIXES,
+    records.open_record,
+    records.record_grid,
+    record_writer.save_record,
+    record_writer.check_record_target,
+)
+_KINDS = (
+    _PICTURES,
+    _ARRAYS,
+    _RECORDS,
+    _Kind(
+        edf.SUFFIXES,
+        edf.open_edf,
+        edf.edf_grid,
+        edf_writer.save_edf,
+        edf_writer.check_edf_target,
+    ),
+    _Kind(
+        tables.SUFFIXES,
+        tables.open_table,
+        tables.table_grid,
+        tables.save_table,
+        check_writable,
+    ),
+    _Kind(
+        archives.SUFFIXES,
+        archives.open_archive,
+        archives.archive_grid,
+        archives.save_archive,
+        check_writable,
+    ),
+    _Kind(
+        audio.SUFFIXES,
+        audio.open_audio,
+        audio.audio_grid,
+        audio.save_audio,
+        audio.check_audio_target,
+    ),
+)
+SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind.suffixes)
 
 
 def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
-    """Reads a file: a picture, or an array (.npy, .zarr; `arrays` says what its axes are).
+    """Reads a file: a picture, a signal, or an array (`arrays` says what its axes are).
+
+    A WFDB record is named by its .hea, its .dat or without either.
 
     size: one number is the long side, 0 the file's own; one number an axis is the exact grid.
     Only pictures are brought to another size than their own.
@@ -43,9 +135,7 @@ def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -
     when the size cannot be had, MissingExtraError when the format's library is not installed,
     MemoryLimitError when the values do not fit in memory.
     """
-    if _is_array(path):
-        return arrays.open_array(path, size, new)
-    return picture.open_picture(path, size, new)
+    return _kind_of(path).load(path, size, new)
 
 
 def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
@@ -54,15 +144,13 @@ def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, .
     An alpha, where a picture has one, takes another array of shape (1, *space).
     Raises as `load` does, but for damage and values that only decoding finds.
     """
-    if _is_array(path):
-        return arrays.array_grid(path, size)
-    return picture.picture_grid(path, size)
+    return _kind_of(path).grid(path, size)
 
 
 def is_picture(thing: Any) -> bool:
     """Whether it is brought to a size in pixels; anything else keeps its own grid."""
     if isinstance(thing, str | os.PathLike):
-        return Path(thing).suffix.lower() not in arrays.SUFFIXES
+        return _known_kind(thing) in (None, _PICTURES)
     return isinstance(thing, Picture) or not isinstance(thing, Sample)
 
 
@@ -97,21 +185,18 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
     """Writes a sample, and how it was made, in the format of the suffix.
 
     In a picture file, floats from an array are colors in [0, 1], and integers from 0 to the
-    largest of their type. A .npy file has no place for a recipe.
+    largest of their type. In a signal file, positions of an array are seconds. NaN stands in the
+    gaps of a signal saved as an array. A .npy file has no place for a recipe.
     Raises OutputError when the format is unknown or cannot hold the sample, or the file cannot be
     written; MissingExtraError when the format's library is not installed.
     """
-    _check_suffix(path)
-    if Path(path).suffix.lower() in arrays.SUFFIXES:
-        arrays.save_array(sample, path, recipe)
-        return
-    if not isinstance(sample, Picture):
-        _check_colors(path, sample.space, len(sample.data))
-        data = sample.data
-        if isinstance(sample, ArraySample) and sample.dtype.kind in "iu":
-            data = data / np.float32(np.iinfo(sample.dtype).max)
-        sample = Picture(data=data)
-    picture.save_picture(sample, path, recipe)
+    kind = _target_kind(path)
+    _check_shape(kind, path, sample.space, len(sample.data))
+    if kind is _PICTURES:
+        sample = _as_picture(sample)
+    elif kind is not _ARRAYS:
+        sample = _as_signal(sample)
+    kind.save(sample, path, recipe)
 
 
 def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | None = None) -> None:
@@ -120,22 +205,26 @@ def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | Non
     space, channels: the positions along each axis and the channels of what will be saved, where
     they are known, as from `grid`.
     """
-    _check_suffix(path)
-    if Path(path).suffix.lower() in arrays.SUFFIXES:
-        arrays.check_array_target(path)
-        return
+    kind = _target_kind(path)
     if space:
-        _check_colors(path, space, 3 if channels is None else channels)
-    picture.check_suffix(path, space)
-    check_writable(path)
+        _check_shape(kind, path, space, channels or kind.channels)
+    if kind is _PICTURES:
+        picture.check_suffix(path, space)
+    kind.check(path)
 
 
-def _is_array(path: StrPath) -> bool:
-    """Whether a file to read is an array, not a picture; SampleError when it is neither."""
-    if Path(path).suffix.lower() in formats.SUFFIXES:
-        return False
-    if arrays.is_array(path):
-        return True
+def _known_kind(path: StrPath) -> _Kind | None:
+    """The formats that a name to read asks for, None when it is of none."""
+    suffix = Path(path).suffix.lower()
+    found = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
+    if found is None and arrays.is_array(path):
+        return _ARRAYS
+    return _RECORDS if found is None and records.is_record(path) else found
+
+
+def _kind_of(path: StrPath) -> _Kind:
+    if kind := _known_kind(path):
+        return kind
     raise SampleError(
         subject=os.fspath(path),
         expected=f"a name that ends in {', '.join(SUFFIXES)}",
@@ -144,22 +233,41 @@ def _is_array(path: StrPath) -> bool:
     )
 
 
-def _check_suffix(path: StrPath) -> None:
+def _target_kind(path: StrPath) -> _Kind:
     suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise OutputError(
-            subject=os.fspath(path),
-            expected=f"a name that ends in {', '.join(SUFFIXES)}",
-            found=suffix or "no suffix",
-            remedy="choose one of those",
-        )
+    for kind in _KINDS:
+        if suffix in kind.suffixes:
+            return kind
+    raise OutputError(
+        subject=os.fspath(path),
+        expected=f"a name that ends in {', '.join(SUFFIXES)}",
+        found=suffix or "no suffix",
+        remedy="choose one of those",
+    )
 
 
-def _check_colors(path: StrPath, space: tuple[int, ...], channels: int) -> None:
-    if len(space) != 2 or channels != 3:
-        raise OutputError(
-            subject=os.fspath(path),
-            expected="a sample of shape (3, height, width) for a picture file",
-            found=f"{(channels, *space)}",
-            remedy=f"save it as {' or '.join(arrays.SUFFIXES)}",
-        )
+def _check_shape(kind: _Kind, path: StrPath, space: tuple[int, ...], channels: int) -> None:
+    if kind.dims in (0, len(space)) and kind.channels in (0, channels):
+        return
+    raise OutputError(
+        subject=os.fspath(path),
+        expected=f"a sample of shape {kind.shape}",
+        found=f"{(channels, *space)}",
+        remedy=f"save it as {' or '.join(arrays.SUFFIXES)}",
+    )
+
+
+def _as_picture(sample: Sample) -> Picture:
+    if isinstance(sample, Picture):
+        return sample
+    data = sample.data
+    if isinstance(sample, ArraySample) and sample.dtype.kind in "iu":
+        data = data / np.float32(np.iinfo(sample.dtype).max)
+    return Picture(data=data)
+
+
+def _as_signal(sample: Sample) -> Signal:
+    if isinstance(sample, Signal):
+        return sample
+    names = tuple(str(number) for number in range(1, len(sample.data) + 1))
+    return Signal(data=sample.data, names=names, units=("",) * len(names))

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
-from impasto.errors import ConfigError, ImpastoError, MissingExtraError, SampleError, about
-from impasto.geometry import fitted_space
+from impasto.errors import ImpastoError, MissingExtraError, SampleError, about
 from impasto.media.blocks import New, blocks, in_memory
 from impasto.media.files import (
     StrPath,
@@ -34,9 +34,12 @@ from impasto.media.files import (
     open_regular,
     unreadable,
 )
-from impasto.media.sample import Sample
+from impasto.media.sample import Sample, check_own_space
+from impasto.media.signal import Signal
 
 SUFFIXES = (".npy", ".zarr")
+
+Values = Shaped[np.ndarray, "..."]
 
 _mapped: Any = np.memmap  # whose stubs know no BinaryIO
 _FLOAT32 = np.dtype(np.float32)
@@ -125,17 +128,18 @@ def save_array(sample: Sample, path: StrPath, recipe: str | None = None) -> None
     """Writes a sample as .npy or .zarr, whole or not at all, a block at a time.
 
     The type is that of `ArraySample`, float32 for all others. A picture's values are its colors,
-    in [0, 1], without alpha. recipe: kept in a Zarr array's attribute "impasto"; .npy has no
-    place for it.
+    in [0, 1], without alpha; NaN stands in the gaps of a signal. recipe: kept in a Zarr array's
+    attribute "impasto"; .npy has no place for it.
     Raises OutputError when the file cannot be written, or something else is in the folder's place;
     MissingExtraError when Zarr's library is not installed.
     """
     kind = sample if isinstance(sample, ArraySample) else ArraySample(sample.data)
     values = kind.data[0] if kind.flat and len(kind.data) == 1 else kind.data
+    gaps = sample.gaps if isinstance(sample, Signal) else None
     if Path(path).suffix.lower() == ".npy":
-        _save_npy(values, kind.dtype, path)
+        _save_npy(values, gaps, kind.dtype, path)
     else:
-        _save_zarr(values, kind, path, recipe)
+        _save_zarr(values, gaps, kind, path, recipe)
 
 
 def check_array_target(path: StrPath) -> None:
@@ -146,6 +150,22 @@ def check_array_target(path: StrPath) -> None:
         with about(os.fspath(path)):
             _zarr()
         check_folder_writable(path, _holds_array)
+
+
+def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape, whether it is in Fortran order, and the type of an array in the .npy format.
+
+    file: read to where the values begin. Raises SampleError when it does not begin so.
+    """
+    try:
+        shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError, TypeError, SyntaxError, TokenError) as error:
+        raise SampleError(
+            expected="a .npy file of version 1 or 2",
+            found="another, or a damaged header",
+            remedy="write it with numpy.save",
+        ) from error
+    return shape, fortran, dtype
 
 
 def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -164,18 +184,8 @@ def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
             remedy="put the channels first, and save each sample by itself",
         )
     shape = stored.shape if len(stored.shape) > 1 else (1, *stored.shape)
-    if fitted_space(shape[1:], size) != shape[1:]:
-        raise ConfigError(
-            subject="--size",
-            expected=f"0 for an array, which keeps its grid of {_by(shape[1:])}",
-            found=_by(size),
-            remedy="pass --size 0, or resample the array first",
-        )
+    check_own_space(shape[1:], size, "an array")
     return shape
-
-
-def _by(space: tuple[int, ...]) -> str:
-    return " x ".join(map(str, space))
 
 
 @contextmanager
@@ -191,14 +201,7 @@ def _stored_npy(file: BinaryIO) -> _Stored:
     size = os.fstat(file.fileno()).st_size
     if not size:
         raise SampleError(expected="an array", found="an empty file", remedy="get it again")
-    try:
-        shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError, TypeError, SyntaxError) as error:
-        raise SampleError(
-            expected="a .npy file of version 1 or 2",
-            found="another, or a damaged header",
-            remedy="write it with numpy.save",
-        ) from error
+    shape, fortran, dtype = npy_header(file)
     start = file.tell()
     stored = _Stored(None, shape, dtype, (), {})
     _checked_shape(stored, (0,))
@@ -271,7 +274,7 @@ def _decoding() -> Iterator[None]:
         ) from error
 
 
-def _save_npy(values: Shaped[np.ndarray, "..."], dtype: np.dtype[Any], path: StrPath) -> None:
+def _save_npy(values: Values, gaps: Values | None, dtype: np.dtype[Any], path: StrPath) -> None:
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
         "fortran_order": False,
@@ -280,11 +283,11 @@ def _save_npy(values: Shaped[np.ndarray, "..."], dtype: np.dtype[Any], path: Str
     with atomic_write(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks(values.shape):
-            file.write(_converted(values[block], dtype).tobytes())
+            file.write(_converted(_with_gaps(values, gaps, block), dtype).tobytes())
 
 
 def _save_zarr(
-    values: Shaped[np.ndarray, "..."], kind: ArraySample, path: StrPath, recipe: str | None
+    values: Values, gaps: Values | None, kind: ArraySample, path: StrPath, recipe: str | None
 ) -> None:
     with about(os.fspath(path)):
         zarr = _zarr()
@@ -304,12 +307,14 @@ def _save_zarr(
             dimension_names=kind.axes if named else None,
         )
         for block in blocks(values.shape, chunks):
-            array[block] = _converted(values[block], kind.dtype)
+            array[block] = _converted(_with_gaps(values, gaps, block), kind.dtype)
 
 
-def _converted(
-    values: Shaped[np.ndarray, "..."], dtype: np.dtype[Any]
-) -> Shaped[np.ndarray, "..."]:
+def _with_gaps(values: Values, gaps: Values | None, block: tuple[slice, ...]) -> Values:
+    return values[block] if gaps is None else np.where(gaps[block], np.nan, values[block])
+
+
+def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
     """Values of that type: rounded for integers, and the nearest within its range."""
     if dtype.itemsize >= 4 and dtype.kind == "f":
         return values.astype(dtype)

@@ -76,6 +76,28 @@ def atomic_folder(path: StrPath, replaceable: Callable[[Path], bool]) -> Iterato
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def atomic_set(path: StrPath) -> Iterator[Path]:
+    """Makes an empty folder whose files take their places beside `path` when the block ends well.
+
+    For a format of several files: `path` is the one that names the others, the last to be moved,
+    so that where it stands the others do. If the block or a move raises, all stays as it was and
+    nothing is left beside it; a killed process leaves a hidden folder.
+    Raises OutputError when a file cannot be written there.
+    """
+    with about(os.fspath(path)), _as_output_error(path):
+        parent = Path(os.path.realpath(Path(path).parent))
+        folder = _hidden_name(parent)
+        folder.mkdir()
+        try:
+            yield folder
+            _sync(folder)
+            names = sorted(os.listdir(folder), key=lambda name: name == Path(path).name)
+            _exchange(folder, parent, names)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def check_folder_writable(path: StrPath, replaceable: Callable[[Path], bool]) -> None:
     """Raises OutputError where `atomic_folder` would, before any work is done."""
     with about(os.fspath(path)), _as_output_error(path):
@@ -165,6 +187,28 @@ def _put_in_place(folder: Path, target: Path) -> None:
             old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(folder: Path, parent: Path, names: list[str]) -> None:
+    """Moves files of a folder to its parent in order; those in their places leave in reverse."""
+    modes = {name: _checked_mode(parent / name) for name in names}
+    earlier = folder / "earlier"
+    earlier.mkdir()
+    try:
+        for name in reversed(names):
+            if modes[name] is not None:
+                (parent / name).rename(earlier / name)
+        for name in names:
+            (folder / name).rename(parent / name)
+            if (mode := modes[name]) is not None:
+                (parent / name).chmod(mode)
+    except BaseException:
+        for name in names:
+            if not (folder / name).exists():
+                (parent / name).rename(folder / name)
+            if (earlier / name).exists():
+                (earlier / name).rename(parent / name)
+        raise
 
 
 @contextmanager

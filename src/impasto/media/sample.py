@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float32
 
-from impasto.errors import SampleError
+from impasto.errors import ConfigError, SampleError
+from impasto.geometry import fitted_space
 from impasto.media.blocks import count_non_finite
 
 # Not typing.Self: the shape checker of the tests, which decorates methods, refuses it.
@@ -69,3 +70,14 @@ class Sample:
     def with_data(self: Kind, data: Float32[np.ndarray, "channel *space"]) -> Kind:
         """The same kind of sample, with the same metadata, holding other values."""
         return replace(self, data=data)
+
+
+def check_own_space(space: tuple[int, ...], size: tuple[int, ...], what: str) -> None:
+    """Raises ConfigError when `size` asks for another grid of a sample that keeps its own."""
+    if fitted_space(space, size) != space:
+        raise ConfigError(
+            subject="--size",
+            expected=f"0 for {what}, which keeps its grid of {' x '.join(map(str, space))}",
+            found=" x ".join(map(str, size)),
+            remedy="pass --size 0, or resample it first",
+        )
