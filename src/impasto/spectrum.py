@@ -74,8 +74,8 @@ def spectrogram(
     Where that would be more, as many are averaged as it takes. A column over a gap is NaN.
     """
     hann = scipy_signal().windows.hann(window, sym=False)
-    centered = values - np.mean(values, where=np.isfinite(values))
-    padded = np.pad(centered, window // 2)
+    known = values[np.isfinite(values)]
+    padded = np.pad(values - (known.mean() if len(known) else 0), window // 2)
     hop = max(1, min(window // 4, len(values) // columns))
     segments = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     together = -(-len(segments) // (2 * columns))

@@ -67,17 +67,18 @@ def _table(comparison: Comparison) -> Table:
     names = (one if one == other else f"{one} with {other}" for one, other in comparison.leads)
     table = Table(
         title="What is left of the content, and the distances to the style",
-        caption="no-op: the content taken for the result; floor: one half of the style against the "
-        f"other. Means over {escape(', '.join(names))}.",
+        caption="F1: higher is better; the others: lower is nearer. no-op: the content taken for "
+        "the result; floor: one half of the style against the other. "
+        f"Means over {escape(', '.join(names))}.",
         caption_justify="left",
     )
-    for name in ("metric", "against", "better"):
-        table.add_column(name)
+    table.add_column("metric", no_wrap=True)
+    table.add_column("against")
     for name in ("result", "no-op", "floor"):
         table.add_column(name, justify="right")
     for row in comparison.rows:
         metric = f"{row.metric} ({row.unit})" if row.unit else row.metric
         values = (row.result, row.no_op, row.floor)
         numbers = ["" if math.isnan(value) else f"{value:.4g}" for value in values]
-        table.add_row(escape(metric), row.against, row.better, *numbers)
+        table.add_row(escape(metric), row.against, *numbers)
     return table

@@ -19,8 +19,8 @@ class Row:
 
     unit: "" where it has none. against: what the result is compared with. better: which way is.
     result: the metric. no_op: that of the content, taken for the result. floor: that of one half
-    of the style against the other, which no result can be expected to pass. NaN where there is
-    none: too short, flat, or nothing to find.
+    of the style against the other, as near as the style is to itself. NaN where there is none: too
+    short, flat, or nothing to find.
     """
 
     metric: str

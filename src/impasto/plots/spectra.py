@@ -22,7 +22,7 @@ SPECTRUM_RANGE, SPECTROGRAM_RANGE = 100.0, 80.0
 COLORS = "magma"
 """Levels from dark to light, evenly for any color vision; white where there are none."""
 
-OCTAVES = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+OCTAVES = (50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 10e3, 20e3, 50e3)
 """Hz that are numbered on a logarithmic axis."""
 
 _ROWS, _COLUMNS = 256, 1200
@@ -71,7 +71,8 @@ class Spectra:
         curves = [curve.levels for panel in self.panels for curve in panel.curves]
         levels = np.concatenate(curves)
         top = 10.0 * ceil(levels.max(initial=LEAST) / 10 + 0.1)
-        return max(top - SPECTRUM_RANGE, 10.0 * floor(levels.min(initial=top) / 10)), top
+        least = 10.0 * floor(levels.min(initial=top - 20) / 10)
+        return max(top - SPECTRUM_RANGE, least), top
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ class Spectrograms:
 def amplitudes(row: Sequence[Band]) -> tuple[float, float]:
     """What the waveforms of a row lie between."""
     values = np.concatenate([band.wave.values for band in row])
-    low, high = np.nanmin(values), np.nanmax(values)
-    margin = 0.05 * (high - low) or 1.0
-    return float(low - margin), float(high + margin)
+    known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+    margin = 0.05 * np.ptp(known) or 1.0
+    return float(known.min() - margin), float(known.max() + margin)
 
 
 def curve(lead: Lead, label: str, color: str, seconds: float, audio: bool) -> Curve:
@@ -168,14 +169,15 @@ def _in_rows(
     power: Float64[np.ndarray, "frequency column"],
     edges: Float64[np.ndarray, " edge"],
 ) -> Float64[np.ndarray, "row column"]:
-    """The mean power between edges, of lines straight from frequency to frequency."""
-    steps = (power[1:] + power[:-1]) / 2 * np.diff(frequencies)[:, None]
-    total = np.concatenate([np.zeros((1, power.shape[1])), np.cumsum(steps, axis=0)])
-    place = np.clip(edges / frequencies[1], 0, len(frequencies) - 1)
+    """The largest power between edges, so that a pure tone keeps its level; where no frequency
+    lies between them, that on a line between its neighbors."""
+    starts = np.searchsorted(frequencies, edges)
+    largest = np.maximum.reduceat(power, np.minimum(starts[:-1], len(frequencies) - 1), axis=0)
+    place = (edges[:-1] + edges[1:]) / 2 / frequencies[1]
     low = np.minimum(place.astype(int), len(frequencies) - 2)
     share = (place - low)[:, None]
-    at_edges = total[low] * (1 - share) + total[low + 1] * share
-    return np.asarray(np.diff(at_edges, axis=0) / np.diff(edges)[:, None])
+    between = power[low] * (1 - share) + power[low + 1] * share
+    return np.where((np.diff(starts) > 0)[:, None], largest, between)
 
 
 def hertz(frequency: float, _: int = 0) -> str:
