@@ -64,7 +64,10 @@ def _json(comparison: Comparison) -> str:
 
 
 def _table(comparison: Comparison) -> Table:
-    names = (one if one == other else f"{one} with {other}" for one, other in comparison.leads)
+    names = (
+        one if one.casefold() == other.casefold() else f"{one} with {other}"
+        for one, other in comparison.leads
+    )
     table = Table(
         title="What is left of the content, and the distances to the style",
         caption="F1: higher is better; the others: lower is nearer. no-op: the content taken for "

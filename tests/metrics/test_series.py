@@ -25,7 +25,7 @@ def shaped(values: np.ndarray, exponent: float) -> np.ndarray:
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-exponent / 2)
     spectrum[0] = 0
     colored = np.fft.irfft(spectrum, len(values))
-    return colored / colored.std()
+    return np.asarray(colored / colored.std())
 
 
 PINK = shaped(OTHER_WHITE, 1)
