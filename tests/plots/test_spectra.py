@@ -17,6 +17,7 @@ from impasto.plots.page import BLUE, GRAY, INK, VERMILION
 from impasto.plots.signal import plot_signals
 from impasto.plots.spectra import band, curve
 from impasto.plots.traces import envelope, trace
+from impasto.spectrum import spectrogram
 from tests.signals import signal, sound
 
 RATE = 8000
@@ -54,6 +55,15 @@ def test_a_sine_of_full_scale_is_at_0_db() -> None:
     assert drawing.frequencies[row] <= 1010
     assert drawing.frequencies[row + 1] >= 990
     assert middle[0] < -60
+
+
+def test_a_row_of_a_spectrogram_is_one_frequency_where_there_are_few() -> None:
+    given = signal(np.random.default_rng(0).normal(size=2000), 250.0)
+    part = lead(given, 0)
+    drawing = band(part, trace(given, 0, (0, 2000), 100), "", 0.0, 0.5, audio=False)
+    frequencies, _, power = spectrogram(part.values, 250.0, 125, 1200)
+    assert len(drawing.levels) == len(frequencies)
+    np.testing.assert_allclose(drawing.levels[:-1], 10 * np.log10(power[:-1]), rtol=1e-9)
 
 
 def test_a_spectrum_is_in_decibels() -> None:

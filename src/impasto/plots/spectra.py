@@ -152,9 +152,13 @@ def band(lead: Lead, wave: Trace, label: str, start: float, seconds: float, audi
     window = max(4, round(seconds * lead.rate))
     frequencies, edges, power = spectrogram(lead.values, lead.rate, window, _COLUMNS)
     top = frequencies[-1]
-    rows = np.geomspace(min(_LOWEST, top / 2), top, _ROWS + 1)
-    if not audio:
-        rows = np.linspace(0, top, min(_ROWS, len(frequencies)) + 1)
+    if audio:
+        rows = np.geomspace(min(_LOWEST, top / 2), top, _ROWS + 1)
+    elif len(frequencies) > _ROWS:
+        rows = np.linspace(0, top, _ROWS + 1)
+    else:  # one around each frequency
+        middles = (frequencies[1:] + frequencies[:-1]) / 2
+        rows = np.concatenate([[0], middles, [top]])
     levels = decibels(_in_rows(frequencies, power, rows) * (2 if audio else 1))
     return Band(label, wave, rows, start + edges, levels)
 
