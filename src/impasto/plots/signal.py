@@ -104,7 +104,7 @@ def _spectra(signals: Sequence[Signal], labels: Sequence[str], view: View, audio
         ]
         first = leads[0]
         assert first is not None
-        name = first.name if any(signals[0].names) or len(signals[0].data) > 1 else ""
+        name = "" if audio and len(signals[0].data) == 1 else first.name
         level = "dBFS/Hz" if audio else f"dB re 1 {first.unit or 'unknown unit'}²/Hz"
         panels.append(Panel(name, f"PSD ({level})", curves))
     legend = list(zip(labels, tints, strict=True)) if len(labels) > 1 else []
