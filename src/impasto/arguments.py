@@ -99,7 +99,43 @@ class Networks:
     """networks to fetch or verify; all published ones if none is named"""
 
 
-Command = Stylize | Demo | Networks
+@dataclass(frozen=True)
+class Plot:
+    """Draw signals: an ECG on paper of 25 mm/s and 10 mm/mV, a result over its content; a sound as
+    waveform and spectrogram. Pictures come side by side."""
+
+    file: Annotated[Positional[Path], arg(metavar="FILE")]
+    """what to draw"""
+    others: Annotated[Positional[tuple[Path, ...]], arg(metavar="[FILE ...]")]
+    """what to draw it with; for a result, its content and then its style"""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the picture: .png, .svg, .pdf, or .html to zoom in"""
+    start: Annotated[float, arg(name="from")] = 0.0
+    """seconds from the beginning of the file"""
+    seconds: float | None = None
+    """how many; if none are given 10, 60 of a sound, all for a spectrum"""
+    leads: tuple[str, ...] = ()
+    """names, or numbers from 1 up; all if none are given"""
+    view: Literal["auto", "ecg", "spectrum", "spectrogram"] = "auto"
+    """auto is spectrogram for sounds, ecg for other signals"""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Measure how near a result is to the style and what it has kept of the content. Signals
+    only."""
+
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
+    """the result"""
+    content: Annotated[Positional[Path], arg(metavar="CONTENT")]
+    """what it was made from"""
+    style: Annotated[Positional[Path], arg(metavar="STYLE")]
+    """the style it was given"""
+    json: bool = False
+    """print one object of JSON instead of a table"""
+
+
+Command = Stylize | Demo | Networks | Plot | Compare
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -128,6 +164,8 @@ def parse(arguments: Sequence[str]) -> Command:
         Annotated[Stylize, subcommand("stylize", default=default)]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Networks, subcommand("networks")]
+        | Annotated[Plot, subcommand("plot")]
+        | Annotated[Compare, subcommand("compare")]
     )
     command: Command = tyro.cli(
         commands,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import threading
@@ -13,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -25,15 +23,17 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 
 from impasto import demo, media
-from impasto.arguments import Command, Demo, Display, Networks, Stylize
+from impasto.arguments import Command, Compare, Demo, Display, Networks, Plot, Stylize
 from impasto.config import Config, configure
 from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
-from impasto.media.picture import Picture, from_array
+from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.parallel import current_group
+from impasto.plots.picture import side_by_side
 from impasto.prepare import SampleLike, content_size
 from impasto.transfer import Progress, Result, stylize
+from impasto.views import draw, same_file, show_comparison
 
 
 def run(command: Command) -> bool:
@@ -46,6 +46,10 @@ def run(command: Command) -> bool:
                 _demo(command, interrupts)
             case Networks():
                 _networks(command)
+            case Plot():
+                draw(command)
+            case Compare():
+                show_comparison(command)
     return interrupts.pending
 
 
@@ -215,18 +219,11 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
 def _overwrites(command: Stylize, path: Path) -> bool:
     """Whether the result, or a preview on the way to it, would take the place of an input."""
     output = command.output
-    if _same_file(output, path):
+    if same_file(output, path):
         return True
     preview = rf"{re.escape(output.stem)}-step\d{{4,}}{re.escape(output.suffix)}"
     named = command.display.preview > 0 and re.fullmatch(preview, path.name) is not None
-    return named and _same_file(output.parent, path.parent)
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:  # one of them is not there, or may not be looked at
-        return False
+    return named and same_file(output.parent, path.parent)
 
 
 def _watched(
@@ -284,20 +281,11 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
             photograph, [painting], config, output, command.display, viewer, interrupts
         )
     names = ("content.png", "style.png", "result.png")
-    side_by_side = _row([folder / name for name in names], result.sample.space[0])
-    media.save(side_by_side, folder / "side-by-side.png")
+    pictures = [open_picture(folder / name) for name in names]
+    row = side_by_side(pictures, result.sample.space[0])
+    media.save(row, folder / "side-by-side.png")
     if not (command.display.quiet or command.display.json):
         print(f"content, style and result side by side: {folder / 'side-by-side.png'}")
-
-
-def _row(paths: Sequence[Path], height: int) -> Picture:
-    """Pictures side by side at one height, a white gap between them."""
-    gap = np.ones((3, height, max(1, height // 40)), np.float32)
-    parts: list[np.ndarray] = []
-    for path in paths:
-        rows, columns = media.load(path).space
-        parts += [media.load(path, (height, round(columns * height / rows))).data, gap]
-    return Picture(np.concatenate(parts[:-1], axis=2))
 
 
 def _networks(command: Networks) -> None:

@@ -1,0 +1,91 @@
+"""Pictures of samples: what each kind looks like is a module of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from impasto.errors import ConfigError, OutputError, SampleError
+from impasto.media.files import check_writable
+from impasto.media.picture import Picture
+from impasto.media.sample import Sample
+from impasto.media.signal import Signal
+
+__all__ = ["SUFFIXES", "View", "check_target", "plot"]
+
+SUFFIXES = (".png", ".svg", ".pdf", ".html")
+
+
+@dataclass(frozen=True)
+class View:
+    """What of the samples is drawn, and how.
+
+    kind: auto is spectrogram for sounds and ecg for other signals. start, seconds: the stretch,
+    from the beginning of each sample; None is 10 s, of sounds 60 s. leads: names, or numbers from
+    1 up; all where there are none. Pictures take none of these.
+    """
+
+    kind: Literal["auto", "ecg", "spectrum", "spectrogram"] = "auto"
+    start: float = 0.0
+    seconds: float | None = None
+    leads: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < float("inf"):
+            raise ConfigError(
+                subject="--from",
+                expected="seconds from 0 up",
+                found=str(self.start),
+                remedy="give for example --from 60",
+            )
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise ConfigError(
+                subject="--seconds",
+                expected="more than 0 seconds",
+                found=str(self.seconds),
+                remedy="give for example --seconds 10",
+            )
+
+
+def plot(
+    samples: Sequence[Sample], labels: Sequence[str], output: str | os.PathLike[str], view: View
+) -> None:
+    """Draws samples of one kind in a file whose suffix chooses the format.
+
+    samples: what is looked at, then what it is compared with: the content, the style. Pictures
+    come side by side. labels: a name for each.
+    Raises SampleError when a sample cannot be drawn or they are of several kinds, ConfigError when
+    the view is not to be had of them, OutputError when the file cannot be written, and
+    MissingExtraError when a library is not installed.
+    """
+    check_target(output)
+    if all(isinstance(sample, Signal) for sample in samples):
+        from impasto.plots.signal import plot_signals
+
+        plot_signals([s for s in samples if isinstance(s, Signal)], labels, Path(output), view)
+    elif all(isinstance(sample, Picture) for sample in samples):
+        from impasto.plots.picture import plot_pictures
+
+        plot_pictures([s for s in samples if isinstance(s, Picture)], Path(output))
+    else:
+        raise SampleError(
+            expected="signals with a sampling rate only, or pictures only",
+            found=", ".join(type(sample).__name__ for sample in samples),
+            remedy="plot each kind by itself",
+        )
+
+
+def check_target(output: str | os.PathLike[str]) -> None:
+    """Raises OutputError where `plot` would for the path alone, before any work is done."""
+    suffix = Path(output).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise OutputError(
+            subject=os.fspath(output),
+            expected=f"a name that ends in {', '.join(SUFFIXES)}",
+            found=suffix or "no suffix",
+            remedy="choose one of those",
+        )
+    check_writable(output)

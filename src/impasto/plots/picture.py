@@ -1,0 +1,38 @@
+"""Pictures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from impasto import media
+from impasto.errors import OutputError
+from impasto.media.picture import Picture, fit_picture
+
+
+def plot_pictures(pictures: Sequence[Picture], output: Path) -> None:
+    """Saves pictures side by side, at the height of the first.
+
+    Raises OutputError when the suffix is not .png, or the file cannot be written.
+    """
+    if output.suffix.lower() != ".png":
+        raise OutputError(
+            subject=str(output),
+            expected="a name that ends in .png, for pictures",
+            found=output.suffix,
+            remedy="choose one that does",
+        )
+    media.save(side_by_side(pictures, pictures[0].space[0]), output)
+
+
+def side_by_side(pictures: Sequence[Picture], height: int) -> Picture:
+    """Pictures in a row at one height, a white gap between them."""
+    gap = np.ones((3, height, max(1, height // 40)), np.float32)
+    parts: list[np.ndarray] = []
+    for picture in pictures:
+        rows, columns = picture.space
+        size = height, max(1, round(columns * height / rows))
+        parts += [fit_picture(picture, size).data, gap]
+    return Picture(np.concatenate(parts[:-1], axis=2))

@@ -1,0 +1,116 @@
+"""Spectra and spectrograms by matplotlib. All lengths are in mm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from impasto.plots.page import DISCLAIMER, GRAY, INK, new_figure, short, write
+from impasto.plots.spectra import (
+    COLORS,
+    OCTAVES,
+    Heading,
+    Spectra,
+    Spectrograms,
+    amplitudes,
+    hertz,
+)
+
+_SMALL = 7.5  # points
+_LEFT, _RIGHT, _TOP, _BOTTOM = 18.0, 8.0, 20.0, 16.0
+_PANELS = (180.0, 95.0), (120.0, 80.0), (90.0, 65.0)  # with one, two and three in a row
+_WIDTHS = 180.0, 120.0, 100.0  # of one, two and more bands in a row
+_WAVE, _SPECTROGRAM, _BAR = 22.0, 60.0, 4.0
+
+
+def spectrum_figure(page: Spectra) -> Any:
+    """Curves of all samples, a panel for each lead."""
+    across = min(3, len(page.panels))
+    down = -(-len(page.panels) // across)
+    width, height = _PANELS[across - 1]
+    step = width + 18, height + 20
+    sheet = _Sheet(page.heading, across * step[0] - 18, down * step[1] - 20)
+    for place, panel in enumerate(page.panels):
+        x, y = place % across * step[0], place // across * step[1]
+        axes = sheet.axes(x, y, width, height)
+        for curve in reversed(panel.curves):  # what is looked at comes on top
+            axes.plot(curve.frequencies, curve.levels, color=curve.color, linewidth=1.0)
+        axes.set(xscale="log", ylim=page.levels)
+        axes.margins(x=0)
+        axes.xaxis.set_major_formatter(hertz)
+        axes.grid(color="#e4e4e4", linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.set_title(panel.name, fontsize=9, loc="left", weight="bold", parse_math=False)
+        axes.set_xlabel("Hz", fontsize=_SMALL)
+        if x == 0:
+            axes.set_ylabel(panel.unit, fontsize=_SMALL, parse_math=False)
+    return sheet.figure
+
+
+def spectrogram_figure(page: Spectrograms) -> Any:
+    """Waveform over spectrogram: a row for each lead, a column for each sample."""
+    across, down = len(page.rows[0]), len(page.rows)
+    width = _WIDTHS[min(across, 3) - 1]
+    step = width + 5, _WAVE + 2 + _SPECTROGRAM + 19
+    sheet = _Sheet(page.heading, across * step[0] + _BAR + 12, down * step[1] - 19)
+    for down, row in enumerate(page.rows):
+        y = down * step[1]
+        for across, band in enumerate(row):
+            x = across * step[0]
+            wave = sheet.axes(x, y, width, _WAVE)
+            wave.plot(band.wave.seconds, band.wave.values, color=INK, linewidth=0.4)
+            wave.set(xlim=page.stretch, ylim=amplitudes(row))
+            wave.set_title(band.label, fontsize=9, loc="left", weight="bold", parse_math=False)
+            wave.tick_params(labelbottom=False, labelleft=x == 0)
+            axes = sheet.axes(x, y + _WAVE + 2, width, _SPECTROGRAM)
+            levels = dict(zip(("vmin", "vmax"), page.levels, strict=True))
+            edges = band.seconds, band.frequencies
+            mesh = axes.pcolormesh(*edges, band.levels, cmap=COLORS, rasterized=True, **levels)
+            axes.set(xlim=page.stretch)
+            if not page.heading.medical:
+                axes.set_yscale("log")
+                axes.set_yticks(OCTAVES, minor=False)
+                axes.set_yticks([], minor=True)
+                axes.yaxis.set_major_formatter(hertz)
+            axes.set_ylim(page.frequencies)
+            axes.set_xlabel("s", fontsize=_SMALL)
+            axes.tick_params(labelleft=x == 0)
+            if x == 0:
+                wave.set_ylabel(band.wave.unit, fontsize=_SMALL, parse_math=False)
+                axes.set_ylabel("Hz", fontsize=_SMALL)
+        bar = sheet.axes(x + width + 4, y + _WAVE + 2, _BAR, _SPECTROGRAM)
+        sheet.figure.colorbar(mesh, cax=bar, label=page.unit).outline.set_visible(False)
+        bar.yaxis.label.set_size(_SMALL)
+        bar.tick_params(labelsize=_SMALL)
+    return sheet.figure
+
+
+class _Sheet:
+    """A page around a field of the size given, with its heading."""
+
+    def __init__(self, heading: Heading, width: float, height: float) -> None:
+        self.top = _BOTTOM + height
+        self.size = _LEFT + width + _RIGHT, self.top + _TOP
+        self.figure = new_figure(*self.size)
+        end, top = self.size
+        canvas = self.figure.add_axes((0, 0, 1, 1), xlim=(0, end), ylim=(0, top))
+        canvas.set_axis_off()
+        write(canvas, _LEFT, top - 6, short(heading.title, 90), 10, weight="bold")
+        write(canvas, _LEFT, top - 11, heading.subtitle, 8)
+        x = end - _RIGHT
+        for label, color in reversed(heading.legend):
+            write(canvas, x, top - 11, short(label, 24), 8, ha="right")
+            x -= 2 + 1.5 * len(short(label, 24))
+            canvas.plot([x - 5, x], [top - 10.2] * 2, color=color, linewidth=1.5)
+            x -= 10
+        if heading.medical:
+            write(canvas, end - _RIGHT, 3, DISCLAIMER, 6.5, color=GRAY, ha="right")
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Any:
+        """Axes whose upper left corner lies so far from the field's."""
+        left, bottom = _LEFT + x, self.top - y - height
+        across, up = self.size
+        axes = self.figure.add_axes((left / across, bottom / up, width / across, height / up))
+        axes.tick_params(labelsize=_SMALL, width=0.5, length=2.5, which="both", color=GRAY)
+        axes.spines[:].set(linewidth=0.5, color=GRAY)
+        axes.spines[["top", "right"]].set_visible(False)
+        return axes

@@ -1,0 +1,87 @@
+"""The commands that look at files: plot and compare."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from impasto import media
+from impasto.arguments import Compare, Plot
+from impasto.errors import ConfigError
+from impasto.metrics import Comparison, compare
+from impasto.plots import View, check_target, plot
+
+
+def draw(command: Plot) -> None:
+    """Draws files in one picture."""
+    paths = (command.file, *command.others)
+    for path in paths:
+        if same_file(command.output, path):
+            raise ConfigError(
+                subject="--output",
+                expected="a file that is not one of the inputs",
+                found=str(command.output),
+                remedy="choose another name for the plot",
+            )
+    view = View(command.view, command.start, command.seconds, command.leads)
+    check_target(command.output)
+    samples = [media.load(path) for path in paths]
+    plot(samples, [path.name for path in paths], command.output, view)
+
+
+def show_comparison(command: Compare) -> None:
+    """Prints the metrics of a result, as a table or as JSON."""
+    paths = (command.out, command.content, command.style)
+    comparison = compare(*(media.load(path) for path in paths))
+    if command.json:
+        print(_json(comparison))
+    else:
+        Console(emoji=False).print(_table(comparison))
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two names lead to one file."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there, or may not be looked at
+        return False
+
+
+def _json(comparison: Comparison) -> str:
+    """One object; what has no value is null, for JSON knows no NaN."""
+    rows = [
+        {name: None if value != value else value for name, value in asdict(row).items()}
+        for row in comparison.rows
+    ]
+    return json.dumps({"leads": comparison.leads, "rows": rows})
+
+
+def _table(comparison: Comparison) -> Table:
+    names = (
+        one if one.casefold() == other.casefold() else f"{one} with {other}"
+        for one, other in comparison.leads
+    )
+    table = Table(
+        title="What is left of the content, and the distances to the style",
+        caption="F1: higher is better; the others: lower is nearer. no-op: the content taken for "
+        "the result; floor: one half of the style against the other. "
+        f"Means over {escape(', '.join(names))}.",
+        caption_justify="left",
+    )
+    table.add_column("metric", no_wrap=True)
+    table.add_column("against")
+    for name in ("result", "no-op", "floor"):
+        table.add_column(name, justify="right")
+    for row in comparison.rows:
+        metric = f"{row.metric} ({row.unit})" if row.unit else row.metric
+        values = (row.result, row.no_op, row.floor)
+        numbers = ["" if math.isnan(value) else f"{value:.4g}" for value in values]
+        table.add_row(escape(metric), row.against, *numbers)
+    return table

@@ -1,0 +1,150 @@
+"""impasto plot and impasto compare, as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto import media
+from impasto.cli import main
+from tests.signals import heartbeats, signal, sound
+
+ECG = signal([heartbeats(30), -heartbeats(30)], 250.0)
+FILES = {
+    "out.ecg": signal(ECG.data + 0.02 * np.random.default_rng(0).normal(size=ECG.data.shape), 250),
+    "content.ecg": ECG,
+    "style.ecg": signal(np.tile(heartbeats(30, 360, 0.5), (2, 1)), 360.0, units=("uV", "uV")),
+    "sound.ecg": sound(0.3 * np.sin(np.arange(16_000) / 5)),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a picture, an array, and signals that `media.load` knows."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("wfdb")
+    real = media.load
+    monkeypatch.setattr(
+        media, "load", lambda path, *rest: FILES.get(path.name) or real(path, *rest)
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in FILES:
+        (tmp_path / name).touch()
+    Image.new("RGB", (30, 20), "teal").save("picture.png")
+    np.save("volume.npy", np.zeros((1, 4, 4, 4), np.float32))
+    return tmp_path
+
+
+def impasto(line: str) -> int:
+    try:
+        main(line.split())
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    return 0
+
+
+def one_line(capfd: pytest.CaptureFixture[str]) -> str:
+    """The error, which is all that was printed."""
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"impasto: [^\n]+; [^\n]+\n", err), err
+    return err
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".html", ".PNG"])
+def test_plot_writes_the_format_of_the_suffix(
+    folder: Path, capfd: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    before = {path.name for path in folder.iterdir()}
+    assert impasto(f"plot out.ecg content.ecg style.ecg -o plot{suffix}") == 0
+    assert capfd.readouterr() == ("", "")
+    start = {".p": b"\x89PNG", ".s": b"<?xml", ".h": b"<!DOCTYPE html>"}
+    begins = b"%PDF" if suffix == ".pdf" else start[suffix[:2].lower()]
+    assert (folder / f"plot{suffix}").read_bytes().startswith(begins)
+    assert {path.name for path in folder.iterdir()} == before | {f"plot{suffix}"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "width"),
+    [
+        ("", 280),
+        ("--seconds 4", 130),
+        ("--from 20 --seconds 4 --leads II", 130),
+        ("--from 28", 120),
+    ],
+)
+def test_plot_takes_a_stretch_and_leads(folder: Path, flags: str, width: int) -> None:
+    assert impasto(f"plot content.ecg -o plot.png {flags}") == 0
+    with Image.open("plot.png") as picture:
+        assert picture.width / picture.info["dpi"][0] * 25.4 == pytest.approx(width, abs=0.2)
+
+
+@pytest.mark.parametrize("view", ["auto", "ecg", "spectrum", "spectrogram"])
+@pytest.mark.parametrize("name", ["content.ecg", "sound.ecg"])
+def test_plot_has_views(folder: Path, view: str, name: str) -> None:
+    assert impasto(f"plot {name} -o plot.png --view {view}") == 0
+    with Image.open("plot.png") as picture:
+        picture.load()
+
+
+def test_plot_puts_pictures_side_by_side(folder: Path) -> None:
+    assert impasto("plot picture.png picture.png -o plot.png") == 0
+    with Image.open("plot.png") as picture:
+        assert picture.size == (61, 20)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("plot content.ecg -o plot.gif", ".png, .svg, .pdf, .html"),
+        ("plot content.ecg -o missing/plot.png", "no folder"),
+        ("plot picture.png -o picture.png", "not one of the inputs"),
+        ("plot content.ecg picture.png -o ./picture.png", "not one of the inputs"),
+        ("plot missing.png -o plot.png", "none there"),
+        ("plot content.ecg -o plot.png --from 31", "--from"),
+        ("plot content.ecg -o plot.png --from -1", "--from"),
+        ("plot content.ecg -o plot.png --seconds 0", "--seconds"),
+        ("plot content.ecg -o plot.png --seconds nan", "--seconds"),
+        ("plot content.ecg -o plot.png --leads I V5", "found V5"),
+        ("plot content.ecg picture.png -o plot.png", "signals"),
+        ("plot volume.npy -o plot.png", "sampling rate"),
+        ("plot picture.png -o plot.html", ".png, for pictures"),
+        ("plot content.ecg content.ecg content.ecg content.ecg -o plot.png", "at most 3"),
+        ("compare picture.png content.ecg style.ecg", "three signals"),
+        ("compare missing.png content.ecg style.ecg", "none there"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    folder: Path, capfd: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert impasto(line) == 2
+    assert words in one_line(capfd)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_compare_prints_a_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert impasto("compare out.ecg content.ecg style.ecg") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    for words in ("R-peak F1", "log-spectral distance (dB)", "no-op", "floor", "I, II"):
+        assert words in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_compare_prints_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert impasto("compare out.ecg content.ecg style.ecg --json") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    found: dict[str, Any] = json.loads(out)
+    assert found["leads"] == [["I", "I"], ["II", "II"]]
+    first, *others = found["rows"]
+    assert (first["metric"], first["no_op"], first["floor"]) == ("R-peak F1", 1, None)
+    assert first["result"] > 0.95
+    assert all(row["floor"] < row["no_op"] for row in others if row["unit"] == "dB")
