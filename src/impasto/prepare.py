@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from impasto.arrays import Arrays
 from impasto.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
+from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
 from impasto.networks import Network, Report, open_network
 from impasto.patch import Allocate, allocate
@@ -209,9 +211,9 @@ class Units:
         if content.value_range:
             low, high = content.value_range
             return cls(content, (low,) * channels, (high - low,) * channels)
-        means = [float(plane.mean(dtype=np.float64)) for plane in content.data]
-        spans = [6 * (float(plane.std(dtype=np.float64)) or 1.0) for plane in content.data]
-        lows = [mean - span / 2 for mean, span in zip(means, spans, strict=True)]
+        moments = [_mean_and_deviation(plane) for plane in content.data]
+        spans = [6 * (deviation or 1.0) for _, deviation in moments]
+        lows = [mean - span / 2 for (mean, _), span in zip(moments, spans, strict=True)]
         return cls(content, tuple(lows), tuple(spans))
 
     def values(self, sample: Sample, space: Space, new: Allocate = allocate) -> Values:
@@ -247,6 +249,16 @@ class Units:
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
             data[channel] = (low + span * self.clipped(g[0, channel])).numpy()
         return self.content.with_data(data)
+
+
+def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
+    """In float64, without an array of them: the plane may be large."""
+    mean = float(plane.mean(dtype=np.float64))
+    squares = 0.0
+    for part in blocks(plane.shape):
+        centered = np.subtract(plane[part], mean, dtype=np.float64).ravel()
+        squares += float(centered @ centered)
+    return mean, math.sqrt(squares / plane.size)
 
 
 def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Values:
