@@ -129,7 +129,10 @@ def measure(case: Case) -> Report:
         if process.returncode:
             raise RuntimeError(f"{case} ended with code {process.returncode}")
     reports = [Report(**json.loads(output.splitlines()[-1])) for output in outputs]
-    return replace(reports[0], seconds=max(report.seconds for report in reports))
+    slowest = max(report.seconds for report in reports)
+    shape = " x ".join(map(str, case.space))
+    print(f"{case.network} {shape} {case.loop}: {slowest:.2f} s", file=sys.stderr, flush=True)
+    return replace(reports[0], seconds=slowest)
 
 
 def medians(cases: dict[str, Case], runs: int) -> dict[str, Report]:

@@ -70,7 +70,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
 
 def slope(points: list[tuple[int, float]]) -> float:
     """Of the straight line through the logarithms."""
-    if len(points) < 2:
+    if len({count for count, _ in points}) < 2:
         return float("nan")
     x, y = np.log(np.array(points)).T
     return float(np.polyfit(x, y, 1)[0])

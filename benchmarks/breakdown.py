@@ -55,21 +55,19 @@ def laps(content: Path, style: Path, output: Path, size: int) -> Laps:
     """Seconds of each part of one run, by the order of events it tells as JSON."""
     code = "from impasto.cli import main; main()"
     command = [sys.executable, "-c", code, "stylize", str(content), str(style), "-o", str(output)]
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, "--size", str(size), "--json"], stdout=subprocess.PIPE, text=True
-    )
+    command += ["--size", str(size), "--json"]
     start = 0.0
     result: dict[str, object] = {}
-    assert process.stdout is not None
-    for line in process.stdout:
-        now = time.perf_counter() - began
-        event = json.loads(line)
-        if event["event"] == "step" and not start:
-            start = now - event["seconds"]
-        elif event["event"] == "result":
-            result, saved = event, now
-    process.wait()
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            now = time.perf_counter() - began
+            event = json.loads(line)
+            if event["event"] == "step" and not start:
+                start = now - event["seconds"]
+            elif event["event"] == "result":
+                result, saved = event, now
     total = time.perf_counter() - began
     if process.returncode or not result:
         raise SystemExit(process.returncode or 1)

@@ -187,7 +187,7 @@ def torch_lbfgs(objective: Objective, x: Tensor, seconds: float) -> Curve:
         return j.item()
 
     with suppress(TimeUpError):
-        optimizer.step(closure)
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
     return clock.relative()
 
 

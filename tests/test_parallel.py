@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
@@ -13,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from impasto.config import configure
@@ -230,3 +238,52 @@ def test_processes_equal_one(size: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(undisturbed.numpy(), alone, atol=1e-3)
         assert not torch.equal(stopped, undisturbed)
         assert torch.equal(repeated, undisturbed)
+
+
+@contextmanager
+def torchrun(folder: Path, output: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Two processes that share a picture for six steps, started again where one dies."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "2"]
+    command += ["--nproc-per-node", "2", "-m", "--", "impasto", "stylize"]
+    command += ["content.png", "style.png", "-o", output, "--network", "lite", "-q"]
+    command += ["--size", "0", "--coarsest", "0", "--steps", "6", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    # Otherwise those started again look for each other where they were before.
+    environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    with subprocess.Popen(command, cwd=folder, env=environment) as agent:
+        try:
+            yield agent
+        finally:
+            agent.terminate()  # it ends the others
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_started_again_and_the_bytes_are_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, space in (("content", (384, 400)), ("style", (120, 160))):
+        pixels = rng.integers(0, 256, (*space, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    with torchrun(tmp_path, "whole.png") as undisturbed:
+        assert undisturbed.wait(100) == 0
+
+    def ranks(step: int) -> set[str]:
+        """The processes that have written a checkpoint of that step or a later one."""
+        names = (re.fullmatch(r"step(\d+)-of-rank(\d)\.\w+", p.name) for p in run.glob("step*"))
+        return {found[2] for found in names if found and int(found[1]) >= step}
+
+    run = tmp_path / "run"
+    with torchrun(tmp_path, "out.png", "--run", "run", "--checkpoint-every", "0") as agent:
+        while agent.poll() is None and ranks(2) != {"0", "1"}:
+            time.sleep(0.01)
+        processes = psutil.Process(agent.pid).children()
+        before = {one.pid for one in processes}
+        processes[-1].kill()
+        after, end = before, time.monotonic() + 100
+        while agent.poll() is None:
+            assert time.monotonic() < end
+            after = after | {one.pid for one in psutil.Process(agent.pid).children()}
+            time.sleep(0.05)
+        assert agent.wait() == 0
+    assert len(after - before) >= 2  # both were started again
+    with Image.open(tmp_path / "out.png") as out, Image.open(tmp_path / "whole.png") as whole:
+        np.testing.assert_array_equal(np.asarray(out), np.asarray(whole))
