@@ -13,6 +13,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subc
 
 from impasto.config import (
     LAYERS,
+    PRESET_BY_SUFFIX,
     PRESETS,
     Config,
     EngineConfig,
@@ -20,6 +21,7 @@ from impasto.config import (
     ObjectiveConfig,
     OptimizerConfig,
     ScheduleConfig,
+    SignalConfig,
 )
 from impasto.errors import ConfigError
 
@@ -47,13 +49,14 @@ class Display:
 
 @dataclass(frozen=True)
 class Stylize:
-    """Repaint a picture in the style of others: find the G that minimizes
+    """Repaint a picture, or give a signal the character of others: find the G that minimizes
     J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
 
     content: Annotated[Positional[Path], arg(metavar="CONTENT")]
-    """the picture to repaint: JPEG, PNG, TIFF or WebP"""
+    """what is to change: a picture (JPEG, PNG, TIFF, WebP), a recording (.hea, .edf, .csv, .npz), a
+    sound (.wav, .flac, .ogg, .mp3) or an array (.npy, .zarr)"""
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
-    """the picture whose style it takes"""
+    """the one whose style it takes"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
     """more styles, mixed in by --style-weights"""
     output: Annotated[Path, arg(aliases=["-o"])]
@@ -62,13 +65,17 @@ class Stylize:
     schedule: OmitArgPrefixes[ScheduleConfig]
     optimizer: OmitArgPrefixes[OptimizerConfig]
     network: OmitArgPrefixes[NetworkConfig]
+    signal: OmitArgPrefixes[SignalConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
     run: Path | None = None
     """a folder for checkpoints; the same command again goes on from the last one"""
-    preset: Literal["standard", "print", "notes"] = "standard"
-    """where the other defaults come from; print is for large sizes, 4096 if none is given; notes is
-    the course's formulas to the letter"""
+    preset: Literal[
+        "auto", "standard", "print", "notes", "ecg", "audio-texture", "audio-transfer"
+    ] = "auto"
+    """where the other defaults come from; auto is ecg for recordings such as .hea, .edf and .csv,
+    audio-transfer for sounds, standard for all else; print is for large sizes, 4096 if none is
+    given; notes is the course's formulas to the letter"""
 
     @property
     def config(self) -> Config:
@@ -141,10 +148,11 @@ Command = Stylize | Demo | Networks | Plot | Compare
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments spell; --preset and --network set the other defaults."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--preset", default="standard")
+    finder.add_argument("--preset", default="auto")
     finder.add_argument("--network")
-    found = finder.parse_known_args(arguments)[0]
-    config = PRESETS.get(found.preset, PRESETS["standard"])
+    found, others = finder.parse_known_args(arguments)
+    preset = found.preset if found.preset in PRESETS else _fitting(others)
+    config = PRESETS[preset]
     if found.network in LAYERS:
         config = replace(config, network=replace(config.network, network=found.network))
     if {"-h", "--help"} & set(arguments):  # shows what pictures get; a run sees what it is given
@@ -157,7 +165,7 @@ def parse(arguments: Sequence[str]) -> Command:
         styles=(),
         output=tyro.MISSING,
         display=Display(),
-        preset="standard",
+        preset="auto",
         **{group.name: getattr(config, group.name) for group in fields(config)},
     )
     commands = (
@@ -177,3 +185,10 @@ def parse(arguments: Sequence[str]) -> Command:
     if isinstance(command, Stylize):
         _ = command.config  # raises ConfigError now, before torch is loaded
     return command
+
+
+def _fitting(arguments: Sequence[str]) -> str:
+    """The preset for what the first file among the arguments is."""
+    suffixes = (Path(argument).suffix.lower() for argument in arguments)
+    kinds = (PRESET_BY_SUFFIX[suffix] for suffix in suffixes if suffix in PRESET_BY_SUFFIX)
+    return next(kinds, "standard")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 import threading
@@ -97,6 +98,7 @@ class Viewer(Protocol):
     """What is told of a run."""
 
     def step(self, progress: Progress) -> None: ...
+    def note(self, text: str) -> None: ...
     def download(self, done: int, total: int) -> None: ...
     def result(self, result: Result, output: Path) -> None: ...
 
@@ -105,6 +107,9 @@ class Silence:
     """Tells nothing."""
 
     def step(self, progress: Progress) -> None:
+        pass
+
+    def note(self, text: str) -> None:
         pass
 
     def download(self, done: int, total: int) -> None:
@@ -120,6 +125,9 @@ class JsonLines:
     def step(self, progress: Progress) -> None:
         names = ("scale", "scales", "space", "step", "steps", "value", "terms", "seconds", "note")
         _print_json(event="step", **{name: getattr(progress, name) for name in names})
+
+    def note(self, text: str) -> None:
+        _print_json(event="note", text=text)
 
     def download(self, done: int, total: int) -> None:
         _print_json(event="download", done=done, total=total)
@@ -156,6 +164,9 @@ class Bar:
         )
         self.bar.update(self.task, completed=progress.step, description=description)
 
+    def note(self, text: str) -> None:
+        self.bar.console.print(escape(text), highlight=False, soft_wrap=True)
+
     def download(self, done: int, total: int) -> None:
         if self.task is None:
             self.task = self.bar.add_task("", total=total)
@@ -176,8 +187,34 @@ class Bar:
         )
 
 
+class Notes(logging.Handler):
+    """Hands what the library logs on to a viewer."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(logging.INFO)
+        self.viewer = viewer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.viewer.note(record.getMessage())
+
+
 @contextmanager
 def _viewer(display: Display) -> Iterator[Viewer]:
+    """What shows a run, and meanwhile what the library logs."""
+    logger = logging.getLogger("impasto")
+    with _shown(display) as viewer:
+        handler, level = Notes(viewer), logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield viewer
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+@contextmanager
+def _shown(display: Display) -> Iterator[Viewer]:
     if display.quiet or current_group().rank:
         yield Silence()
     elif display.json:

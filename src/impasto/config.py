@@ -14,9 +14,9 @@ from impasto.errors import ConfigError
 class NetworkConfig:
     """The network whose activations are compared."""
 
-    network: Literal["auto", "lite", "filterbank", "vgg16", "vgg19"] = "auto"
-    """lite and filterbank are built in; vgg16 and vgg19 fetch their ImageNet weights on first use;
-    auto is lite for pictures, the filterbank for all else"""
+    network: Literal["auto", "lite", "filterbank", "wide", "vgg16", "vgg19"] = "auto"
+    """lite, filterbank and wide are built in; vgg16 and vgg19 fetch their ImageNet weights on first
+    use; auto is lite for pictures, wide for spectrograms, the filterbank for all else"""
     weights: str | None = None
     """a file with weights for lite, vgg16 or vgg19, in place of their own"""
     weights_input: Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"] = "auto"
@@ -26,6 +26,8 @@ class NetworkConfig:
     """how lite, vgg16 and vgg19 downsample"""
     padding: Literal["replicate", "reflect", "zero"] = "replicate"
     """what the network sees beyond the border; zero draws a frame"""
+    widths: tuple[float, float] = (0.012, 1.0)
+    """the filterbank's shortest and longest filter for signals, in seconds"""
     offline: bool = False
     """never download; say what is missing instead"""
 
@@ -50,8 +52,23 @@ class ObjectiveConfig:
     normalization: Literal["relative", "course", "notes"] = "relative"
     """relative: the weights mean the same at any size; course: Gram matrices over
     (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
+    autocorrelation: float = 0.0
+    """weight of the distance of autocorrelations, for signals [>= 0]"""
+    lag: float = 0.5
+    """the longest lag looked at, in seconds [> 0]"""
+    spectrum: float = 0.0
+    """weight of the distance of log power spectra, for signals [>= 0]"""
+    window: float = 1.0
+    """length of the windows that spectra are taken of, in seconds [> 0]"""
+    amplitude: float = 0.0
+    """weight of the distance of the amplitudes' distributions, for signals [>= 0]"""
     tv_power: float = 2.0
     """exponent of the differences in the total variation [>= 1]"""
+
+    @property
+    def statistics(self) -> bool:
+        """Whether a term looks at the signal itself."""
+        return self.autocorrelation + self.spectrum + self.amplitude > 0
 
     @property
     def layers(self) -> frozenset[str]:
@@ -71,6 +88,22 @@ class ObjectiveConfig:
                 remedy="give one weight for each style, in their order",
             )
         return tuple(weight / sum(weights) for weight in weights)
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """What is taken of signals, and as what."""
+
+    leads: tuple[str, ...] = ()
+    """channels of the content, by name; all if none are given"""
+    style_leads: tuple[str, ...] = ()
+    """channels of the styles, in the order of the content's; by their names if none are given"""
+    clip: tuple[float, ...] = ()
+    """a stretch of the content, from and to in seconds; all of it if none is given"""
+    style_clip: tuple[float, ...] = ()
+    """a stretch of the styles, from and to in seconds"""
+    representation: Literal["waveform", "spectrogram"] = "waveform"
+    """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
 
 
 @dataclass(frozen=True)
@@ -133,6 +166,7 @@ class Config:
 
     objective: ObjectiveConfig = ObjectiveConfig()
     network: NetworkConfig = NetworkConfig()
+    signal: SignalConfig = SignalConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     engine: EngineConfig = EngineConfig()
@@ -143,7 +177,11 @@ class Config:
         network = self.network.network
         if network == "auto":
             network = "lite" if (dims, channels) == (2, 3) else "filterbank"
+            if self.signal.representation == "spectrogram":
+                network = "wide"
         content_layers, style_layers = LAYERS[network]
+        if network == "filterbank" and dims == 1:
+            content_layers, style_layers = SERIES_LAYERS
         objective = replace(
             self.objective,
             content_layers=self.objective.content_layers or content_layers,
@@ -158,13 +196,18 @@ class Config:
             ("--alpha", objective.alpha),
             ("--beta", objective.beta),
             ("--gamma", objective.gamma),
+            ("--autocorrelation", objective.autocorrelation),
+            ("--spectrum", objective.spectrum),
+            ("--amplitude", objective.amplitude),
         ):
             _check(flag, value, "a finite number from 0 up", value >= 0)
+        _check("--lag", objective.lag, "a finite number above 0", objective.lag > 0)
+        _check("--window", objective.window, "a finite number above 0", objective.window > 0)
         _check(
             "--alpha --beta --gamma",
             0,
             "at least one weight above 0",
-            objective.alpha + objective.beta + objective.gamma > 0,
+            objective.alpha + objective.beta + objective.gamma > 0 or objective.statistics,
         )
         for layer, weight in objective.style_layers:
             _check(f"--style-layers {layer}", weight, "a finite number from 0 up", weight >= 0)
@@ -186,6 +229,20 @@ class Config:
             "lite, vgg16 or vgg19 as the --network of a weights file",
             self.network.weights is None or self.network.network in {"lite", "vgg16", "vgg19"},
         )
+        shortest, longest = self.network.widths
+        _check(
+            "--widths",
+            f"{shortest:g} {longest:g}",
+            "two finite numbers above 0, the shorter first",
+            0 < shortest < longest < math.inf,
+        )
+        for flag, clip in (("--clip", self.signal.clip), ("--style-clip", self.signal.style_clip)):
+            _check(
+                flag,
+                " ".join(map(str, clip)),
+                "two finite numbers of seconds, the earlier first",
+                not clip or (len(clip) == 2 and 0 <= clip[0] < clip[1] < math.inf),
+            )
         every = self.engine.checkpoint_every
         _check("--checkpoint-every", every, "a number from 0 up", every >= 0)
         rate = self.optimizer.learning_rate
@@ -209,10 +266,14 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
             for layer, share in (("color", 0.5), ("wave", 0.25), ("stroke", 0.25))
         ),
     ),
+    "wide": (("wide",), (("wide", 1.0),)),
     "vgg16": (("relu4_2",), _VGG_STYLE),
     "vgg19": (("relu4_2",), _VGG_STYLE),
 }
 """Content layers, and style layers with their lambda, of each network (Gatys 2015 for VGG)."""
+
+SERIES_LAYERS = (("width5",), tuple((f"width{width}", 0.125) for width in range(1, 9)))
+"""Those of the filterbank for signals."""
 
 PRESETS = {
     # 512 x 384 in about 11 s on two cores
@@ -220,6 +281,26 @@ PRESETS = {
     # Big prints: the strokes come from the coarse scales, the grain from a few steps at the fine
     # ones. 4096 x 2731 in about 2 min on two cores, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
+    # Recordings of hearts and the like: beats stay where they are, the rest becomes the style's.
+    # A minute of one lead at 360 Hz in about 6 s, on two cores.
+    "ecg": Config(
+        objective=ObjectiveConfig(
+            beta=10.0, spectrum=0.02, autocorrelation=0.3, amplitude=0.3, window=3.0
+        ),
+        schedule=ScheduleConfig(coarsest=0, steps=(150,)),
+    ),
+    # Ulyanov and Lebedev 2016: a sound like the style, out of noise.
+    "audio-texture": Config(
+        objective=ObjectiveConfig(alpha=0.0, beta=1.0),
+        signal=SignalConfig(representation="spectrogram"),
+        schedule=ScheduleConfig(coarsest=0, steps=(150,), init="noise"),
+    ),
+    # The same from the content, which keeps its rhythm. Ten seconds at 22 kHz in about a minute.
+    "audio-transfer": Config(
+        objective=ObjectiveConfig(beta=10.0),
+        signal=SignalConfig(representation="spectrogram"),
+        schedule=ScheduleConfig(coarsest=0, steps=(150,)),
+    ),
     # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's
     # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; gamma takes
     # out the noise that the network hardly sees. 10 s.
@@ -234,6 +315,14 @@ PRESETS = {
         engine=EngineConfig(precision="fp32"),
     ),
 }
+
+
+PRESET_BY_SUFFIX = {
+    **dict.fromkeys((".hea", ".dat", ".edf", ".bdf", ".csv", ".npz"), "ecg"),
+    **dict.fromkeys((".wav", ".flac", ".ogg", ".mp3"), "audio-transfer"),
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"), "standard"),
+}
+"""What the command takes for a content of that kind."""
 
 
 def configure(preset: str = "standard", **settings: Any) -> Config:

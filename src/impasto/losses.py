@@ -42,7 +42,9 @@ FAINT = 1e-6
 class Loss(Protocol):
     """A set of sums over positions, and a score of those sums."""
 
-    reach: ClassVar[int]
+    @property
+    def reach(self) -> int:
+        """How far beyond a region its sums look."""
 
     @property
     def shape(self) -> tuple[int, ...]:

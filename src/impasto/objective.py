@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 
 import torch
 from torch import Tensor
 
 from impasto.config import ObjectiveConfig
-from impasto.errors import SampleError
+from impasto.errors import ConfigError, SampleError
 from impasto.geometry import Region
 from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation, weighted
 from impasto.networks.stage import INPUT, Network
 from impasto.patch import Assembly, Patch
 from impasto.resample import averaged
+from impasto.statistics import (
+    Amplitude,
+    Autocorrelation,
+    Spectrum,
+    distribution,
+    histogram,
+    powers,
+    products,
+)
 from impasto.walk import WHOLE, Plan, Reaches, look, walk
 
 
@@ -144,6 +153,7 @@ def build_objective(
     style_plans: Sequence[Plan] = (),
     weight: Tensor | None = None,
     style_weights: Sequence[Tensor | None] = (),
+    rate: float = 1.0,
 ) -> Objective:
     """J for a content, one or more styles and a network.
 
@@ -152,6 +162,7 @@ def build_objective(
     where it has one. content, styles: what this process has of them. plan: of the content, which
     G shares; style_plans: of each style. weight: how much each position of the content, and with
     it of G, counts, shape (1, 1, *space) over the whole grid; style_weights: those of the styles.
+    rate: positions a second, of signals.
     Raises LayerError for a layer the network does not have.
     """
     network.check(config.layers)
@@ -172,6 +183,18 @@ def build_objective(
             for layer, style_loss in found.items():
                 factor = config.beta * share * lambdas[layer]
                 terms.append(Term("style", layer, style_loss, factor, mask))
+    if config.statistics:
+        shares = config.style_shares(len(styles))
+        plans = style_plans or [plan] * len(styles)
+        weights = style_weights or [None] * len(styles)
+        for style, share, style_plan, own in zip(styles, shares, plans, weights, strict=True):
+            of_style = None if own is None else Mask.of(own, network, {INPUT})
+            terms += [
+                Term(kind, INPUT, statistic, share * factor, mask)
+                for kind, factor, statistic in _statistics(
+                    style, network, config, style_plan, of_style, rate
+                )
+            ]
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
@@ -237,3 +260,54 @@ def _style(
         else:
             losses[layer] = Gram(target, config.normalization)
     return losses
+
+
+def _statistics(
+    style: Patch,
+    network: Network,
+    config: ObjectiveConfig,
+    plan: Plan,
+    mask: Mask | None,
+    rate: float,
+) -> list[tuple[str, float, Loss]]:
+    """The losses on a signal itself that have a weight: their kinds, their weights, they."""
+    if network.dims != 1:
+        raise ConfigError(
+            subject="--autocorrelation --spectrum --amplitude",
+            expected="a signal",
+            found=f"a sample over {network.dims} axes",
+            remedy="leave them out",
+        )
+    lags, window = round(config.lag * rate), 2 * round(config.window * rate / 2)
+    for flag, positions, least in (("--lag", lags, 1), ("--window", window, 4)):
+        if not least <= positions < style.region.whole[0]:
+            raise ConfigError(
+                subject=flag,
+                expected=f"from {least} positions to the length of the style, at {rate:g} a second",
+                found=f"{positions} of {style.region.whole[0]}",
+                remedy="pass another one, or a longer style",
+            )
+
+    def total(sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int) -> Tensor:
+        parts: list[Tensor] = []
+
+        def see(layer: str, activation: Tensor, region: Region) -> None:
+            weight = mask.over(layer, region.grown(reach)) if mask else None
+            parts.append(sums(activation, region, weight).double())
+
+        look(network, style, frozenset({(INPUT, reach)}), plan, see)
+        return plan.group.total(torch.stack(parts).sum(0))
+
+    found: list[tuple[str, float, Loss]] = []
+    if config.autocorrelation:
+        pairs = total(partial(products, lags=lags), lags)
+        found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
+    if config.spectrum:
+        spectrum = Spectrum.of(total(partial(powers, window=window), window - 1))
+        found.append(("spectrum", config.spectrum, spectrum))
+    if config.amplitude:
+        low, high = Amplitude.range_of(total(partial(products, lags=0), 0))
+        counts = total(lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0)
+        amplitude = Amplitude(distribution(counts), low, high)
+        found.append(("amplitude", config.amplitude, amplitude))
+    return found

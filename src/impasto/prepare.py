@@ -26,17 +26,26 @@ from impasto.media.sample import Sample
 from impasto.networks import Network, Report, open_network
 from impasto.patch import Allocate, allocate
 from impasto.resample import resample
+from impasto.signals import alike, part
 
 SampleLike = Any
 """A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
 
 Values = Float[Tensor, "1 channel *space"]
 
+RATE = 360.0
+"""Positions a second of signals whose file gives no rate: that of many an ECG."""
+
 
 def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sample:
     """Any of the accepted kinds as a Sample; errors say which one it was."""
     with about(str(thing) if isinstance(thing, str | Path) else role):
         return media.as_sample(thing, size, new=arrays.numpy)
+
+
+def rate_of(sample: Sample) -> float:
+    """Positions a second of a signal."""
+    return sample.rate if isinstance(sample, media.Signal) else RATE
 
 
 def content_size(content: SampleLike, config: Config) -> Space:
@@ -57,6 +66,10 @@ def open_styles(
     for number, thing in enumerate(things, start=1):
         role = f"style {number}"
         sample = open_sample(thing, role, _style_size(thing, role, content, config), arrays)
+        if isinstance(sample, media.Signal) and isinstance(content, media.Signal):
+            with about(role):
+                signal = part(sample, config.signal.style_leads, config.signal.style_clip)
+                sample = alike(signal, content)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
             raise SampleError(
                 subject=role,
@@ -93,6 +106,8 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         pooling=settings.pooling,
         offline=settings.offline,
         seed=config.schedule.seed,
+        rate=rate_of(content),
+        widths=settings.widths,
         report=download or (lambda done, total: None),
     )
     if _bfloat16(config.engine.precision, settings.network):
@@ -255,8 +270,8 @@ def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
     """In float64, without an array of them: the plane may be large."""
     mean = float(plane.mean(dtype=np.float64))
     squares = 0.0
-    for part in blocks(plane.shape):
-        centered = np.subtract(plane[part], mean, dtype=np.float64).ravel()
+    for block in blocks(plane.shape):
+        centered = np.subtract(plane[block], mean, dtype=np.float64).ravel()
         squares += float(centered @ centered)
     return mean, math.sqrt(squares / plane.size)
 

@@ -23,7 +23,7 @@ from impasto.objective import Objective, build_objective
 from impasto.parallel import ALONE, Group, agreed, gather
 from impasto.patch import Patch, give_back
 from impasto.plan import between, choose_plan, works
-from impasto.prepare import Units, Values, initial, style_spaces
+from impasto.prepare import Units, Values, initial, rate_of, style_spaces
 from impasto.resample import Kernel, averaged, resample
 from impasto.runs import Checkpoint
 from impasto.walk import Plan
@@ -71,6 +71,7 @@ class Engine:
             [self._plan(group.slabs(grid)[group.rank].space, group) for grid in spaces],
             _weight(self.units.content, space),
             [_weight(style, grid) for style, grid in zip(self.styles, spaces, strict=True)],
+            rate_of(self.units.content) * space[0] / self.units.content.space[0],
         )
         if resumed:
             return Scale.resumed(self, objective, plan, resumed)

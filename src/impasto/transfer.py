@@ -18,6 +18,7 @@ from torch import Tensor
 from impasto import media
 from impasto.arrays import Arrays
 from impasto.config import PRESETS, Config
+from impasto.errors import about
 from impasto.geometry import Space
 from impasto.media.sample import Sample
 from impasto.networks import Report
@@ -36,6 +37,8 @@ from impasto.prepare import (
 )
 from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.scale import FOR_ARRAYS, Engine, Scale
+from impasto.signals import part
+from impasto.spectrograms import heard, spectrograms
 from impasto.version import __version__
 
 
@@ -127,8 +130,13 @@ def stylize(
     memory = memory_left(memory_limit(config.engine.memory))
     arrays = Arrays(FOR_ARRAYS * memory)
     content = open_sample(content, "content", content_size(content, config), arrays)
+    if isinstance(content, media.Signal):
+        with about("content"):
+            content = part(content, config.signal.leads, config.signal.clip)
     config = config.completed(content.dims, len(content.data))
     styles = open_styles(styles, content, config, arrays)
+    if config.signal.representation == "spectrogram":
+        content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
     scales = grids(config, network, content, styles)
     units = Units.of(content)
@@ -145,7 +153,7 @@ def stylize(
         "steps": done,
         "finished": finished,
     }
-    sample = units.sample(units.over(g, content.space, arrays.new), arrays)
+    sample = heard(units.sample(units.over(g, content.space, arrays.new), arrays))
     watch.lap("result")
     return Result(
         sample=sample,
@@ -215,7 +223,7 @@ def _descend(
 
 
 def _sample(scale: Scale) -> Sample:
-    return scale.engine.units.sample(scale.whole(), scale.engine.arrays)
+    return heard(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
 
 
 def _run_folder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -140,6 +140,44 @@ class Signal(Sample):
             result[:] = row[0] + slope * np.arange(length) * (self.rate / rate)
             result[: len(bent)] += bent[:length]
         return self._at(data, rate)
+
+    def stretch(self, start: float, stop: float) -> Signal:
+        """The signal from one time to another, in seconds from the beginning.
+
+        Raises SampleError when it does not last so long, or is a gap there.
+        """
+        first, last = round(start * self.rate), round(stop * self.rate)
+        length = self.space[0]
+        if not 0 <= first < last <= length:
+            raise SampleError(
+                expected=f"a stretch between 0 and {length / self.rate:g} s",
+                found=f"{start:g} to {stop:g} s",
+                remedy="choose another",
+            )
+        gaps = None if self.gaps is None else self.gaps[:, first:last]
+        if gaps is not None and gaps.all(axis=1).any():
+            raise SampleError(
+                expected="values of every channel",
+                found=f"a gap from {start:g} to {stop:g} s",
+                remedy="choose another stretch or other channels",
+            )
+        began = self.start
+        if isinstance(began, datetime):
+            began += timedelta(seconds=first / self.rate)
+        elif began is not None:
+            day = datetime.combine(date.min, began) + timedelta(seconds=first / self.rate)
+            began = day.time()
+        return replace(
+            self,
+            data=np.ascontiguousarray(self.data[:, first:last]),
+            gaps=gaps,
+            annotations=tuple(
+                mark._replace(time=mark.time - first / self.rate)
+                for mark in self.annotations
+                if first <= mark.time * self.rate < last
+            ),
+            start=began,
+        )
 
     def select(self, names: Sequence[str]) -> Signal:
         """The channels of these names, upper or lower case, in this order.

@@ -9,11 +9,12 @@ import torch
 from impasto.errors import ConfigError
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import EMBEDDED, lite, load_lite
+from impasto.networks.series import series_bank, wide
 from impasto.networks.stage import Network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
 
-NETWORKS = ("lite", "filterbank", *PUBLISHED)
+NETWORKS = ("lite", "filterbank", "wide", *PUBLISHED)
 
 
 def open_network(
@@ -27,16 +28,24 @@ def open_network(
     pooling: Pooling,
     offline: bool,
     seed: int,
+    rate: float,
+    widths: tuple[float, float],
     report: Report,
 ) -> Network:
     """The network of that name, ready for samples of `channels` over `dims` axes.
 
+    rate: positions a second, of signals; widths: of the shortest and the longest filter for them,
+    in seconds.
     Published weights come from the cache, and the first time from their publisher, `report` being
     called as they come. Raises ConfigError when the network does not take such samples,
     WeightsError when its weights cannot be had.
     """
+    if name == "filterbank" and dims == 1:
+        return series_bank(channels, rate, widths, padding=padding, seed=seed)
     if name == "filterbank":
         return filterbank(dims=dims, channels=channels, padding=padding, seed=seed)
+    if name == "wide" and dims == 1:
+        return wide(channels=channels, padding=padding, seed=seed)
     if (dims, channels) != (2, 3):
         raise ConfigError(
             subject="--network",
@@ -60,6 +69,8 @@ def layer_names(name: str) -> list[tuple[str, ...]]:
             network = lite(padding="replicate", pooling="max")
         elif name == "filterbank":
             network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
+        elif name == "wide":
+            network = wide(channels=1025, padding="replicate", seed=0)
         else:
             network = vgg(name, PUBLISHED[name].blocks, WIDTHS, dims=2)
     return [stage.layers for stage in network.stages]

@@ -47,16 +47,16 @@ class Octave(Stage):
         binomial = reduce(_outer, [torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16] * dims)[None, None]
         super().__init__(
             [
-                (f"_color{index}", _bank(color, padding, -thresholds)),
+                (f"_color{index}", bank(color, padding, -thresholds)),
                 (f"color{index}", nn.ReLU()),
-                (f"_waves{index}", _bank(torch.cat(banks), padding)),
+                (f"_waves{index}", bank(torch.cat(banks), padding)),
                 (f"wave{index}", Halves()),
                 (f"_amplitude{index}", Amplitude(count)),
-                (f"_strength{index}", Each(_bank(binomial, padding, stride=2))),
-                (f"_strokes{index}", Each(_bank(few[:, None], padding))),
+                (f"_strength{index}", Each(bank(binomial, padding, stride=2))),
+                (f"_strokes{index}", Each(bank(few[:, None], padding))),
                 (f"stroke{index}", Halves()),
-                (f"edge{index}", _bank(over_channels(edges(dims, size), mean), padding)),
-                (f"octave{index + 1}", Each(_bank(binomial, padding, stride=2))),
+                (f"edge{index}", bank(over_channels(edges(dims, size), mean), padding)),
+                (f"octave{index + 1}", Each(bank(binomial, padding, stride=2))),
             ],
             dims=dims,
             sources={
@@ -174,7 +174,7 @@ def _outer(a: Tensor, b: Tensor) -> Tensor:
     return a[..., None] * b
 
 
-def _bank(
+def bank(
     filters: Float[Tensor, "filter channel *space"],
     padding: Padding,
     bias: Tensor | None = None,

@@ -1,0 +1,79 @@
+"""A network for signals that needs no training: random filters of many widths, given in seconds."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from impasto.networks.filterbank import bank
+from impasto.networks.stage import INPUT, Each, Network, Stage
+from impasto.networks.vgg import Padding
+
+WIDTHS = 8
+FILTERS = 32
+WIDE, TAPS = 4096, 11
+
+LONGEST = 32
+"""Taps: wider filters work on the signal at half the rate, or a quarter, and so on."""
+
+BLUR = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+
+
+def series_bank(
+    channels: int, rate: float, widths: tuple[float, float], *, padding: Padding, seed: int
+) -> Network:
+    """The network of layers width1, ..., width8: one layer of filters and ReLU each.
+
+    Antognini et al. 2018 (Synthesizing diverse, high-quality audio textures) on the waveform: 32
+    random filters a width over all channels jointly, half of them of zero mean. widths: the
+    shortest and the longest, in seconds; the others are between in equal ratios. rate: positions a
+    second. seed: of all filters.
+    """
+    ratio = widths[1] / widths[0]
+    seconds = [widths[0] * ratio ** (index / (WIDTHS - 1)) for index in range(WIDTHS)]
+    generator = torch.Generator().manual_seed(seed)
+    stages: list[Stage] = []
+    number = 0
+    while number < WIDTHS:
+        here = rate / 2 ** len(stages)
+        operations: list[tuple[str, nn.Module]] = []
+        sources: dict[str, str] = {}
+        while number < WIDTHS and seconds[number] * here <= LONGEST:
+            taps = 2 * math.floor(max(3.0, seconds[number] * here) / 2) + 1
+            number += 1
+            filters = noise(channels, taps, generator)
+            operations += [
+                (f"_filters{number}", bank(filters, padding)),
+                (f"width{number}", nn.ReLU()),
+            ]
+            sources[f"_filters{number}"] = INPUT
+        half = f"half{len(stages) + 1}"
+        operations.append((half, Each(bank(BLUR[None, None], padding, stride=2))))
+        stages.append(Stage(operations, dims=1, sources=sources | {half: INPUT}))
+    return Network("filterbank", stages, dims=1, channels=channels)
+
+
+def wide(*, channels: int, padding: Padding, seed: int) -> Network:
+    """The network of Ulyanov and Lebedev 2016 for spectrograms: one layer, `wide`, of 4096 random
+    filters over 11 frames and all frequencies, which are the channels.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    deviation = 2 / math.sqrt((channels + WIDE) * TAPS)
+    filters = deviation * torch.randn(WIDE, channels, TAPS, generator=generator)
+    stage = Stage([("_filters", bank(filters, padding)), ("wide", nn.ReLU())], dims=1)
+    return Network("wide", [stage], dims=1, channels=channels)
+
+
+def noise(
+    channels: int, taps: int, generator: torch.Generator
+) -> Float[Tensor, "filter channel tap"]:
+    """White noise under a Hann window, of unit norm; every other filter has a mean of zero."""
+    window = torch.hann_window(taps + 2, periodic=False)[1:-1]
+    filters = torch.randn(FILTERS, channels, taps, generator=generator) * window
+    means = filters.sum(2, keepdim=True) / window.sum() * window
+    filters[::2] -= means[::2]
+    norms: Tensor = filters.flatten(1).norm(dim=1)
+    return filters / norms[:, None, None]
