@@ -67,8 +67,8 @@ def test_a_run_in_files_gives_the_same_bytes(
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(Arrays, "SMALL", 0)
     random = np.random.default_rng(0)
-    content, style = (Sample(random.random((1, n), np.float32)) for n in (3000, 2000))
-    config = configure(coarsest=1000, steps=(4, 3))
+    content, style = (Sample(random.random((1, n), np.float32)) for n in (1500, 1000))
+    config = configure(coarsest=700, steps=(3, 2))
     expected = stylize(content, style, config).numpy()
     monkeypatch.setattr(transfer, "FOR_ARRAYS", 0.0)
     mapped = []

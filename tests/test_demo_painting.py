@@ -34,12 +34,21 @@ def test_the_same_seed_gives_the_same_painting(small: NDArray[np.uint8]) -> None
     assert np.array_equal(demo.paint(96, 128, SEED), small)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_painting(small: NDArray[np.uint8]) -> None:
     other = demo.paint(96, 128, SEED + 1)
     assert np.abs(other.astype(float) - small).mean() > 10
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 9), (37, 3), (2, 301)])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [
+        (37, 3),
+        (2, 301),
+        pytest.param(1, 1, marks=pytest.mark.slow),
+        pytest.param(16, 9, marks=pytest.mark.slow),
+    ],
+)
 def test_any_size_is_painted(height: int, width: int) -> None:
     painting = demo.paint(height, width, SEED)
     assert painting.shape == (height, width, 3)
@@ -54,6 +63,7 @@ def test_the_picture_does_not_depend_on_its_size(
     assert reduced == pytest.approx(small.astype(float), abs=1.01)  # rounded twice
 
 
+@pytest.mark.slow
 def test_a_canvas_of_another_size_shows_the_same_picture(
     large: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:

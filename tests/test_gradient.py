@@ -39,7 +39,7 @@ def settings_for(normalization: Normalization) -> ObjectiveConfig:
 
 
 @given(spaces(smallest=3, largest=7), seeds, st.sampled_from(NORMALIZATIONS))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_j_and_its_terms_equal_the_oracle(
     space: tuple[int, ...], seed: int, normalization: Normalization
 ) -> None:
@@ -53,7 +53,7 @@ def test_j_and_its_terms_equal_the_oracle(
 
 
 @given(spaces(smallest=3, largest=5), seeds, st.sampled_from(NORMALIZATIONS))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_the_gradient_equals_finite_differences_of_the_oracle(
     space: tuple[int, ...], seed: int, normalization: Normalization
 ) -> None:

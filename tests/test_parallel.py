@@ -62,7 +62,7 @@ def evaluated(problem: Problem, plan: Plan) -> tuple[Evaluation, dict[str, float
 
 
 @given(st.data(), st.integers(1, 3))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_any_number_of_ranks_equals_plain_automatic_differentiation(
     data: st.DataObject, size: int
 ) -> None:

@@ -34,8 +34,24 @@ def interrupt_at(step: int) -> Any:
     return callback
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "gradient-descent"])
-@pytest.mark.parametrize("step", [1, 5, 6, 12])
+@pytest.mark.parametrize(
+    ("optimizer", "step"),
+    [
+        ("adam", 1),
+        ("adam", 5),
+        ("lbfgs", 6),
+        ("gradient-descent", 12),
+        *(
+            pytest.param(optimizer, step, marks=pytest.mark.slow)
+            for optimizer, steps in (
+                ("adam", (6, 12)),
+                ("lbfgs", (1, 5, 12)),
+                ("gradient-descent", (1, 5, 6)),
+            )
+            for step in steps
+        ),
+    ],
+)
 def test_an_interrupted_run_ends_with_the_same_bytes(
     samples: tuple[Sample, Sample], optimizer: str, step: int, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def error(evaluation: Evaluation, problem: Problem) -> float:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_any_plan_equals_plain_automatic_differentiation(data: st.DataObject) -> None:
     problem = a_problem(data)
     objective = problem.objective(a_plan(data, problem))
