@@ -68,7 +68,7 @@ BIG = (
     ("vgg19", (4096, 4096), "fp32", "5GB", (512, 512)),
     ("lite", (10000, 10000), "auto", "10GB", (512, 512)),
     ("filterbank", (256, 256, 256), "auto", "4GB", (64, 64, 64)),
-    ("filterbank", (44100 * 3600,), "auto", "2GB", (2**20,)),
+    ("filterbank", (44100 * 3600,), "auto", "1.8GB", (2**20,)),
 )
 """Network, grid, precision, --memory, the style's grid."""
 

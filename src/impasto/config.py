@@ -139,6 +139,8 @@ class OptimizerConfig:
     """adam; lbfgs with a strong Wolfe search; or gradient-descent, G := G - lr dJ/dG"""
     learning_rate: float = 0.03
     """step of adam and gradient-descent; lbfgs finds its own [> 0]"""
+    annealing: float = 1.0
+    """the learning rate at the end of a scale, over that at its beginning (0 to 1]"""
     clip: bool = True
     """after each step of adam and gradient-descent, bring G back into the range of its kind"""
 
@@ -247,6 +249,8 @@ class Config:
         _check("--checkpoint-every", every, "a number from 0 up", every >= 0)
         rate = self.optimizer.learning_rate
         _check("--learning-rate", rate, "a finite number above 0", rate > 0)
+        annealing = self.optimizer.annealing
+        _check("--annealing", annealing, "a number in (0, 1]", 0 < annealing <= 1)
 
 
 def _check(flag: str, value: float | str, expected: str, holds: bool) -> None:
@@ -282,12 +286,13 @@ PRESETS = {
     # ones. 4096 x 2731 in about 2 min on two cores, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
     # Recordings of hearts and the like: beats stay where they are, the rest becomes the style's.
-    # A minute of one lead at 360 Hz in about 6 s, on two cores.
+    # A minute of one lead at 360 Hz in about 10 s.
     "ecg": Config(
         objective=ObjectiveConfig(
             beta=10.0, spectrum=0.02, autocorrelation=0.3, amplitude=0.3, window=3.0
         ),
-        schedule=ScheduleConfig(coarsest=0, steps=(150,)),
+        schedule=ScheduleConfig(coarsest=0, steps=(300,)),
+        optimizer=OptimizerConfig(annealing=0.01),
     ),
     # Ulyanov and Lebedev 2016: a sound like the style, out of noise.
     "audio-texture": Config(

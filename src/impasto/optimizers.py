@@ -132,6 +132,7 @@ def gradient_descent(
     x: Values,
     *,
     learning_rate: float,
+    decay: float = 1.0,
     inner: Inner = dot,
     project: Project = identity,
     new: Allocate | None = None,
@@ -139,8 +140,9 @@ def gradient_descent(
 ) -> Iterator[Step[E]]:
     """G := G - learning_rate * dJ/dG, then the projection, for ever.
 
-    Keeps three samples at most. A step is valid until the next one is asked for. Raises
-    NumericalError when J stays non-finite after 60 halvings of the step.
+    decay: the learning rate of a step over that of the one before. Keeps three samples at most. A
+    step is valid until the next one is asked for. Raises NumericalError when J stays non-finite
+    after 60 halvings of the step.
     """
 
     def descend(state: State, gradient: Tensor, following: Tensor) -> State:
@@ -148,7 +150,7 @@ def gradient_descent(
             y.copy_(project(torch.sub(x, g, alpha=state.learning_rate)))
         return replace(state, x=following)
 
-    return _guarded(evaluate, state or _start(x, learning_rate), descend, inner, new)
+    return _guarded(evaluate, state or _start(x, learning_rate), descend, decay, inner, new)
 
 
 def adam(
@@ -156,6 +158,7 @@ def adam(
     x: Values,
     *,
     learning_rate: float,
+    decay: float = 1.0,
     inner: Inner = dot,
     project: Project = identity,
     moments: torch.dtype | None = None,
@@ -164,7 +167,8 @@ def adam(
 ) -> Iterator[Step[E]]:
     """Adam (Kingma and Ba 2015, algorithm 1), then the projection, for ever.
 
-    Keeps three samples at most and two moments. moments: the type these are kept in, if not the
+    decay: the learning rate of a step over that of the one before. Keeps three samples at most and
+    two moments. moments: the type these are kept in, if not the
     sample's; bfloat16 halves them, each block being worked out in float32 and then rounded. A step
     is valid until the next one is asked for. Raises NumericalError when J stays non-finite after
     60 halvings.
@@ -190,7 +194,7 @@ def adam(
             v.copy_(second)
         return replace(state, x=following, count=count, moments=pairs)
 
-    return _guarded(evaluate, state or _start(x, learning_rate), descend, inner, new)
+    return _guarded(evaluate, state or _start(x, learning_rate), descend, decay, inner, new)
 
 
 def lbfgs(
@@ -198,6 +202,7 @@ def lbfgs(
     x: Values,
     *,
     learning_rate: float,
+    decay: float = 1.0,
     inner: Inner = dot,
     project: Project = identity,
     moments: torch.dtype | None = None,
@@ -206,7 +211,8 @@ def lbfgs(
 ) -> Iterator[Step[E]]:
     """L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithms 7.4 and 3.5).
 
-    The search sets the step itself; `learning_rate`, `project` and `moments` are Adam's, which
+    The search sets the step itself; `learning_rate`, `decay`, `project` and `moments` are Adam's,
+    which
     carries on from the best sample when the search finds no lower J even along the gradient.
     Keeps 24 samples at most and up to three gradients, so each evaluation needs one of its own. A
     step is valid until the next one is asked for. Ends where the gradient is zero. Raises
@@ -224,6 +230,7 @@ def lbfgs(
         evaluate,
         x,
         learning_rate=learning_rate,
+        decay=decay,
         inner=inner,
         project=project,
         moments=moments,
@@ -286,6 +293,7 @@ def _guarded(
     evaluate: Evaluate[E],
     state: State,
     descend: Callable[[State, Tensor, Tensor], State],
+    decay: float,
     inner: Inner,
     new: Allocate | None,
 ) -> Iterator[Step[E]]:
@@ -312,6 +320,7 @@ def _guarded(
         if evaluation.value < state.best_value:
             state = replace(state, best=sample, best_value=evaluation.value, retreats=0)
         state = descend(state, evaluation.gradient, arrays.spare(sample, state.best))
+        state = replace(state, learning_rate=state.learning_rate * decay)
         yield Step(sample, evaluation, state, note)
         note = ""
 

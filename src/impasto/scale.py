@@ -108,7 +108,7 @@ class Engine:
         moments = carried(m, "bicubic").mul_(ratio), carried(v, "bilinear").mul_(ratio**2)
         return optimizers.State(
             x=start,
-            learning_rate=state.learning_rate,
+            learning_rate=self.config.optimizer.learning_rate,
             best=start,
             count=state.count,
             moments=(moments,),
@@ -168,7 +168,7 @@ class Scale:
 
     def steps(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         """The steps that are left of `count`; a step is valid until the next one."""
-        for step in islice(self._loop(), count - self.taken):
+        for step in islice(self._loop(count), count - self.taken):
             # A step into what is not finite, from which the optimizer will retreat, is left out.
             finite = math.isfinite(self._inner(step.state.x, step.state.x))
             for total, x in optimizers.blocks(self.total, step.state.x if finite else step.sample):
@@ -209,7 +209,7 @@ class Scale:
         dot = torch.tensor([optimizers.dot(a, b)], dtype=torch.float64)
         return self.plan.group.total(dot).item()
 
-    def _loop(self) -> Iterator[optimizers.Step[Evaluation]]:
+    def _loop(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         settings = self.engine.config.optimizer
         loop = {
             "adam": optimizers.adam,
@@ -220,6 +220,7 @@ class Scale:
             lambda g: value_and_grad(self.objective, g, self.plan),
             self.start,
             learning_rate=settings.learning_rate,
+            decay=settings.annealing ** (1 / count),
             inner=self._inner,
             project=self.engine.units.clipped if settings.clip else optimizers.identity,
             new=self.plan.new,
