@@ -104,6 +104,8 @@ def opened(name: str = "vgg19", **changes: Any) -> Network:
         "pooling": "max",
         "offline": False,
         "seed": 0,
+        "rate": 1.0,
+        "widths": (3.0, 9.0),
         "report": unheard,
     }
     return open_network(name, **settings | changes)
@@ -228,7 +230,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_published_weights_are_torchvisions() -> None:
-    assert NETWORKS == ("lite", "filterbank", "vgg16", "vgg19")
+    assert NETWORKS == ("lite", "filterbank", "wide", "vgg16", "vgg19")
     for name, published in PUBLISHED.items():
         assert re.fullmatch(
             r"https://download\.pytorch\.org/models/\w+-[0-9a-f]{8}\.pth", published.url
