@@ -19,7 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -163,8 +162,8 @@ def length(data: Path) -> None:
             for hour, report in zip(hours, reports, strict=True)
         ],
     )
-    times = np.array([report.seconds for report in reports])
-    print(f"\nslope of log time over log length: {slope(np.array(hours), times):.2f}")
+    points = [(round(h * 900_000), r.seconds) for h, r in zip(hours, reports, strict=True)]
+    print(f"\nslope of log time over log length: {slope(points):.2f}")
 
 
 def main() -> None:
