@@ -141,9 +141,9 @@ class Compare:
     """what it was made from"""
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
     """the style it was given"""
-    clip: tuple[float, ...] = ()
+    span: tuple[float, ...] = ()
     """the stretch of the content that it was made from, in seconds; all if none is given"""
-    style_clip: tuple[float, ...] = ()
+    style_span: tuple[float, ...] = ()
     """the stretch of the style that it was given"""
     json: bool = False
     """print one object of JSON instead of a table"""

@@ -310,11 +310,11 @@ def _compared(
     found = [media.as_sample(content, content_size(content, config))]
     found += [media.as_sample(style) for style in styles]
     settings = config.signal
-    wanted = [(settings.leads, settings.clip)]
-    wanted += [(settings.style_leads, settings.style_clip)] * len(styles)
+    wanted = [(settings.leads, settings.span)]
+    wanted += [(settings.style_leads, settings.style_span)] * len(styles)
     return [
-        part(sample, leads, clip) if isinstance(sample, media.Signal) else sample
-        for sample, (leads, clip) in zip(found, wanted, strict=True)
+        part(sample, leads, span) if isinstance(sample, media.Signal) else sample
+        for sample, (leads, span) in zip(found, wanted, strict=True)
     ]
 
 

@@ -99,9 +99,9 @@ class SignalConfig:
     """channels of the content, by name; all if none are given"""
     style_leads: tuple[str, ...] = ()
     """channels of the styles, in the order of the content's; by their names if none are given"""
-    clip: tuple[float, ...] = ()
+    span: tuple[float, ...] = ()
     """a stretch of the content, from and to in seconds; all of it if none is given"""
-    style_clip: tuple[float, ...] = ()
+    style_span: tuple[float, ...] = ()
     """a stretch of the styles, from and to in seconds"""
     representation: Literal["waveform", "spectrogram"] = "waveform"
     """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
@@ -254,12 +254,12 @@ class Config:
             "two finite numbers above 0, the shorter first",
             0 < shortest < longest < math.inf,
         )
-        for flag, clip in (("--clip", self.signal.clip), ("--style-clip", self.signal.style_clip)):
+        for flag, span in (("--span", self.signal.span), ("--style-span", self.signal.style_span)):
             _check(
                 flag,
-                " ".join(map(str, clip)),
+                " ".join(map(str, span)),
                 "two finite numbers of seconds, the earlier first",
-                not clip or (len(clip) == 2 and 0 <= clip[0] < clip[1] < math.inf),
+                not span or (len(span) == 2 and 0 <= span[0] < span[1] < math.inf),
             )
         every = self.engine.checkpoint_every
         _check("--checkpoint-every", every, "a number from 0 up", every >= 0)

@@ -40,8 +40,8 @@ def show_comparison(command: Compare) -> None:
     """Prints the metrics of a result, as a table or as JSON."""
     comparison = compare(
         media.load(command.out),
-        _part(command.content, command.clip),
-        _part(command.style, command.style_clip),
+        _part(command.content, command.span),
+        _part(command.style, command.style_span),
     )
     if command.json:
         print(_json(comparison))
@@ -49,19 +49,19 @@ def show_comparison(command: Compare) -> None:
         Console(emoji=False).print(_table(comparison))
 
 
-def _part(path: Path, clip: tuple[float, ...]) -> media.Sample:
+def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
     """A file's sample, of a signal the stretch that is asked for."""
     sample = media.load(path)
-    if not clip:
+    if not span:
         return sample
     with about(str(path)):
-        if not isinstance(sample, media.Signal) or len(clip) != 2:
+        if not isinstance(sample, media.Signal) or len(span) != 2:
             raise ConfigError(
                 expected="a signal, from and to in seconds",
-                found=f"{' '.join(map(str, clip))} of a {type(sample).__name__.lower()}",
-                remedy="leave --clip and --style-clip out",
+                found=f"{' '.join(map(str, span))} of a {type(sample).__name__.lower()}",
+                remedy="leave --span and --style-span out",
             )
-        return sample.stretch(*clip)
+        return sample.stretch(*span)
 
 
 def same_file(one: Path, other: Path) -> bool:
