@@ -32,6 +32,9 @@ class Display:
 
     preview: int = 0
     """write the picture so far every so many steps, as OUT-step0050.png and so on; 0 never"""
+    plot: Path | None = None
+    """draw the result, the content and the style side by side or over one another in this file:
+    .png, or for signals also .svg, .pdf or .html"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
@@ -138,6 +141,10 @@ class Compare:
     """what it was made from"""
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
     """the style it was given"""
+    span: tuple[float, ...] = ()
+    """the stretch of the content that it was made from, in seconds; all if none is given"""
+    style_span: tuple[float, ...] = ()
+    """the stretch of the style that it was given"""
     json: bool = False
     """print one object of JSON instead of a table"""
 

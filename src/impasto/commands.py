@@ -31,8 +31,10 @@ from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.parallel import current_group
+from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
 from impasto.prepare import SampleLike, content_size
+from impasto.signals import part
 from impasto.transfer import Progress, Result, stylize
 from impasto.views import draw, same_file, show_comparison
 
@@ -238,6 +240,8 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
                 remedy="choose another name for the result",
             )
     media.check_target(command.output)
+    if command.display.plot:
+        check_target(command.display.plot)
     channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
     with _viewer(command.display) as viewer:
@@ -291,8 +295,27 @@ def _watched(
     result = stylize(content, styles, config, run=run, callback=callback, download=viewer.download)
     if first:
         result.save(output)
+        if display.plot:
+            labels = ["result", "content", *(["style"] * len(styles))]
+            samples = [result.sample, *_compared(content, styles, config)]
+            plot(samples, labels, display.plot, View())
     viewer.result(result, output)
     return result
+
+
+def _compared(
+    content: SampleLike, styles: Sequence[SampleLike], config: Config
+) -> list[media.Sample]:
+    """The content and the styles as the result is to be looked at beside them."""
+    found = [media.as_sample(content, content_size(content, config))]
+    found += [media.as_sample(style) for style in styles]
+    settings = config.signal
+    wanted = [(settings.leads, settings.span)]
+    wanted += [(settings.style_leads, settings.style_span)] * len(styles)
+    return [
+        part(sample, leads, span) if isinstance(sample, media.Signal) else sample
+        for sample, (leads, span) in zip(found, wanted, strict=True)
+    ]
 
 
 def _demo(command: Demo, interrupts: Interrupts) -> None:

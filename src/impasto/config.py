@@ -14,9 +14,10 @@ from impasto.errors import ConfigError
 class NetworkConfig:
     """The network whose activations are compared."""
 
-    network: Literal["auto", "lite", "filterbank", "wide", "vgg16", "vgg19"] = "auto"
+    network: str = "auto"
     """lite, filterbank and wide are built in; vgg16 and vgg19 fetch their ImageNet weights on first
-    use; auto is lite for pictures, wide for spectrograms, the filterbank for all else"""
+    use; module:callable makes your own; auto is lite for pictures, wide for spectrograms, the
+    filterbank for all else"""
     weights: str | None = None
     """a file with weights for lite, vgg16 or vgg19, in place of their own"""
     weights_input: Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"] = "auto"
@@ -98,9 +99,9 @@ class SignalConfig:
     """channels of the content, by name; all if none are given"""
     style_leads: tuple[str, ...] = ()
     """channels of the styles, in the order of the content's; by their names if none are given"""
-    clip: tuple[float, ...] = ()
+    span: tuple[float, ...] = ()
     """a stretch of the content, from and to in seconds; all of it if none is given"""
-    style_clip: tuple[float, ...] = ()
+    style_span: tuple[float, ...] = ()
     """a stretch of the styles, from and to in seconds"""
     representation: Literal["waveform", "spectrogram"] = "waveform"
     """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
@@ -181,7 +182,7 @@ class Config:
             network = "lite" if (dims, channels) == (2, 3) else "filterbank"
             if self.signal.representation == "spectrogram":
                 network = "wide"
-        content_layers, style_layers = LAYERS[network]
+        content_layers, style_layers = LAYERS.get(network, ((), ()))
         if network == "filterbank" and dims == 1:
             content_layers, style_layers = SERIES_LAYERS
         objective = replace(
@@ -231,6 +232,21 @@ class Config:
             "lite, vgg16 or vgg19 as the --network of a weights file",
             self.network.weights is None or self.network.network in {"lite", "vgg16", "vgg19"},
         )
+        network = self.network.network
+        _check(
+            "--network",
+            network,
+            f"auto, {', '.join(LAYERS)} or module:callable",
+            network == "auto" or network in LAYERS or ":" in network,
+        )
+        if ":" in network:
+            layers = self.objective.content_layers and self.objective.style_layers
+            _check(
+                "--network",
+                network,
+                "--content-layers and --style-layers with a network of your own",
+                bool(layers),
+            )
         shortest, longest = self.network.widths
         _check(
             "--widths",
@@ -238,12 +254,12 @@ class Config:
             "two finite numbers above 0, the shorter first",
             0 < shortest < longest < math.inf,
         )
-        for flag, clip in (("--clip", self.signal.clip), ("--style-clip", self.signal.style_clip)):
+        for flag, span in (("--span", self.signal.span), ("--style-span", self.signal.style_span)):
             _check(
                 flag,
-                " ".join(map(str, clip)),
+                " ".join(map(str, span)),
                 "two finite numbers of seconds, the earlier first",
-                not clip or (len(clip) == 2 and 0 <= clip[0] < clip[1] < math.inf),
+                not span or (len(span) == 2 and 0 <= span[0] < span[1] < math.inf),
             )
         every = self.engine.checkpoint_every
         _check("--checkpoint-every", every, "a number from 0 up", every >= 0)

@@ -32,7 +32,7 @@ BLOCK = 16
 """Channels that convolutions of signals and volumes work on at a time: they copy what they take
 and what they give into arrays of as many (oneDNN, on processors with AVX-512)."""
 
-FIXED = 256 << 20
+FIXED = 128 << 20
 """Bytes for any work at all: weights in other orders, the convolutions' scratch."""
 
 SPILL = 1.2

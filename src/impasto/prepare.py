@@ -68,7 +68,7 @@ def open_styles(
         sample = open_sample(thing, role, _style_size(thing, role, content, config), arrays)
         if isinstance(sample, media.Signal) and isinstance(content, media.Signal):
             with about(role):
-                signal = part(sample, config.signal.style_leads, config.signal.style_clip)
+                signal = part(sample, config.signal.style_leads, config.signal.style_span)
                 sample = alike(signal, content)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
             raise SampleError(

@@ -15,14 +15,14 @@ from impasto.media.signal import Signal
 logger = logging.getLogger(__name__)
 
 
-def part(signal: Signal, leads: Sequence[str], clip: Sequence[float]) -> Signal:
+def part(signal: Signal, leads: Sequence[str], span: Sequence[float]) -> Signal:
     """The leads of these names, from and to these seconds; all where none are given.
 
     Raises SampleError when there is no such lead or stretch.
     """
     if leads:
         signal = signal.select(leads)
-    return signal.stretch(*clip) if clip else signal
+    return signal.stretch(*span) if span else signal
 
 
 def alike(style: Signal, content: Signal) -> Signal:

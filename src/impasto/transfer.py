@@ -132,7 +132,7 @@ def stylize(
     content = open_sample(content, "content", content_size(content, config), arrays)
     if isinstance(content, media.Signal):
         with about("content"):
-            content = part(content, config.signal.leads, config.signal.clip)
+            content = part(content, config.signal.leads, config.signal.span)
     config = config.completed(content.dims, len(content.data))
     styles = open_styles(styles, content, config, arrays)
     if config.signal.representation == "spectrogram":

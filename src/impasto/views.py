@@ -14,7 +14,7 @@ from rich.table import Table
 
 from impasto import media
 from impasto.arguments import Compare, Plot
-from impasto.errors import ConfigError
+from impasto.errors import ConfigError, about
 from impasto.metrics import Comparison, compare
 from impasto.plots import View, check_target, plot
 
@@ -38,12 +38,30 @@ def draw(command: Plot) -> None:
 
 def show_comparison(command: Compare) -> None:
     """Prints the metrics of a result, as a table or as JSON."""
-    paths = (command.out, command.content, command.style)
-    comparison = compare(*(media.load(path) for path in paths))
+    comparison = compare(
+        media.load(command.out),
+        _part(command.content, command.span),
+        _part(command.style, command.style_span),
+    )
     if command.json:
         print(_json(comparison))
     else:
         Console(emoji=False).print(_table(comparison))
+
+
+def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
+    """A file's sample, of a signal the stretch that is asked for."""
+    sample = media.load(path)
+    if not span:
+        return sample
+    with about(str(path)):
+        if not isinstance(sample, media.Signal) or len(span) != 2:
+            raise ConfigError(
+                expected="a signal, from and to in seconds",
+                found=f"{' '.join(map(str, span))} of a {type(sample).__name__.lower()}",
+                remedy="leave --span and --style-span out",
+            )
+        return sample.stretch(*span)
 
 
 def same_file(one: Path, other: Path) -> bool:

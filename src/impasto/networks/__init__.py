@@ -11,6 +11,7 @@ from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import EMBEDDED, lite, load_lite
 from impasto.networks.series import series_bank, wide
 from impasto.networks.stage import Network
+from impasto.networks.user import user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
 
@@ -46,6 +47,8 @@ def open_network(
         return filterbank(dims=dims, channels=channels, padding=padding, seed=seed)
     if name == "wide" and dims == 1:
         return wide(channels=channels, padding=padding, seed=seed)
+    if ":" in name:
+        return user_network(name, dims=dims, channels=channels, rate=rate)
     if (dims, channels) != (2, 3):
         raise ConfigError(
             subject="--network",
