@@ -85,6 +85,9 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
             main(command[1:])
             if "-o" in command:
                 output = folder / command[command.index("-o") + 1]
+                if command[1] == "plot":
+                    assert output.stat().st_size > 10_000
+                    continue
                 if output.suffix in {".csv", ".wav"}:
                     assert media.load(output).space == media.load(folder / command[2]).space
                     continue
