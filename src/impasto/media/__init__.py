@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from impasto.media import (
     edf,
     edf_writer,
     formats,
+    nifti,
     picture,
     record_writer,
     records,
@@ -24,10 +24,11 @@ from impasto.media import (
 )
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory
-from impasto.media.files import StrPath, check_writable
+from impasto.media.files import StrPath, check_writable, suffix_of
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signal import Annotation, Signal
+from impasto.media.volume import Volume
 
 __all__ = [
     "Annotation",
@@ -36,6 +37,7 @@ __all__ = [
     "Picture",
     "Sample",
     "Signal",
+    "Volume",
     "as_sample",
     "check_target",
     "grid",
@@ -86,6 +88,11 @@ _RECORDS = _Kind(
     record_writer.save_record,
     record_writer.check_record_target,
 )
+_VOLUMES: dict[str, Any] = {
+    "dims": 3,
+    "channels": 1,
+    "shape": "(1, x, y, z) for a volume file",
+}
 _KINDS = (
     _PICTURES,
     _ARRAYS,
@@ -117,6 +124,14 @@ _KINDS = (
         audio.audio_grid,
         audio.save_audio,
         audio.check_audio_target,
+    ),
+    _Kind(
+        nifti.SUFFIXES,
+        nifti.open_nifti,
+        nifti.nifti_grid,
+        nifti.save_nifti,
+        nifti.check_nifti_target,
+        **_VOLUMES,
     ),
 )
 SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind.suffixes)
@@ -194,6 +209,8 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
     _check_shape(kind, path, sample.space, len(sample.data))
     if kind is _PICTURES:
         sample = _as_picture(sample)
+    elif kind.dims == 3:
+        sample = _as_volume(sample)
     elif kind is not _ARRAYS:
         sample = _as_signal(sample)
     kind.save(sample, path, recipe)
@@ -215,7 +232,7 @@ def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | Non
 
 def _known_kind(path: StrPath) -> _Kind | None:
     """The formats that a name to read asks for, None when it is of none."""
-    suffix = Path(path).suffix.lower()
+    suffix = suffix_of(path)
     found = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
     if found is None and arrays.is_array(path):
         return _ARRAYS
@@ -228,13 +245,13 @@ def _kind_of(path: StrPath) -> _Kind:
     raise SampleError(
         subject=os.fspath(path),
         expected=f"a name that ends in {', '.join(SUFFIXES)}",
-        found="a folder" if os.path.isdir(path) else Path(path).suffix or "no suffix",
+        found="a folder" if os.path.isdir(path) else suffix_of(path) or "no suffix",
         remedy="name a file in one of those formats",
     )
 
 
 def _target_kind(path: StrPath) -> _Kind:
-    suffix = Path(path).suffix.lower()
+    suffix = suffix_of(path)
     for kind in _KINDS:
         if suffix in kind.suffixes:
             return kind
@@ -271,3 +288,10 @@ def _as_signal(sample: Sample) -> Signal:
         return sample
     names = tuple(str(number) for number in range(1, len(sample.data) + 1))
     return Signal(data=sample.data, names=names, units=("",) * len(names))
+
+
+def _as_volume(sample: Sample) -> Volume:
+    if isinstance(sample, Volume):
+        return sample
+    dtype = sample.dtype if isinstance(sample, ArraySample) else np.dtype(np.float32)
+    return Volume(data=sample.data, dtype=dtype)

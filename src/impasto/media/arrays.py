@@ -283,7 +283,7 @@ def _save_npy(values: Values, gaps: Values | None, dtype: np.dtype[Any], path: S
     with atomic_write(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks(values.shape):
-            file.write(_converted(_with_gaps(values, gaps, block), dtype).tobytes())
+            file.write(converted(_with_gaps(values, gaps, block), dtype).tobytes())
 
 
 def _save_zarr(
@@ -307,14 +307,14 @@ def _save_zarr(
             dimension_names=kind.axes if named else None,
         )
         for block in blocks(values.shape, chunks):
-            array[block] = _converted(_with_gaps(values, gaps, block), kind.dtype)
+            array[block] = converted(_with_gaps(values, gaps, block), kind.dtype)
 
 
 def _with_gaps(values: Values, gaps: Values | None, block: tuple[slice, ...]) -> Values:
     return values[block] if gaps is None else np.where(gaps[block], np.nan, values[block])
 
 
-def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
+def converted(values: Values, dtype: np.dtype[Any]) -> Values:
     """Values of that type: rounded for integers, and the nearest within its range."""
     if dtype.itemsize >= 4 and dtype.kind == "f":
         return values.astype(dtype)
