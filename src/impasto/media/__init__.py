@@ -13,6 +13,8 @@ from impasto.media import (
     archives,
     arrays,
     audio,
+    dicom,
+    dicom_writer,
     edf,
     edf_writer,
     formats,
@@ -73,6 +75,19 @@ _PICTURES = _Kind(
     channels=3,
     shape="(3, height, width) for a picture file",
 )
+_VOLUMES: dict[str, Any] = {
+    "dims": 3,
+    "channels": 1,
+    "shape": "(1, x, y, z) for a volume file",
+}
+_DICOM = _Kind(
+    dicom.SUFFIXES,
+    dicom.open_dicom,
+    dicom.dicom_grid,
+    dicom_writer.save_dicom,
+    dicom_writer.check_dicom_target,
+    **_VOLUMES,
+)
 _ARRAYS = _Kind(
     arrays.SUFFIXES,
     arrays.open_array,
@@ -88,15 +103,11 @@ _RECORDS = _Kind(
     record_writer.save_record,
     record_writer.check_record_target,
 )
-_VOLUMES: dict[str, Any] = {
-    "dims": 3,
-    "channels": 1,
-    "shape": "(1, x, y, z) for a volume file",
-}
 _KINDS = (
     _PICTURES,
     _ARRAYS,
     _RECORDS,
+    _DICOM,
     _Kind(
         edf.SUFFIXES,
         edf.open_edf,
@@ -236,7 +247,9 @@ def _known_kind(path: StrPath) -> _Kind | None:
     found = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
     if found is None and arrays.is_array(path):
         return _ARRAYS
-    return _RECORDS if found is None and records.is_record(path) else found
+    if found is None and records.is_record(path):
+        return _RECORDS
+    return _DICOM if found is None and dicom.is_dicom(path) else found
 
 
 def _kind_of(path: StrPath) -> _Kind:
