@@ -19,6 +19,8 @@ from impasto.media import (
     edf_writer,
     formats,
     nifti,
+    nrrd,
+    nrrd_writer,
     picture,
     record_writer,
     records,
@@ -142,6 +144,14 @@ _KINDS = (
         nifti.nifti_grid,
         nifti.save_nifti,
         nifti.check_nifti_target,
+        **_VOLUMES,
+    ),
+    _Kind(
+        nrrd.SUFFIXES,
+        nrrd.open_nrrd,
+        nrrd.nrrd_grid,
+        nrrd_writer.save_nrrd,
+        nrrd_writer.check_nrrd_target,
         **_VOLUMES,
     ),
 )

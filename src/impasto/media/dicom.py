@@ -107,7 +107,8 @@ def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
     """Reads a series: a folder that holds one, or any file of it, whose folder is looked through.
 
     Slices are ordered by where they lie. Values are rescaled, each slice by its own slope and
-    intercept. A tilted gantry gives an affine whose axes are not at right angles.
+    intercept; where those differ, the volume's type is float32. A tilted gantry gives an affine
+    whose axes are not at right angles.
     size: (0,), or what the series has; volumes are not resized. new: makes the array of shape
     (1, column, row, slice); beside it, reading takes an image of memory, and the headers.
     Raises SampleError when the folder holds several series, or one whose images are damaged, no
@@ -124,13 +125,16 @@ def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
             data[0, :, :, number] = in_units(values, found.slope, found.intercept).T
             slices.append(found)
         first = series.headers[0]
+        scalings = {(found.slope, found.intercept) for found in slices}
+        one = len(scalings) == 1
+        slope, intercept = scalings.pop() if one else (1.0, 0.0)
         return Volume(
             data=data,
             affine=series.affine,
             unit="HU" if _in_hounsfield(first) else "",
-            dtype=stored_dtype(first),
-            slope=slices[0].slope,
-            intercept=slices[0].intercept,
+            dtype=stored_dtype(first) if one else np.dtype(np.float32),
+            slope=slope,
+            intercept=intercept,
             source=DicomSource(tuple(slices), series.affine, series.space),
         )
 

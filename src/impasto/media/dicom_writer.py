@@ -253,8 +253,8 @@ def _lossy(pydicom: Any) -> Sequence[str]:
 
 def _ending(text: Any, mark: str, kind: str) -> str:
     """The text, cut so that the mark at its end fits."""
-    own = str(text or "").removesuffix(f"({mark})").strip()
-    return f"{own[: _LONGEST[kind] - len(mark) - 3].rstrip()} ({mark})".strip()
+    own = str(text or "").removesuffix(f"({mark})").removesuffix(mark).strip()
+    return f"{own[: _LONGEST[kind] - len(mark) - 3].rstrip()} ({mark})" if own else mark
 
 
 def _decimal(value: float) -> str:

@@ -128,13 +128,13 @@ def save_nifti(volume: Volume, path: StrPath, recipe: str | None = None) -> None
             packing = compressed(plain) if suffix.endswith(".gz") else nullcontext(plain)
             with packing as file:
                 file.write(head)
-                write_voxels(file, volume, dtype)
+                write_voxels(file, volume, dtype, volume.slope, volume.intercept)
         return
     target = Path(path).with_suffix(".hdr")
     with atomic_set(target) as folder:
         (folder / target.name).write_bytes(head)
         with open(folder / target.with_suffix(".img").name, "wb") as file:
-            write_voxels(file, volume, dtype)
+            write_voxels(file, volume, dtype, volume.slope, volume.intercept)
 
 
 def check_nifti_target(path: StrPath) -> None:

@@ -41,11 +41,29 @@ def read_voxels(
         file.read(1)  # whereupon gzip looks at its checksum
 
 
-def write_voxels(file: Any, volume: Volume, dtype: np.dtype[Any]) -> None:
+def write_voxels(
+    file: Any, volume: Volume, dtype: np.dtype[Any], slope: float = 1.0, intercept: float = 0.0
+) -> None:
     """Writes (data - intercept) / slope in that type: rounded, and the nearest in its range."""
     source = volume.data[0].T
     for block in blocks(source.shape):
-        file.write(as_stored(source[block], dtype, volume.slope, volume.intercept).tobytes())
+        file.write(as_stored(source[block], dtype, slope, intercept).tobytes())
+
+
+def plain_dtype(volume: Volume) -> np.dtype[Any]:
+    """The type to store values in where the format has no slope and intercept.
+
+    The one they came in, where those do nothing; integers stay such if the scaling has them so.
+    """
+    if (volume.slope, volume.intercept) == (1, 0):
+        return volume.dtype
+    if volume.dtype.kind in "iu" and volume.slope % 1 == volume.intercept % 1 == 0:
+        limits = np.iinfo(volume.dtype)
+        ends = [volume.slope * float(end) + volume.intercept for end in (limits.min, limits.max)]
+        for dtype in (np.dtype(np.int16), np.dtype(np.int32)):
+            if np.iinfo(dtype).min <= min(ends) and max(ends) <= np.iinfo(dtype).max:
+                return dtype
+    return np.dtype(np.float32)
 
 
 def in_units(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
