@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from impasto.media import (
     nifti,
     nrrd,
     nrrd_writer,
+    ome,
     picture,
     record_writer,
     records,
@@ -90,6 +92,14 @@ _DICOM = _Kind(
     dicom_writer.check_dicom_target,
     **_VOLUMES,
 )
+_OME = _Kind(
+    (ome.SUFFIX,),
+    ome.open_ome,
+    ome.ome_grid,
+    ome.save_ome,
+    ome.check_ome_target,
+    **_VOLUMES,
+)
 _ARRAYS = _Kind(
     arrays.SUFFIXES,
     arrays.open_array,
@@ -110,6 +120,7 @@ _KINDS = (
     _ARRAYS,
     _RECORDS,
     _DICOM,
+    _OME,
     _Kind(
         edf.SUFFIXES,
         edf.open_edf,
@@ -227,6 +238,8 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
     written; MissingExtraError when the format's library is not installed.
     """
     kind = _target_kind(path)
+    if kind is _ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
+        kind = _OME
     _check_shape(kind, path, sample.space, len(sample.data))
     if kind is _PICTURES:
         sample = _as_picture(sample)
@@ -253,6 +266,8 @@ def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | Non
 
 def _known_kind(path: StrPath) -> _Kind | None:
     """The formats that a name to read asks for, None when it is of none."""
+    if ome.is_ome(path):
+        return _OME
     suffix = suffix_of(path)
     found = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
     if found is None and arrays.is_array(path):
@@ -275,6 +290,8 @@ def _kind_of(path: StrPath) -> _Kind:
 
 def _target_kind(path: StrPath) -> _Kind:
     suffix = suffix_of(path)
+    if Path(path).name.lower().endswith(ome.SUFFIX):
+        return _OME
     for kind in _KINDS:
         if suffix in kind.suffixes:
             return kind
@@ -318,3 +335,7 @@ def _as_volume(sample: Sample) -> Volume:
         return sample
     dtype = sample.dtype if isinstance(sample, ArraySample) else np.dtype(np.float32)
     return Volume(data=sample.data, dtype=dtype)
+
+
+def _came_as_ome(sample: Sample) -> bool:
+    return isinstance(sample, Volume) and isinstance(sample.source, ome.OmeSource)
