@@ -54,7 +54,9 @@ def stored(
     }
     omero = {"channels": [{"label": "DAPI", "window": {"start": 0, "end": 9}}]}
     if version == "0.5":
-        found = {"ome": {"version": version, "multiscales": [image], "omero": omero}}
+        found: dict[str, Any] = {
+            "ome": {"version": version, "multiscales": [image], "omero": omero}
+        }
     else:
         found = {"multiscales": [{**image, "version": version}], "omero": omero}
     kind: Any = 3 if version == "0.5" else 2

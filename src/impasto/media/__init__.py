@@ -15,6 +15,7 @@ from impasto.media import (
     arrays,
     audio,
     dicom,
+    dicom_headers,
     dicom_writer,
     edf,
     edf_writer,
@@ -85,7 +86,7 @@ _VOLUMES: dict[str, Any] = {
     "shape": "(1, x, y, z) for a volume file",
 }
 _DICOM = _Kind(
-    dicom.SUFFIXES,
+    dicom_headers.SUFFIXES,
     dicom.open_dicom,
     dicom.dicom_grid,
     dicom_writer.save_dicom,

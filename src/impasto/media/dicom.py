@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import io
 import os
-import stat
-import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,41 +16,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from impasto.errors import ImpastoError, SampleError, about
+from impasto.errors import SampleError, about
 from impasto.media.blocks import New, in_memory
-from impasto.media.files import StrPath, open_regular, unreadable
+from impasto.media.dicom_headers import (
+    SUFFIXES,
+    Header,
+    decoding,
+    files_in,
+    has_magic,
+    header_of,
+    image_header,
+    pydicom_library,
+    refuse_other,
+)
+from impasto.media.files import StrPath, unreadable
 from impasto.media.sample import check_own_space
-from impasto.media.volume import Volume, check_affine, library
+from impasto.media.volume import Volume, check_affine
 from impasto.media.voxels import in_units
 
-SUFFIXES = (".dcm",)
-
+_FLOAT32 = np.dtype(np.float32)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-_HEADER = (
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "Modality",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "PixelSpacing",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SpacingBetweenSlices",
-    "SliceThickness",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "ModalityLUTSequence",
-)
-_DIRECTORY = "1.2.840.10008.1.3.10"
 # How far a slice may lie from where even spacing would have it, in spacings: scanners round.
 _UNEVEN = 0.1
 _MOST_LISTED = 4
@@ -82,25 +65,24 @@ class DicomSource:
 
 
 class _Series(NamedTuple):
-    """Images in the order of the volume's last axis: their files and what their headers say."""
+    """Images in the order of the volume's last axis."""
 
-    paths: list[Path]
-    headers: list[Any]
+    headers: list[Header]
     affine: Float64[np.ndarray, "4 4"]
 
     @property
     def space(self) -> tuple[int, int, int]:
-        return int(self.headers[0].Columns), int(self.headers[0].Rows), len(self.paths)
+        return self.headers[0].columns, self.headers[0].rows, len(self.headers)
 
 
 def is_dicom(path: StrPath) -> bool:
     """Whether it is a DICOM file, whatever its name, or a folder with one in it."""
     if os.path.isdir(path):
         try:
-            return any(_has_magic(file) for file in _files(Path(path)))
+            return any(has_magic(file) for file in files_in(Path(path)))
         except OSError:
             return False
-    return _has_magic(Path(path))
+    return has_magic(Path(path))
 
 
 def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
@@ -120,8 +102,8 @@ def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         check_own_space(series.space, size, "a volume")
         data = new((1, *series.space))
         slices = []
-        for number, file in enumerate(series.paths):
-            values, found = _read(file)
+        for number, header in enumerate(series.headers):
+            values, found = _read(header)
             data[0, :, :, number] = in_units(values, found.slope, found.intercept).T
             slices.append(found)
         first = series.headers[0]
@@ -131,8 +113,8 @@ def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         return Volume(
             data=data,
             affine=series.affine,
-            unit="HU" if _in_hounsfield(first) else "",
-            dtype=stored_dtype(first) if one else np.dtype(np.float32),
+            unit="HU" if first.hounsfield else "",
+            dtype=first.dtype if one else _FLOAT32,
             slope=slope,
             intercept=intercept,
             source=DicomSource(tuple(slices), series.affine, series.space),
@@ -147,49 +129,38 @@ def dicom_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[
         return 1, series.space
 
 
-def stored_dtype(header: Any) -> np.dtype[Any]:
-    """The type of an image's stored values."""
-    kind = "i" if header.PixelRepresentation else "u"
-    return np.dtype(f"{kind}{header.BitsAllocated // 8}")
-
-
-def pydicom_library() -> Any:
-    return library("pydicom", "for DICOM files")
-
-
 def _series(path: Path) -> _Series:
     """The series in a folder, or that a file belongs to."""
     try:
         if path.is_dir():
-            chosen, files = None, _files(path)
+            chosen, files = None, files_in(path)
         else:
-            chosen, files = _image(path), _files(path.parent)
+            chosen, files = image_header(path), files_in(path.parent)
     except OSError as error:
         raise unreadable("a DICOM series", error) from error
-    found: dict[str, list[tuple[Path, Any]]] = {}
-    others = []
+    found: dict[str, list[Header]] = {}
+    others = set()
     for file in files:
-        if not _has_magic(file):
+        if not has_magic(file):
             if file.suffix.lower() in SUFFIXES:
-                _refuse_other(file)
+                refuse_other(file)
             continue
-        header = _header(file)
-        if _is_image(header):
-            found.setdefault(header.SeriesInstanceUID, []).append((file, header))
+        header = header_of(file)
+        if header.kind:
+            others.add(header.kind)
         else:
-            others.append(_kind(header))
+            found.setdefault(header.series, []).append(header)
     if chosen is not None:
-        found = {chosen.SeriesInstanceUID: found[chosen.SeriesInstanceUID]}
+        found = {chosen.series: found[chosen.series]}
     if not found:
         raise SampleError(
             expected="a folder of DICOM images",
-            found=", ".join(sorted(set(others))[:_MOST_LISTED]) or "none",
+            found=", ".join(sorted(others)[:_MOST_LISTED]) or "none",
             remedy="name another folder",
         )
     if len(found) > 1:
         listed = [
-            f"{str(images[0][1].get('SeriesDescription', ''))!r} ({len(images)}, such as "
-            f"{images[0][0].name})"
+            f"{images[0].description!r} ({len(images)}, such as {images[0].file.name})"
             for images in found.values()
         ]
         more = ["others"] if len(listed) > _MOST_LISTED else []
@@ -202,86 +173,84 @@ def _series(path: Path) -> _Series:
     return _ordered(images)
 
 
-def _ordered(images: Sequence[tuple[Path, Any]]) -> _Series:
+def _ordered(images: Sequence[Header]) -> _Series:
     """The images in the order in which they lie, and the affine of the volume they make."""
-    for file, header in images:
-        _check_image(file, header)
-    _check_alike(images)
-    first = images[0][1]
-    along_row, along_column = np.array(first.ImageOrientationPatient, np.float64).reshape(2, 3)
-    down, across = map(float, first.PixelSpacing)
+    for image in images:
+        _check_image(image)
+        _check_alike(images[0], image)
+    first = images[0]
+    along_row, along_column = np.array(first.orientation).reshape(2, 3)
+    down, across = first.spacing
     normal = np.cross(along_row, along_column)
-    images = sorted(images, key=lambda image: float(normal @ _position(image[1])))
-    places = np.array([_position(header) for _, header in images])
+    images = sorted(images, key=lambda image: float(normal @ image.position))
+    places = np.array([image.position for image in images])
     if len(images) > 1:
         step = (places[-1] - places[0]) / (len(images) - 1)
         _check_even(images, places, normal)
     else:
-        thickness = first.get("SpacingBetweenSlices") or first.get("SliceThickness") or 1.0
-        step = normal * abs(float(thickness))
+        step = normal * first.thickness
     affine = np.eye(4)
     affine[:3] = np.stack([along_row * across, along_column * down, step, places[0]], axis=1)
     affine = LPS_TO_RAS @ affine
     check_affine(affine)
-    return _Series([file for file, _ in images], [header for _, header in images], affine)
+    return _Series(list(images), affine)
 
 
-def _check_image(file: Path, header: Any) -> None:
+def _check_image(image: Header) -> None:
     """Refuses images that are no slices of numbers somewhere in space."""
-    if "ModalityLUTSequence" in header:
+    name = image.file.name
+    if image.table:
         raise SampleError(
             expected="a rescale slope and intercept",
-            found=f"a lookup table in {file.name}",
+            found=f"a lookup table in {name}",
             remedy="convert it to NIfTI",
         )
-    missing = [
-        name
-        for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-        if not header.get(name)
-    ]
-    if missing:
+    place = {
+        "ImagePositionPatient": image.position,
+        "ImageOrientationPatient": image.orientation,
+        "PixelSpacing": image.spacing,
+    }
+    if missing := [element for element, numbers in place.items() if not numbers]:
         raise SampleError(
             expected="images that say where they lie",
-            found=f"{file.name} without {' and '.join(missing)}",
+            found=f"{name} without {' and '.join(missing)}",
             remedy="name a series of slices",
         )
-    values = (*_position(header), *header.ImageOrientationPatient, *header.PixelSpacing)
-    if len(values) != 11 or not np.isfinite(np.array(values, np.float64)).all():
+    counts = [len(numbers) for numbers in place.values()]
+    if counts != [3, 6, 2] or not np.isfinite(np.concatenate([*place.values()])).all():
         raise SampleError(
             expected="a position, an orientation and a spacing of 3, 6 and 2 numbers",
-            found=f"others in {file.name}",
+            found=f"others in {name}",
             remedy="get the file again",
+        )
+    if image.bytes > (size := image.file.stat().st_size):
+        raise SampleError(
+            expected=f"{image.bytes} bytes for {image.rows} x {image.columns} pixels in {name}",
+            found=f"{size}",
+            remedy="get it again",
         )
 
 
-def _check_alike(images: Sequence[tuple[Path, Any]]) -> None:
-    first_file, first = images[0]
-    for file, header in images[1:]:
-        for name, digits in (
-            ("Rows", 0),
-            ("Columns", 0),
-            ("PixelSpacing", 1e-4),
-            ("ImageOrientationPatient", 1e-4),
-        ):
-            ours, theirs = np.array(first[name].value, float), np.array(header[name].value, float)
-            if not np.allclose(ours, theirs, rtol=digits, atol=digits):
-                raise SampleError(
-                    expected="images of one size, spacing and orientation",
-                    found=f"{name} {first[name].value} in {first_file.name} and "
-                    f"{header[name].value} in {file.name}",
-                    remedy="put those that belong together in a folder of their own",
-                )
+def _check_alike(first: Header, other: Header) -> None:
+    for name in ("rows", "columns", "spacing", "orientation"):
+        ours, theirs = getattr(first, name), getattr(other, name)
+        if not np.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
+            raise SampleError(
+                expected="images of one size, spacing and orientation",
+                found=f"{name} {ours} in {first.file.name} and {theirs} in {other.file.name}",
+                remedy="put those that belong together in a folder of their own",
+            )
 
 
 def _check_even(
-    images: Sequence[tuple[Path, Any]],
+    images: Sequence[Header],
     places: Float64[np.ndarray, "slice 3"],
     normal: Float64[np.ndarray, "3"],
 ) -> None:
     """Refuses two slices in one place, and a slice that is missing."""
     gaps = np.diff(places @ normal)
     usual = float(np.median(gaps))
-    names = [file.name for file, _ in images]
+    names = [image.file.name for image in images]
     if (same := np.flatnonzero(gaps <= 1e-3 * usual)).size:
         at = int(same[0])
         raise SampleError(
@@ -290,38 +259,45 @@ def _check_even(
             remedy="put each volume in a folder of its own",
         )
     even = places[0] + np.linspace(0, 1, len(places))[:, None] * (places[-1] - places[0])
-    if np.linalg.norm(places - even, axis=1).max() > _UNEVEN * usual:
-        at = int(np.argmax(np.abs(gaps - usual)))
-        raise SampleError(
-            expected=f"slices {usual:g} mm apart",
-            found=f"{gaps[at]:g} mm from {names[at]} to {names[at + 1]}",
-            remedy="add the slices that are missing, or take the others out",
-        )
+    away = np.linalg.norm(places - even, axis=1)
+    if away.max() <= _UNEVEN * usual:
+        return
+    at = int(np.argmax(np.abs(gaps - usual)))
+    if abs(gaps[at] - usual) > _UNEVEN * usual:
+        found = f"{gaps[at]:g} mm from {names[at]} to {names[at + 1]}"
+    else:
+        found = f"{names[int(np.argmax(away))]} {away.max():g} mm beside it"
+    raise SampleError(
+        expected=f"slices {usual:g} mm apart in a straight line",
+        found=found,
+        remedy="add the slices that are missing, or take the others out",
+    )
 
 
-def _read(file: Path) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
+def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
     """The stored values of an image, and all else that it says."""
     pydicom = pydicom_library()
-    with _decoding(file):
-        image = pydicom.dcmread(file)
+    name = header.file.name
+    with decoding(header.file):
+        image = pydicom.dcmread(header.file)
         if "PixelData" not in image:
-            raise SampleError(
-                expected="pixels", found=f"none in {file.name}", remedy="get it again"
-            )
+            raise SampleError(expected="pixels", found=f"none in {name}", remedy="get it again")
         values = _without_spare_bits(image.pixel_array, image)
+        if values.shape != (header.rows, header.columns):
+            raise ValueError(f"pixels of shape {values.shape}")
         slope = float(image.get("RescaleSlope", 1.0))
         intercept = float(image.get("RescaleIntercept", 0.0))
         if not slope or not np.isfinite([slope, intercept]).all():
             raise SampleError(
                 expected="a finite rescale slope other than 0 and a finite intercept",
-                found=f"{slope:g} and {intercept:g} in {file.name}",
+                found=f"{slope:g} and {intercept:g} in {name}",
                 remedy="get it again",
             )
         del image.PixelData
         image.remove_private_tags()
-        header = io.BytesIO()
-        pydicom.dcmwrite(header, image)
-        return values, Slice(zlib.compress(header.getvalue(), 1), slope, intercept)
+        raw = io.BytesIO()
+        pydicom.dcmwrite(raw, image)
+        return values, Slice(zlib.compress(raw.getvalue(), 1), slope, intercept)
 
 
 def _without_spare_bits(values: Shaped[np.ndarray, "row column"], image: Any) -> Any:
@@ -330,108 +306,3 @@ def _without_spare_bits(values: Shaped[np.ndarray, "row column"], image: Any) ->
     if not spare or values.dtype.itemsize * 8 != image.BitsAllocated:
         return values
     return values << spare >> spare
-
-
-def _files(folder: Path) -> list[Path]:
-    """The regular files in a folder, by name."""
-    with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if entry.is_file())
-
-
-def _has_magic(file: Path) -> bool:
-    try:
-        if not stat.S_ISREG(os.stat(file).st_mode):
-            return False
-        with open(file, "rb") as opened:
-            return opened.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def _refuse_other(file: Path) -> None:
-    """Raises what is wrong with a file that should be DICOM by its name."""
-    with open_regular(file, f"DICOM in {file.name}") as opened:
-        empty = not opened.read(1)
-    raise SampleError(
-        expected=f"DICOM in {file.name}",
-        found="an empty file" if empty else "another file, or one without its preamble",
-        remedy="get it again" if empty else "convert it to DICOM's file format, or take it out",
-    )
-
-
-def _header(file: Path) -> Any:
-    pydicom = pydicom_library()
-    with _decoding(file):
-        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
-
-
-def _image(file: Path) -> Any:
-    """The header of a file that must be a single-frame image of numbers."""
-    with open_regular(file, "a DICOM file"):
-        pass
-    if not _has_magic(file):
-        _refuse_other(file)
-    header = _header(file)
-    if not _is_image(header):
-        raise SampleError(
-            expected="an image of one frame and one value a pixel",
-            found=_kind(header),
-            remedy="name a folder or a file of a series of slices",
-        )
-    return header
-
-
-def _is_image(header: Any) -> bool:
-    return (
-        all(header.get(name) for name in ("Rows", "Columns", "SeriesInstanceUID"))
-        and header.get("SamplesPerPixel", 1) == 1
-        and int(header.get("NumberOfFrames") or 1) == 1
-        and header.get("BitsAllocated") in (8, 16, 32)
-        and 0 < header.get("BitsStored", 0) <= header.BitsAllocated
-        and header.get("PixelRepresentation") in (0, 1)
-    )
-
-
-def _kind(header: Any) -> str:
-    """What a file holds that is no such image, in words."""
-    meta = getattr(header, "file_meta", {})
-    uid = header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
-    if uid == _DIRECTORY:
-        return "a DICOMDIR, which lists other files"
-    name = str(getattr(uid, "name", "no kind of object"))
-    if header.get("SamplesPerPixel", 1) != 1:
-        return f"colors ({name})"
-    if int(header.get("NumberOfFrames") or 1) > 1:
-        return f"{header.NumberOfFrames} frames ({name})"
-    return name
-
-
-def _in_hounsfield(header: Any) -> bool:
-    return header.get("Modality") == "CT" and header.get("RescaleType", "HU") in ("HU", "", None)
-
-
-def _position(header: Any) -> Float64[np.ndarray, "3"]:
-    return np.array(header.ImagePositionPatient, np.float64)
-
-
-@contextmanager
-def _decoding(file: Path) -> Iterator[None]:
-    """What damaged files make pydicom raise, which is anything, as one error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImpastoError:
-        raise
-    except Exception as error:
-        says = " ".join(str(error).split()) or type(error).__name__
-        missing = "missing dependencies" in says
-        raise SampleError(
-            expected=f"pixels that can be decoded in {file.name}"
-            if missing
-            else f"a DICOM file whole to its end in {file.name}",
-            found=f"that pydicom says: {says[:120]}",
-            remedy="run: pip install 'pylibjpeg[all]', or decompress it with dcmdjpeg"
-            if missing
-            else "get it again",
-        ) from error

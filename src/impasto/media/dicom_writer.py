@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from impasto.errors import OutputError, about
-from impasto.media.dicom import LPS_TO_RAS, DicomSource, pydicom_library, stored_dtype
+from impasto.media.dicom import LPS_TO_RAS, DicomSource
+from impasto.media.dicom_headers import pydicom_library, stored_dtype
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volume import Volume
@@ -60,10 +62,12 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
             stamp(image)
             plane = volume.data[0, :, :, number].T
             _put_pixels(image, plane, slope, intercept)
-            target = folder / f"{number + 1:04d}.dcm"
+            # By way of memory: pydicom makes of a full disk an error without a number.
+            whole = io.BytesIO()
             pydicom.dcmwrite(
-                target, image, implicit_vr=False, little_endian=True, enforce_file_format=True
+                whole, image, implicit_vr=False, little_endian=True, enforce_file_format=True
             )
+            (folder / f"{number + 1:04d}.dcm").write_bytes(whole.getbuffer())
 
 
 def check_dicom_target(path: StrPath) -> None:
@@ -293,7 +297,9 @@ def _holds_result(folder: Path) -> bool:
 @contextmanager
 def _encoding() -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the source says in other ways than it should
+            yield
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise OutputError(
             expected="a series that DICOM can hold",
