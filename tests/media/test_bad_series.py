@@ -92,8 +92,8 @@ def test_truncated_files(folder: Path, refused: Refused, kept: int) -> None:
 
 def test_objects_that_are_no_images(tmp_path: Path, refused: Refused) -> None:
     for name, words in (
-        ("reportsi.dcm", "one value a pixel, found Basic Text SR Storage; name"),
-        ("waveform_ecg.dcm", "found 12-lead ECG Waveform Storage"),
+        ("reportsi.dcm", r"one value a pixel, found no pixels \(Basic Text SR Storage\); name"),
+        ("waveform_ecg.dcm", r"found no pixels \(12-lead ECG Waveform Storage\)"),
         ("SC_rgb_rle.dcm", r"found colors \(Secondary Capture Image Storage\)"),
         ("SC_rgb_rle_2frame.dcm", r"found colors \(Secondary Capture Image Storage\)"),
         ("rtdose.dcm", r"found 15 frames \(RT Dose Storage\)"),
@@ -118,7 +118,7 @@ def test_pdfs_and_directories(tmp_path: Path, folder: Path, refused: Refused) ->
     pdf.SOPClassUID = pydicom.uid.EncapsulatedPDFStorage
     pdf.EncapsulatedDocument = b"%PDF"
     pdf.save_as(tmp_path / "a.dcm")
-    refused(tmp_path / "a.dcm", "found Encapsulated PDF Storage")
+    refused(tmp_path / "a.dcm", r"found no pixels \(Encapsulated PDF Storage\)")
     listing = pydicom.Dataset()
     listing.file_meta = pydicom.dataset.FileMetaDataset()
     listing.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage

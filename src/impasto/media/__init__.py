@@ -171,9 +171,10 @@ SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind.suffixes)
 
 
 def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
-    """Reads a file: a picture, a signal, or an array (`arrays` says what its axes are).
+    """Reads a file: a picture, a signal, a volume, or an array (`arrays` says what its axes are).
 
-    A WFDB record is named by its .hea, its .dat or without either.
+    A WFDB record is named by its .hea, its .dat or without either; a DICOM series by its folder or
+    any of its files, whatever their names.
 
     size: one number is the long side, 0 the file's own; one number an axis is the exact grid.
     Only pictures are brought to another size than their own.
@@ -233,8 +234,9 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
     """Writes a sample, and how it was made, in the format of the suffix.
 
     In a picture file, floats from an array are colors in [0, 1], and integers from 0 to the
-    largest of their type. In a signal file, positions of an array are seconds. NaN stands in the
-    gaps of a signal saved as an array. A .npy file has no place for a recipe.
+    largest of their type. In a signal file, positions of an array are seconds, and in a volume
+    file mm. NaN stands in the gaps of a signal saved as an array. A .npy file has no place for a
+    recipe. A name that ends in .dcm is that of a folder, in which a DICOM series is written.
     Raises OutputError when the format is unknown or cannot hold the sample, or the file cannot be
     written; MissingExtraError when the format's library is not installed.
     """

@@ -151,8 +151,8 @@ def _kind(found: Any) -> str:
     if uid == _DIRECTORY:
         return "a DICOMDIR, which lists other files"
     name = str(getattr(uid, "name", "no kind of object"))[:64]
-    if not all(found.get(name) for name in ("Rows", "Columns", "SeriesInstanceUID")):
-        return name
+    if not all(found.get(needed) for needed in ("Rows", "Columns", "SeriesInstanceUID")):
+        return f"no pixels ({name})"
     if found.get("SamplesPerPixel", 1) != 1:
         return f"colors ({name})"
     if int(found.get("NumberOfFrames") or 1) > 1:

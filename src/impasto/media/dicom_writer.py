@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +46,8 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
     Patient, study and frame of reference stay untouched; series and images have UIDs of their
     own, are DERIVED\\SECONDARY, name their sources and say "not for diagnosis". Each image keeps
     its bits, slope and intercept: values are rounded, and become the nearest that it can hold.
-    Pixels are written plain, whatever they were compressed with. A volume from elsewhere becomes
+    Pixels are written plain, whatever they were compressed with; that they once lost something by
+    it stays said. A volume from elsewhere becomes
     CT images of nobody in particular, with 16 bits.
     recipe: kept in the comment of every image, where that has room.
     Raises OutputError when the volume was brought to another grid, the files cannot be written, or
@@ -104,8 +105,6 @@ def _derived(pydicom: Any, volume: Volume) -> _Make:
         raw, slope, intercept = slices[number]
         image = pydicom.dcmread(io.BytesIO(zlib.decompress(raw)))
         _drop_stale(image)
-        if image.file_meta.TransferSyntaxUID in _lossy(pydicom):
-            image.LossyImageCompression = "01"
         kind = list(image.get("ImageType") or ())
         image.ImageType = ["DERIVED", "SECONDARY", *kind[2:3]]
         image.SourceImageSequence = [_source_item(pydicom, image)]
@@ -243,16 +242,6 @@ def _code(pydicom: Any, value: str, meaning: str) -> Any:
     item.CodingSchemeDesignator = "DCM"
     item.CodeMeaning = meaning
     return item
-
-
-def _lossy(pydicom: Any) -> Sequence[str]:
-    uid = pydicom.uid
-    return (
-        uid.JPEGBaseline8Bit,
-        uid.JPEGExtended12Bit,
-        uid.JPEGLSNearLossless,
-        uid.JPEG2000,
-    )
 
 
 def _ending(text: Any, mark: str, kind: str) -> str:
