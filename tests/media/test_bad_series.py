@@ -129,6 +129,11 @@ def test_pdfs_and_directories(tmp_path: Path, folder: Path, refused: Refused) ->
     assert load(folder).space == (12, 10, 6)
 
 
+def test_an_image_without_uids(folder: Path, refused: Refused) -> None:
+    changed(folder / "IM014", SOPInstanceUID="")
+    refused(folder / "IM014", r"found no UIDs \(CT Image Storage\); name a folder or a file")
+
+
 def test_several_series_in_a_folder(tmp_path: Path, folder: Path, refused: Refused) -> None:
     other = series(tmp_path / "b", stored_values(3, 4, 4), SeriesDescription="Scout")
     for file in other.iterdir():

@@ -231,6 +231,7 @@ HEAD = {
         ({"data file": "slice%03d.raw 1 6 1"}, "one file of values in the header's folder, found"),
         ({"data file": "LIST"}, "one file of values in the header's folder, found data file: LI"),
         ({"data file": "a\0b"}, "one file of values in the header's folder, found data file: a"),
+        ({"data file": ""}, "one file of values in the header's folder, found data file: ;"),
         ({"data file": "missing.raw"}, "the file missing.raw beside it, found none there; check"),
         ({"data file": "."}, "header's folder, found data file: .; put"),
         ({"byte skip": "-2"}, "byte skip above 0, found -2"),

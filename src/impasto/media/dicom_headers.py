@@ -20,6 +20,7 @@ SUFFIXES = (".dcm",)
 
 _HEADER = (
     "SOPClassUID",
+    "SOPInstanceUID",
     "SeriesInstanceUID",
     "SeriesDescription",
     "Modality",
@@ -151,8 +152,10 @@ def _kind(found: Any) -> str:
     if uid == _DIRECTORY:
         return "a DICOMDIR, which lists other files"
     name = str(getattr(uid, "name", "no kind of object"))[:64]
-    if not all(found.get(needed) for needed in ("Rows", "Columns", "SeriesInstanceUID")):
+    if not (found.get("Rows") and found.get("Columns")):
         return f"no pixels ({name})"
+    if not all(found.get(f"{what}UID") for what in ("SOPClass", "SOPInstance", "SeriesInstance")):
+        return f"no UIDs ({name})"
     if found.get("SamplesPerPixel", 1) != 1:
         return f"colors ({name})"
     if int(found.get("NumberOfFrames") or 1) > 1:

@@ -175,7 +175,7 @@ def _values(
 
 def _beside(header: Path, name: str) -> Path:
     """The file of values, which must be in the header's folder."""
-    if name in ("LIST", ".", "..") or re.search(r"[%/\\\x00-\x1f]|^LIST ", name):
+    if name in ("", "LIST", ".", "..") or re.search(r"[%/\\\x00-\x1f]|^LIST ", name):
         raise SampleError(
             expected="one file of values in the header's folder",
             found=f"data file: {name[:100]}",
