@@ -94,7 +94,7 @@ _DICOM = _Kind(
     **_VOLUMES,
 )
 _OME = _Kind(
-    (ome.SUFFIX,),
+    (),  # those of arrays; what is in the folder decides, or the sample
     ome.open_ome,
     ome.ome_grid,
     ome.save_ome,
@@ -287,7 +287,7 @@ def _kind_of(path: StrPath) -> _Kind:
         subject=os.fspath(path),
         expected=f"a name that ends in {', '.join(SUFFIXES)}",
         found="a folder" if os.path.isdir(path) else suffix_of(path) or "no suffix",
-        remedy="name a file in one of those formats",
+        remedy="name a file of one",
     )
 
 
