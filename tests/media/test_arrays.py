@@ -102,7 +102,7 @@ def test_small_blocks_give_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     monkeypatch.setattr("impasto.media.blocks._BLOCK", 50)
-    monkeypatch.setattr("impasto.media.arrays._CHUNK_SIDES", (7, 5, 3))
+    monkeypatch.setattr("impasto.media.arrays.CHUNK_SIDES", (7, 5, 3))
     for shape in ((2, 99), (3, 13, 17), (2, 7, 8, 9)):
         values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         save(Sample(values), tmp_path / f"a{suffix}")

@@ -14,9 +14,16 @@ from impasto.media import (
     archives,
     arrays,
     audio,
+    dicom,
+    dicom_headers,
+    dicom_writer,
     edf,
     edf_writer,
     formats,
+    nifti,
+    nrrd,
+    nrrd_writer,
+    ome,
     picture,
     record_writer,
     records,
@@ -24,10 +31,11 @@ from impasto.media import (
 )
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory
-from impasto.media.files import StrPath, check_writable
+from impasto.media.files import StrPath, check_writable, suffix_of
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signal import Annotation, Signal
+from impasto.media.volume import Volume
 
 __all__ = [
     "Annotation",
@@ -36,6 +44,7 @@ __all__ = [
     "Picture",
     "Sample",
     "Signal",
+    "Volume",
     "as_sample",
     "check_target",
     "grid",
@@ -71,6 +80,27 @@ _PICTURES = _Kind(
     channels=3,
     shape="(3, height, width) for a picture file",
 )
+_VOLUMES: dict[str, Any] = {
+    "dims": 3,
+    "channels": 1,
+    "shape": "(1, x, y, z) for a volume file",
+}
+_DICOM = _Kind(
+    dicom_headers.SUFFIXES,
+    dicom.open_dicom,
+    dicom.dicom_grid,
+    dicom_writer.save_dicom,
+    dicom_writer.check_dicom_target,
+    **_VOLUMES,
+)
+_OME = _Kind(
+    (),  # those of arrays; what is in the folder decides, or the sample
+    ome.open_ome,
+    ome.ome_grid,
+    ome.save_ome,
+    ome.check_ome_target,
+    **_VOLUMES,
+)
 _ARRAYS = _Kind(
     arrays.SUFFIXES,
     arrays.open_array,
@@ -90,6 +120,8 @@ _KINDS = (
     _PICTURES,
     _ARRAYS,
     _RECORDS,
+    _DICOM,
+    _OME,
     _Kind(
         edf.SUFFIXES,
         edf.open_edf,
@@ -118,14 +150,31 @@ _KINDS = (
         audio.save_audio,
         audio.check_audio_target,
     ),
+    _Kind(
+        nifti.SUFFIXES,
+        nifti.open_nifti,
+        nifti.nifti_grid,
+        nifti.save_nifti,
+        nifti.check_nifti_target,
+        **_VOLUMES,
+    ),
+    _Kind(
+        nrrd.SUFFIXES,
+        nrrd.open_nrrd,
+        nrrd.nrrd_grid,
+        nrrd_writer.save_nrrd,
+        nrrd_writer.check_nrrd_target,
+        **_VOLUMES,
+    ),
 )
 SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind.suffixes)
 
 
 def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
-    """Reads a file: a picture, a signal, or an array (`arrays` says what its axes are).
+    """Reads a file: a picture, a signal, a volume, or an array (`arrays` says what its axes are).
 
-    A WFDB record is named by its .hea, its .dat or without either.
+    A WFDB record is named by its .hea, its .dat or without either; a DICOM series by its folder or
+    any of its files, whatever their names.
 
     size: one number is the long side, 0 the file's own; one number an axis is the exact grid.
     Only pictures are brought to another size than their own.
@@ -185,15 +234,20 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
     """Writes a sample, and how it was made, in the format of the suffix.
 
     In a picture file, floats from an array are colors in [0, 1], and integers from 0 to the
-    largest of their type. In a signal file, positions of an array are seconds. NaN stands in the
-    gaps of a signal saved as an array. A .npy file has no place for a recipe.
+    largest of their type. In a signal file, positions of an array are seconds, and in a volume
+    file mm. NaN stands in the gaps of a signal saved as an array. A .npy file has no place for a
+    recipe. A name that ends in .dcm is that of a folder, in which a DICOM series is written.
     Raises OutputError when the format is unknown or cannot hold the sample, or the file cannot be
     written; MissingExtraError when the format's library is not installed.
     """
     kind = _target_kind(path)
+    if kind is _ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
+        kind = _OME
     _check_shape(kind, path, sample.space, len(sample.data))
     if kind is _PICTURES:
         sample = _as_picture(sample)
+    elif kind.dims == 3:
+        sample = _as_volume(sample)
     elif kind is not _ARRAYS:
         sample = _as_signal(sample)
     kind.save(sample, path, recipe)
@@ -215,11 +269,15 @@ def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | Non
 
 def _known_kind(path: StrPath) -> _Kind | None:
     """The formats that a name to read asks for, None when it is of none."""
-    suffix = Path(path).suffix.lower()
+    if ome.is_ome(path):
+        return _OME
+    suffix = suffix_of(path)
     found = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
     if found is None and arrays.is_array(path):
         return _ARRAYS
-    return _RECORDS if found is None and records.is_record(path) else found
+    if found is None and records.is_record(path):
+        return _RECORDS
+    return _DICOM if found is None and dicom.is_dicom(path) else found
 
 
 def _kind_of(path: StrPath) -> _Kind:
@@ -228,13 +286,15 @@ def _kind_of(path: StrPath) -> _Kind:
     raise SampleError(
         subject=os.fspath(path),
         expected=f"a name that ends in {', '.join(SUFFIXES)}",
-        found="a folder" if os.path.isdir(path) else Path(path).suffix or "no suffix",
-        remedy="name a file in one of those formats",
+        found="a folder" if os.path.isdir(path) else suffix_of(path) or "no suffix",
+        remedy="name a file of one",
     )
 
 
 def _target_kind(path: StrPath) -> _Kind:
-    suffix = Path(path).suffix.lower()
+    suffix = suffix_of(path)
+    if Path(path).name.lower().endswith(ome.SUFFIX):
+        return _OME
     for kind in _KINDS:
         if suffix in kind.suffixes:
             return kind
@@ -271,3 +331,14 @@ def _as_signal(sample: Sample) -> Signal:
         return sample
     names = tuple(str(number) for number in range(1, len(sample.data) + 1))
     return Signal(data=sample.data, names=names, units=("",) * len(names))
+
+
+def _as_volume(sample: Sample) -> Volume:
+    if isinstance(sample, Volume):
+        return sample
+    dtype = sample.dtype if isinstance(sample, ArraySample) else np.dtype(np.float32)
+    return Volume(data=sample.data, dtype=dtype)
+
+
+def _came_as_ome(sample: Sample) -> bool:
+    return isinstance(sample, Volume) and isinstance(sample.source, ome.OmeSource)

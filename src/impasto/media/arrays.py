@@ -49,7 +49,7 @@ _HEADERS = {
 }
 # Sides of the chunks that a Zarr array is written in, for one to three space axes: a million or
 # two values each, and whole scanlines of most pictures.
-_CHUNK_SIDES = (2**20, 1024, 128)
+CHUNK_SIDES = (2**20, 1024, 128)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         values, target = stored.values, data.reshape(stored.shape)
         if not stored.unit and values.flags.f_contiguous:
             values, target = values.T, target.T
-        with np.errstate(over="ignore"), _decoding():  # the infinities are refused in a moment
+        with np.errstate(over="ignore"), decoding():  # the infinities are refused in a moment
             for block in blocks(values.shape, stored.unit):
                 target[block] = values[block]
         kept = stored.dtype.kind != "b" and stored.dtype.itemsize <= 8
@@ -148,8 +148,8 @@ def check_array_target(path: StrPath) -> None:
         check_writable(path)
     else:
         with about(os.fspath(path)):
-            _zarr()
-        check_folder_writable(path, _holds_array)
+            zarr_library()
+        check_folder_writable(path, holds_array)
 
 
 def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -225,8 +225,8 @@ def _stored_zarr(path: StrPath) -> _Stored:
         ) from error
     except OSError as error:
         raise unreadable("a Zarr folder", error) from error
-    zarr = _zarr()
-    with _decoding():
+    zarr = zarr_library()
+    with decoding():
         try:
             node = zarr.open(zarr.storage.LocalStore(path, read_only=True), mode="r")
         except FileNotFoundError as error:
@@ -259,7 +259,7 @@ def _stored_zarr(path: StrPath) -> _Stored:
 
 
 @contextmanager
-def _decoding() -> Iterator[None]:
+def decoding() -> Iterator[None]:
     """What damaged metadata and chunks raise, which is anything, as one error."""
     try:
         yield
@@ -283,20 +283,20 @@ def _save_npy(values: Values, gaps: Values | None, dtype: np.dtype[Any], path: S
     with atomic_write(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks(values.shape):
-            file.write(_converted(_with_gaps(values, gaps, block), dtype).tobytes())
+            file.write(converted(_with_gaps(values, gaps, block), dtype).tobytes())
 
 
 def _save_zarr(
     values: Values, gaps: Values | None, kind: ArraySample, path: StrPath, recipe: str | None
 ) -> None:
     with about(os.fspath(path)):
-        zarr = _zarr()
+        zarr = zarr_library()
     dims = kind.dims
-    sides = (1, *(_CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
+    sides = (1, *(CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
     chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
     added = {} if recipe is None else {"impasto": recipe}
     named = kind.zarr_format == 3 and kind.axes is not None and len(kind.axes) == values.ndim
-    with atomic_folder(path, _holds_array) as folder:
+    with atomic_folder(path, holds_array) as folder:
         array = zarr.create_array(
             zarr.storage.LocalStore(folder),
             shape=values.shape,
@@ -307,14 +307,14 @@ def _save_zarr(
             dimension_names=kind.axes if named else None,
         )
         for block in blocks(values.shape, chunks):
-            array[block] = _converted(_with_gaps(values, gaps, block), kind.dtype)
+            array[block] = converted(_with_gaps(values, gaps, block), kind.dtype)
 
 
 def _with_gaps(values: Values, gaps: Values | None, block: tuple[slice, ...]) -> Values:
     return values[block] if gaps is None else np.where(gaps[block], np.nan, values[block])
 
 
-def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
+def converted(values: Values, dtype: np.dtype[Any]) -> Values:
     """Values of that type: rounded for integers, and the nearest within its range."""
     if dtype.itemsize >= 4 and dtype.kind == "f":
         return values.astype(dtype)
@@ -328,20 +328,38 @@ def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
     return np.clip(wide, float(limits.min), high).astype(dtype)
 
 
-def _holds_array(folder: Path) -> bool:
-    """Whether a folder is a Zarr array or empty: what may be replaced by another."""
-    if (folder / ".zarray").exists():
+def holds_array(folder: Path) -> bool:
+    """Whether a folder is a Zarr array, an OME-Zarr image or empty: what may be replaced."""
+    if (folder / ".zarray").exists() or ome_version(folder):
         return True
-    try:
-        metadata = json.loads((folder / "zarr.json").read_bytes())
-    except FileNotFoundError:
+    if not (folder / "zarr.json").exists():
         return not any(folder.iterdir())
-    except ValueError:
-        return False
-    return isinstance(metadata, dict) and metadata.get("node_type") == "array"
+    return _json(folder / "zarr.json").get("node_type") == "array"
 
 
-def _zarr() -> ModuleType:
+def ome_version(folder: Path) -> str | None:
+    """The version of an OME-Zarr image's metadata, "?" where they say none; None for others."""
+    attributes = _json(folder / "zarr.json").get("attributes")
+    found = attributes.get("ome") if isinstance(attributes, dict) else None
+    if not isinstance(found, dict):
+        found = _json(folder / ".zattrs")
+    scales = found.get("multiscales")
+    if not isinstance(scales, list):
+        return None
+    first = scales[0] if scales and isinstance(scales[0], dict) else {}
+    return str(found.get("version") or first.get("version") or "?")
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def zarr_library() -> ModuleType:
     try:
         import_module("zarr.storage")
         return import_module("zarr")

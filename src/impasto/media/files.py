@@ -108,6 +108,12 @@ def check_folder_writable(path: StrPath, replaceable: Callable[[Path], bool]) ->
         folder.rmdir()
 
 
+def suffix_of(path: StrPath) -> str:
+    """The suffix that says the format, in lower case: the last, before which .gz keeps another."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+
+
 def open_regular(path: StrPath, what: str) -> BinaryIO:
     """Opens a file to read; SampleError when there is none, or `what` cannot be read from it."""
     try:

@@ -23,9 +23,8 @@ from impasto.media.annotators import write_annotations
 from impasto.media.files import StrPath, atomic_set, check_writable
 from impasto.media.gaps import pieces
 from impasto.media.records import SUFFIXES, Lead, RecordSource, wfdb_library
+from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.signal import Signal, with_recipe
-
-NOT_FOR_DIAGNOSIS = "not for diagnosis"
 
 # The formats that are written, with their bits; the smallest value means that there is none.
 _WRITTEN = {"80": 8, "212": 12, "16": 16, "24": 24, "32": 32}

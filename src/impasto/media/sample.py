@@ -12,6 +12,9 @@ from impasto.errors import ConfigError, SampleError
 from impasto.geometry import fitted_space
 from impasto.media.blocks import count_non_finite
 
+NOT_FOR_DIAGNOSIS = "not for diagnosis"
+"""What files of medical formats say that were written here."""
+
 # Not typing.Self: the shape checker of the tests, which decorates methods, refuses it.
 Kind = TypeVar("Kind", bound="Sample")
 
