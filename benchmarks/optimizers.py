@@ -20,7 +20,7 @@ from impasto.config import configure
 from impasto.demo import paint, photograph
 from impasto.gradient import value_and_grad
 from impasto.media.picture import from_array
-from impasto.networks import open_network
+from impasto.networks.filterbank import filterbank
 from impasto.objective import Objective, build_objective
 from impasto.optimizers import adam, gradient_descent, lbfgs
 from impasto.patch import Patch
@@ -71,18 +71,7 @@ def problem() -> tuple[Objective, Tensor]:
     config = configure(
         "notes", network="filterbank", alpha=10.0, beta=1e10, gamma=0.0, content_layers=()
     ).completed()
-    network = open_network(
-        "filterbank",
-        dims=2,
-        channels=3,
-        weights=None,
-        values="auto",
-        padding="replicate",
-        pooling="max",
-        offline=True,
-        seed=0,
-        report=lambda done, total: None,
-    )
+    network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
     content, style = (
         torch.from_numpy(from_array(array, (100, 100)).data)[None]
         for array in (photograph(), paint(768, 1024, seed=12))

@@ -45,7 +45,10 @@ def settings(dims: int) -> Config:
     """Of a run over so many axes; signals have layers of their own."""
     content_layers, style_layers = ("edge1", "edge2"), ("color1", "wave1", "color2", "stroke2")
     if dims == 1:
-        content_layers, style_layers = ("width2", "width4"), ("width1", "width3", "width4", "width6")
+        content_layers, style_layers = (
+            ("width2", "width4"),
+            ("width1", "width3", "width4", "width6"),
+        )
     return configure(
         network="filterbank",
         precision="fp32",
