@@ -19,6 +19,7 @@ from torch import Tensor
 from impasto.config import ObjectiveConfig
 from impasto.geometry import Space
 from impasto.networks.filterbank import filterbank
+from impasto.networks.series import series_bank
 from impasto.networks.stage import INPUT, Network
 from impasto.networks.vgg import vgg
 from impasto.objective import Objective, build_objective
@@ -71,6 +72,8 @@ class Problem:
 
 @cache
 def _filterbank(dims: int, padding: Any) -> Network:
+    if dims == 1:
+        return series_bank(2, 1.0, (3.0, 40.0), padding=padding, seed=1).double()
     return filterbank(dims=dims, channels=2, padding=padding, seed=dims).double()
 
 
@@ -80,7 +83,7 @@ def a_network(data: st.DataObject) -> tuple[Network, tuple[str, ...]]:
     padding: Any = data.draw(st.sampled_from(["zero", "replicate", "reflect", "valid"]))
     if data.draw(st.integers(0, 3)) == 0:
         network = _filterbank(dims, padding)
-        octaves = (3, 2, 1)[dims - 1]
+        octaves = (2, 2, 1)[dims - 1]
         return network, (INPUT, *(x for s in list(network.stages)[:octaves] for x in s.layers))
     torch.manual_seed(data.draw(seeds))
     blocks = data.draw(st.sampled_from(BLOCKS[1:] if dims == 3 else BLOCKS))
@@ -108,6 +111,12 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
     alpha, beta, gamma = data.draw(
         st.tuples(*(st.sampled_from([0.0, w]) for w in (2.0, 5.0, 0.3))).filter(any)
     )
+    statistics: dict[str, float] = {}
+    if network.dims == 1:
+        kinds = ("autocorrelation", "spectrum", "amplitude")
+        statistics = {kind: data.draw(st.sampled_from([0.0, 0.7])) for kind in kinds}
+        statistics |= {"lag": data.draw(st.integers(1, 8))}
+        statistics |= {"window": 2 * data.draw(st.integers(2, 4))}
     lambdas = st.sampled_from([0.5, 2.0])
     styles = data.draw(st.integers(1, 2))
     config = ObjectiveConfig(
@@ -119,9 +128,12 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         style_weights=data.draw(st.sampled_from([(1.0,), (1.0, 3.0)[:styles]])),
         normalization=data.draw(st.sampled_from(NORMALIZATIONS)),
         tv_power=data.draw(st.sampled_from([1.0, 1.5, 2.0])),
+        **statistics,
     )
     # What is (nearly) flat gives waves of zero mean nothing but rounding errors.
     smallest = max(network.smallest_side(config.layers), 4 if network.name == "filterbank" else 1)
+    if config.statistics:
+        smallest = max(smallest, 9)
     seed = data.draw(seeds)
     sides = st.integers(smallest, smallest + slack)
 
@@ -138,17 +150,18 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         styles=tuple(sample(2 + i, other) for i, other in enumerate(others)),
         g=sample(1, space),
         weights=tuple(
-            a_weight(data, grid, seed + 9 + i) for i, grid in enumerate((space, *others))
+            a_weight(data, grid, seed + 9 + i, grid[-1] - (9 if config.statistics else 1))
+            for i, grid in enumerate((space, *others))
         ),
     )
 
 
-def a_weight(data: st.DataObject, space: Space, seed: int) -> Tensor | None:
-    """None, or weights in [0, 1] that are 0 over a part of the sample."""
+def a_weight(data: st.DataObject, space: Space, seed: int, most: int) -> Tensor | None:
+    """None, or weights in [0, 1] that are 0 over a part of the sample, of `most` positions."""
     if data.draw(st.booleans()):
         return None
     soft = normal(seed, 1, 1, *space).sigmoid()
-    cut = data.draw(st.integers(0, space[-1] - 1))
+    cut = data.draw(st.integers(0, most))
     soft[..., :cut] = 0
     return soft
 

@@ -55,6 +55,8 @@ def evaluated(problem: Problem, plan: Plan) -> tuple[Evaluation, dict[str, float
         problem.network,
         problem.config,
         plan,
+        weight=problem.weights[0],
+        style_weights=problem.weights[1:],
     )
     evaluation = value_and_grad(objective, g.values, plan)
     whole = gather(plan.group, Patch(evaluation.gradient, g.region))

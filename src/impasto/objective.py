@@ -192,7 +192,7 @@ def build_objective(
             terms += [
                 Term(kind, INPUT, statistic, share * factor, mask)
                 for kind, factor, statistic in _statistics(
-                    style, network, config, style_plan, of_style, rate
+                    style, network, config, style_plan, of_style, rate, content.region.whole[0]
                 )
             ]
     if config.gamma:
@@ -269,8 +269,12 @@ def _statistics(
     plan: Plan,
     mask: Mask | None,
     rate: float,
+    length: int,
 ) -> list[tuple[str, float, Loss]]:
-    """The losses on a signal itself that have a weight: their kinds, their weights, they."""
+    """The losses on a signal itself that have a weight: their kinds, their weights, they.
+
+    length: positions of the content.
+    """
     if network.dims != 1:
         raise ConfigError(
             subject="--autocorrelation --spectrum --amplitude",
@@ -279,13 +283,18 @@ def _statistics(
             remedy="leave them out",
         )
     lags, window = round(config.lag * rate), 2 * round(config.window * rate / 2)
-    for flag, positions, least in (("--lag", lags, 1), ("--window", window, 4)):
-        if not least <= positions < style.region.whole[0]:
+    shorter = min(length, style.region.whole[0])
+    for flag, used, positions, least in (
+        ("--lag", config.autocorrelation, lags, 1),
+        ("--window", config.spectrum, window, 4),
+    ):
+        if used and not least <= positions < shorter:
             raise ConfigError(
                 subject=flag,
-                expected=f"from {least} positions to the length of the style, at {rate:g} a second",
-                found=f"{positions} of {style.region.whole[0]}",
-                remedy="pass another one, or a longer style",
+                expected=f"from {least} positions to less than the content and the style have, "
+                f"at {rate:g} a second",
+                found=f"{positions} of {shorter}",
+                remedy="pass another one, or longer signals",
             )
 
     def total(sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int) -> Tensor:
@@ -300,14 +309,25 @@ def _statistics(
 
     found: list[tuple[str, float, Loss]] = []
     if config.autocorrelation:
-        pairs = total(partial(products, lags=lags), lags)
+        pairs = _counted(total(partial(products, lags=lags), lags), "--lag")
         found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
     if config.spectrum:
-        spectrum = Spectrum.of(total(partial(powers, window=window), window - 1))
-        found.append(("spectrum", config.spectrum, spectrum))
+        power = _counted(total(partial(powers, window=window), window - 1), "--window")
+        found.append(("spectrum", config.spectrum, Spectrum.of(power)))
     if config.amplitude:
         low, high = Amplitude.range_of(total(partial(products, lags=0), 0))
         counts = total(lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0)
         amplitude = Amplitude(distribution(counts), low, high)
         found.append(("amplitude", config.amplitude, amplitude))
     return found
+
+
+def _counted(sums: Tensor, flag: str) -> Tensor:
+    """The sums of a style, whose last row says of how many pairs or windows they are."""
+    if sums[-1].min() < 0.5:  # rounding leaves a little of none
+        raise SampleError(
+            expected=f"a style with stretches between its gaps as long as {flag}",
+            found="none",
+            remedy=f"pass a shorter {flag}, or choose another part of the style",
+        )
+    return sums

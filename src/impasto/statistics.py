@@ -180,7 +180,8 @@ def powers(
     windows = x[0, :, first:]
     stop = region.space[0] - first + window - 1
     if min(stop, windows.shape[1]) < window:
-        return x.new_zeros((x.shape[1] + 1, hop))
+        nothing = x[..., :0].sum()  # which has a gradient, as the sums of other regions do
+        return nothing.expand(x.shape[1] + 1, hop)
     windows = windows[:, :stop].unfold(1, window, hop)
     hann = torch.hann_window(window, dtype=x.dtype)
     centered = windows - windows.mean(2, keepdim=True)

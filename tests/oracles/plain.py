@@ -69,6 +69,12 @@ def objective(
             for layer, factor in config.style_layers
         ]
         terms["style"] = config.beta * torch.stack(parts).sum(0)
+    if config.autocorrelation + config.spectrum + config.amplitude:
+        given = torch.tensor(config.style_weights).double().expand(len(styles))
+        for share, style, of_style in zip(given / given.sum(), styles, style_weights, strict=True):
+            one, other = ((x, brought(w, x)) for x, w in ((style, of_style), (g, weight)))
+            for kind, part in statistics(*one, *other, config).items():
+                terms[kind] = terms.get(kind, 0) + share.item() * part
     if config.gamma:
         terms["tv"] = config.gamma * total_variation(g, config.tv_power, how, weight)
     return terms
@@ -84,9 +90,11 @@ def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, T
             if not found.keys() >= wanted:
                 x = found[stage.output] = layers[stage.output]()
         else:
+            made = {"input": x}
             for name, operation in stage.operations.items():
                 if not found.keys() >= wanted:
-                    x = found[name] = operation(x)
+                    x = made[name] = _applied(operation, made[stage.sources[name]])
+                    found[name] = x
         if found.keys() >= wanted:
             break
     return found
@@ -142,6 +150,65 @@ def total_variation(x: Tensor, power: float, normalization: str, weight: Tensor 
     return total / w.sum() if normalization == "relative" else total
 
 
+def statistics(
+    style: Tensor, style_weight: Tensor, g: Tensor, weight: Tensor, config: Any
+) -> dict[str, Tensor]:
+    """The weighted distances of two signals at one position a second, as in `series`."""
+    (s,), (x,), v, w = style, g, style_weight[0, 0], weight[0, 0]
+    lags, window = round(config.lag), round(config.window)
+    mean, covariances = moments(s, v, lags)
+    terms = {}
+    if config.autocorrelation:
+        distance = ((moments(x, w, lags)[1] - covariances) ** 2).sum(1)
+        norm = (covariances**2).sum(1).clamp_min(FAINT**2)
+        terms["autocorrelation"] = config.autocorrelation * (distance / norm).mean()
+    if config.spectrum:
+        difference = log_density(x, w, window) - log_density(s, v, window)
+        lower = difference[:, : round(0.96 * window / 2)]
+        terms["spectrum"] = config.spectrum * (lower**2).mean()
+    if config.amplitude:
+        reach = 10 * covariances[:, :1].clamp_min(FAINT) ** 0.5
+        own, of_g = (
+            distribution(255 * (y - mean + reach) / (2 * reach), u) for y, u in ((s, v), (x, w))
+        )
+        parts = ((of_g - own) ** 2).sum(1) / (own * (1 - own)).sum(1).clamp_min(FAINT)
+        terms["amplitude"] = config.amplitude * parts.mean()
+    return terms
+
+
+def moments(x: Tensor, w: Tensor, lags: int) -> tuple[Tensor, Tensor]:
+    """The mean and the autocovariances of each channel."""
+    mean = (w * x).sum(1, keepdim=True) / w.sum().clamp_min(FAINT)
+    means = []
+    for lag in range(lags + 1):
+        near, far = (slice(0, len(w) - lag), slice(lag, None))
+        both = w[near] * w[far]
+        means.append((both * x[:, near] * x[:, far]).sum(1) / both.sum().clamp_min(FAINT))
+    return mean, torch.stack(means, 1) - mean**2
+
+
+def log_density(x: Tensor, w: Tensor, window: int) -> Tensor:
+    hann = torch.hann_window(window, dtype=x.dtype)
+    total, count = torch.zeros(()), torch.zeros(())
+    for start in range(0, len(w) - window + 1, window // 2):
+        part = x[:, start : start + window]
+        least = w[start : start + window].min()
+        spectrum = torch.fft.rfft((part - part.mean(1, keepdim=True)) * hann)[:, 1:]
+        total = total + least * (spectrum.real**2 + spectrum.imag**2) / (hann**2).sum()
+        count = count + least
+    density = total / count.clamp_min(FAINT)
+    floor = density.detach().mean(1, keepdim=True).clamp_min(FAINT)
+    return (density + 1e-8 * floor).log()
+
+
+def distribution(place: Tensor, w: Tensor) -> Tensor:
+    """The part of the positions up to each of the places 0 to 255, a hat function around each."""
+    place = place.clamp(0, 255)
+    hats = (1 - (place[..., None] - torch.arange(256)).abs()).clamp_min(0)
+    counts = (hats * w[:, None]).sum(1)
+    return counts.cumsum(1) / counts.sum(1, keepdim=True).clamp_min(FAINT)
+
+
 def brought(weight: Tensor | None, a: Tensor) -> Tensor:
     """The weight over the grid of an activation: there the mean of what a position covers."""
     if weight is None:
@@ -179,6 +246,13 @@ def _octave(stage: Any, x: Tensor) -> dict[str, Callable[[], Tensor]]:
         lambda: _each(octave, x),
     )
     return dict(zip(stage.layers, layers, strict=True))
+
+
+def _applied(operation: Any, x: Tensor) -> Tensor:
+    if type(operation).__name__ == "Each":
+        return _each(operation, x)
+    y: Tensor = operation(x)
+    return y
 
 
 def _each(each: Any, x: Tensor) -> Tensor:
