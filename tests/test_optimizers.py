@@ -121,6 +121,22 @@ def test_adam_equals_the_oracle() -> None:
     np.testing.assert_allclose(last.state.x.numpy(), expected, rtol=1e-10)
 
 
+def test_the_step_grows_shorter_by_the_decay() -> None:
+    x = normal(2, 1, 1, 6)
+    steps = run(gradient_descent, function(bowl), x, 0.009, 7, decay=0.5)
+    for number, (before, after) in enumerate(pairwise(steps)):
+        rate = 0.009 * 0.5**number
+        torch.testing.assert_close(after.sample, before.sample * (1 - rate * CURVATURES))
+        assert before.state.learning_rate == rate / 2
+
+
+def test_adams_too() -> None:
+    """Where the gradient is constant each of its steps is as long as the learning rate."""
+    steps = run(adam, function(torch.sum), normal(3, 1, 1, 6), 0.1, 9, decay=0.8)
+    lengths = [float((a.sample - b.sample).max()) for a, b in pairwise(steps)]
+    assert lengths == pytest.approx([0.1 * 0.8**number for number in range(8)], rel=1e-6)
+
+
 def test_lbfgs_solves_rosenbrock_about_as_fast_as_scipy() -> None:
     start = np.full(20, -1.2)
     evaluations = 0

@@ -157,6 +157,8 @@ def parse(arguments: Sequence[str]) -> Command:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", default="auto")
     finder.add_argument("--network")
+    for flags in (("-o", "--output"), ("--plot",), ("--init",)):  # files that are no content
+        finder.add_argument(*flags)
     found, others = finder.parse_known_args(arguments)
     preset = found.preset if found.preset in PRESETS else _fitting(others)
     config = PRESETS[preset]

@@ -45,7 +45,7 @@ def _with_leads(style: Signal, content: Signal) -> Signal:
     names = ", ".join
     if is_audio(content) and len(style.data) == 1 < len(content.data):
         logger.info("style has one channel, which serves all of the content's")
-        return style.select(style.names * len(content.names))
+        return style.at([0] * len(content.data))
     pairs = matched(content, style)
     if len(pairs) < len(content.data):
         raise SampleError(
@@ -53,11 +53,11 @@ def _with_leads(style: Signal, content: Signal) -> Signal:
             found=names(style.names),
             remedy="choose some of the content's with --leads and theirs with --style-leads",
         )
-    chosen = [style.names[index] for _, index in pairs]
-    if chosen != list(style.names):
-        style = style.select(chosen)
-    if chosen != list(content.names):
-        logger.info("lead %s of the style goes with %s", names(chosen), names(content.names))
+    chosen = [index for _, index in pairs]
+    if chosen != list(range(len(style.data))):
+        style = style.at(chosen)
+    if style.names != content.names:
+        logger.info("lead %s of the style goes with %s", names(style.names), names(content.names))
     return style
 
 

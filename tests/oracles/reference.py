@@ -121,8 +121,9 @@ def activations(network: Any, x: Array) -> dict[str, Array]:
             found |= _octave(stage, x)
             x = found[stage.layers[-1]]
             continue
+        made = {"input": x}
         for name, operation in stage.operations.items():
-            x = _apply(operation, x)
+            x = made[name] = _apply(operation, made[stage.sources[name]])
             found[name] = x
     return found
 

@@ -184,7 +184,11 @@ class Signal(Sample):
 
         Raises SampleError, which lists the names there are, when one is not among them.
         """
-        chosen = places(self.names, names)
+        return self.at(places(self.names, names))
+
+    def at(self, channels: Sequence[int]) -> Signal:
+        """The channels of these numbers, from 0 up, in this order."""
+        chosen = list(channels)
         return replace(
             self,
             data=self.data[chosen],

@@ -1,0 +1,257 @@
+"""The command on recordings and sounds: leads, spans, presets, and what it says of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from impasto import arguments, media, optimizers
+from impasto.config import PRESET_BY_SUFFIX, PRESETS
+from impasto.media.signal import Signal
+from impasto.optimizers import adam
+from tests.signals import heartbeats, signal, sound
+from tests.test_cli import impasto, listing, one_line
+
+FEW = ("--steps", "5")
+NOTE = "style resampled from 125 to 100 Hz, the content's rate"
+
+
+def recording(rate: float, seconds: float, period: float, seed: int) -> Signal:
+    """Two leads of heartbeats with noise."""
+    beats = heartbeats(seconds, rate, period)
+    noise = np.random.default_rng(seed).normal(size=(2, len(beats)))
+    return signal(np.stack([beats, 0.5 * beats]) + 0.02 * noise, rate)
+
+
+@pytest.fixture
+def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a content at 100 Hz and a style at 125 Hz."""
+    pytest.importorskip("soxr")
+    content, style = recording(100.0, 5, 0.8, 1), recording(125.0, 6, 0.6, 2)
+    for suffix in (".hea", ".csv"):
+        media.save(content, tmp_path / f"content{suffix}")
+        media.save(style, tmp_path / f"style{suffix}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def stylize(*others: str, content: str = "content.csv", style: str = "style.csv") -> int:
+    return impasto("stylize", content, style, "-o", "out.csv", *FEW, *others)
+
+
+def table(path: Path, header: str, *columns: Any) -> None:
+    """A CSV file of those columns."""
+    rows = (",".join(map(str, row)) for row in zip(*columns, strict=True))
+    path.write_text("\n".join((header, *rows)) + "\n")
+
+
+TIMES = np.arange(500) / 100
+
+
+@pytest.mark.parametrize("suffix", [".hea", ".csv"])
+def test_a_recording_comes_back_with_its_header(ward: Path, suffix: str) -> None:
+    names = (f"content{suffix}", f"style{suffix}", "-o", f"out{suffix}")
+    assert impasto("stylize", *names, *FEW) == 0
+    content, out = media.load(names[0]), media.load(f"out{suffix}")
+    assert isinstance(content, Signal)
+    assert isinstance(out, Signal)
+    assert (out.rate, out.names, out.units) == (content.rate, content.names, content.units)
+    assert out.data.shape == content.data.shape
+    assert 0.001 < np.abs(out.data - content.data).max() < 2
+    text = Path(f"out{suffix}").read_text()
+    recipe = json.loads(next(line for line in text.splitlines() if "impasto" in line)[11:])
+    assert recipe["config"]["optimizer"]["annealing"] == PRESETS["ecg"].optimizer.annealing
+    assert recipe["config"]["objective"]["window"] == 3.0
+
+
+def test_leads_and_spans_are_taken(ward: Path) -> None:
+    assert stylize("--leads", "ii", "--style-leads", "I", "--span", "0.5", "4.5") == 0
+    out, content = media.load("out.csv"), media.load("content.csv")
+    assert isinstance(out, Signal)
+    assert (out.names, out.space) == (("II",), (400,))
+    assert np.corrcoef(out.data[0], content.data[1, 50:450])[0, 1] > 0.5
+
+
+# Presets.
+
+
+@pytest.mark.parametrize("suffix", sorted(PRESET_BY_SUFFIX))
+def test_the_contents_suffix_chooses_the_preset(suffix: str) -> None:
+    command = arguments.parse(["stylize", f"a{suffix.upper()}", "b", "-o", "c"])
+    assert isinstance(command, arguments.Stylize)
+    assert command.config == PRESETS[PRESET_BY_SUFFIX[suffix]]
+
+
+@pytest.mark.parametrize("flag", ["-o", "--output", "--plot", "--init"])
+def test_other_files_do_not_choose_it(flag: str) -> None:
+    outputs = [] if flag in ("-o", "--output") else ["-o", "c.csv"]
+    command = arguments.parse(["stylize", flag, "page.png", "a.csv", "b.csv", *outputs])
+    assert isinstance(command, arguments.Stylize)
+    assert command.config.objective == PRESETS["ecg"].objective
+
+
+def test_a_preset_that_is_named_is_taken(ward: Path) -> None:
+    command = arguments.parse(["stylize", "a.csv", "b.csv", "-o", "c.csv", "--preset", "standard"])
+    assert isinstance(command, arguments.Stylize)
+    assert command.config == PRESETS["standard"]
+
+
+def test_a_sound_is_a_spectrogram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("soundfile")
+    monkeypatch.chdir(tmp_path)
+    times = np.arange(4000) / 8000
+    for name, pitch in (("content", 300), ("style", 440)):
+        media.save(sound(0.5 * np.sin(2 * np.pi * pitch * times)), tmp_path / f"{name}.wav")
+    names = ("content.wav", "style.wav", "-o", "out.wav")
+    assert impasto("stylize", *names, "--steps", "2", "-q") == 0
+    out = media.load("out.wav")
+    assert isinstance(out, Signal)
+    assert (out.rate, out.space) == (8000, (4000,))
+
+
+# What it says.
+
+
+def test_what_was_done_to_the_style_is_said(ward: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert stylize() == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert NOTE in err.splitlines()
+    assert stylize("--json") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    events = [json.loads(line) for line in out.splitlines()]
+    assert {"event": "note", "text": NOTE} in events
+    assert {"content", "style", "autocorrelation", "spectrum", "amplitude"} == set(
+        events[-1]["terms"]
+    )
+    assert stylize("-q") == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_said_where_nothing_was_done(
+    ward: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert stylize(style="content.csv") == 0
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+# What cannot be.
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ("--leads V9", "some of the channels I, II, found V9"),
+        ("--style-leads V9", "some of the channels I, II, found V9"),
+        ("--leads I --style-leads I II --span 9 10", "between 0 and 5 s, found 9 to 10 s"),
+        ("--span 4 2", "--span: expected two finite numbers"),
+        ("--style-span 1", "--style-span: expected two finite numbers"),
+        ("--style-span 0 60", "between 0 and 6 s"),
+        ("--annealing 0", "--annealing: expected a number in (0, 1]"),
+        ("--annealing 1.5", "--annealing: expected a number in (0, 1]"),
+        ("--widths 1 0.1", "--widths: expected two finite numbers above 0, the shorter first"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_line(
+    ward: Path, capfd: pytest.CaptureFixture[str], others: str, words: str
+) -> None:
+    before = listing(ward)
+    assert stylize(*others.split()) == 2
+    assert words in one_line(capfd)
+    assert listing(ward) == before
+
+
+@pytest.mark.parametrize("part", [(0.0, 2.0), (1.0, 4.0)])
+def test_less_than_a_window_is_one_line(
+    ward: Path, capfd: pytest.CaptureFixture[str], part: tuple[float, float]
+) -> None:
+    assert stylize("--span", *map(str, part), style="content.csv") == 2
+    assert "--window: expected from 4 positions" in one_line(capfd)
+
+
+BAD = {
+    "one sample": ("time,I [mV],II [mV]", [0], [1], [2]),
+    "all NaN": ("time,I [mV],II [mV]", TIMES, np.sin(TIMES), np.full(500, np.nan)),
+    "0 Hz": ("time,I [mV],II [mV]", 0 * TIMES, np.sin(TIMES), np.cos(TIMES)),
+    "another lead": ("time,I [mV],V1 [mV]", TIMES, np.sin(TIMES), np.cos(TIMES)),
+    "other units": ("time,I [mmHg],II [mmHg]", TIMES, np.sin(TIMES), np.cos(TIMES)),
+}
+WORDS = {
+    "one sample": "over two rows or more",
+    "all NaN": "none in channel 2: all NaN",
+    "0 Hz": "expected times that increase",
+    "another lead": "--style-leads",
+    "other units": "a unit that can become",
+}
+
+
+@pytest.mark.parametrize("role", ["content", "style"])
+@pytest.mark.parametrize("name", BAD)
+def test_bad_recordings_are_one_line(
+    ward: Path, capfd: pytest.CaptureFixture[str], name: str, role: str
+) -> None:
+    table(ward / "bad.csv", *BAD[name])
+    before = listing(ward)
+    others = {"content": "content.csv", "style": "content.csv"} | {role: "bad.csv"}
+    assert stylize(**others) == 2
+    assert WORDS[name] in one_line(capfd)
+    assert listing(ward) == before
+
+
+def test_a_record_of_0_hz_is_one_line(ward: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    header = "zero 1 0 500\nzero.dat 16 200 16 0 0 0 0 I\n"
+    (ward / "zero.hea").write_text(header)
+    (ward / "zero.dat").write_bytes(bytes(1000))
+    assert stylize(content="zero.hea") == 2
+    assert "above 0 Hz" in one_line(capfd)
+
+
+@pytest.mark.parametrize("role", ["content", "style"])
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_a_flat_lead_gives_a_finite_result(ward: Path, role: str, value: float) -> None:
+    lead = heartbeats(5, 100.0)
+    table(ward / "flat.csv", "time,I [mV],II [mV]", TIMES, lead, np.full(500, value))
+    others = {"content": "content.csv", "style": "content.csv"} | {role: "flat.csv"}
+    assert stylize("-q", **others) == 0
+    assert np.isfinite(media.load("out.csv").data).all()
+
+
+def test_other_units_of_voltage_give_the_same(ward: Path) -> None:
+    style = media.load("style.csv")
+    assert isinstance(style, Signal)
+    media.save(style.in_units("uV"), ward / "micro.csv")
+    results = []
+    for name in ("style.csv", "micro.csv"):
+        assert stylize("-q", style=name) == 0
+        results.append(media.load("out.csv").data)
+    np.testing.assert_allclose(results[0], results[1], atol=1e-3)
+
+
+def test_a_gap_stays_a_gap(ward: Path) -> None:
+    lead = heartbeats(5, 100.0)
+    lead[120:150] = np.nan
+    table(ward / "gap.csv", "time,I [mV],II [mV]", TIMES, heartbeats(5, 100.0), lead)
+    assert stylize("-q", "--window", "1", content="gap.csv") == 0
+    out = media.load("out.csv")
+    assert isinstance(out, Signal)
+    assert out.gaps is not None
+    assert np.flatnonzero(out.gaps.any(0)).tolist() == list(range(120, 150))
+
+
+def test_the_learning_rate_comes_down_to_the_annealing(
+    ward: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decays: list[float] = []
+
+    def recorded(*others: Any, decay: float, **more: Any) -> Any:
+        decays.append(decay)
+        return adam(*others, decay=decay, **more)
+
+    monkeypatch.setattr(optimizers, "adam", recorded)
+    assert stylize("-q", "--annealing", "0.2") == 0
+    assert [decay**5 for decay in decays] == pytest.approx([0.2])
