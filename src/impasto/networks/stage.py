@@ -312,8 +312,21 @@ def _run(
     if any(map(any, padding)):
         mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
         x = functional.pad(x, [*chain.from_iterable(reversed(padding))], mode)
+    if operation.weight.requires_grad:  # it is being trained
+        return _convolve(x, operation)
     found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
     return found
+
+
+def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:
+    return _CONVOLVE[x.ndim - 3](
+        x,
+        operation.weight,
+        operation.bias,
+        stride=operation.stride,
+        dilation=operation.dilation,
+        groups=operation.groups,
+    )
 
 
 class _Convolution(torch.autograd.Function):
@@ -325,14 +338,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, operation: _ConvNd) -> Tensor:
         ctx.operation, ctx.shape, ctx.stride = operation, x.shape, x.stride()
-        return _CONVOLVE[x.ndim - 3](
-            x,
-            operation.weight,
-            operation.bias,
-            stride=operation.stride,
-            dilation=operation.dilation,
-            groups=operation.groups,
-        )
+        return _convolve(x, operation)
 
     @staticmethod
     @once_differentiable
