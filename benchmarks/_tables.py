@@ -82,6 +82,7 @@ def plot(curves: dict[str, Curves], path: Path) -> None:
 
     mpl.use("agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter
 
     figure, axes = pyplot.subplots(
         2, len(curves), figsize=(3.1 * len(curves), 5.4), sharex="col", layout="constrained"
@@ -102,6 +103,7 @@ def plot(curves: dict[str, Curves], path: Path) -> None:
         above.set(title=name, xscale="log", yscale="log")
         below.set(xlabel=units.get(name, "pixels"), xscale="log", yscale="log")
         for panel in (above, below):
+            panel.xaxis.set_minor_formatter(NullFormatter())
             panel.grid(which="major", color="0.9")
             panel.legend(frameon=False, fontsize=8)
     axes[0, 0].set_ylabel("seconds an evaluation")

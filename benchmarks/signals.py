@@ -5,7 +5,7 @@ The data are not in the repository: a folder with MIT-BIH record 100 (100.hea, .
 
     ecg      five pairs, each with every network: metrics and time
     sound    two pairs of sounds with the preset audio-transfer
-    length   time of an evaluation over the length of a recording of three leads
+    length   time and memory of a run over the length of a recording of three leads, to a day
 
     python -m benchmarks.signals --data FOLDER [--part ecg sound length]
 """
@@ -13,16 +13,20 @@ The data are not in the repository: a folder with MIT-BIH record 100 (100.hea, .
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
 import torch
 from torch import nn
 
-from benchmarks._evaluation import Case, measure
 from benchmarks._tables import gigabytes, machine, slope, table
 from impasto import media
 from impasto.config import PRESETS, Config, ObjectiveConfig
@@ -43,6 +47,9 @@ OCTAVES = (
     ),
 )
 DEEP = (("relu3_1",), tuple((f"relu{block}_1", 0.2) for block in range(1, 6)))
+
+HOURS = (0.25, 1.0, 4.0, 24.0)
+"""Of the recordings whose length is varied."""
 
 
 def octaves(*, dims: int, channels: int, rate: float) -> Network:
@@ -149,21 +156,62 @@ def _row(content: Signal, style: Signal, config: Config) -> list[str]:
 
 
 def length(data: Path) -> None:
-    """Recordings of one channel at 250 Hz, as long as hours and a day."""
-    hours = (0.25, 1, 4, 24)
-    reports = []
-    for hour in hours:
-        case = Case("filterbank", (round(hour * 900_000),), memory="2GB", style=(75_000,), warm=0)
-        reports.append(measure(replace(case, anonymous=True)))
-    table(
-        ["hours at 250 Hz", "seconds", "memory less files"],
-        [
-            [f"{hour}", f"{report.seconds:.2f}", gigabytes(report.anonymous)]
-            for hour, report in zip(hours, reports, strict=True)
-        ],
-    )
-    points = [(round(h * 900_000), r.seconds) for h, r in zip(hours, reports, strict=True)]
-    print(f"\nslope of log time over log length: {slope(points):.2f}")
+    """Whole runs of two steps, files read and written, of Holter recordings up to a day."""
+    lines = []
+    found: dict[str, list[tuple[int, float]]] = {"seconds a step": [], "memory": []}
+    with tempfile.TemporaryDirectory() as folder:
+        style = Path(folder) / "style.hea"
+        media.save(holter(60.0, 1), style)
+        for hour in HOURS:
+            name = Path(folder) / f"holter{hour:g}.hea"
+            media.save(holter(3600 * hour, 0), name)
+            command = [sys.executable, "-m", "impasto", "stylize", str(name), str(style)]
+            command += ["-o", f"{folder}/out{hour:g}.hea", "--memory", "2GB"]
+            timings, peak = _run([*command, "--steps", "2", "--json"])
+            step = next(seconds for part, seconds in timings.items() if "steps" in part) / 2
+            count = round(3600 * hour * 250)
+            found["seconds a step"].append((count, step))
+            found["memory"].append((count, peak))
+            others = sum(timings.values()) - 2 * step
+            lines.append([f"{hour:g}", f"{step:.2f}", f"{others:.1f}", gigabytes(peak)])
+    table(["hours", "seconds a step", "seconds beside steps", "memory, pages of files less"], lines)
+    slopes = ", ".join(f"{name} {slope(points):.2f}" for name, points in found.items())
+    print(f"\nThree leads at 250 Hz, --memory 2GB. Slopes over the length, log-log: {slopes}.")
+
+
+def _run(command: list[str]) -> tuple[dict[str, float], float]:
+    """The timings that a run reports, and the most memory it held."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = psutil.Popen(command, stdout=output)
+        peak = 0.0
+        while process.poll() is None:
+            memory = process.memory_info()
+            peak = max(peak, memory.rss - memory.shared)
+            time.sleep(0.02)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with code {process.returncode}")
+        output.seek(0)
+        timings: dict[str, float] = json.loads(output.read().splitlines()[-1])["timings"]
+    return timings, peak
+
+
+def holter(seconds: float, seed: int) -> Signal:
+    """A made-up ECG of three leads at 250 Hz: beats of five Gaussian waves (McSharry et al. 2003),
+    a heart rate that wanders, breathing and noise."""
+    random = np.random.default_rng(seed)
+    rate, waves = 250.0, ((-0.2, 0.025, 0.12), (-0.03, 0.01, -0.1), (0.0, 0.011, 1.0))
+    waves += ((0.03, 0.01, -0.2), (0.25, 0.045, 0.28))
+    count = round(seconds * rate)
+    times = np.cumsum(0.85 + 0.05 * random.standard_normal(round(seconds)))
+    beats = np.zeros(count, np.float32)
+    beats[np.rint(times[times < seconds - 1] * rate).astype(int)] = 1
+    around = np.arange(-0.5, 0.5, 1 / rate)
+    beat = sum(height * np.exp(-(((around - at) / width) ** 2) / 2) for at, width, height in waves)
+    trace = np.convolve(beats, np.asarray(beat, np.float32), "same")
+    trace += 0.1 * np.sin(2 * np.pi * 0.25 * np.arange(count) / rate)
+    data = 0.02 * random.standard_normal((3, count), np.float32)
+    data += np.array([[1.0], [0.7], [-0.5]], np.float32) * trace.astype(np.float32)
+    return Signal(data, rate=rate, names=("I", "II", "V2"), units=("mV",) * 3)
 
 
 def main() -> None:

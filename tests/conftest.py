@@ -3,12 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
-torch.set_num_threads(2)
 settings.register_profile("impasto", deadline=None, derandomize=True)
 settings.load_profile("impasto")
 

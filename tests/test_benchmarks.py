@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import _evaluation, breakdown, engine, optimizers, startup
+from benchmarks import _evaluation, breakdown, engine, optimizers, signals, startup
 from benchmarks._evaluation import Case, report
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -91,3 +91,11 @@ def test_the_breakdown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def test_start_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(startup, "RUNS", 1)
     assert len(printed(startup, monkeypatch, capsys)) == len(startup.COMMANDS)
+
+
+@pytest.mark.slow
+def test_recordings_of_several_lengths(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(signals, "HOURS", (0.01, 0.02))
+    assert len(printed(signals, monkeypatch, capsys, "--part", "length")) == 2
