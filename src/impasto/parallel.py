@@ -139,7 +139,7 @@ def current_group() -> Group:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group("gloo")
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 
