@@ -100,6 +100,7 @@ def test_a_preset_that_is_named_is_taken(ward: Path) -> None:
     assert command.config == PRESETS["standard"]
 
 
+@pytest.mark.slow
 def test_a_sound_is_a_spectrogram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("soundfile")
     monkeypatch.chdir(tmp_path)

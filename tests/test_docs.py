@@ -64,6 +64,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("bash"))
 def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in block.strip().splitlines():

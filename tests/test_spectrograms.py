@@ -110,9 +110,8 @@ def test_what_is_no_sound_is_refused() -> None:
     assert heard(sample) is sample
 
 
-@pytest.mark.parametrize(
-    "preset", [pytest.param("audio-texture", marks=pytest.mark.slow), "audio-transfer"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["audio-texture", "audio-transfer"])
 def test_the_audio_presets_give_a_sound_like_the_content(preset: str) -> None:
     content, style = chirp(0.6), chirp(0.5, low=320.0)
     result = stylize(content, style, configure(preset, steps=(3,)))
