@@ -21,6 +21,7 @@ The three normalizations of a score:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -119,20 +120,24 @@ class Gram:
 
     def score(self, sums: Float[Tensor, "channel channel"], count: float) -> Float[Tensor, ""]:
         """The squared Frobenius distance, normalized; in [0, inf)."""
-        distance = (sums / count - self.target).square().sum()
+        return ((sums / count - self.target) * self._scale).square().sum()
+
+    @cached_property
+    def _scale(self) -> Tensor | float:
+        """What the distance is in units of."""
         match self.normalization:
             case "course":
-                return distance / (2 * self.target.shape[0]) ** 2
+                return 1 / (2 * self.target.shape[0])
             case "notes":
-                return distance / 4
+                return 1 / 2
             case "relative":
                 # Channels count alike: each is brought to about one by the style's own power,
                 # else the strongest (plain brightness, as a rule) drown all texture.
                 power = self.target.diagonal()
                 scale = (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt()
-                difference = scale[:, None] * (sums / count - self.target) * scale
-                norm = (scale[:, None] * self.target * scale).square().sum()
-                return difference.square().sum() / norm.clamp_min(FAINT)
+                scales = scale[:, None] * scale
+                norm = (scales * self.target).square().sum()
+                return scales / norm.clamp_min(FAINT).sqrt()
 
 
 @dataclass(frozen=True, eq=False)
