@@ -239,7 +239,7 @@ def test_too_short_a_signal_is_told_in_one_line(lengths: tuple[int, int]) -> Non
 
 def test_a_style_without_one_window_between_its_gaps_is_refused() -> None:
     weight = torch.ones(1, 1, 60).double()
-    weight[..., ::10] = 0
+    weight[..., ::5] = 0
     content, style = normal(0, 1, 1, 50), normal(1, 1, 1, 60)
     network = series_bank(1, 1.0, (3.0, 9.0), padding="replicate", seed=0).double()
     with pytest.raises(SampleError, match="gaps"):

@@ -173,24 +173,43 @@ def powers(
 ) -> Float[Tensor, "row column"]:
     """The sums of `Spectrum`: Hann windows, half a window apart, each less its mean.
 
-    A window counts as much as the one of its positions that counts least.
+    Half a window at either end is seen once more, beside its mirror image: Hann windows hardly
+    look at their ends, and slow swings of the signal would all gather there. A window counts as
+    much as the one of its positions that counts least.
     """
-    hop = window // 2
-    first = -region.start[0] % hop
-    windows = x[0, :, first:]
-    stop = region.space[0] - first + window - 1
-    if min(stop, windows.shape[1]) < window:
+    rows = x[0] if weight is None else torch.cat([x[0], weight[0]])
+    found = _windows(rows, region, window)
+    if not found:
         nothing = x[..., :0].sum()  # which has a gradient, as the sums of other regions do
-        return nothing.expand(x.shape[1] + 1, hop)
-    windows = windows[:, :stop].unfold(1, window, hop)
+        return nothing.expand(x.shape[1] + 1, window // 2)
+    windows = torch.cat(found, 1)
     hann = torch.hann_window(window, dtype=x.dtype)
-    centered = windows - windows.mean(2, keepdim=True)
+    own = windows[: x.shape[1]]
+    centered = own - own.mean(2, keepdim=True)
     power = torch.fft.rfft(centered * hann)[..., 1:].abs().square() / hann.square().sum()
-    if weight is None:
-        w = power.new_ones((power.shape[1], 1))
-    else:
-        w = weight[0, 0, first:][:stop].unfold(0, window, hop).amin(1)[:, None]
-    return torch.cat([(power * w).sum(1), w.sum().expand(1, hop)])
+    ones = power.new_ones((power.shape[1], 1))
+    w = ones if weight is None else windows[-1].amin(1)[:, None]
+    return torch.cat([(power * w).sum(1), w.sum().expand(1, window // 2)])
+
+
+def _windows(
+    rows: Float[Tensor, "row time"], region: Region, window: int
+) -> list[Float[Tensor, "row window position"]]:
+    """Those that start in the region, and those at the ends, with their mirror images."""
+    hop = window // 2
+    (start,), (stop,), (whole,) = region.start, region.stop, region.whole
+    found = []
+    first = -start % hop
+    last = min(stop + window - 1, whole) - start
+    if last - first >= window:
+        found.append(rows[:, first:last].unfold(1, window, hop))
+    if start == 0 < stop and whole >= window:
+        head = rows[:, :hop]
+        found.append(torch.cat([head.flip(1), head], 1)[:, None])
+    if start <= whole - hop < stop and whole >= window:
+        tail = rows[:, whole - hop - start : whole - start]
+        found.append(torch.cat([tail, tail.flip(1)], 1)[:, None])
+    return found
 
 
 def log_density(sums: Float[Tensor, "row column"]) -> Float[Tensor, "channel frequency"]:

@@ -39,13 +39,19 @@ def autocorrelation(style: Array, g: Array, style_weight: Array, weight: Array, 
 
 
 def log_density(x: Array, weight: Array, window: int) -> Array:
-    """Of one channel: Welch's mean of the windows' powers, their lowest frequency left out."""
+    """Of one channel: Welch's mean of the windows' powers, their lowest frequency left out;
+    half a window at either end is one more window with its mirror image."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     total, count = np.zeros(window // 2), 0.0
-    for start in range(0, len(x) - window + 1, window // 2):
-        part = x[start : start + window]
+    hop = window // 2
+    places = [np.arange(start, start + window) for start in range(0, len(x) - window + 1, hop)]
+    near = np.arange(hop)
+    places += [np.concatenate([near[::-1], near])]
+    places += [len(x) - 1 - np.concatenate([near[::-1], near])]
+    for place in places:
+        part = x[place]
         power = np.abs(np.fft.rfft((part - part.mean()) * hann)) ** 2 / (hann**2).sum()
-        least = weight[start : start + window].min()
+        least = weight[place].min()
         total += least * power[1:]
         count += least
     density = total / max(count, FAINT)
