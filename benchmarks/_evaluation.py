@@ -229,17 +229,22 @@ def random(space: Space, seed: int) -> Sample:
     return Sample(data, (0.0, 1.0) if len(space) == 2 else None)
 
 
-def random_vgg19(config: Config) -> Network:
-    """VGG-19 with random weights (He et al. 2015), to the layer that is looked at last."""
-    depths = (*VGG19[:4], 1)
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    network = vgg("vgg19", depths, WIDTHS, dims=2, mean=mean, std=std, last_pooling=False)
+def randomize(network: Network) -> None:
+    """Puts random weights in its convolutions (He et al. 2015)."""
     torch.manual_seed(0)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, _ConvNd):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             assert module.bias is not None
             nn.init.zeros_(module.bias)
+
+
+def random_vgg19(config: Config) -> Network:
+    """VGG-19 with random weights, to the layer that is looked at last."""
+    depths = (*VGG19[:4], 1)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    network = vgg("vgg19", depths, WIDTHS, dims=2, mean=mean, std=std, last_pooling=False)
+    randomize(network)
     if config.engine.precision == "bf16":
         network.in_bfloat16()
     return network

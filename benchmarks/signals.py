@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 import psutil
-import torch
-from torch import nn
 
+from benchmarks._evaluation import randomize
 from benchmarks._tables import gigabytes, machine, slope, table
 from impasto import media
 from impasto.config import PRESETS, Config, ObjectiveConfig
@@ -58,15 +57,10 @@ def octaves(*, dims: int, channels: int, rate: float) -> Network:
 
 
 def deep(*, dims: int, channels: int, rate: float) -> Network:
-    """VGG's shape with filters over time: random weights (He et al. 2015), a quarter as wide."""
+    """VGG's shape with filters over time: random weights, a quarter as wide."""
     depths, widths = (2, 2, 4, 4, 1), (16, 32, 64, 128, 128)
     network = vgg("deep", depths, widths, dims=dims, channels=channels)
-    torch.manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, nn.Conv1d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)
+    randomize(network)
     return network
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from impasto import demo
 from impasto.errors import MissingExtraError
+from tests.missing import hide
 
 SEED = 12
 
@@ -121,7 +122,6 @@ def test_the_photograph_needs_no_download(monkeypatch: pytest.MonkeyPatch) -> No
 def test_without_scikit_image_the_photograph_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "skimage", None)
-    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    hide("skimage", monkeypatch)
     with pytest.raises(MissingExtraError, match=r"pip install 'impasto\[demo\]'"):
         demo.photograph()

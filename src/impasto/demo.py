@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import MissingExtraError
+from impasto.libraries import library
 
 Floats = NDArray[np.float64]
 Canvas = NDArray[np.float32]
@@ -43,14 +42,7 @@ LAMP_RADIUS = 1.75  # the radius of the eddy around a moon or a star, in radii o
 
 def photograph() -> NDArray[np.uint8]:
     """NASA's portrait of the astronaut Eileen Collins (512, 512, 3) in 0..255; public domain."""
-    try:
-        data = import_module("skimage.data")
-    except ImportError as error:
-        raise MissingExtraError(
-            expected="scikit-image for the demo's photograph",
-            found="that it is not installed",
-            remedy="run: pip install 'impasto[demo]'",
-        ) from error
+    data = library("skimage.data", "for the demo's photograph", "demo")
     return np.asarray(data.astronaut(), dtype=np.uint8)
 
 

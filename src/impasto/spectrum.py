@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import MissingExtraError
+from impasto.libraries import library
 
 
 def scipy_signal() -> Any:
@@ -15,15 +15,7 @@ def scipy_signal() -> Any:
 
     Raises MissingExtraError when it is not installed.
     """
-    try:
-        import scipy.signal
-    except ImportError as error:
-        raise MissingExtraError(
-            expected="the package scipy, for spectra and distances of signals",
-            found="that it is not installed",
-            remedy="run: pip install 'impasto[signals]'",
-        ) from error
-    return scipy.signal
+    return library("scipy.signal", "for spectra of signals", "signals")
 
 
 def whole_runs(values: Float64[np.ndarray, " time"]) -> list[slice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,16 @@ import numpy as np
 def peak():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+"""
+
+_GROWTH = """
+from impasto.media import load, save
+small, big, copy = sys.argv[1:]
+save(load(small), copy)
+before = peak()
+sample = load(big)
+save(sample, copy)
+print(peak() - before - sample.data.nbytes / 2**20)
 """
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
@@ -31,3 +42,11 @@ def printed(script: str, *arguments: object) -> float:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     return float(run.stdout)
+
+
+def growth(folder: Path, suffix: str) -> float:
+    """The megabytes beside its values that reading `big` and writing a copy of it takes.
+
+    `small` is read and written before, which loads what that needs.
+    """
+    return printed(_GROWTH, *(folder / f"{name}{suffix}" for name in ("small", "big", "copy")))

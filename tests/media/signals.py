@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from impasto.media import Signal
+from impasto.media import Signal, load
 
 
 def waves(channels: int = 2, length: int = 1000, seed: int = 0) -> np.ndarray:
@@ -36,3 +37,10 @@ def with_gaps(length: int = 1000) -> Signal:
     data[0, 100] = (data[0, 99] + data[0, 101]) / 2
     data[1, length // 2 :] = data[1, length // 2 - 1]
     return signal(data=data, gaps=gaps)
+
+
+def loaded(path: Path) -> Signal:
+    """What is in a file that must hold a signal."""
+    sample = load(path)
+    assert isinstance(sample, Signal)
+    return sample

@@ -9,21 +9,15 @@ import pytest
 import soundfile
 
 from impasto.errors import OutputError
-from impasto.media import Signal, grid, load, save
-from tests.media.memory import on_linux, printed
-from tests.media.signals import signal, waves
+from impasto.media import grid, load, save
+from tests.media.memory import growth, on_linux
+from tests.media.signals import loaded, signal, waves
 
 EXACT = [
     *(("a.wav", each) for each in ("PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "ALAW")),
     *(("a.flac", each) for each in ("PCM_S8", "PCM_16", "PCM_24")),
 ]
 TAGS = {"title": "Ein Titel", "artist": "ä", "date": "1999"}
-
-
-def loaded(path: Path) -> Signal:
-    sample = load(path)
-    assert isinstance(sample, Signal)
-    return sample
 
 
 def written(path: Path, subtype: str, channels: int = 2, length: int = 5000) -> Path:
@@ -129,17 +123,6 @@ def test_real_sounds(shared: Path, tmp_path: Path) -> None:
         assert np.array_equal(before[0], after[0])
 
 
-GROWTH = """
-from impasto.media import load, save
-small, big, copy = sys.argv[1:]
-save(load(small), copy)
-before = peak()
-sample = load(big)
-save(sample, copy)
-print(peak() - before - sample.data.nbytes / 2**20)
-"""
-
-
 @on_linux
 @pytest.mark.slow
 def test_memory_of_an_hour(tmp_path: Path) -> None:
@@ -149,5 +132,4 @@ def test_memory_of_an_hour(tmp_path: Path) -> None:
     with soundfile.SoundFile(tmp_path / "big.wav", "w", 22050, 2, "PCM_16") as file:
         for _ in range(3600):
             file.write(second)
-    names = [tmp_path / f"{name}.wav" for name in ("small", "big", "copy")]
-    assert printed(GROWTH, *names) < 60
+    assert growth(tmp_path, ".wav") < 60

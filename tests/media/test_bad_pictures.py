@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from impasto.media import load, save
 from impasto.media.formats import SUFFIXES
 from impasto.media.picture import from_array, open_picture, read_recipe
 from tests.media.pictures import noise
+from tests.media.places import as_nobody, spoil
 
 
 @pytest.fixture
@@ -82,18 +82,11 @@ def test_an_empty_file(tmp_path: Path, refused: Refused, suffix: str) -> None:
     refused(tmp_path / f"a{suffix}", "found an empty file; get it again")
 
 
-def test_an_unreadable_file(refused: Refused) -> None:
-    user = os.geteuid()
-    with tempfile.TemporaryDirectory() as folder:
-        path = written(Path(folder), ".png")
-        path.chmod(0)
-        Path(folder).chmod(0o755)
-        if user == 0:  # whom no mode keeps from reading
-            os.seteuid(65534)
-        try:
-            refused(path, "cannot be read .*; check its permissions")
-        finally:
-            os.seteuid(user)
+def test_an_unreadable_file(others: Path, refused: Refused) -> None:
+    path = written(others, ".png")
+    path.chmod(0)
+    as_nobody()
+    refused(path, "cannot be read .*; check its permissions")
 
 
 @pytest.mark.parametrize("contents", [b"dear diary", b"<svg xmlns='x'/>", b"GIF89a" + bytes(99)])
@@ -140,10 +133,7 @@ def test_garbage_is_an_error_or_a_picture(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, where: float, garbage: bytes
 ) -> None:
     path = written(tmp_path_factory.mktemp("garbage"), suffix, height=16)
-    data = bytearray(path.read_bytes())
-    start = int(where * (len(data) - 1))
-    data[start : start + len(garbage)] = garbage
-    path.write_bytes(data)
+    spoil(path, where, garbage)
     for read in (open_picture, read_recipe):
         with suppress(SampleError):
             read(path)

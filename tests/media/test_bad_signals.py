@@ -6,7 +6,6 @@ import io
 import os
 import struct
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,32 +18,16 @@ from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, ImpastoError, SampleError
 from impasto.media import Annotation, Signal, grid, load, save
+from tests.media.places import Bomb, Refused, spoil
 from tests.media.signals import signal, waves
 
 SUFFIXES = (".hea", ".edf", ".csv", ".npz", ".wav", ".flac", ".ogg", ".mp3")
-Refused = Callable[..., None]
-
-
-@pytest.fixture
-def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
-    def check(path: Path, words: str, *, early: bool = True) -> None:
-        """Loading raises one line about the file; so does grid() where the header shows it."""
-        for read in (load, grid) if early else (load,):
-            with pytest.raises(SampleError, match=words) as caught:
-                read(path)
-            message = str(caught.value)
-            assert message.startswith(f"{path}: expected ")
-            assert "\n" not in message
-            assert len(message) < len(str(path)) + 350
-        assert capfd.readouterr() == ("", "")
-
-    return check
 
 
 def saved(path: Path, **fields: Any) -> Path:
     rate = 8000.0 if path.suffix in SUFFIXES[4:] else 250.0
     marks = (Annotation(0.1, "here"), Annotation(1.0, symbol="N"))
-    save(signal(rate=rate, length=9000, annotations=marks, **fields), path)
+    save(signal(**{"rate": rate, "length": 9000, "annotations": marks} | fields), path)
     return path
 
 
@@ -83,7 +66,7 @@ def test_truncated_files(tmp_path: Path, refused: Refused, suffix: str, kept: fl
         with suppress(SampleError):
             assert load(path).space[0] < 9000
     else:
-        refused(path, "expected ", early=suffix != ".flac")
+        refused(path, "expected ", early=suffix != ".flac" or kept < 0.1)
 
 
 def test_records_without_their_files(tmp_path: Path, refused: Refused) -> None:
@@ -116,9 +99,9 @@ def test_records_without_their_files(tmp_path: Path, refused: Refused) -> None:
             "folder, found the nam",
         ),
         (("a/2 2 250 900", "../../b 400", "c 500"), "header's folder, found the name ../../b; put"),
-        (("a/2 2 250 900", "b 400", "c 500"), "damage where wfdb says"),
-        (("a/2 2 250 900", "a 400", "a 500"), "damage where wfdb says"),
-        (("a 2 250 900", LEADS[0], "nonsense"), "damage where wfdb says: invalid syntax in signal"),
+        (("a/2 2 250 900", "b 400", "c 500"), "found that wfdb says"),
+        (("a/2 2 250 900", "a 400", "a 500"), "found that wfdb says"),
+        (("a 2 250 900", LEADS[0], "nonsense"), "found that wfdb says: invalid syntax in signal"),
         (("a 2 250 900", LEADS[0].replace(" 16 ", " 17 "), LEADS[1]), "found 16, 17; correct"),
         (
             ("a 2 250 900", *(lead.replace(" 16 ", " 999 ") for lead in LEADS)),
@@ -145,7 +128,11 @@ def test_lengths_a_header_leaves_out(tmp_path: Path, refused: Refused) -> None:
 def test_damaged_annotations(tmp_path: Path, refused: Refused) -> None:
     path = record(tmp_path / "a.hea", "a 2 250 900", *LEADS)
     (tmp_path / "a.atr").write_bytes(b"\xff\xff\xff")
-    refused(path, "annotations whole to their end in a.atr, found damage; get it", early=False)
+    refused(
+        path,
+        "annotations whole to their end in a.atr, found that wfdb says: .*; get it",
+        early=False,
+    )
 
 
 @pytest.mark.parametrize("suffix", [".hea", ".csv", ".npz"])
@@ -228,7 +215,7 @@ def test_tables_that_are_none(tmp_path: Path, refused: Refused, text: str, words
         ({"signal": np.ones((3, 2)), "fs": 1, "names": ["I"]}, "2 names, one for each channel, f"),
         ({"signal": np.ones((3, 2)), "fs": 1, "units": [1, 2]}, "2 units, one for each channel, f"),
         ({"signal": np.ones((3, 0)), "fs": 1}, "a signal of numbers, .* neither of them 0, found"),
-        ({"signal": np.ones((3, 2, 2)), "fs": 1}, r"found float64 of shape \(3, 2, 2\)"),
+        ({"signal": np.ones((3, 2, 2)), "fs": 1}, r"a signal of numbers, .* \(3, 2, 2\)"),
         ({"signal": np.array(["a"]), "fs": 1}, "a signal of numbers, .* found <U1"),
         (
             {"signal": np.array([1.0, np.inf]), "fs": 1},
@@ -244,17 +231,14 @@ def test_archives_of_other_things(
     refused(tmp_path / "a.npz", words, early="signal" in words and "fs" not in words)
 
 
-class Bomb:
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.abort, ()
-
-
 def test_nothing_is_unpickled(tmp_path: Path, refused: Refused) -> None:
     bomb = np.array([Bomb(), 1], object)
     np.savez(tmp_path / "a.npz", allow_pickle=True, signal=bomb, fs=1)
     refused(tmp_path / "a.npz", "a signal of numbers, .* found object")
     np.savez(tmp_path / "b.npz", allow_pickle=True, signal=np.ones((3, 2)), fs=1, names=bomb)
-    refused(tmp_path / "b.npz", "plain numbers and text, found another, or damage", early=False)
+    refused(
+        tmp_path / "b.npz", "plain numbers and text, found that its reader says: Obj", early=False
+    )
 
 
 def test_an_archive_that_claims_what_is_not_there(tmp_path: Path, refused: Refused) -> None:
@@ -334,11 +318,8 @@ def test_sizes(tmp_path: Path, suffix: str) -> None:
 def test_garbage_is_an_error_or_a_signal(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, where: float, garbage: bytes
 ) -> None:
-    path = saved(tmp_path_factory.mktemp("garbage") / f"a{suffix}")
-    data = bytearray(path.read_bytes())
-    start = int(where**3 * (len(data) - 1))  # headers come first
-    data[start : start + len(garbage)] = garbage
-    path.write_bytes(data)
+    path = saved(tmp_path_factory.mktemp("garbage") / f"a{suffix}", length=500)
+    spoil(path, where**3, garbage)  # headers come first
     for read in (grid, load):
         with suppress(ImpastoError):
             read(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,31 +18,13 @@ from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, InputError, SampleError
 from impasto.media import grid, load, save
+from tests.media.places import Refused, spoil
 from tests.media.test_nrrd import PLACED
 from tests.media.test_ome import axes
 from tests.media.test_ome import stored as stored_ome
 from tests.media.volumes import TILTED, smooth, volume
 
 FILES = (".nii", ".nii.gz", ".hdr", ".img", ".nrrd", ".nhdr")
-Refused = Callable[..., None]
-
-
-@pytest.fixture
-def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
-    def check(path: Path, words: str, *, early: bool = True) -> None:
-        """Loading raises one line about the file; so does grid() where the header shows it."""
-        for read in (load, grid) if early else (load,):
-            with pytest.raises(SampleError, match=words) as caught:
-                read(path)
-            message = str(caught.value)
-            assert message.startswith(f"{path}: expected ")
-            assert "\n" not in message
-            assert len(message) < 2 * len(str(path)) + 350
-        if not early:
-            grid(path)
-        assert capfd.readouterr() == ("", "")
-
-    return check
 
 
 @pytest.mark.parametrize("suffix", FILES)
@@ -133,18 +114,18 @@ def test_nifti_of_other_things(
         ({"dim": [3, 4, 0, 6, 1, 1, 1, 1]}, "none of them empty, found dim = "),
         ({"dim": [9, 4, 5, 6, 1, 1, 1, 1]}, "expected "),
         ({"dim": [0, 4, 5, 6, 1, 1, 1, 1]}, "expected "),
-        ({"datatype": 999}, "a NIfTI header, found damage where nibabel says: .*999"),
+        ({"datatype": 999}, "a NIfTI header, found that nibabel says: .*999"),
         ({"datatype": 1}, "expected "),
         ({"vox_offset": np.nan}, "values from byte 352 on, found a vox_offset of nan"),
         ({"vox_offset": -8}, "values from byte 352 on, found a vox_offset of -8"),
         ({"vox_offset": 1e30}, "bytes for a volume of shape|found a vox_offset of"),
         ({"xyzt_units": 5}, "m, mm or µm for the unit of length, found the code 5"),
-        ({"scl_slope": 1.0, "scl_inter": np.nan}, "damage where nibabel says: Valid slope but"),
+        ({"scl_slope": 1.0, "scl_inter": np.nan}, "that nibabel says: Valid slope but"),
         ({"srow_x": [0, 0, 0, 0]}, "places voxels in space, found one that is singular or not"),
         ({"srow_x": [1, 0, 0, np.inf]}, "places voxels in space, found one that is singular or"),
         (
             {"sform_code": 0, "qform_code": 1, "quatern_b": 7},
-            "damage where nibabel says: w2 should be posit",
+            "that nibabel says: w2 should be posit",
         ),
         ({"magic": b"ni1"}, "header and values in one file, found the header of a pair; rename"),
         ({"magic": b"xyz"}, "a NIfTI header, found Analyze 7.5, which gives no orientation; conv"),
@@ -212,9 +193,9 @@ HEAD = {
         ({"sizes": "4 5 7"}, r"[0-9]+ bytes for a volume of shape \(4, 5, 7\), found"),
         ({"sizes": "4 5 -6"}, r"as many sizes above 0 as there are dimensions, found \[4, 5, -6"),
         ({"sizes": "4 5"}, r"as many sizes above 0 .*, found \[4, 5\] of 3"),
-        ({"sizes": "a b c"}, "an NRRD header, found damage where its reader says: ValueError"),
-        ({"sizes": None}, "an NRRD header, found damage where its reader says: KeyError"),
-        ({"type": None}, "found damage where its reader says: KeyError"),
+        ({"sizes": "a b c"}, "an NRRD header, found that pynrrd says: could not convert"),
+        ({"sizes": None}, "an NRRD header, found that pynrrd says: KeyError"),
+        ({"type": None}, "found that pynrrd says: KeyError"),
         ({"type": "block"}, "integers or real numbers, found values of type block; convert"),
         ({"endian": None}, "endian: little or big, found none; correct the header"),
         ({"endian": "middle"}, "endian: little or big, found middle"),
@@ -234,8 +215,8 @@ HEAD = {
         ({"data file": ""}, "one file of values in the header's folder, found data file: ;"),
         ({"data file": "missing.raw"}, "the file missing.raw beside it, found none there; check"),
         ({"data file": "."}, "header's folder, found data file: .; put"),
-        ({"byte skip": "-2"}, "byte skip above 0, found -2"),
-        ({"line skip": "-1"}, "line skip above 0, found -1"),
+        ({"byte skip": "-2"}, "byte skip from 0 up, found -2"),
+        ({"line skip": "-1"}, "line skip from 0 up, found -1"),
         ({"byte skip": "99999999"}, "bytes for a volume of shape"),
         ({"line skip": "99999999"}, "bytes for a volume of shape"),
         ({"dimension": "4", "sizes": "3 4 5 6"}, "one volume of three axes, found sizes 3 4 5 6"),
@@ -254,7 +235,7 @@ def test_nrrd_headers_that_lie(
     if "no colon" in changes:
         raw = (tmp_path / "a.nrrd").read_bytes().replace(b"no colon: ", b"no colon")
         (tmp_path / "a.nrrd").write_bytes(raw)
-        words = "an NRRD header, found damage where its reader says"
+        words = "an NRRD header, found that pynrrd says"
     refused(tmp_path / "a.nrrd", words)
 
 
@@ -272,17 +253,17 @@ def test_a_header_without_an_end(tmp_path: Path, refused: Refused) -> None:
         ({"names": "tzyx"}, "three axes of space, found axes t: 2, z: 4, y: 5, x: 6"),
         ({"version": "0.2"}, "OME-Zarr 0.4 or 0.5, found version 0.2; convert it to one of th"),
         ({"axes": axes("zyx", unit="parsec")}, "units of length: angstrom, .*, found parsec"),
-        ({"axes": axes("yx")}, "an array whole to its end, found damage where its decoder says"),
-        ({"axes": ["z", "y", "x"]}, "found damage where its decoder says"),
-        ({"axes": None}, "found damage where its decoder says"),
-        ({"datasets": []}, "found damage where its decoder says"),
+        ({"axes": axes("yx")}, "an array whole to its end, found that its decoder says"),
+        ({"axes": ["z", "y", "x"]}, "found that its decoder says"),
+        ({"axes": None}, "found that its decoder says"),
+        ({"datasets": []}, "found that its decoder says"),
         ({"datasets": [{"path": "../b"}]}, "arrays within the folder, found the path ../b; corr"),
         ({"datasets": [{"path": "/etc"}]}, "arrays within the folder, found the path /etc"),
-        ({"datasets": [{"path": "none"}]}, "found damage where its decoder says"),
-        ({"datasets": [{"path": "s0"}]}, "says: 'coordinateTransformations'"),
+        ({"datasets": [{"path": "none"}]}, "found that its decoder says"),
+        ({"datasets": [{"path": "s0"}]}, "says: KeyError\\('coordinateTransformations'\\)"),
         ({"steps": [{"type": "scale", "scale": [1, 0, 1]}]}, "found one that is singular"),
-        ({"steps": [{"type": "scale", "scale": [1, "x", 1]}]}, "found damage where"),
-        ({"steps": [{"type": "scale", "scale": [1]}]}, "found damage where"),
+        ({"steps": [{"type": "scale", "scale": [1, "x", 1]}]}, "found that its decoder says"),
+        ({"steps": [{"type": "scale", "scale": [1]}]}, "found that its decoder says"),
         ({"steps": [{"type": "scale", "scale": [1, 1, float("inf")]}]}, "not finite|damage"),
         ({"steps": [{"type": "affine", "affine": [1, 1, 1]}]}, "transformation of type affine"),
     ],
@@ -301,9 +282,9 @@ def test_ome_arrays_of_other_things(tmp_path: Path, refused: Refused) -> None:
     for chunk in (path / "s0" / "c").rglob("0"):
         if chunk.is_file():
             chunk.write_bytes(chunk.read_bytes()[:9])
-    refused(path, "found damage where its decoder says", early=False)
+    refused(path, "found that its decoder says", early=False)
     (path / "s0" / "zarr.json").write_text("{")
-    refused(path, "found damage where its decoder says")
+    refused(path, "found that its decoder says")
 
 
 def test_a_channel_of_an_ome_picture_is_an_array(tmp_path: Path) -> None:
@@ -342,10 +323,7 @@ def test_garbage_is_an_error_or_a_volume(
 ) -> None:
     path = tmp_path_factory.mktemp("garbage") / f"a{suffix}"
     save(volume(data=np.ones((1, 4, 5, 6), np.float32)), path)
-    data = bytearray(path.read_bytes())
-    start = int(where * min(500, len(data) - 1))
-    data[start : start + len(garbage)] = garbage
-    path.write_bytes(data)
+    spoil(path, where, garbage)
     for read in (grid, load):
         with suppress(InputError):
             read(path)

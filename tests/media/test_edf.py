@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impasto.errors import OutputError, SampleError
-from impasto.media import Annotation, Signal, grid, load, save
+from impasto.media import Annotation, grid, load, save
 from impasto.media.edf import open_edf
-from tests.media.signals import signal, waves, with_gaps
+from tests.media.signals import loaded, signal, waves, with_gaps
 
 KINDS = {
     "plain.edf": pyedflib.FILETYPE_EDF,
@@ -84,12 +84,6 @@ def told(path: Path) -> tuple[Any, ...]:
         annotations = [each.tolist() for each in file.readAnnotations()]
         kind = (file.filetype, file.datarecord_duration, file.patient)
         return header, file.getSignalHeaders(), annotations, kind, values
-
-
-def loaded(path: Path) -> Signal:
-    sample = load(path)
-    assert isinstance(sample, Signal)
-    return sample
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -219,6 +213,9 @@ def test_ranges_that_a_header_has_no_room_for(tmp_path: Path) -> None:
 
 
 def test_channels_of_several_rates(tmp_path: Path) -> None:
+    alike = written(tmp_path / "plain.edf", rates=(200, 50), label="EEG")
+    with pytest.raises(SampleError, match="of one rate, found EEG at 200, EEG at 50 Hz"):
+        load(alike)
     path = written(tmp_path / "plus.edf", rates=(200, 50, 200))
     words = r"of one rate, found ECG 0 at 200, ECG 1 at 50, ECG 2 at 200 Hz; .* open_edf\(path, n"
     for read in (load, grid):

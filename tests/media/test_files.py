@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ import pytest
 from impasto.errors import OutputError
 from impasto.media import files
 from impasto.media.files import atomic_write, check_writable
+from tests.media.places import as_nobody, limited, small_disk
 
 # Writes one-letter files of 8 MB without end, the way a result is written.
 ENDLESS = """
@@ -167,30 +166,12 @@ def test_a_pipe_in_place_of_the_file(tmp_path: Path) -> None:
     cannot_write(tmp_path / "pipe", "found a device, pipe or socket")
 
 
-@pytest.fixture
-def others() -> Iterator[Path]:
-    """A folder anyone may enter, holding `old.bin`, for a user who is not root."""
-    folder = Path(tempfile.mkdtemp())
-    (folder / "old.bin").write_bytes(b"old")
-    user = os.geteuid()
-    try:
-        yield folder
-    finally:
-        os.seteuid(user)
-        folder.chmod(0o700)
-        shutil.rmtree(folder)
-
-
-def protect(folder: Path, mode: int, file_mode: int) -> None:
-    (folder / "old.bin").chmod(file_mode)
-    folder.chmod(mode)
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-
-
 @pytest.mark.usefixtures("way")
 def test_a_write_protected_folder(others: Path) -> None:
-    protect(others, 0o555, 0o666)
+    (others / "old.bin").write_bytes(b"old")
+    (others / "old.bin").chmod(0o666)
+    others.chmod(0o555)
+    as_nobody()
     cannot_write(others / "new.bin", f"{others}.* is write-protected")
     cannot_write(others / "old.bin", "is write-protected")
     assert os.listdir(others) == ["old.bin"]
@@ -198,61 +179,32 @@ def test_a_write_protected_folder(others: Path) -> None:
 
 @pytest.mark.usefixtures("way")
 def test_a_write_protected_file(others: Path) -> None:
-    protect(others, 0o777, 0o444)
+    (others / "old.bin").write_bytes(b"old")
+    (others / "old.bin").chmod(0o444)
+    others.chmod(0o777)
+    as_nobody()
     cannot_write(others / "old.bin", "old.bin is write-protected")
     assert (others / "old.bin").read_bytes() == b"old"
 
 
-def fill(target: Path) -> None:
-    """Writes more than the limit, or the tiny disk, allows, and checks what is said."""
-    script = (
-        "import sys, resource\n"
-        "from impasto.errors import OutputError\n"
-        "from impasto.media.files import atomic_write\n"
-        "if sys.argv[2]: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
-        "try:\n"
-        "    with atomic_write(sys.argv[1]) as file:\n"
-        "        for _ in range(64): file.write(bytes(2**17))\n"
-        "except OutputError as error:\n"
-        "    print(error)\n"
-    )
-    limited = "" if target.parent.name == "tiny" else "limited"
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(target), limited],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
-    assert "expected room for the whole file" in run.stdout
-    assert run.stdout.count("\n") == 1
-    assert run.stderr == ""
-
-
-def test_no_room_for_the_whole_file(tmp_path: Path) -> None:
-    target = tmp_path / "out.bin"
+def no_room(target: Path, full: AbstractContextManager[None]) -> None:
     target.write_bytes(b"old")
-    fill(target)
+    words = f"{target}: expected room for the whole file, found none left in "
+    with pytest.raises(OutputError, match=words), full, atomic_write(target) as file:
+        file.write(bytes(2**23))
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["out.bin"]
+    assert os.listdir(target.parent) == [target.name]
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount a small disk"
-)
+@pytest.mark.usefixtures("way")
+def test_no_room_for_the_whole_file(tmp_path: Path) -> None:
+    no_room(tmp_path / "out.bin", limited(2**20))
+
+
+@pytest.mark.usefixtures("way")
 def test_a_full_disk(tmp_path: Path) -> None:
-    tiny = tmp_path / "tiny"
-    tiny.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tiny)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting is not permitted here")
-    try:
-        (tiny / "out.bin").write_bytes(b"old")
-        fill(tiny / "out.bin")
-        assert (tiny / "out.bin").read_bytes() == b"old"
-        assert os.listdir(tiny) == ["out.bin"]
-    finally:
-        subprocess.run(["umount", str(tiny)], check=True)
+    with small_disk(tmp_path, 2**20):
+        no_room(tmp_path / "out.bin", nullcontext())
 
 
 @pytest.mark.skipif(not files._O_TMPFILE, reason="no O_TMPFILE on this system")

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, SampleError
-from impasto.media import Annotation, Signal, grid, is_picture, load, save
+from impasto.media import Annotation, grid, is_picture, load, save
 from impasto.media.records import Lead, open_record
-from tests.media.memory import on_linux, printed
-from tests.media.signals import signal, with_gaps
+from tests.media.memory import growth, on_linux
+from tests.media.signals import loaded, signal, with_gaps
 
 BITS = {"80": 8, "212": 12, "16": 16, "24": 24}
 
@@ -63,12 +63,6 @@ def header(path: Path) -> dict[str, Any]:
         fields.pop(name)
     fields["checksum"] = [number % 2**16 for number in fields["checksum"]]  # of either sign
     return fields
-
-
-def loaded(path: Path) -> Signal:
-    sample = load(path)
-    assert isinstance(sample, Signal)
-    return sample
 
 
 @pytest.mark.parametrize("fmt", BITS)
@@ -260,6 +254,10 @@ def test_frames_of_several_samples(tmp_path: Path) -> None:
     chosen = open_record(tmp_path / "mixed.hea", names=["ii"])
     assert (chosen.rate, chosen.names, chosen.space) == (200, ("II",), (1000,))
     assert np.allclose(chosen.data[0], np.arange(1000) % 99 / 10)
+    header = tmp_path / "mixed.hea"
+    header.write_text(header.read_text().replace("II", "I"))
+    with pytest.raises(SampleError, match="one rate, found I at 100, I at 200 Hz"):
+        load(header)
 
 
 def test_records_of_segments(tmp_path: Path) -> None:
@@ -330,18 +328,6 @@ def test_the_values_go_where_the_caller_says(tmp_path: Path) -> None:
     assert (tmp_path / "b.dat").read_bytes() == (tmp_path / "a.dat").read_bytes()
 
 
-GROWTH = """
-import numpy as np
-from impasto.media import load, save
-small, big, copy = sys.argv[1:]
-save(load(small), copy)
-before = peak()
-sample = load(big)
-save(sample, copy)
-print(peak() - before - sample.data.nbytes / 2**20)
-"""
-
-
 @on_linux
 @pytest.mark.slow
 def test_memory_of_a_whole_day(tmp_path: Path) -> None:
@@ -353,6 +339,5 @@ def test_memory_of_a_whole_day(tmp_path: Path) -> None:
             file.write((tmp_path / "small.dat").read_bytes())
     text = (tmp_path / "small.hea").read_text().replace("small", "big").replace("3000", "21600000")
     (tmp_path / "big.hea").write_text(text)
-    names = [tmp_path / f"{name}.hea" for name in ("small", "big", "copy")]
-    assert printed(GROWTH, *names) < 60
+    assert growth(tmp_path, ".hea") < 60
     assert (tmp_path / "copy.dat").read_bytes() == (tmp_path / "big.dat").read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from impasto.media.blocks import in_memory
 from impasto.media.gaps import fill_gaps, gathered, pieces, spans
 from impasto.media.records import Lead, RecordSource
 from tests.media.signals import signal, waves, with_gaps
+from tests.missing import hide
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60).filter(lambda row: not all(row)))
@@ -154,7 +154,7 @@ def test_rates_that_are_none(rate: float) -> None:
 
 
 def test_resampling_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "soxr", None)
+    hide("soxr", monkeypatch)
     with pytest.raises(MissingExtraError, match=r"library soxr .* pip install 'impasto\[signals"):
         signal().resampled(125)
 

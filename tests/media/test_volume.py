@@ -97,7 +97,7 @@ def test_a_grid_in_other_directions() -> None:
 
 
 def test_boxes_give_what_the_whole_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = volume(60, 50, 40)
+    sample = volume(40, 32, 24)
     for spacing in (0.7, 2.5, (0.8, 3.0, 0.5)):
         monkeypatch.setattr("impasto.media.volume._BOX", (64, 64, 64))
         whole = sample.resampled(spacing)

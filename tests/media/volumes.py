@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from impasto.media import Volume
+from impasto.media import Volume, load
 
 TILTED = np.array(
     [
@@ -37,3 +38,10 @@ def volume(*space: int, **fields: Any) -> Volume:
         "dtype": np.dtype(np.int16),
     }
     return Volume(**(standard | fields))
+
+
+def loaded(path: Path) -> Volume:
+    """What is in a file that must hold a volume."""
+    sample = load(path)
+    assert isinstance(sample, Volume)
+    return sample

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import re
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +14,7 @@ from impasto.media.picture import from_array, open_picture
 from impasto.media.sample import Sample
 from impasto.plots import View, plot
 from impasto.plots.page import clock, listed, short
+from tests.missing import hide
 from tests.signals import heartbeats, signal, sound
 
 ECG = signal([heartbeats(12), -heartbeats(12)], 250.0)
@@ -128,16 +127,7 @@ def test_too_many_files(tmp_path: Path) -> None:
 def test_a_missing_library_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, output: str
 ) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name.split(".")[0] == library:
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    for name in [name for name in sys.modules if name.split(".")[0] == library]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(builtins, "__import__", without)
+    hide(library, monkeypatch)
     with pytest.raises(MissingExtraError, match=rf"{library}.*impasto\[plots\]"):
         plot([ECG], ["a"], tmp_path / output, View())
     assert not list(tmp_path.iterdir())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from impasto.errors import OutputError, SampleError
-from impasto.media.signal import Annotation, Signal, library
+from impasto.errors import OutputError
+from impasto.libraries import library
+from impasto.media.library_errors import decoding
+from impasto.media.signal import Annotation, Signal
 
 # A file of another suffix may be anything, and wfdb finds annotations in whatever it is given.
 ANNOTATORS = (
@@ -98,17 +99,9 @@ def write_annotations(
 
 
 def _read(path: Path) -> Any:
-    wfdb = library("wfdb", "for WFDB records")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return wfdb.rdann(str(path.with_suffix("")), path.suffix[1:])
-    except Exception as error:
-        raise SampleError(
-            expected=f"annotations whole to their end in {path.name}",
-            found="damage",
-            remedy="get it again, or move it away",
-        ) from error
+    whole = f"annotations whole to their end in {path.name}"
+    with decoding(whole, "wfdb", "get it again, or move it away"):
+        return wfdb_library().rdann(str(path.with_suffix("")), path.suffix[1:])
 
 
 def _known(annotation: Annotation, symbols: set[str]) -> Annotation:
@@ -122,3 +115,7 @@ def _text(text: str) -> str:
     """What the format can hold: 255 characters of Latin-1, without tabs and line ends."""
     single = re.sub(r"[\t\n\r\f\v]", " ", text)
     return single.encode("latin-1", "replace")[:_LONGEST_TEXT].decode("latin-1")
+
+
+def wfdb_library() -> ModuleType:
+    return library("wfdb", "for WFDB records", "signals")

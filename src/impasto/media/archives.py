@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.errors import ImpastoError, SampleError, about
+from impasto.errors import SampleError, about
 from impasto.media.arrays import npy_header
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.gaps import Block, gathered, pieces, spans
+from impasto.media.library_errors import decoding
 from impasto.media.sample import check_own_space
 from impasto.media.signal import Signal, Source
 
@@ -116,7 +116,11 @@ def save_archive(signal: Signal, path: StrPath, recipe: str | None = None) -> No
 
 @contextmanager
 def _stored(path: StrPath) -> Iterator[_Stored]:
-    with open_regular(path, "an archive of arrays") as file, _decoding():
+    whole = "an .npz file whole to its end, of plain numbers and text"
+    with (
+        open_regular(path, "an archive of arrays") as file,
+        decoding(whole, "its reader", "write it with numpy.savez"),
+    ):
         if not os.fstat(file.fileno()).st_size:
             raise SampleError(
                 expected="an archive of arrays", found="an empty file", remedy="get it again"
@@ -155,7 +159,7 @@ def _npy_header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def _blocks(stored: _Stored) -> Iterator[Block]:
     length, channels = stored.shape
-    with stored.archive.open("signal.npy") as member, _decoding():
+    with stored.archive.open("signal.npy") as member:
         _npy_header(member)
         if stored.fortran:
             # Channel after channel in the file, which is inflated once for each.
@@ -207,21 +211,3 @@ def _texts(stored: _Stored, name: str, missing: tuple[str, ...]) -> tuple[str, .
             remedy="correct them",
         )
     return tuple(map(str, texts))
-
-
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """What damaged archives raise as one error."""
-    try:
-        yield
-    except ImpastoError:
-        raise
-    except (
-        *(zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError),
-        *(EOFError, OSError, NotImplementedError, RuntimeError),
-    ) as error:
-        raise SampleError(
-            expected="an .npz file whole to its end, of plain numbers and text",
-            found="another, or damage",
-            remedy="write it with numpy.savez",
-        ) from error

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
@@ -23,7 +22,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
-from impasto.errors import ImpastoError, MissingExtraError, SampleError, about
+from impasto.errors import SampleError, about
+from impasto.libraries import library
 from impasto.media.blocks import New, blocks, in_memory
 from impasto.media.files import (
     StrPath,
@@ -34,6 +34,7 @@ from impasto.media.files import (
     open_regular,
     unreadable,
 )
+from impasto.media.library_errors import decoding
 from impasto.media.sample import Sample, check_own_space
 from impasto.media.signal import Signal
 
@@ -102,7 +103,7 @@ def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         values, target = stored.values, data.reshape(stored.shape)
         if not stored.unit and values.flags.f_contiguous:
             values, target = values.T, target.T
-        with np.errstate(over="ignore"), decoding():  # the infinities are refused in a moment
+        with np.errstate(over="ignore"), decoding_array():  # the infinities are refused in a moment
             for block in blocks(values.shape, stored.unit):
                 target[block] = values[block]
         kept = stored.dtype.kind != "b" and stored.dtype.itemsize <= 8
@@ -226,7 +227,7 @@ def _stored_zarr(path: StrPath) -> _Stored:
     except OSError as error:
         raise unreadable("a Zarr folder", error) from error
     zarr = zarr_library()
-    with decoding():
+    with decoding_array():
         try:
             node = zarr.open(zarr.storage.LocalStore(path, read_only=True), mode="r")
         except FileNotFoundError as error:
@@ -258,20 +259,9 @@ def _stored_zarr(path: StrPath) -> _Stored:
         )
 
 
-@contextmanager
-def decoding() -> Iterator[None]:
-    """What damaged metadata and chunks raise, which is anything, as one error."""
-    try:
-        yield
-    except ImpastoError:
-        raise
-    except Exception as error:
-        says = str(error).strip().splitlines()[:1]
-        raise SampleError(
-            expected="an array whole to its end",
-            found=f"damage where its decoder says: {(says or [type(error).__name__])[0][:120]}",
-            remedy="get it again",
-        ) from error
+def decoding_array() -> AbstractContextManager[None]:
+    """What damaged metadata and chunks raise, as one error."""
+    return decoding("an array whole to its end", "its decoder")
 
 
 def _save_npy(values: Values, gaps: Values | None, dtype: np.dtype[Any], path: StrPath) -> None:
@@ -360,12 +350,4 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def zarr_library() -> ModuleType:
-    try:
-        import_module("zarr.storage")
-        return import_module("zarr")
-    except ImportError as error:
-        raise MissingExtraError(
-            expected="the library zarr for .zarr folders",
-            found="that it is not installed",
-            remedy="run: pip install 'impasto[zarr]'",
-        ) from error
+    return library("zarr", "for .zarr folders", "zarr")

@@ -16,11 +16,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from impasto.errors import OutputError, SampleError, about
+from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write, check_writable, open_regular
 from impasto.media.gaps import Block, gathered, pieces, spans
+from impasto.media.library_errors import after_the_name, decoding
 from impasto.media.sample import check_own_space
-from impasto.media.signal import Signal, Source, library, with_recipe
+from impasto.media.signal import Signal, Source, with_recipe
 
 # The container of each suffix and how it is encoded unless the file says; MP3 has one encoding.
 _FORMATS = {
@@ -135,19 +137,16 @@ def _opened(path: StrPath) -> Iterator[Any]:
     soundfile = _soundfile()
     with open_regular(path, "a sound file") as file:
         _check_whole(file, os.fstat(file.fileno()).st_size)
-    try:
-        with soundfile.SoundFile(path) as file:
-            if not file.frames:
-                raise SampleError(
-                    expected="one value or more", found="a sound of none", remedy="get it again"
-                )
-            yield file
-    except soundfile.SoundFileError as error:
-        raise SampleError(
-            expected="a sound file whole to its end",
-            found=f"that its decoder says: {_reason(error)}",
-            remedy="get it again",
-        ) from error
+    whole, errors = "a sound file whole to its end", soundfile.SoundFileError
+    with (
+        decoding(whole, "its decoder", errors=errors, says=after_the_name),
+        soundfile.SoundFile(path) as file,
+    ):
+        if not file.frames:
+            raise SampleError(
+                expected="one value or more", found="a sound of none", remedy="get it again"
+            )
+        yield file
 
 
 def _check_whole(file: BinaryIO, size: int) -> None:
@@ -245,15 +244,10 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
         raise OutputError(
             subject=os.fspath(path),
             expected="a sound that the format can hold",
-            found=f"that its encoder says: {_reason(error)}",
+            found=f"that its encoder says: {after_the_name(error)[:120]}",
             remedy="save it as .wav",
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    """The library's own words, less the file's name."""
-    return str(error).rpartition(": ")[2].strip()[:120]
-
-
 def _soundfile() -> ModuleType:
-    return library("soundfile", "for sound files")
+    return library("soundfile", "for sound files", "signals")

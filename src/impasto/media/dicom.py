@@ -21,7 +21,7 @@ from impasto.media.blocks import New, in_memory
 from impasto.media.dicom_headers import (
     SUFFIXES,
     Header,
-    decoding,
+    decoding_dicom,
     files_in,
     has_magic,
     header_of,
@@ -278,10 +278,11 @@ def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
     """The stored values of an image, and all else that it says."""
     pydicom = pydicom_library()
     name = header.file.name
-    with decoding(header.file):
+    with decoding_dicom(header.file):
         image = pydicom.dcmread(header.file)
         if "PixelData" not in image:
             raise SampleError(expected="pixels", found=f"none in {name}", remedy="get it again")
+        _check_decoder(pydicom, image, name)
         values = _without_spare_bits(image.pixel_array, image)
         if values.shape != (header.rows, header.columns):
             raise ValueError(f"pixels of shape {values.shape}")
@@ -298,6 +299,17 @@ def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
         raw = io.BytesIO()
         pydicom.dcmwrite(raw, image)
         return values, Slice(zlib.compress(raw.getvalue(), 1), slope, intercept)
+
+
+def _check_decoder(pydicom: Any, image: Any, name: str) -> None:
+    """Refuses pixels that nothing which is installed can decode."""
+    syntax = image.file_meta.TransferSyntaxUID
+    if not pydicom.pixels.get_decoder(syntax).is_available:
+        raise SampleError(
+            expected="pixels that can be decoded",
+            found=f"{syntax.name} in {name}, for which there is no decoder",
+            remedy="run: pip install 'pylibjpeg[all]', or decompress it with dcmdjpeg",
+        )
 
 
 def _without_spare_bits(values: Shaped[np.ndarray, "row column"], image: Any) -> Any:

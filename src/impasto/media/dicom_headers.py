@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.errors import ImpastoError, SampleError
+from impasto.errors import SampleError
+from impasto.libraries import library
 from impasto.media.files import open_regular
-from impasto.media.volume import library
+from impasto.media.library_errors import decoding
 
 SUFFIXES = (".dcm",)
 
@@ -73,7 +72,7 @@ def stored_dtype(header: Any) -> np.dtype[Any]:
 
 
 def pydicom_library() -> Any:
-    return library("pydicom", "for DICOM files")
+    return library("pydicom", "for DICOM files", "volumes")
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -121,7 +120,7 @@ def image_header(file: Path) -> Header:
 
 def header_of(file: Path) -> Header:
     pydicom = pydicom_library()
-    with decoding(file):
+    with decoding_dicom(file):
         found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
         if kind := _kind(found):
             return Header(file, kind)
@@ -170,24 +169,6 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return () if value is None else tuple(map(float, np.atleast_1d(value)))
 
 
-@contextmanager
-def decoding(file: Path) -> Iterator[None]:
-    """What damaged files make pydicom raise, which is anything, as one error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImpastoError:
-        raise
-    except Exception as error:
-        says = " ".join(str(error).split()) or type(error).__name__
-        missing = "missing dependencies" in says
-        raise SampleError(
-            expected=f"pixels that can be decoded in {file.name}"
-            if missing
-            else f"a DICOM file whole to its end in {file.name}",
-            found=f"that pydicom says: {says[:120]}",
-            remedy="run: pip install 'pylibjpeg[all]', or decompress it with dcmdjpeg"
-            if missing
-            else "get it again",
-        ) from error
+def decoding_dicom(file: Path) -> AbstractContextManager[None]:
+    """What damaged files make pydicom raise, as one error."""
+    return decoding(f"a DICOM file whole to its end in {file.name}", "pydicom")

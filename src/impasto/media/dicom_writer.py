@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import OutputError, about
+from impasto.errors import OutputError, SampleError, about
 from impasto.media.dicom import LPS_TO_RAS, DicomSource
-from impasto.media.dicom_headers import pydicom_library, stored_dtype
+from impasto.media.dicom_headers import decoding_dicom, pydicom_library, stored_dtype
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
+from impasto.media.library_errors import encoding
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volume import Volume
 from impasto.media.voxels import as_stored
@@ -57,7 +56,11 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
         pydicom = pydicom_library()
         make = _derived(pydicom, volume) if _from_series(volume) else _created(pydicom, volume)
     stamp = _stamp(pydicom, recipe)
-    with atomic_folder(path, _holds_result) as folder, _encoding():
+    errors = ValueError, TypeError, AttributeError, KeyError
+    with (
+        atomic_folder(path, _holds_result) as folder,
+        encoding("a series that DICOM can hold", "pydicom", "save it as .nii.gz", errors),
+    ):
         for number in range(volume.space[2]):
             image, slope, intercept = make(number)
             stamp(image)
@@ -275,23 +278,9 @@ def _holds_result(folder: Path) -> bool:
         return False
     if not files:
         return True
-    pydicom = pydicom_library()
     try:
-        first = pydicom.dcmread(files[0], specific_tags=["SeriesDescription"])
-    except (pydicom.errors.InvalidDicomError, OSError):
+        with decoding_dicom(files[0]):
+            first = pydicom_library().dcmread(files[0], specific_tags=["SeriesDescription"])
+    except SampleError:
         return False
     return NOT_FOR_DIAGNOSIS in str(first.get("SeriesDescription"))
-
-
-@contextmanager
-def _encoding() -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the source says in other ways than it should
-            yield
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise OutputError(
-            expected="a series that DICOM can hold",
-            found=f"that pydicom says: {' '.join(str(error).split())[:120]}",
-            remedy="save it as .nii.gz",
-        ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,12 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.errors import ImpastoError, SampleError, about
+from impasto.errors import SampleError, about
+from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, open_regular
 from impasto.media.gaps import Block, gathered, spans
+from impasto.media.library_errors import after_the_name, decoding
 from impasto.media.sample import check_own_space
-from impasto.media.signal import Annotation, Signal, Source, library, places
+from impasto.media.signal import Annotation, Signal, Source, places
 
 SUFFIXES = (".edf", ".bdf")
 
@@ -121,7 +122,12 @@ def _opened(path: StrPath, annotations: bool = True) -> Iterator[Any]:
     if size < needed:
         raise SampleError(expected=f"{needed} bytes", found=f"{size}", remedy="get the file again")
     pyedflib = pyedflib_library()
-    with _decoding():
+    with decoding(
+        "an EDF or BDF file whole to its end, without interruptions",
+        "pyedflib",
+        "get it again, or convert it to EDF+C",
+        says=after_the_name,
+    ):
         wanted = pyedflib.READ_ALL_ANNOTATIONS if annotations else pyedflib.DO_NOT_READ_ANNOTATIONS
         # Its own check of the size prints; the one above does not.
         with pyedflib.EdfReader(os.fspath(path), wanted, pyedflib.DO_NOT_CHECK_FILE_SIZE) as reader:
@@ -154,9 +160,10 @@ def _shape(file: Any, names: Sequence[str] | None) -> tuple[list[int], int]:
         raise SampleError(
             expected="one channel or more", found="annotations alone", remedy="name another file"
         )
-    rates = {labels[i]: float(file.getSampleFrequency(i)) for i in chosen}
-    if len(set(rates.values())) > 1:
-        found = ", ".join(f"{name} at {rate:g}" for name, rate in rates.items())
+    rates = [float(file.getSampleFrequency(i)) for i in chosen]
+    if len(set(rates)) > 1:
+        pairs = zip(chosen, rates, strict=True)
+        found = ", ".join(f"{labels[i]} at {rate:g}" for i, rate in pairs)
         raise SampleError(
             expected="channels of one rate",
             found=f"{found} Hz",
@@ -192,22 +199,5 @@ def _start(file: Any) -> datetime:
     return whole.replace(microsecond=file.starttime_subsecond // 10)
 
 
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """What damaged files make pyedflib raise, which is anything, as one error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImpastoError:
-        raise
-    except Exception as error:
-        raise SampleError(
-            expected="an EDF or BDF file whole to its end, without interruptions",
-            found=f"that pyedflib says: {str(error).rpartition(': ')[2][:120]}",
-            remedy="get it again, or convert it to EDF+C",
-        ) from error
-
-
 def pyedflib_library() -> ModuleType:
-    return library("pyedflib", "for EDF files")
+    return library("pyedflib", "for EDF files", "signals")

@@ -9,9 +9,7 @@ import errno
 import math
 import os
 import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, time
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +22,7 @@ from impasto.errors import OutputError, SampleError, about
 from impasto.media.edf import IDENTITY, Channel, EdfSource, claimed_bytes, pyedflib_library
 from impasto.media.files import StrPath, atomic_set, check_writable
 from impasto.media.gaps import spans
+from impasto.media.library_errors import encoding
 from impasto.media.signal import Annotation, Signal
 
 _MARK = "not_for_diagnosis"
@@ -56,7 +55,12 @@ def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
         records = -(-signal.space[0] // record)
         plus = source is None or source.plus or bool(signal.annotations)
         target = folder / Path(path).name
-        with _encoding():
+        with encoding(
+            "a signal that EDF can hold",
+            "pyedflib",
+            "save it as a WFDB record (.hea)",
+            (ValueError, AssertionError, TypeError),
+        ):
             kind = (2 if bits == 24 else 0) + plus
             with pyedflib.EdfWriter(str(target), len(channels), kind) as file:
                 _write_header(pyedflib, file, signal, channels, record, seconds)
@@ -122,10 +126,11 @@ def _record(signal: Signal, source: EdfSource | None) -> tuple[int, Fraction]:
     length, rate = signal.space[0], Fraction(signal.rate).limit_denominator(10**6)
     if source and source.record / source.seconds == rate and not length % source.record:
         return source.record, source.seconds
+    fewest = (rate * _STEP).numerator  # positions that last a whole number of steps
     exact = {
         record: record / rate
-        for record in range(1, int(_LONGEST * rate) + 1)
-        if not (record / rate / _STEP).denominator > 1 and record / rate >= Fraction(_SHORTEST)
+        for record in range(fewest, int(_LONGEST * rate) + 1, fewest)
+        if record / rate >= Fraction(_SHORTEST)
     }
     if not exact:
         raise OutputError(
@@ -238,17 +243,3 @@ def _identify(target: Path, source: EdfSource | None, recipe: str | None) -> Non
                 recording = longer
         file.seek(IDENTITY.start)
         file.write(identity[:80] + recording.ljust(80))
-
-
-@contextmanager
-def _encoding() -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that names of more than 16 bytes are cut off
-            yield
-    except (ValueError, AssertionError, TypeError) as error:
-        raise OutputError(
-            expected="a signal that EDF can hold",
-            found=f"that pyedflib says: {str(error)[:120]}",
-            remedy="save it as a WFDB record (.hea)",
-        ) from error

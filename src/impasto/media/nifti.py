@@ -9,9 +9,8 @@ from __future__ import annotations
 import gzip
 import os
 import struct
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import ImpastoError, OutputError, SampleError, about
+from impasto.errors import SampleError, about
+from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import (
     StrPath,
@@ -30,8 +30,9 @@ from impasto.media.files import (
     open_regular,
     suffix_of,
 )
+from impasto.media.library_errors import decoding, encoding
 from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
-from impasto.media.volume import Volume, check_affine, library
+from impasto.media.volume import Volume, check_affine
 from impasto.media.voxels import (
     check_bytes,
     compressed,
@@ -156,7 +157,7 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
         if not os.fstat(raw.fileno()).st_size:
             raise SampleError(expected="a NIfTI file", found="an empty file", remedy="get it again")
         file: Any = gzip.GzipFile(fileobj=raw) if suffix.endswith(".gz") else raw
-        with decompressing(), _decoding():
+        with decoding("a NIfTI header", "nibabel", "get the file again"), decompressing():
             header = _header(nibabel, file)
             single = _single(header)
             start = _start(header)
@@ -276,7 +277,8 @@ def _written_header(volume: Volume, source: NiftiSource | None) -> Any:
             large = max(volume.space) > _LARGEST_SIDE
             header = nibabel.Nifti2Header() if large else nibabel.Nifti1Header()
             header.set_data_shape(volume.space)
-            header.set_data_dtype(volume.dtype)
+            known = volume.dtype in nibabel.nifti1.data_type_codes
+            header.set_data_dtype(volume.dtype if known else np.float32)
             header.set_xyzt_units("mm")
             _place(nibabel, header, volume.affine, 1)
         else:
@@ -336,35 +338,10 @@ def _marked(
     return (*kept, (_COMMENT, comment + bytes(padding)))
 
 
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """What damaged headers make nibabel raise, which is anything, as one error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (ImpastoError, EOFError, OSError):
-        raise
-    except Exception as error:
-        says = str(error).strip().splitlines()[:1]
-        raise SampleError(
-            expected="a NIfTI header",
-            found=f"damage where nibabel says: {(says or [type(error).__name__])[0][:120]}",
-            remedy="get the file again",
-        ) from error
-
-
-@contextmanager
-def _encoding(nibabel: Any) -> Iterator[None]:
-    try:
-        yield
-    except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError) as error:
-        raise OutputError(
-            expected="a volume that NIfTI can hold",
-            found=f"that nibabel says: {str(error).strip().splitlines()[0][:120]}",
-            remedy="save it in another format",
-        ) from error
+def _encoding(nibabel: Any) -> AbstractContextManager[None]:
+    errors = nibabel.spatialimages.HeaderDataError, ValueError, OverflowError
+    return encoding("a volume that NIfTI can hold", "nibabel", "save it in another format", errors)
 
 
 def _nibabel() -> Any:
-    return library("nibabel", "for NIfTI files")
+    return library("nibabel", "for NIfTI files", "volumes")

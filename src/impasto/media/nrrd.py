@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import ImpastoError, SampleError, about
+from impasto.errors import SampleError, about
+from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, open_regular
+from impasto.media.library_errors import decoding
 from impasto.media.sample import check_own_space
-from impasto.media.volume import Volume, check_affine, library
+from impasto.media.volume import Volume, check_affine
 from impasto.media.voxels import check_bytes, decompressing, read_voxels
 
 SUFFIXES = (".nrrd", ".nhdr")
@@ -107,7 +109,7 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
     pynrrd = pynrrd_library()
     with open_regular(path, "an NRRD file") as head:
         lines, start = _lines(head.read(_LONGEST_HEADER))
-        with _decoding():
+        with decoding("an NRRD header", "pynrrd", "get the file again"):
             header = pynrrd.read_header(list(lines))
             shape, dtype, packed = _described(header)
             affine = _affine(header)
@@ -282,26 +284,10 @@ def _skip(header: Any, what: str) -> int:
     count = int(header.get(f"{what} skip", header.get(f"{what}skip", 0)))
     if count < (-1 if what == "byte" else 0):
         raise SampleError(
-            expected=f"{what} skip above 0", found=f"{count}", remedy="correct the header"
+            expected=f"{what} skip from 0 up", found=f"{count}", remedy="correct the header"
         )
     return count
 
 
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """What damaged headers make pynrrd raise, which is anything, as one error."""
-    try:
-        yield
-    except (ImpastoError, OSError):
-        raise
-    except Exception as error:
-        says = " ".join(str(error).split()) or type(error).__name__
-        raise SampleError(
-            expected="an NRRD header",
-            found=f"damage where its reader says: {type(error).__name__} {says[:120]}",
-            remedy="get the file again",
-        ) from error
-
-
 def pynrrd_library() -> Any:
-    return library("nrrd", "for NRRD files")
+    return library("nrrd", "for NRRD files", "volumes")

@@ -21,7 +21,7 @@ from impasto.errors import OutputError, SampleError, about
 from impasto.media.arrays import (
     CHUNK_SIDES,
     converted,
-    decoding,
+    decoding_array,
     holds_array,
     ome_version,
     zarr_library,
@@ -85,7 +85,7 @@ def open_ome(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) 
         check_own_space(source.space, size, "a volume")
         data = new((1, *source.space))
         target = _arranged(data[0], places, array.ndim)
-        with np.errstate(over="ignore"), decoding():
+        with np.errstate(over="ignore"), decoding_array():
             for block in blocks(array.shape, source.chunks):
                 target[block] = array[block]
         return Volume(
@@ -164,7 +164,7 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
             found="no such image" if version is None else f"version {version}",
             remedy="name an OME-Zarr folder" if version is None else "convert it to one of those",
         )
-    with decoding():
+    with decoding_array():
         group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r")
         attributes = group.attrs.asdict()
         image = attributes["ome"] if version == "0.5" else attributes

@@ -19,10 +19,10 @@ from types import ModuleType
 import numpy as np
 
 from impasto.errors import OutputError, about
-from impasto.media.annotators import write_annotations
+from impasto.media.annotators import wfdb_library, write_annotations
 from impasto.media.files import StrPath, atomic_set, check_writable
 from impasto.media.gaps import pieces
-from impasto.media.records import SUFFIXES, Lead, RecordSource, wfdb_library
+from impasto.media.records import SUFFIXES, Lead, RecordSource
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.signal import Signal, with_recipe
 

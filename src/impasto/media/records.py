@@ -6,24 +6,23 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.errors import ImpastoError, SampleError, about
-from impasto.media.annotators import annotations_beside
+from impasto.errors import SampleError, about
+from impasto.media.annotators import annotations_beside, wfdb_library
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, open_regular
 from impasto.media.gaps import Block, gathered, spans
+from impasto.media.library_errors import decoding
 from impasto.media.sample import check_own_space
-from impasto.media.signal import Signal, Source, library, places
+from impasto.media.signal import Signal, Source, places
 
 SUFFIXES = (".hea", ".dat")
 
@@ -190,10 +189,11 @@ def _check_lines(lines: Sequence[str]) -> None:
 
 def _frame(record: Any, leading: Any, channels: Sequence[int]) -> int:
     """The positions in a frame, which must be as many for all the channels."""
-    lengths = {leading.sig_name[i]: leading.samps_per_frame[i] for i in channels}
-    if len(set(lengths.values())) == 1:
-        return int(next(iter(lengths.values())))
-    rates = ", ".join(f"{name} at {record.fs * frame:g}" for name, frame in lengths.items())
+    lengths = [leading.samps_per_frame[i] for i in channels]
+    if len(set(lengths)) == 1:
+        return int(lengths[0])
+    pairs = zip(channels, lengths, strict=True)
+    rates = ", ".join(f"{leading.sig_name[i]} at {record.fs * frame:g}" for i, frame in pairs)
     raise SampleError(
         expected="signals of one rate",
         found=f"{rates} Hz",
@@ -273,23 +273,5 @@ def _start(record: Any) -> Any:
     return record.base_time
 
 
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """What damaged files make wfdb raise, which is anything, as one error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImpastoError:
-        raise
-    except Exception as error:
-        says = str(error).strip().splitlines()[:1]
-        raise SampleError(
-            expected="a WFDB record whole to its end",
-            found=f"damage where wfdb says: {(says or [type(error).__name__])[0][:120]}",
-            remedy="get it again",
-        ) from error
-
-
-def wfdb_library() -> ModuleType:
-    return library("wfdb", "for WFDB records")
+def _decoding() -> AbstractContextManager[None]:
+    return decoding("a WFDB record whole to its end", "wfdb")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
-from importlib import import_module
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from impasto.errors import MissingExtraError, SampleError
+from impasto.errors import SampleError
+from impasto.libraries import library
 from impasto.media.gaps import fill_gaps
 from impasto.media.sample import Sample
 
 _VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "nV": 1e-9}
+_RECIPE = "impasto: "
 
 
 class Annotation(NamedTuple):
@@ -131,7 +131,7 @@ class Signal(Sample):
             )
         if rate == self.rate:
             return self
-        soxr = library("soxr", "to resample signals")
+        soxr = library("soxr", "to resample signals", "signals")
         data = np.empty((len(self.data), length), np.float32)
         for row, result in zip(self.data, data, strict=True):
             own = np.arange(len(row), dtype=np.float64)
@@ -254,18 +254,3 @@ def with_recipe(lines: Sequence[str], recipe: str | None) -> Iterator[str]:
     yield from (line for line in lines if not line.startswith(_RECIPE))
     if recipe is not None:
         yield _RECIPE + " ".join(recipe.split())
-
-
-def library(name: str, purpose: str) -> ModuleType:
-    """A module of the libraries for signals; MissingExtraError when it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingExtraError(
-            expected=f"the library {name.partition('.')[0]} {purpose}",
-            found="that it is not installed",
-            remedy="run: pip install 'impasto[signals]'",
-        ) from error
-
-
-_RECIPE = "impasto: "

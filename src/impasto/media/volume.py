@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from impasto.errors import MissingExtraError, SampleError
+from impasto.errors import SampleError
+from impasto.libraries import library
 from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
 
@@ -101,7 +100,7 @@ class Volume(Sample):
     def _over(self, affine: Float64[np.ndarray, "4 4"], space: tuple[int, ...]) -> Volume:
         if space == self.space and np.array_equal(affine, self.affine):
             return self
-        ndimage = library("scipy.ndimage", "to resample volumes")
+        ndimage = library("scipy.ndimage", "to resample volumes", "volumes")
         # From a voxel's place over there to one here.
         mapping = np.linalg.solve(self.affine, affine)
         matrix, offset = mapping[:3, :3], mapping[:3, 3]
@@ -149,15 +148,3 @@ def check_affine(affine: Float64[np.ndarray, "4 4"]) -> None:
             found=f"one that is singular or not finite: {rows}",
             remedy="correct the orientation in the header",
         )
-
-
-def library(name: str, purpose: str) -> ModuleType:
-    """A module of the libraries for volumes; MissingExtraError when it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingExtraError(
-            expected=f"the library {name.partition('.')[0]} {purpose}",
-            found="that it is not installed",
-            remedy="run: pip install 'impasto[volumes]'",
-        ) from error

@@ -6,7 +6,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from math import prod
 from typing import Any
 
@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from impasto.errors import SampleError
 from impasto.media.arrays import converted
 from impasto.media.blocks import blocks
+from impasto.media.library_errors import decoding
 from impasto.media.volume import Volume
 
 Voxels = Float32[np.ndarray, "x y z"]
@@ -98,17 +99,10 @@ def check_bytes(file: Any, start: int, shape: tuple[int, ...], dtype: np.dtype[A
         )
 
 
-@contextmanager
-def decompressing() -> Iterator[None]:
+def decompressing() -> AbstractContextManager[None]:
     """What damaged gzip files raise, as one error."""
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SampleError(
-            expected="a file whole to its end",
-            found=f"that gzip says: {str(error)[:120]}",
-            remedy="get it again",
-        ) from error
+    errors = EOFError, zlib.error, gzip.BadGzipFile
+    return decoding("a file whole to its end", "gzip", errors=errors)
 
 
 @contextmanager

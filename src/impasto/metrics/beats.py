@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import MissingExtraError
+from impasto.libraries import library
 
 TOLERANCE = 0.150
 """Seconds between two beats that count as the same (ANSI/AAMI EC57)."""
@@ -35,19 +35,12 @@ def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.nda
     amplitude, either way up. values: NaN where there is a gap. rate: at least SLOWEST_RATE.
     Raises MissingExtraError when wfdb is not installed.
     """
-    try:
-        from wfdb.processing import XQRS
-    except ImportError as error:
-        raise MissingExtraError(
-            expected="the package wfdb, to find heartbeats",
-            found="that it is not installed",
-            remedy="run: pip install 'impasto[signals]'",
-        ) from error
+    processing = library("wfdb.processing", "to find heartbeats", "signals")
     whole = np.isfinite(values)
     if len(values) < _SHORTEST * rate or not whole.any() or np.ptp(values[whole]) == 0:
         return np.zeros(0)
     positions = np.arange(len(values))
-    detector = XQRS(np.interp(positions, positions[whole], values[whole]), rate)
+    detector = processing.XQRS(np.interp(positions, positions[whole], values[whole]), rate)
     detector.detect(verbose=False)
     return np.asarray(detector.qrs_inds, np.float64) / rate
 

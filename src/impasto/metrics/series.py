@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.spectrum import longest_run, power_spectrum, scipy_signal
+from impasto.libraries import library
+from impasto.spectrum import longest_run, power_spectrum
 
 WINDOW = 1024
 """Positions of the slower channel in a window of `log_spectral_distance`, where it has so many."""
@@ -112,10 +113,8 @@ def amplitude_distance(
     one, other = one[np.isfinite(one)], other[np.isfinite(other)]
     if not len(one) or not len(other):
         return np.nan
-    scipy_signal()  # says what to install
-    from scipy.stats import wasserstein_distance
-
-    return float(wasserstein_distance(one, other))
+    stats = library("scipy.stats", "for distances of signals", "signals")
+    return float(stats.wasserstein_distance(one, other))
 
 
 def kurtosis(values: Float64[np.ndarray, " time"]) -> float:

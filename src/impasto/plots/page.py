@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import MissingExtraError
+from impasto.libraries import library
 from impasto.media.files import atomic_write
 
 INK = "#1a1a1a"
@@ -34,11 +34,8 @@ def new_figure(width: float, height: float) -> Any:
 
     Raises MissingExtraError when matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise _missing("matplotlib") from error
-    return Figure(figsize=(width / 25.4, height / 25.4))
+    figures = library("matplotlib.figure", "to draw plots", "plots")
+    return figures.Figure(figsize=(width / 25.4, height / 25.4))
 
 
 def write(axes: Any, x: float, y: float, text: str, size: float, **style: Any) -> None:
@@ -61,17 +58,12 @@ def save_figure(figure: Any, output: Path) -> None:
 
 
 def plotly() -> Any:
-    """plotly, with its graph_objects and subplots.
+    """plotly, with its subplots.
 
     Raises MissingExtraError when it is not installed.
     """
-    try:
-        import plotly
-        import plotly.graph_objects
-        import plotly.subplots
-    except ImportError as error:
-        raise _missing("plotly") from error
-    return plotly
+    library("plotly.subplots", "to draw plots", "plots")
+    return library("plotly", "to draw plots", "plots")
 
 
 def set_layout(
@@ -156,11 +148,3 @@ def clock(seconds: float, total: float) -> str:
     if total < 120:
         return f"{seconds:g} s"
     return f"{int(seconds // 60)}:{seconds % 60:02g}"
-
-
-def _missing(package: str) -> MissingExtraError:
-    return MissingExtraError(
-        expected=f"the package {package}, to draw plots",
-        found="that it is not installed",
-        remedy="run: pip install 'impasto[plots]'",
-    )
