@@ -27,7 +27,8 @@ SUFFIXES = (".hea", ".edf", ".csv", ".npz", ".wav", ".flac", ".ogg", ".mp3")
 def saved(path: Path, **fields: Any) -> Path:
     rate = 8000.0 if path.suffix in SUFFIXES[4:] else 250.0
     marks = (Annotation(0.1, "here"), Annotation(1.0, symbol="N"))
-    save(signal(**{"rate": rate, "length": 9000, "annotations": marks} | fields), path)
+    standard: dict[str, Any] = {"rate": rate, "length": 9000, "annotations": marks}
+    save(signal(**(standard | fields)), path)
     return path
 
 
