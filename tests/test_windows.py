@@ -32,7 +32,7 @@ def test_level_and_width_become_black_and_white(
     "setting", [[], ["liver"], ["40"], ["40", "0"], ["40", "-1"], ["nan", "1"], ["1", "2", "3"]]
 )
 def test_what_is_no_window(setting: list[str]) -> None:
-    with pytest.raises(ConfigError, match="--window.*mediastinum"):
+    with pytest.raises(ConfigError, match=r"--window.*mediastinum"):
         window(setting)
 
 
