@@ -30,7 +30,9 @@ def draw(command: Plot) -> None:
                 found=str(command.output),
                 remedy="choose another name for the plot",
             )
-    view = View(command.view, command.start, command.seconds, command.leads)
+    view = View(
+        command.view, command.start, command.seconds, command.leads, command.window, command.at
+    )
     check_target(command.output)
     samples = [media.load(path) for path in paths]
     plot(samples, [path.name for path in paths], command.output, view)
