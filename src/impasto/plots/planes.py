@@ -117,7 +117,8 @@ class Row:
 
     def image(self, plane: Plane) -> Float32[np.ndarray, "row column"]:
         """The values in a plane, as they are seen."""
-        return self.volume.data[0].take(self.place[plane.through], axis=plane.through).T
+        place = self.place[plane.through]
+        return np.asarray(self.volume.data[0].take(place, axis=plane.through).T)
 
 
 @dataclass(frozen=True)
