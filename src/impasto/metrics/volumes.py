@@ -112,8 +112,7 @@ def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
         Row(f"roughness along {axis}", "", "style", "one", *ratios[:, n].tolist())
         for n, axis in enumerate("xyz")
     ]
-    unevenness = (ratios.max(axis=1) / ratios.min(axis=1)).tolist()
-    rows.append(Row("unevenness over the axes", "", "style", "lower", *unevenness))
+    rows.append(Row("unevenness over the axes", "", "style", "lower", *map(_unevenness, ratios)))
     return rows
 
 
@@ -123,6 +122,11 @@ def _roughness_ratios(one: Volume, other: Volume) -> np.ndarray:
     theirs = roughness(other.resampled(one.spacing).data[0])
     ours = roughness(one.data[0])
     return np.asarray(np.divide(ours, theirs, out=np.full(3, np.nan), where=theirs > 0))
+
+
+def _unevenness(ratios: np.ndarray) -> float:
+    """The largest over the smallest: 1 where the axes are as alike as the style's."""
+    return float(ratios.max() / ratios.min()) if ratios.min() > 0 else np.nan
 
 
 def _halves(volume: Volume) -> tuple[Volume, Volume]:
