@@ -35,7 +35,7 @@ class Display:
     """write the picture so far every so many steps, as OUT-step0050.png and so on; 0 never"""
     plot: Path | None = None
     """draw the result, the content and the style side by side or over one another in this file:
-    .png, or for signals also .svg, .pdf or .html"""
+    .png, or for signals and volumes also .svg, .pdf or .html"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
@@ -131,8 +131,8 @@ class Plot:
     view: Literal["auto", "ecg", "spectrum", "spectrogram"] = "auto"
     """auto is spectrogram for sounds, ecg for other signals"""
     window: Annotated[tuple[str, ...], arg(metavar="NAME|LEVEL WIDTH")] = AUTO
-    """lung, mediastinum, bone, brain, or a level and a width such as -600 1500, for volumes; auto
-    is all values but 0.5 %% at each end"""
+    """of volumes: lung, mediastinum, bone, brain, or a level and a width such as -600 1500; auto is
+    all values but 0.5 % at each end"""
     at: tuple[float, float, float] | None = None
     """where the planes of a volume cross, in mm to the right, anterior and superior; the middle if
     none is given"""

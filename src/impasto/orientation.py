@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -39,19 +38,21 @@ def axis_codes(volume: Volume) -> Codes:
 
 
 def oriented(volume: Volume, codes: Codes) -> Volume:
-    """The same volume with its axes exchanged and reversed, so that they increase that way.
+    """The values with their axes exchanged and reversed, so that they increase that way, and where
+    they are.
 
-    Nothing is resampled: what is tilted stays tilted. The values are a view.
+    Nothing is resampled: what is tilted stays tilted. The values are a view; what only files need
+    is left out.
     Raises MissingExtraError without nibabel.
     """
     orientations = _orientations()
     turn = orientations.ornt_transform(
         orientations.io_orientation(volume.affine), orientations.axcodes2ornt(codes)
     )
-    return replace(
-        volume,
-        data=orientations.apply_orientation(volume.data[0], turn)[None],
+    return Volume(
+        orientations.apply_orientation(volume.data[0], turn)[None],
         affine=np.asarray(volume.affine @ orientations.inv_ornt_aff(turn, volume.space)),
+        unit=volume.unit,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -90,8 +89,9 @@ def _box_means(
 
 
 def part(volume: Volume, region: Box) -> Volume:
-    """The voxels of a region, where they are."""
+    """The values of a region, where they are."""
     x0, x1, y0, y1, z0, z1 = region
     affine = volume.affine.copy()
     affine[:3, 3] = (affine @ [x0, y0, z0, 1])[:3]
-    return replace(volume, data=volume.data[:, x0:x1, y0:y1, z0:z1], affine=affine)
+    data = volume.data[:, x0:x1, y0:y1, z0:z1]
+    return Volume(data, affine=affine, unit=volume.unit)
