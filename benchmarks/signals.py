@@ -75,7 +75,6 @@ def variants() -> dict[str, Config]:
             objective=replace(ecg.objective, content_layers=layers[0], style_layers=layers[1]),
         )
 
-    none = {"spectrum": 0.0, "autocorrelation": 0.0, "amplitude": 0.0}
     gram = ObjectiveConfig(beta=ecg.objective.beta)
     return {
         "filterbank and statistics (preset ecg)": ecg,
@@ -85,7 +84,7 @@ def variants() -> dict[str, Config]:
         "VGG and statistics": with_network("deep", DEEP),
         "VGG alone": replace(
             with_network("deep", DEEP),
-            objective=replace(with_network("deep", DEEP).objective, **none),
+            objective=replace(gram, content_layers=DEEP[0], style_layers=DEEP[1]),
         ),
     }
 
@@ -193,8 +192,11 @@ def holter(seconds: float, seed: int) -> Signal:
     """A made-up ECG of three leads at 250 Hz: beats of five Gaussian waves (McSharry et al. 2003),
     a heart rate that wanders, breathing and noise."""
     random = np.random.default_rng(seed)
-    rate, waves = 250.0, ((-0.2, 0.025, 0.12), (-0.03, 0.01, -0.1), (0.0, 0.011, 1.0))
-    waves += ((0.03, 0.01, -0.2), (0.25, 0.045, 0.28))
+    rate = 250.0
+    waves = (
+        *((-0.2, 0.025, 0.12), (-0.03, 0.01, -0.1), (0.0, 0.011, 1.0)),
+        *((0.03, 0.01, -0.2), (0.25, 0.045, 0.28)),
+    )
     count = round(seconds * rate)
     times = np.cumsum(0.85 + 0.05 * random.standard_normal(round(seconds)))
     beats = np.zeros(count, np.float32)

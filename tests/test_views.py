@@ -37,7 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in FILES:
         (tmp_path / name).touch()
     Image.new("RGB", (30, 20), "teal").save("picture.png")
-    np.save("volume.npy", np.zeros((1, 4, 4, 4), np.float32))
+    np.save("volume.npy", np.random.default_rng(0).normal(size=(1, 9, 8, 7)).astype(np.float32))
+    np.save("volumes.npy", np.zeros((2, 4, 4, 4), np.float32))
     return tmp_path
 
 
@@ -93,6 +94,13 @@ def test_plot_has_views(folder: Path, view: str, name: str) -> None:
         picture.load()
 
 
+@pytest.mark.parametrize("suffix", [".png", ".html"])
+@pytest.mark.parametrize("flags", ["", "--window lung", "--window -600 1500 --at 1 2 3.4"])
+def test_plot_draws_volumes(folder: Path, suffix: str, flags: str) -> None:
+    assert impasto(f"plot volume.npy volume.npy -o plot{suffix} {flags}") == 0
+    assert (folder / f"plot{suffix}").stat().st_size > 10_000
+
+
 def test_plot_puts_pictures_side_by_side(folder: Path) -> None:
     assert impasto("plot picture.png picture.png -o plot.png") == 0
     with Image.open("plot.png") as picture:
@@ -113,11 +121,21 @@ def test_plot_puts_pictures_side_by_side(folder: Path) -> None:
         ("plot content.ecg -o plot.png --seconds nan", "--seconds"),
         ("plot content.ecg -o plot.png --leads I V5", "found V5"),
         ("plot content.ecg picture.png -o plot.png", "signals"),
-        ("plot volume.npy -o plot.png", "sampling rate"),
+        ("plot volumes.npy -o plot.png", "volumes only"),
+        ("plot volume.npy picture.png -o plot.png", "volumes only"),
+        ("plot volume.npy -o plot.png --window liver", "mediastinum"),
+        ("plot volume.npy -o plot.png --window 40 -1", "--window"),
+        ("plot volume.npy -o plot.png --at 0 0 9", "0 to 8, 0 to 7, 0 to 6 mm"),
         ("plot picture.png -o plot.html", ".png, for pictures"),
         ("plot content.ecg content.ecg content.ecg content.ecg -o plot.png", "at most 3"),
         ("compare picture.png content.ecg style.ecg", "three signals"),
         ("compare missing.png content.ecg style.ecg", "none there"),
+        ("compare volume.npy volume.npy content.ecg", "three volumes"),
+        ("compare volume.npy volume.npy volume.npy --region 0 9 0 8 0 8", "--region"),
+        ("compare volume.npy volume.npy volume.npy --region 0 9", "--region"),
+        ("compare volume.npy volume.npy volume.npy --style-region -1 9 0 8 0 7", "--style-region"),
+        ("compare volume.npy volume.npy volume.npy --window liver", "--window"),
+        ("compare content.ecg content.ecg style.ecg --region 0 9 0 8 0 7", "leave --region"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -148,3 +166,22 @@ def test_compare_prints_json(folder: Path, capfd: pytest.CaptureFixture[str]) ->
     assert (first["metric"], first["no_op"], first["floor"]) == ("R-peak F1", 1, None)
     assert first["result"] > 0.95
     assert all(row["floor"] < row["no_op"] for row in others if row["unit"] == "dB")
+
+
+def test_compare_volumes_in_a_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert impasto("compare volume.npy volume.npy volume.npy --style-region 0 9 1 8 0 7") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    for words in ("SSIM, PSNR: higher", "unevenness", "inf", "0 9 1 8 0 7 of the style"):
+        assert words in " ".join(out.split())
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_compare_volumes_in_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    region = "--region 0 8 1 8 0 7 --style-region 0 9 1 8 0 7"
+    assert impasto(f"compare volume.npy volume.npy volume.npy --json {region}") == 0
+    found: dict[str, Any] = json.loads(capfd.readouterr().out, parse_constant=pytest.fail)
+    assert found["regions"] == [[0, 8, 1, 8, 0, 7], [0, 9, 1, 8, 0, 7]]
+    assert found["leads"] == []
+    rows = {row["metric"]: row for row in found["rows"]}
+    assert (rows["PSNR"]["result"], rows["SSIM"]["result"]) == (None, 1)

@@ -24,6 +24,7 @@ from impasto.config import (
     SignalConfig,
 )
 from impasto.errors import ConfigError
+from impasto.windows import AUTO
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Display:
     """write the picture so far every so many steps, as OUT-step0050.png and so on; 0 never"""
     plot: Path | None = None
     """draw the result, the content and the style side by side or over one another in this file:
-    .png, or for signals also .svg, .pdf or .html"""
+    .png, or for signals and volumes also .svg, .pdf or .html"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
@@ -112,14 +113,15 @@ class Networks:
 @dataclass(frozen=True)
 class Plot:
     """Draw signals: an ECG on paper of 25 mm/s and 10 mm/mV, a result over its content; a sound as
-    waveform and spectrogram. Pictures come side by side."""
+    waveform and spectrogram. Volumes come as axial, coronal and sagittal planes, pictures side by
+    side."""
 
     file: Annotated[Positional[Path], arg(metavar="FILE")]
     """what to draw"""
     others: Annotated[Positional[tuple[Path, ...]], arg(metavar="[FILE ...]")]
     """what to draw it with; for a result, its content and then its style"""
     output: Annotated[Path, arg(aliases=["-o"])]
-    """the picture: .png, .svg, .pdf, or .html to zoom in"""
+    """the picture: .png, .svg, .pdf, or .html to zoom in, or to leaf through a volume"""
     start: Annotated[float, arg(name="from")] = 0.0
     """seconds from the beginning of the file"""
     seconds: float | None = None
@@ -128,12 +130,18 @@ class Plot:
     """names, or numbers from 1 up; all if none are given"""
     view: Literal["auto", "ecg", "spectrum", "spectrogram"] = "auto"
     """auto is spectrogram for sounds, ecg for other signals"""
+    window: Annotated[tuple[str, ...], arg(metavar="NAME|LEVEL WIDTH")] = AUTO
+    """of volumes: lung, mediastinum, bone, brain, or a level and a width such as -600 1500; auto is
+    all values but 0.5 % at each end"""
+    at: tuple[float, float, float] | None = None
+    """where the planes of a volume cross, in mm to the right, anterior and superior; the middle if
+    none is given"""
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Measure how near a result is to the style and what it has kept of the content. Signals
-    only."""
+    """Measure how near a signal or a volume is to the style and what it has kept of the
+    content."""
 
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """the result"""
@@ -145,6 +153,14 @@ class Compare:
     """the stretch of the content that it was made from, in seconds; all if none is given"""
     style_span: tuple[float, ...] = ()
     """the stretch of the style that it was given"""
+    region: tuple[int, ...] = ()
+    """the voxels of the content, x0 x1 y0 y1 z0 z1, whose noise is compared; the most even soft
+    tissue if none are given"""
+    style_region: tuple[int, ...] = ()
+    """the same of the style"""
+    window: tuple[str, ...] = ()
+    """for a style whose values are no HU: bring its window onto the content's first; auto, or a
+    name as for plot; values are compared as they are if none is given"""
     json: bool = False
     """print one object of JSON instead of a table"""
 

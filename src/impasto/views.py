@@ -30,7 +30,9 @@ def draw(command: Plot) -> None:
                 found=str(command.output),
                 remedy="choose another name for the plot",
             )
-    view = View(command.view, command.start, command.seconds, command.leads)
+    view = View(
+        command.view, command.start, command.seconds, command.leads, command.window, command.at
+    )
     check_target(command.output)
     samples = [media.load(path) for path in paths]
     plot(samples, [path.name for path in paths], command.output, view)
@@ -42,6 +44,9 @@ def show_comparison(command: Compare) -> None:
         media.load(command.out),
         _part(command.content, command.span),
         _part(command.style, command.style_span),
+        command.region,
+        command.style_region,
+        command.window,
     )
     if command.json:
         print(_json(comparison))
@@ -73,24 +78,20 @@ def same_file(one: Path, other: Path) -> bool:
 
 
 def _json(comparison: Comparison) -> str:
-    """One object; what has no value is null, for JSON knows no NaN."""
-    rows = [
-        {name: None if value != value else value for name, value in asdict(row).items()}
-        for row in comparison.rows
-    ]
-    return json.dumps({"leads": comparison.leads, "rows": rows})
+    """One object; what has no finite value is null, for JSON knows none else."""
+    found = asdict(comparison)
+    for row in found["rows"]:
+        for name in ("result", "no_op", "floor"):
+            row[name] = row[name] if math.isfinite(row[name]) else None
+    return json.dumps(found)
 
 
 def _table(comparison: Comparison) -> Table:
-    names = (
-        one if one.casefold() == other.casefold() else f"{one} with {other}"
-        for one, other in comparison.leads
-    )
     table = Table(
         title="What is left of the content, and the distances to the style",
-        caption="F1: higher is better; the others: lower is nearer. no-op: the content taken for "
+        caption=f"{_better(comparison)}. no-op: the content taken for "
         "the result; floor: one half of the style against the other. "
-        f"Means over {escape(', '.join(names))}.",
+        f"{escape(_compared(comparison))}.",
         caption_justify="left",
     )
     table.add_column("metric", no_wrap=True)
@@ -103,3 +104,23 @@ def _table(comparison: Comparison) -> Table:
         numbers = ["" if math.isnan(value) else f"{value:.4g}" for value in values]
         table.add_row(escape(metric), row.against, *numbers)
     return table
+
+
+def _better(comparison: Comparison) -> str:
+    """Which way each metric is better."""
+    words = {"higher": "higher is better", "one": "1 is the style's own"}
+    names = {way: [row.metric for row in comparison.rows if row.better == way] for way in words}
+    said = [f"{', '.join(names[way])}: {words[way]}" for way in words if names[way]]
+    return "; ".join([*said, "the others: lower is nearer"]) if said else "Lower is nearer"
+
+
+def _compared(comparison: Comparison) -> str:
+    """What was looked at."""
+    if comparison.regions:
+        ours, theirs = (" ".join(map(str, region)) for region in comparison.regions)
+        return f"Noise and roughness of voxels {ours} of the result, {theirs} of the style"
+    names = (
+        one if one.casefold() == other.casefold() else f"{one} with {other}"
+        for one, other in comparison.leads
+    )
+    return f"Means over {', '.join(names)}"

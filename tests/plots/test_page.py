@@ -82,7 +82,8 @@ def test_pictures_are_no_pages(tmp_path: Path) -> None:
     "samples",
     [
         [ECG, from_array(np.zeros((4, 4, 3)))],
-        [Sample(np.zeros((1, 4, 4, 4), np.float32))],
+        [ECG, Sample(np.zeros((1, 4, 4, 4), np.float32))],
+        [Sample(np.zeros((2, 4, 4, 4), np.float32))],
         [Sample(np.zeros((1, 4), np.float32))],
     ],
 )

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from impasto import windows
 from impasto.errors import ConfigError, OutputError, SampleError
 from impasto.media.files import check_writable
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signal import Signal
+from impasto.media.volume import Volume
+from impasto.orientation import as_volume, is_volume
 
 __all__ = ["SUFFIXES", "View", "check_target", "plot"]
 
@@ -32,8 +35,11 @@ class View:
     start: float = 0.0
     seconds: float | None = None
     leads: tuple[str, ...] = ()
+    window: tuple[str, ...] = windows.AUTO
+    at: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        windows.window(self.window)
         if not 0 <= self.start < float("inf"):
             raise ConfigError(
                 subject="--from",
@@ -56,7 +62,7 @@ def plot(
     """Draws samples of one kind in a file whose suffix chooses the format.
 
     samples: what is looked at, then what it is compared with: the content, the style. Pictures
-    come side by side. labels: a name for each.
+    come side by side, volumes below one another. labels: a name for each.
     Raises SampleError when a sample cannot be drawn or they are of several kinds, ConfigError when
     the view is not to be had of them, OutputError when the file cannot be written, and
     MissingExtraError when a library is not installed.
@@ -70,9 +76,14 @@ def plot(
         from impasto.plots.picture import plot_pictures
 
         plot_pictures([s for s in samples if isinstance(s, Picture)], Path(output))
+    elif all(map(is_volume, samples)):
+        from impasto.plots.volume import plot_volumes
+
+        like = next((s for s in samples if isinstance(s, Volume)), None)
+        plot_volumes([as_volume(s, like) for s in samples], labels, Path(output), view)
     else:
         raise SampleError(
-            expected="signals with a sampling rate only, or pictures only",
+            expected="signals with a sampling rate only, pictures only, or volumes only",
             found=", ".join(type(sample).__name__ for sample in samples),
             remedy="plot each kind by itself",
         )

@@ -6,6 +6,8 @@ import html
 import io
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,16 @@ DISCLAIMER = "Not for diagnosis"
 
 _DPI = 200
 _LARGEST = 65000  # pixels a side, of which Agg draws 2^16
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What is said over a page. legend: label and color of each sample, where colors matter."""
+
+    title: str
+    subtitle: str
+    legend: Sequence[tuple[str, str]]
+    medical: bool
 
 
 def colors(count: int) -> Sequence[str]:
@@ -141,6 +153,12 @@ def short(label: str, length: int = 48) -> str:
     label = " ".join(label.split())
     half = (length - 1) // 2
     return label if len(label) <= length else f"{label[:half]}…{label[-half:]}"
+
+
+def round_down(number: float) -> float:
+    """The next lower 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** floor(log10(number))
+    return power * max(digit for digit in (1, 2, 5) if digit <= number / power + 1e-9)
 
 
 def clock(seconds: float, total: float) -> str:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil, floor
 
 import numpy as np
 
-from impasto.plots.page import clock
+from impasto.plots.page import clock, round_down
 from impasto.plots.traces import Trace
 
 SPEED = 25.0
@@ -129,7 +129,7 @@ def rows_of(groups: Sequence[Lines]) -> list[Row]:
     gain = _gain(max(volts, default=0.0))
     rows = []
     for lines, unit, (low, high) in zip(groups, units, bounds, strict=True):
-        scale = gain if unit == "mV" else _round(25 / (high - low)) if high > low else GAIN
+        scale = gain if unit == "mV" else round_down(25 / (high - low)) if high > low else GAIN
         known = lines[0][0].values[np.isfinite(lines[0][0].values)]
         zero = float(np.median(known)) if len(known) else 0.0
         up, down = (high - zero) * scale, (zero - low) * scale
@@ -149,7 +149,7 @@ def rows_of(groups: Sequence[Lines]) -> list[Row]:
 
 def _gain(span: float) -> float:
     least, most = _SERVED
-    return GAIN if span == 0 or least <= span <= most else _round(40 / span)
+    return GAIN if span == 0 or least <= span <= most else round_down(40 / span)
 
 
 def _unit(lines: Lines) -> str:
@@ -170,12 +170,6 @@ def _bounds(lines: Lines) -> tuple[float, float]:
 def _fives(length: float) -> float:
     """The next multiple of 5 mm."""
     return 5.0 * ceil(length / 5 - 1e-9)
-
-
-def _round(number: float) -> float:
-    """The next lower 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** floor(log10(number))
-    return power * max(digit for digit in (1, 2, 5) if digit <= number / power + 1e-9)
 
 
 def _round_time(seconds: float) -> float:

@@ -9,11 +9,11 @@ from impasto.errors import ConfigError
 from impasto.leads import find, is_audio, lead, matched
 from impasto.media.signal import Signal
 from impasto.plots import View
-from impasto.plots.page import clock, colors, listed, save_figure, save_page
+from impasto.plots.page import Heading, clock, colors, listed, save_figure, save_page
 from impasto.plots.paper import Lines, Paper, rows_of
 from impasto.plots.paper_print import paper_figure
 from impasto.plots.paper_screen import paper_page
-from impasto.plots.spectra import Band, Heading, Panel, Spectra, Spectrograms, band, curve
+from impasto.plots.spectra import Band, Panel, Spectra, Spectrograms, band, curve
 from impasto.plots.spectra_print import spectrogram_figure, spectrum_figure
 from impasto.plots.spectra_screen import spectrogram_page, spectrum_page
 from impasto.plots.traces import stretch, trace

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from impasto.leads import Lead
+from impasto.plots.page import Heading
 from impasto.plots.traces import Trace
 from impasto.spectrum import longest_run, power_spectrum, spectrogram
 
@@ -27,16 +28,6 @@ OCTAVES = (50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 10e3, 20e3, 50e3)
 
 _ROWS, _COLUMNS = 256, 1200
 _LOWEST = 40.0  # Hz, of a sound's spectrogram
-
-
-@dataclass(frozen=True)
-class Heading:
-    """What is said over a page. legend: label and color of each sample, where colors matter."""
-
-    title: str
-    subtitle: str
-    legend: Sequence[tuple[str, str]]
-    medical: bool
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from impasto.plots.page import DISCLAIMER, GRAY, INK, new_figure, short, write
+from impasto.plots.page import INK
+from impasto.plots.sheet import SMALL, Sheet
 from impasto.plots.spectra import (
     COLORS,
     OCTAVES,
-    Heading,
     Spectra,
     Spectrograms,
     amplitudes,
     hertz,
 )
 
-_SMALL = 7.5  # points
-_LEFT, _RIGHT, _TOP, _BOTTOM = 18.0, 8.0, 20.0, 16.0
 _PANELS = (180.0, 95.0), (120.0, 80.0), (90.0, 65.0)  # with one, two and three in a row
 _WIDTHS = 180.0, 120.0, 100.0  # of one, two and more bands in a row
 _WAVE, _SPECTROGRAM, _BAR = 22.0, 60.0, 4.0
@@ -28,7 +26,7 @@ def spectrum_figure(page: Spectra) -> Any:
     down = -(-len(page.panels) // across)
     width, height = _PANELS[across - 1]
     step = width + 18, height + 20
-    sheet = _Sheet(page.heading, across * step[0] - 18, down * step[1] - 20)
+    sheet = Sheet(page.heading, across * step[0] - 18, down * step[1] - 20)
     for place, panel in enumerate(page.panels):
         x, y = place % across * step[0], place // across * step[1]
         axes = sheet.axes(x, y, width, height)
@@ -40,9 +38,9 @@ def spectrum_figure(page: Spectra) -> Any:
         axes.grid(color="#e4e4e4", linewidth=0.5)
         axes.set_axisbelow(True)
         axes.set_title(panel.name, fontsize=9, loc="left", weight="bold", parse_math=False)
-        axes.set_xlabel("Hz", fontsize=_SMALL)
+        axes.set_xlabel("Hz", fontsize=SMALL)
         if x == 0:
-            axes.set_ylabel(panel.unit, fontsize=_SMALL, parse_math=False)
+            axes.set_ylabel(panel.unit, fontsize=SMALL, parse_math=False)
     return sheet.figure
 
 
@@ -51,7 +49,7 @@ def spectrogram_figure(page: Spectrograms) -> Any:
     across, down = len(page.rows[0]), len(page.rows)
     width = _WIDTHS[min(across, 3) - 1]
     step = width + 5, _WAVE + 2 + _SPECTROGRAM + 19
-    sheet = _Sheet(page.heading, across * step[0] + _BAR + 12, down * step[1] - 19)
+    sheet = Sheet(page.heading, across * step[0] + _BAR + 12, down * step[1] - 19)
     for down, row in enumerate(page.rows):
         y = down * step[1]
         for across, band in enumerate(row):
@@ -72,45 +70,13 @@ def spectrogram_figure(page: Spectrograms) -> Any:
                 axes.set_yticks([], minor=True)
                 axes.yaxis.set_major_formatter(hertz)
             axes.set_ylim(page.frequencies)
-            axes.set_xlabel("s", fontsize=_SMALL)
+            axes.set_xlabel("s", fontsize=SMALL)
             axes.tick_params(labelleft=x == 0)
             if x == 0:
-                wave.set_ylabel(band.wave.unit, fontsize=_SMALL, parse_math=False)
-                axes.set_ylabel("Hz", fontsize=_SMALL)
+                wave.set_ylabel(band.wave.unit, fontsize=SMALL, parse_math=False)
+                axes.set_ylabel("Hz", fontsize=SMALL)
         bar = sheet.axes(x + width + 4, y + _WAVE + 2, _BAR, _SPECTROGRAM)
         sheet.figure.colorbar(mesh, cax=bar, label=page.unit).outline.set_visible(False)
-        bar.yaxis.label.set_size(_SMALL)
-        bar.tick_params(labelsize=_SMALL)
+        bar.yaxis.label.set_size(SMALL)
+        bar.tick_params(labelsize=SMALL)
     return sheet.figure
-
-
-class _Sheet:
-    """A page around a field of the size given, with its heading."""
-
-    def __init__(self, heading: Heading, width: float, height: float) -> None:
-        self.top = _BOTTOM + height
-        self.size = _LEFT + width + _RIGHT, self.top + _TOP
-        self.figure = new_figure(*self.size)
-        end, top = self.size
-        canvas = self.figure.add_axes((0, 0, 1, 1), xlim=(0, end), ylim=(0, top))
-        canvas.set_axis_off()
-        write(canvas, _LEFT, top - 6, short(heading.title, 90), 10, weight="bold")
-        write(canvas, _LEFT, top - 11, heading.subtitle, 8)
-        x = end - _RIGHT
-        for label, color in reversed(heading.legend):
-            write(canvas, x, top - 11, short(label, 24), 8, ha="right")
-            x -= 2 + 1.5 * len(short(label, 24))
-            canvas.plot([x - 5, x], [top - 10.2] * 2, color=color, linewidth=1.5)
-            x -= 10
-        if heading.medical:
-            write(canvas, end - _RIGHT, 3, DISCLAIMER, 6.5, color=GRAY, ha="right")
-
-    def axes(self, x: float, y: float, width: float, height: float) -> Any:
-        """Axes whose upper left corner lies so far from the field's."""
-        left, bottom = _LEFT + x, self.top - y - height
-        across, up = self.size
-        axes = self.figure.add_axes((left / across, bottom / up, width / across, height / up))
-        axes.tick_params(labelsize=_SMALL, width=0.5, length=2.5, which="both", color=GRAY)
-        axes.spines[:].set(linewidth=0.5, color=GRAY)
-        axes.spines[["top", "right"]].set_visible(False)
-        return axes

@@ -6,11 +6,10 @@ from html import escape
 from math import log10
 from typing import Any
 
-from impasto.plots.page import INK, plotly, set_layout
+from impasto.plots.page import INK, Heading, plotly, set_layout
 from impasto.plots.spectra import (
     COLORS,
     OCTAVES,
-    Heading,
     Spectra,
     Spectrograms,
     amplitudes,

@@ -1,0 +1,83 @@
+"""Planes of volumes as a page to leaf through: 8 bits a voxel, from which the browser draws any
+plane."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from impasto.media.blocks import blocks
+from impasto.media.files import atomic_write
+from impasto.plots.page import DISCLAIMER
+from impasto.plots.planes import CROSS, CROSS_ON_WHITE, DIVERGING, PLANES, Page, Row
+
+MOST = 1 << 24
+"""Voxels of a volume on a page; of a larger one, every second along each axis, or third."""
+
+
+def save_planes(page: Page, output: Path) -> None:
+    """Writes the page as one HTML file with all it needs in it.
+
+    It needs no library, and a browser from 2023 on (DecompressionStream).
+    """
+    first = page.rows[0].volume
+    data = {
+        "planes": [plane._asdict() for plane in PLANES],
+        "colors": DIVERGING,
+        "cross": {"gray": CROSS, "difference": CROSS_ON_WHITE},
+        "affine": first.affine[:3].tolist(),
+        "space": first.space,
+        "place": page.rows[0].place,
+        "rows": [_row(row, scale) for row, scale in zip(page.rows, page.scales, strict=True)],
+    }
+    heading = page.heading
+    texts = {
+        "title": html.escape(heading.title),
+        "subtitle": html.escape(heading.subtitle),
+        "disclaimer": DISCLAIMER,
+        "data": json.dumps(data).replace("<", "\\u003c"),
+    }
+    text = files("impasto.plots").joinpath("planes.html").read_text("utf-8")
+    for name, value in texts.items():
+        text = text.replace(f"<!--{name}-->", value)
+    with atomic_write(output) as file:
+        file.write(text.encode())
+
+
+def _row(row: Row, scale: float) -> dict[str, Any]:
+    volume = row.volume
+    voxels = stored(row)
+    return {
+        "title": row.title,
+        "grid": row.grid,
+        "extent": [scale * length for length in row.extent],
+        "bar": {"length": scale * row.bar, "text": f"{row.bar:g} mm"},
+        "ends": row.ends,
+        "limits": row.limits,
+        "unit": volume.unit,
+        "difference": row.difference,
+        "space": voxels.shape,
+        "voxels": base64.b64encode(gzip.compress(voxels.tobytes("F"), 6, mtime=0)).decode(),
+    }
+
+
+def stored(row: Row) -> UInt8[np.ndarray, "x y z"]:
+    """The voxels in 8 bits: 0 and 255 are the limits."""
+    values = row.volume.data[0]
+    step = 1
+    while np.prod([-(-side // step) for side in values.shape]) > MOST:
+        step += 1
+    values = values[::step, ::step, ::step]
+    low, high = row.limits
+    found = np.empty(values.shape, np.uint8)
+    for block in blocks(values.shape):
+        found[block] = np.rint(np.clip((values[block] - low) / (high - low), 0, 1) * 255)
+    return found

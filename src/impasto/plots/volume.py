@@ -1,0 +1,73 @@
+"""Plots of volumes: which rows, through which place, in which window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from impasto.errors import ConfigError
+from impasto.media.volume import Volume
+from impasto.media.windows import window_of
+from impasto.orientation import same_grid
+from impasto.plots import View
+from impasto.plots.page import Heading, listed, save_figure
+from impasto.plots.planes import Page, Row, likewise, place_of, turned
+from impasto.plots.planes_print import planes_figure
+from impasto.plots.planes_screen import save_planes
+from impasto.windows import AUTO
+
+MOST = 6
+"""Volumes in one plot."""
+
+
+def plot_volumes(
+    volumes: Sequence[Volume], labels: Sequence[str], output: Path, view: View
+) -> None:
+    """Draws three planes of each volume; of a result, its content, its style, itself and what was
+    changed, from top to bottom.
+
+    Raises as `plots.plot` does.
+    """
+    if len(volumes) > MOST:
+        raise ConfigError(
+            subject="plot",
+            expected=f"at most {MOST} volumes",
+            found=str(len(volumes)),
+            remedy="plot fewer at a time",
+        )
+    page = page_of(volumes, labels, view)
+    if output.suffix.lower() == ".html":
+        save_planes(page, output)
+    else:
+        save_figure(planes_figure(page), output)
+
+
+def page_of(volumes: Sequence[Volume], labels: Sequence[str], view: View) -> Page:
+    """The rows. A first volume on the grid of the second is a result, which is drawn in the
+    content's window, and less the content."""
+    bodies = [turned(volume) for volume in volumes]
+    first, *others = bodies
+    place = place_of(first, view.at)
+    rows = [
+        Row(label, body, likewise(place, first, body), window_of(view.window, body))
+        for label, body in zip(labels, bodies, strict=True)
+    ]
+    if others and same_grid(first, others[0]):
+        content = rows[1]
+        change = first.with_data(first.data - others[0].data)
+        most = max(np.abs(window_of(AUTO, change)))
+        rows = [
+            *rows[1:],
+            Row(labels[0], first, place, content.limits),
+            Row(f"{labels[0]} less {labels[1]}", change, place, (-most, most), difference=True),
+        ]
+    return Page(Heading(f"Planes of {listed(labels)}", _window(view, rows), [], True), rows)
+
+
+def _window(view: View, rows: Sequence[Row]) -> str:
+    """The window in words."""
+    low, high = rows[0].limits
+    name = view.window[0] if len(view.window) == 1 else "window"
+    return f"{name}: level {(low + high) / 2:.4g}, width {high - low:.4g}"
