@@ -152,5 +152,6 @@ def test_words() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert (clock(7, 10), clock(7.5, 10), clock(67, 300)) == ("7 s", "7.5 s", "1:07")
+    assert (clock(179.9999999, 300), clock(3661, 9000)) == ("3:00", "1:01:01")
     assert short("a" * 100, 9) == "aaaa…aaaa"
     assert short(" a\nb ", 9) == "a b"

@@ -113,6 +113,22 @@ def test_channels_are_rows(drawn: list[Any]) -> None:
     assert titles == {"out.wav  channel 1", "out.wav  channel 2"}
 
 
+@pytest.mark.parametrize("suffix", [".png", ".html"])
+def test_a_lead_that_the_other_lacks_leaves_a_place_empty(suffix: str, tmp_path: Path) -> None:
+    both, one = signal(np.random.default_rng(0).normal(size=(2, 600))), signal(np.ones(600))
+    output = tmp_path / f"out{suffix}"
+    plot_signals([both, one], ["both", "one"], output, View("spectrogram"))
+    assert output.stat().st_size > 10_000
+
+
+def test_the_page_is_as_wide_as_all_samples(drawn: list[Any]) -> None:
+    both, one = signal(np.random.default_rng(0).normal(size=(2, 600))), signal(np.ones(600))
+    plot_signals([one, both], ["one", "both"], Path("out.png"), View("spectrogram"))
+    plot_signals([both, one], ["both", "one"], Path("out.png"), View("spectrogram"))
+    assert [len(meshes(figure)) for figure in drawn] == [2, 3]
+    assert drawn[0].get_size_inches()[0] == drawn[1].get_size_inches()[0]
+
+
 def test_a_gap_is_blank_in_a_spectrogram(drawn: list[Any]) -> None:
     gaps = np.zeros((1, 3000), bool)
     gaps[0, 1000:2000] = True

@@ -162,7 +162,9 @@ def round_down(number: float) -> float:
 
 
 def clock(seconds: float, total: float) -> str:
-    """A time as seconds, or minutes and seconds where there are many: "7 s", "1:07"."""
+    """A time as seconds, or in minutes and hours where there are many: "7 s", "1:07", "1:00:07"."""
     if total < 120:
         return f"{seconds:g} s"
-    return f"{int(seconds // 60)}:{seconds % 60:02g}"
+    minutes, rest = divmod(round(seconds, 3), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:02g}" if total >= 3600 else f"{minutes}:{rest:02g}"

@@ -118,12 +118,13 @@ def _spectrograms(
     seconds = view.seconds or (AUDIO_SECONDS if audio else SECONDS)
     parts = _stretches(signals, labels, view.start, seconds)
     window = AUDIO_SPECTROGRAM_WINDOW if audio else SPECTROGRAM_WINDOW
-    rows: list[list[Band]] = []
+    rows: list[list[Band | None]] = []
     units: set[str] = set()
     for channels in _channels(signals, view.leads):
-        row = []
+        row: list[Band | None] = []
         for signal, channel, part, label in zip(signals, channels, parts, labels, strict=True):
             if channel is None:
+                row.append(None)
                 continue
             each = lead(signal, channel, *part)
             units.add(each.unit)

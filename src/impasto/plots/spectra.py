@@ -84,18 +84,19 @@ class Band:
 class Spectrograms:
     """A page of bands: a row for each lead, a column for each sample; one scale for all.
 
-    stretch: the first and the last second. unit: that of the levels.
+    rows: None where a sample has no such lead. stretch: the first and the last second. unit: that
+    of the levels.
     """
 
     heading: Heading
-    rows: Sequence[Sequence[Band]]
+    rows: Sequence[Sequence[Band | None]]
     stretch: tuple[float, float]
     unit: str
 
     @property
     def bands(self) -> list[Band]:
         """All of them."""
-        return [band for row in self.rows for band in row]
+        return [band for row in self.rows for band in row if band]
 
     @property
     def levels(self) -> tuple[float, float]:
@@ -114,9 +115,9 @@ class Spectrograms:
         return float(min(each[0] for each in edges)), float(max(each[-1] for each in edges))
 
 
-def amplitudes(row: Sequence[Band]) -> tuple[float, float]:
+def amplitudes(row: Sequence[Band | None]) -> tuple[float, float]:
     """What the waveforms of a row lie between."""
-    values = np.concatenate([band.wave.values for band in row])
+    values = np.concatenate([band.wave.values for band in row if band])
     known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     margin = 0.05 * np.ptp(known) or 1.0
     return float(known.min() - margin), float(known.max() + margin)

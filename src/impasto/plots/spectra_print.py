@@ -53,6 +53,8 @@ def spectrogram_figure(page: Spectrograms) -> Any:
     for down, row in enumerate(page.rows):
         y = down * step[1]
         for across, band in enumerate(row):
+            if not band:
+                continue
             x = across * step[0]
             wave = sheet.axes(x, y, width, _WAVE)
             wave.plot(band.wave.seconds, band.wave.values, color=INK, linewidth=0.4)
@@ -75,7 +77,8 @@ def spectrogram_figure(page: Spectrograms) -> Any:
             if x == 0:
                 wave.set_ylabel(band.wave.unit, fontsize=SMALL, parse_math=False)
                 axes.set_ylabel("Hz", fontsize=SMALL)
-        bar = sheet.axes(x + width + 4, y + _WAVE + 2, _BAR, _SPECTROGRAM)
+        end = (len(row) - 1) * step[0] + width
+        bar = sheet.axes(end + 4, y + _WAVE + 2, _BAR, _SPECTROGRAM)
         sheet.figure.colorbar(mesh, cax=bar, label=page.unit).outline.set_visible(False)
         bar.yaxis.label.set_size(SMALL)
         bar.tick_params(labelsize=SMALL)

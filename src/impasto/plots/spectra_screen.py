@@ -72,11 +72,13 @@ def spectrogram_page(page: Spectrograms) -> Any:
         subplot_titles=[
             title
             for row in page.rows
-            for title in [*(escape(band.label) for band in row), *([""] * across)]
+            for title in [*(escape(band.label) if band else " " for band in row), *([""] * across)]
         ],
     )
     for down, row in enumerate(page.rows):
         for across, band in enumerate(row):
+            if not band:
+                continue
             upper, lower = ({"row": 2 * down + n, "col": across + 1} for n in (1, 2))
             figure.add_scatter(
                 x=band.wave.seconds,
