@@ -65,6 +65,12 @@ def test_beats_are_found(change: object) -> None:
     assert beat_agreement(r_peaks(change(ECG), RATE), BEATS).f1 > 0.98
 
 
+def test_beats_of_fast_leads_are_found() -> None:
+    noise = np.random.default_rng(0).normal(scale=0.01, size=60_000)
+    peaks = r_peaks(heartbeats(60, 1000.0, PERIOD) + noise, 1000.0)
+    assert beat_agreement(peaks, BEATS).f1 > 0.98
+
+
 def test_beats_are_found_in_noise_and_around_a_gap() -> None:
     noisy = ECG + np.random.default_rng(0).normal(size=len(ECG)) * 0.05
     noisy[2000:3000] = np.nan
