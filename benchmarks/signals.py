@@ -155,11 +155,11 @@ def length(data: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         style = Path(folder) / "style.hea"
         media.save(holter(60.0, 1), style)
-        for hour in HOURS:
-            name = Path(folder) / f"holter{hour:g}.hea"
+        for number, hour in enumerate(HOURS):
+            name = Path(folder) / f"holter{number}.hea"
             media.save(holter(3600 * hour, 0), name)
             command = [sys.executable, "-m", "impasto", "stylize", str(name), str(style)]
-            command += ["-o", f"{folder}/out{hour:g}.hea", "--memory", "2GB"]
+            command += ["-o", f"{folder}/out{number}.hea", "--memory", "2GB"]
             timings, peak = _run([*command, "--steps", "2", "--json"])
             step = next(seconds for part, seconds in timings.items() if "steps" in part) / 2
             count = round(3600 * hour * 250)
