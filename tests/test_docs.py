@@ -61,7 +61,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         signal = Signal(0.5 * sound, (-1.0, 1.0), rate=8000.0, names=("1",), units=("",))
         media.save(signal, tmp_path / name)
     for name, preset in config.PRESETS.items():
-        size = () if name in {"ecg", "audio-texture", "audio-transfer", "ct"} else (40,)
+        size: tuple[int, ...] = (
+            () if name in {"ecg", "audio-texture", "audio-transfer", "ct"} else (40,)
+        )
         size = (40,) * 3 if name == "texture3d" else size
         schedule = replace(preset.schedule, size=size, coarsest=0, steps=(3,))
         monkeypatch.setitem(config.PRESETS, name, replace(preset, schedule=schedule))

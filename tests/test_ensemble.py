@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -234,8 +235,10 @@ def test_inflated_filters_on_slices_all_alike_give_what_the_network_for_pictures
 
 def test_inflated_filters_are_the_filters_of_pictures_over_their_depth() -> None:
     network = pictures()
-    flat = network.stages[0].operations["conv1_1"].weight
-    deep = inflated(network).stages[0].operations["conv1_1"].weight
+    (flat,), (deep,) = (
+        [tensor for name, tensor in each.named_parameters() if name.endswith("conv1_1.weight")]
+        for each in (network, inflated(network))
+    )
     assert deep.shape == (3, 3, 3, 3, 3)
     torch.testing.assert_close(deep.sum(2), flat)
     torch.testing.assert_close(deep[:, :, 0], flat / 3)
@@ -261,7 +264,9 @@ def rolled(x: Tensor, by: tuple[int, ...]) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", [sliced, inflated])
-def test_a_periodic_objective_does_not_know_where_the_border_is(kind: type[Network]) -> None:
+def test_a_periodic_objective_does_not_know_where_the_border_is(
+    kind: Callable[[Network], Network],
+) -> None:
     network = shown(kind(pictures("periodic", (2, 2, 1))), 1)
     content, g = volume(0, 12, 8, 16), volume(5, 12, 8, 16)
     styles, config = [volume(7, 8, 8, 8)] * 3, replace(CONFIG, alpha=0.0)
@@ -290,10 +295,8 @@ def test_periodic_borders_are_those_of_torch(dims: int) -> None:
         return found.value, slab, found.gradient
 
     for plan in (WHOLE, Plan(tiles=(sides, sides), kept=1)):
-        for results in (
-            [evaluated(ALONE, plan)],
-            Threads(3).run(lambda g, p=plan: evaluated(g, p)),
-        ):
+        alone = [evaluated(ALONE, plan)]
+        for results in (alone, Threads(3).run(partial(evaluated, plan=plan))):
             whole = torch.zeros_like(g)
             for value, region, part in results:
                 assert value == pytest.approx(sum(terms.values()), rel=1e-12)

@@ -15,6 +15,7 @@ from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.volume import Volume
 from impasto.media.windows import window_of
+from impasto.networks.stage import INPUT
 from impasto.prepare import SampleLike
 from impasto.transfer import Result, stylize
 from impasto.volumes import as_plane, in_hounsfield
@@ -36,14 +37,19 @@ def texture(
     styles: as for `stylize`: pictures, or volumes. size: height and width, or x, y and z, in
     positions, one to a pixel or voxel of the exemplar. gray: of pictures, take the luminance; a
     solid of one channel goes into the formats of volumes. others: run, callback and download, as
-    for `stylize`.
+    for `stylize`. Beside the network's style layers, where none are given, the values themselves
+    are compared: a network hardly sees the color of single positions.
     Raises ConfigError for a size of other dimensions, and as `stylize` does.
     """
     config = config or PRESETS["texture3d"]
     things = styles if isinstance(styles, list | tuple) else [styles]
     samples = [_exemplar(media.as_sample(thing), len(size), gray) for thing in things]
     content, config = _blank(samples[0], size, config)
-    config = replace(config, schedule=replace(config.schedule, size=(0,)))
+    objective = config.objective
+    if not objective.style_layers:
+        layers = config.completed(content.dims, len(content.data)).objective.style_layers
+        objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
+    config = replace(config, objective=objective, schedule=replace(config.schedule, size=(0,)))
     return stylize(content, samples, config, **others)
 
 

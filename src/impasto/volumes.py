@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import permutations
 
 import numpy as np
 from jaxtyping import Bool
@@ -16,6 +15,7 @@ from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.volume import Volume
 from impasto.media.windows import window_of
+from impasto.orientation import axis_codes, oriented, same_grid
 from impasto.settings import VolumeConfig
 from impasto.windows import AUTO
 
@@ -55,21 +55,16 @@ def _mm(spacing: np.ndarray) -> str:
 
 
 def _turned(style: Volume, content: Volume) -> Volume:
-    """The style with its axes in the order and the direction nearest to the content's."""
-    ours, theirs = (v.affine[:3, :3] / v.spacing for v in (content, style))
-    cosines = ours.T @ theirs
-    order = max(permutations(range(3)), key=lambda p: sum(abs(cosines[i, p[i]]) for i in range(3)))
-    flips = [-1 if cosines[i, axis] < 0 else 1 for i, axis in enumerate(order)]
-    if order == (0, 1, 2) and min(flips) == 1:
+    """The style with its axes in the order and the direction of the content's."""
+    ours, theirs = (volume.affine[:3, :3] / volume.spacing for volume in (content, style))
+    if np.allclose(ours, theirs, atol=0.1):
         return style
-    data = style.data[0].transpose(order)[tuple(slice(None, None, flip) for flip in flips)]
-    turn = np.zeros((4, 4))
-    turn[3, 3] = 1
-    for i, (axis, flip) in enumerate(zip(order, flips, strict=True)):
-        turn[axis, i] = flip
-        turn[axis, 3] = style.space[axis] - 1 if flip < 0 else 0
+    codes = axis_codes(content)
+    if axis_codes(style) == codes:
+        return style
     logger.info("style turned: its axes now run as the content's")
-    return replace(style, data=np.ascontiguousarray(data)[None], affine=style.affine @ turn)
+    turned = oriented(style, codes)
+    return turned.with_data(np.ascontiguousarray(turned.data))
 
 
 def as_plane(picture: Picture, channels: int) -> Sample:
@@ -132,19 +127,21 @@ def counted(
         replace(sample, inside=_inside(sample, limit, settings.keep_air))
         if limit and isinstance(sample, Volume)
         else sample
-        for sample, limit in zip((content, *styles), limits, strict=True)
+        for sample, limit in zip(styles, limits[1:], strict=True)
     ]
+    assert limits[0] is not None
+    inside = _inside(content, limits[0], settings.keep_air)
     if settings.mask:
         with about(settings.mask):
-            found[0] = _within(found[0], media.load(settings.mask))
-    return found[0], found[1:]
+            inside = _both(inside, _over(media.load(settings.mask), content))
+    return replace(content, inside=inside), found
 
 
 def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxels:
     """The voxels that count: inside the window, and no air where that is kept."""
     low, high = window
     values = volume.data[0]
-    inside = (values >= low) & (values <= high)
+    inside: Voxels = (values >= low) & (values <= high)
     if keep_air:
         inside &= values > (AIR if in_hounsfield(volume) else low)
     if not inside.any():
@@ -156,16 +153,14 @@ def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxe
     return inside
 
 
-def _within(volume: Volume, mask: Sample) -> Volume:
-    assert volume.inside is not None
-    inside = volume.inside & _over(mask, volume)
-    if not inside.any():
+def _both(inside: Voxels, masked: Voxels) -> Voxels:
+    if not (inside & masked).any():
         raise SampleError(
             expected="a mask that is not 0 somewhere in the content, inside the window",
             found="none",
             remedy="pass a mask that lies over it, or another --window",
         )
-    return replace(volume, inside=inside)
+    return inside & masked
 
 
 def _over(mask: Sample, volume: Volume) -> Voxels:
@@ -177,9 +172,7 @@ def _over(mask: Sample, volume: Volume) -> Voxels:
             remedy="pass a volume",
         )
     marked = (mask.data != 0).astype(np.float32)
-    if isinstance(mask, Volume) and not (
-        mask.space == volume.space and np.allclose(mask.affine, volume.affine, atol=1e-3)
-    ):
+    if isinstance(mask, Volume) and not same_grid(mask, volume):
         marked = replace(mask, data=marked).onto(volume).data
     if marked.shape[1:] != volume.space:
         raise SampleError(
