@@ -65,7 +65,7 @@ def test_a_recording_comes_back_with_its_header(ward: Path, suffix: str) -> None
     text = Path(f"out{suffix}").read_text()
     recipe = json.loads(next(line for line in text.splitlines() if "impasto" in line)[11:])
     assert recipe["config"]["optimizer"]["annealing"] == PRESETS["ecg"].optimizer.annealing
-    assert recipe["config"]["objective"]["window"] == 3.0
+    assert recipe["config"]["objective"]["spectrum_window"] == 3.0
 
 
 def test_leads_and_spans_are_taken(ward: Path) -> None:
@@ -172,7 +172,7 @@ def test_less_than_a_window_is_one_line(
     ward: Path, capfd: pytest.CaptureFixture[str], part: tuple[float, float]
 ) -> None:
     assert stylize("--span", *map(str, part), style="content.csv") == 2
-    assert "--window: expected from 4 positions" in one_line(capfd)
+    assert "--spectrum-window: expected from 4 positions" in one_line(capfd)
 
 
 BAD = {
@@ -237,7 +237,7 @@ def test_a_gap_stays_a_gap(ward: Path) -> None:
     lead = heartbeats(5, 100.0)
     lead[120:150] = np.nan
     table(ward / "gap.csv", "time,I [mV],II [mV]", TIMES, heartbeats(5, 100.0), lead)
-    assert stylize("-q", "--window", "1", content="gap.csv") == 0
+    assert stylize("-q", "--spectrum-window", "1", content="gap.csv") == 0
     out = media.load("out.csv")
     assert isinstance(out, Signal)
     assert out.gaps is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
 
@@ -61,6 +61,13 @@ class Mask:
         """The weights of a region of a layer."""
         return self.weights[layer][region.slices]
 
+    def thinned(self, kept: Sequence[int]) -> Mask:
+        """That of some positions along the first axis, which all layers have in common."""
+        index = torch.tensor(kept)
+        weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}
+        counts = {name: each.sum(dtype=torch.float64).item() for name, each in weights.items()}
+        return Mask(weights, counts)
+
 
 Sums = dict[tuple[str, Callable[..., Tensor], Mask | None], Tensor]
 """Sums over positions by layer, by what makes them, and by mask: terms that share these share the
@@ -111,6 +118,22 @@ class Objective:
         """Positions of each of those layers."""
         grids = self.network.grids(self.region.whole, dict(self.reaches))
         return {layer: prod(grid) for layer, grid in grids.items()}
+
+    def thinned(self, kept: Sequence[int], of: int) -> Objective:
+        """J of some positions along the first axis, drawn out of `of`, as if they were all.
+
+        For networks by slices, and for losses that look at one position each.
+        """
+        masks = {term.mask: term.mask.thinned(kept) for term in self.terms if term.mask}
+        terms = tuple(
+            replace(
+                term,
+                loss=term.loss.thinned(kept, of) if isinstance(term.loss, Content) else term.loss,
+                mask=masks[term.mask] if term.mask else None,
+            )
+            for term in self.terms
+        )
+        return Objective(self.network, terms, self.region.thinned(kept))
 
     def sums(self, layer: str, activation: Tensor, region: Region) -> Sums:
         """What the terms of a layer add up over a region; never in bfloat16."""
@@ -282,11 +305,11 @@ def _statistics(
             found=f"a sample over {network.dims} axes",
             remedy="leave them out",
         )
-    lags, window = round(config.lag * rate), 2 * round(config.window * rate / 2)
+    lags, window = round(config.lag * rate), 2 * round(config.spectrum_window * rate / 2)
     shorter = min(length, style.region.whole[0])
     for flag, used, positions, least in (
         ("--lag", config.autocorrelation, lags, 1),
-        ("--window", config.spectrum, window, 4),
+        ("--spectrum-window", config.spectrum, window, 4),
     ):
         if used and not least <= positions < shorter:
             raise ConfigError(
@@ -312,7 +335,7 @@ def _statistics(
         pairs = _counted(total(partial(products, lags=lags), lags), "--lag")
         found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
     if config.spectrum:
-        power = _counted(total(partial(powers, window=window), window - 1), "--window")
+        power = _counted(total(partial(powers, window=window), window - 1), "--spectrum-window")
         found.append(("spectrum", config.spectrum, Spectrum.of(power)))
     if config.amplitude:
         low, high = Amplitude.range_of(total(partial(products, lags=0), 0))

@@ -40,6 +40,7 @@ from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.signals import part
 from impasto.spectrograms import heard, spectrograms
 from impasto.version import __version__
+from impasto.volumes import counted
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,14 @@ def stylize(
             content = part(content, config.signal.leads, config.signal.span)
     config = config.completed(content.dims, len(content.data))
     styles = open_styles(styles, content, config, arrays)
+    content, styles = counted(content, styles, config.volume)
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
     scales = grids(config, network, content, styles)
-    units = Units.of(content)
-    engine = Engine(config, network, units, styles, memory, arrays, current_group())
+    units, style_units = Units.of_all(content, styles, config.volume.window)
+    group = current_group()
+    engine = Engine(config, network, units, styles, style_units, memory, arrays, group)
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
     watch.lap("load")
     scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)

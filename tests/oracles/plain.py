@@ -155,7 +155,7 @@ def statistics(
 ) -> dict[str, Tensor]:
     """The weighted distances of two signals at one position a second, as in `series`."""
     (s,), (x,), v, w = style, g, style_weight[0, 0], weight[0, 0]
-    lags, window = round(config.lag), round(config.window)
+    lags, window = round(config.lag), round(config.spectrum_window)
     mean, covariances = moments(s, v, lags)
     terms = {}
     if config.autocorrelation:

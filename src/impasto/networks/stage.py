@@ -7,17 +7,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import chain, count
-from typing import Any
+from math import prod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import LayerError, SampleError
-from impasto.geometry import Region, Space, Window
+from impasto.geometry import Region, Space
+from impasto.networks.operations import Each, convolution_in, run, window_of
 from impasto.patch import Patch
 
 INPUT = "input"
@@ -25,20 +24,6 @@ INPUT = "input"
 
 Activations = dict[str, Tensor]
 Regions = Mapping[str, Region]
-
-_CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
-_POOLS = (
-    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
-    *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-)
-
-
-class Each(nn.Module):
-    """A one-channel convolution of each channel: (1, channel, *) to (1, channel * filter, *)."""
-
-    def __init__(self, operation: _ConvNd) -> None:
-        super().__init__()
-        self.operation = operation
 
 
 class Stage(nn.Module):
@@ -60,7 +45,7 @@ class Stage(nn.Module):
         self.operations = nn.ModuleDict(dict(operations))
         names = list(self.operations)
         self.sources = dict(zip(names, [INPUT, *names], strict=False)) | dict(sources or {})
-        self.windows = {name: _window(self.operations[name], dims) for name in names}
+        self.windows = {name: window_of(self.operations[name], dims) for name in names}
         self.strides = {INPUT: (1,) * dims}
         for name, source in self.sources.items():
             pairs = zip(self.strides[source], self.windows[name].stride, strict=True)
@@ -72,7 +57,8 @@ class Stage(nn.Module):
             if takers[source] == 1
             and isinstance(self.operations[name], nn.ReLU)
             and source != INPUT
-            and isinstance(self.operations[source], _ConvNd)
+            and convolution_in(self.operations[source])
+            and not isinstance(self.operations[source], Each)
         }
         self._grids = cache(self._uncached_grids)
 
@@ -124,7 +110,7 @@ class Stage(nn.Module):
             if name in needed and not needed[name].empty:
                 given = patches[source]
                 region, padding = self.windows[name].source(needed[name], given.region.whole)
-                y = _run(
+                y = run(
                     self.operations[name],
                     given.over(region),
                     padding,
@@ -141,14 +127,24 @@ class Network(nn.Module):
 
     name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
     metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
+    turning: whether it treats the first axis unlike the others, which are to take its place then.
     """
 
-    def __init__(self, name: str, stages: Sequence[Stage], *, dims: int, channels: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        stages: Sequence[Stage],
+        *,
+        dims: int,
+        channels: int,
+        turning: bool = False,
+    ) -> None:
         super().__init__()
         self.name = name
         self.stages: Sequence[Stage] = nn.ModuleList(stages)  # type: ignore[assignment]
         self.dims = dims
         self.channels = channels
+        self.turning = turning
         self.metrics = nn.ParameterDict()
         if dims == 2:
             nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -159,6 +155,17 @@ class Network(nn.Module):
     def layers(self) -> tuple[str, ...]:
         """The names of all layers, the sample itself first."""
         return (INPUT, *chain.from_iterable(stage.layers for stage in self.stages))
+
+    @property
+    def by_slices(self) -> bool:
+        """Whether what it gives of a slice across the first axis comes from that slice alone."""
+        windows = [window for stage in self.stages for window in stage.windows.values()]
+        return self.dims > 1 and all((w.kernel[0], w.stride[0]) == (1, 1) for w in windows)
+
+    def stride(self, wanted: Collection[str]) -> int:
+        """How far apart, at the most, neighbours of a wanted layer are in the sample."""
+        strides = [stage.strides[stage.output] for stage, _, onward in self.path(wanted) if onward]
+        return max(map(prod, zip(*strides, strict=True)), default=1)
 
     def in_bfloat16(self) -> Network:
         """The same network, its convolutions and what they give in bfloat16 from now on.
@@ -257,7 +264,7 @@ class Network(nn.Module):
             here = {INPUT: width}
             for name, source in stage.sources.items():
                 window = torch.zeros((1, here[source], *stage.windows[name].kernel), dtype=dtype)
-                here[name] = _run(stage.operations[name], window, []).shape[1]
+                here[name] = run(stage.operations[name], window, []).shape[1]
             width = here[stage.output]
             widths |= here | {INPUT: self.channels}
         return widths
@@ -266,97 +273,3 @@ class Network(nn.Module):
 def in_fast_order(x: Tensor) -> Tensor:
     """x with its channels last in memory where it is over two axes: twice as fast in bfloat16."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-
-
-def _window(operation: nn.Module, dims: int) -> Window:
-    """What an operation looks at; anything but convolutions and poolings takes single positions."""
-    if isinstance(operation, Each):
-        return _window(operation.operation, dims)
-    if isinstance(operation, _ConvNd):
-        padding = operation.padding
-        assert not isinstance(padding, str)
-        sizes = zip(operation.kernel_size, operation.dilation, strict=True)
-        return Window(
-            tuple((size - 1) * dilation + 1 for size, dilation in sizes),
-            operation.stride,
-            padding,
-            max(padding) + 1 if operation.padding_mode == "reflect" else 1,
-        )
-    if isinstance(operation, _POOLS):
-        kernel, stride = (
-            value if isinstance(value, tuple) else (value,) * dims
-            for value in (operation.kernel_size, operation.stride)
-        )
-        return Window(kernel, stride, (0,) * dims)
-    return Window((1,) * dims, (1,) * dims, (0,) * dims)
-
-
-def _run(
-    operation: nn.Module,
-    x: Tensor,
-    padding: Sequence[tuple[int, int]],
-    *,
-    in_place: bool = False,
-) -> Tensor:
-    """The operation on a part of its source, padded where that part touches the border."""
-    if in_place:
-        return functional.relu_(x)
-    if isinstance(operation, Each):
-        y = _run(operation.operation, x.transpose(0, 1), padding)
-        return y.flatten(0, 1)[None]
-    if not isinstance(operation, _ConvNd):
-        plain: Tensor = operation(x)
-        return plain
-    if operation.weight.dtype is torch.bfloat16:
-        x = x.bfloat16()
-    if any(map(any, padding)):
-        mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
-        x = functional.pad(x, [*chain.from_iterable(reversed(padding))], mode)
-    if operation.weight.requires_grad:  # it is being trained
-        return _convolve(x, operation)
-    found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
-    return found
-
-
-def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:
-    return _CONVOLVE[x.ndim - 3](
-        x,
-        operation.weight,
-        operation.bias,
-        stride=operation.stride,
-        dilation=operation.dilation,
-        groups=operation.groups,
-    )
-
-
-class _Convolution(torch.autograd.Function):
-    """A convolution that keeps nothing for its gradient, which by the input alone needs nothing.
-
-    PyTorch's own keeps its input, for the gradient by the weights; that is half of all memory.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, operation: _ConvNd) -> Tensor:
-        ctx.operation, ctx.shape, ctx.stride = operation, x.shape, x.stride()
-        return _convolve(x, operation)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        operation: _ConvNd = ctx.operation
-        dims = gradient.ndim - 2
-        by_input, _, _ = torch.ops.aten.convolution_backward(
-            gradient,
-            # Whose shape and order are looked at, but no value.
-            gradient.new_empty_strided(ctx.shape, ctx.stride),
-            operation.weight,
-            None,
-            operation.stride,
-            (0,) * dims,
-            operation.dilation,
-            False,
-            (0,) * dims,
-            operation.groups,
-            (True, False, False),
-        )
-        return by_input, None
