@@ -102,6 +102,8 @@ def opened(name: str = "vgg19", **changes: Any) -> Network:
         "values": "auto",
         "padding": "zero",
         "pooling": "max",
+        "filters": "slices",
+        "kernel": 0,
         "offline": False,
         "seed": 0,
         "rate": 1.0,
