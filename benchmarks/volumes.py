@@ -99,9 +99,9 @@ VARIANTS: dict[str, Callable[[Config], Config]] = {
     "slices, 10 a step (preset ct)": lambda config: config,
     "slices, all": all_at_once,
     "inflated": lambda config: with_network(all_at_once(config), filters="inflated"),
-    "filterbank, 7": lambda config: with_network(all_at_once(config), network="filterbank"),
-    "filterbank, 5": lambda config: with_network(
-        all_at_once(config), network="filterbank", kernel=5
+    "filterbank, 5": lambda config: with_network(all_at_once(config), network="filterbank"),
+    "filterbank, 7": lambda config: with_network(
+        all_at_once(config), network="filterbank", kernel=7
     ),
 }
 
@@ -117,6 +117,7 @@ def slice_by_slice(pair: Pair, config: Config) -> Volume:
     """Each axial slice alone, as a picture, with the style's slice at the same height."""
     low, high = -160.0, 240.0
     content, style = pair
+    config = replace(config, schedule=replace(config.schedule, size=(0,)))
 
     def picture(values: np.ndarray) -> Picture:
         shown = ((values - low) / (high - low)).clip(0, 1)

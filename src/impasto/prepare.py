@@ -282,9 +282,9 @@ class Units:
     """What the network is given: values in [0, 1], about.
 
     content: whose kind and metadata the result has. low, span: value = low + span * G, of each
-    channel. A range becomes [0, 1], and so does the window of a volume, whose other values lie
-    outside; where there is neither, each channel's mean becomes 1/2 and the three deviations to
-    either side 0 and 1.
+    channel. A range becomes [0, 1], and so does the window of a volume, outside which there are no
+    others then, or what an array over three axes has; of signals, each channel's mean becomes 1/2
+    and the three deviations to either side 0 and 1.
     """
 
     content: Sample
@@ -298,6 +298,10 @@ class Units:
         if limits := window or content.value_range:
             low, high = limits
             return cls(content, (low,) * channels, (high - low,) * channels)
+        if content.dims == 3:
+            ends = [(float(plane.min()), float(plane.max())) for plane in content.data]
+            spans = [high - low or 1.0 for low, high in ends]
+            return cls(content, tuple(low for low, _ in ends), tuple(spans))
         moments = [_mean_and_deviation(plane) for plane in content.data]
         spans = [6 * (deviation or 1.0) for _, deviation in moments]
         lows = [mean - span / 2 for (mean, _), span in zip(moments, spans, strict=True)]
@@ -326,7 +330,7 @@ class Units:
             plane = torch.from_numpy(sample.data[channel])[None, None]
             target = values[:, channel : channel + 1]
             target.copy_(resample(plane, space)).sub_(low).div_(span)  # no copies: it may be large
-            if self.content.value_range:
+            if self.limited:
                 target.clamp_(0, 1)
         return values
 
@@ -342,9 +346,14 @@ class Units:
             values[:, plane] = self.clipped(resample(g[:, plane], space))
         return values
 
+    @property
+    def limited(self) -> bool:
+        """Whether G stays in [0, 1]."""
+        return self.content.dims == 3 or self.content.value_range is not None
+
     def clipped(self, g: Tensor) -> Tensor:
-        """G inside the content's range, where it has one."""
-        return g.clamp(0, 1) if self.content.value_range else g
+        """G inside its range, where it has one."""
+        return g.clamp(0, 1) if self.limited else g
 
     def free(self, space: Space) -> Free | None:
         """Where G may change: where the content counts; None for everywhere."""
@@ -399,6 +408,6 @@ def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Value
         return units.values(start, space, arrays.new)
     generator = torch.Generator().manual_seed(config.schedule.seed)
     noise = arrays.new((1, len(content.data), *space), torch.float32)
-    if content.value_range:
+    if units.limited:
         return noise.uniform_(generator=generator)
     return noise.normal_(generator=generator).div_(6).add_(0.5)

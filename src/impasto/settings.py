@@ -33,7 +33,7 @@ class NetworkConfig:
     that are repeated along each"""
     kernel: int = 0
     """positions along each side of the filterbank's filters, odd, for pictures and volumes; 0 for 9
-    and 7 [>= 0]"""
+    and 5 [>= 0]"""
     widths: tuple[float, float] = (0.012, 1.0)
     """the filterbank's shortest and longest filter for signals, in seconds"""
     offline: bool = False

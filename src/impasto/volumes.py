@@ -154,7 +154,7 @@ def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxe
 
 
 def _both(inside: Voxels, masked: Voxels) -> Voxels:
-    both: Voxels = np.logical_and(inside, masked)
+    both: Voxels = inside & masked
     if not both.any():
         raise SampleError(
             expected="a mask that is not 0 somewhere in the content, inside the window",

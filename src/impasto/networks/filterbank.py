@@ -16,7 +16,7 @@ from impasto.networks.stage import INPUT, Network, Stage
 from impasto.networks.vgg import CONVOLUTION, TORCH_PADDING, Padding
 
 OCTAVES = (8, 5, 5)
-_KERNEL = (11, 9, 7)
+_KERNEL = (11, 9, 5)
 _DIRECTIONS = (1, 8, 9)
 """Octaves, filter size and wave directions in 1, 2 and 3 dimensions."""
 
@@ -101,7 +101,7 @@ def filterbank(
     The multi-scale bank of Ustyuzhaninov et al. 2016 with each scale computed at its own
     resolution, oriented waves in place of random patches, and the second order of the scattering
     transform (Bruna and Mallat 2013). seed: of the color projections, all that is random in it.
-    padding: as in `vgg`. kernel: positions along each side of a filter; 0 for 11, 9 and 7 in one,
+    padding: as in `vgg`. kernel: positions along each side of a filter; 0 for 11, 9 and 5 in one,
     two and three dimensions.
     """
     size = kernel or _KERNEL[dims - 1]
