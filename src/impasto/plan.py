@@ -19,7 +19,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import MemoryLimitError
 from impasto.geometry import Region, Space
-from impasto.networks.stage import INPUT, Each, Network, Stage
+from impasto.networks.operations import Each
+from impasto.networks.stage import INPUT, Network, Stage
 from impasto.walk import WHOLE, Plan, Reaches, Tile, path
 
 Kind = Literal["auto", "whole", "streamed"]
@@ -101,7 +102,7 @@ class Work:
         ]
         scratch = [
             self._scratch(name, computed[source].count, computed[name].count)
-            for name, source in self.stage.sources.items()
+            for name, (source, *_) in self.stage.sources.items()
             if name in computed and not computed[name].empty
         ]
         return Cost(
@@ -112,7 +113,7 @@ class Work:
         """Bytes of an operation's copies, for positions of its source and of its result."""
         operation, batch = self.stage.operations[name], 1
         if isinstance(operation, Each):
-            source = self.stage.sources[name]
+            (source,) = self.stage.sources[name]
             batch = self.channels if source == INPUT else self.network.widths[source]
             operation = operation.operation
         if not isinstance(operation, _ConvNd) or self.network.dims == 2:

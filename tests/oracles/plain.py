@@ -93,7 +93,9 @@ def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, T
             made = {"input": x}
             for name, operation in stage.operations.items():
                 if not found.keys() >= wanted:
-                    x = made[name] = _applied(operation, made[stage.sources[name]])
+                    x = made[name] = _applied(
+                        operation, *(made[one] for one in stage.sources[name])
+                    )
                     found[name] = x
         if found.keys() >= wanted:
             break

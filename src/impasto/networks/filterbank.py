@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from impasto.networks.stage import INPUT, Each, Network, Stage
+from impasto.networks.operations import Each
+from impasto.networks.stage import INPUT, Network, Stage
 from impasto.networks.vgg import CONVOLUTION, TORCH_PADDING, Padding
 
 OCTAVES = (8, 5, 5)

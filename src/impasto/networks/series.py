@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.networks.filterbank import bank
-from impasto.networks.stage import INPUT, Each, Network, Stage
+from impasto.networks.operations import Each
+from impasto.networks.stage import INPUT, Network, Stage
 from impasto.networks.vgg import Padding
 
 WIDTHS = 8

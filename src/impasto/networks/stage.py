@@ -7,17 +7,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import chain, count
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import LayerError, SampleError
-from impasto.geometry import Region, Space, Window
+from impasto.geometry import Region, Space
+from impasto.networks.operations import OVERWRITTEN, run, window_of
 from impasto.patch import Patch
 
 INPUT = "input"
@@ -26,27 +24,22 @@ INPUT = "input"
 Activations = dict[str, Tensor]
 Regions = Mapping[str, Region]
 
-_CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
-_POOLS = (
-    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
-    *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-)
 
+class _Operations(nn.ModuleDict):
+    """Modules by names that may have dots, as those of modules inside of modules do."""
 
-class Each(nn.Module):
-    """A one-channel convolution of each channel: (1, channel, *) to (1, channel * filter, *)."""
-
-    def __init__(self, operation: _ConvNd) -> None:
-        super().__init__()
-        self.operation = operation
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        assert module is not None
+        self._modules[name] = module
 
 
 class Stage(nn.Module):
     """Named operations, the last of them a downsampling.
 
     operations: in the order they are computed, each by default taking what the one before gives;
-    the first takes the stage's input. sources: what others take instead. A name that begins with
-    an underscore is not a layer, only a step on the way to one.
+    the first takes the stage's input. sources: what others take instead, one name or several of
+    the same grid. A name that begins with an underscore is not a layer, only a step on the way to
+    one.
     """
 
     def __init__(
@@ -54,25 +47,29 @@ class Stage(nn.Module):
         operations: Iterable[tuple[str, nn.Module]],
         *,
         dims: int,
-        sources: Mapping[str, str] | None = None,
+        sources: Mapping[str, str] | Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         super().__init__()
-        self.operations = nn.ModuleDict(dict(operations))
+        self.operations = _Operations(dict(operations))
         names = list(self.operations)
-        self.sources = dict(zip(names, [INPUT, *names], strict=False)) | dict(sources or {})
-        self.windows = {name: _window(self.operations[name], dims) for name in names}
+        self.sources = {
+            name: (given,) if isinstance(given, str) else given
+            for name, before in zip(names, [INPUT, *names], strict=False)
+            for given in [(sources or {}).get(name, before)]
+        }
+        self.windows = {name: window_of(self.operations[name], dims) for name in names}
         self.strides = {INPUT: (1,) * dims}
-        for name, source in self.sources.items():
+        for name, (source, *_) in self.sources.items():
             pairs = zip(self.strides[source], self.windows[name].stride, strict=True)
             self.strides[name] = tuple(a * b for a, b in pairs)
-        takers = Counter(self.sources.values())
+        takers = Counter(chain.from_iterable(self.sources.values()))
         self._in_place = {
             name: source
-            for name, source in self.sources.items()
+            for name, (source, *_) in self.sources.items()
             if takers[source] == 1
             and isinstance(self.operations[name], nn.ReLU)
             and source != INPUT
-            and isinstance(self.operations[source], _ConvNd)
+            and isinstance(self.operations[source], OVERWRITTEN)
         }
         self._grids = cache(self._uncached_grids)
 
@@ -87,13 +84,24 @@ class Stage(nn.Module):
         return list(self.operations)[-1]
 
     def grids(self, space: Space) -> dict[str, Space]:
-        """The grid of each layer, for an input over `space`; 0 where that is too small."""
+        """The grid of each layer, for an input over `space`; 0 where that is too small.
+
+        Raises SampleError for a space over which parts that are put together differ in theirs.
+        """
         return self._grids(space)
 
     def _uncached_grids(self, space: Space) -> dict[str, Space]:
         grids = {INPUT: space}
-        for name, source in self.sources.items():
-            grids[name] = self.windows[name].grid(grids[source])
+        for name, sources in self.sources.items():
+            given = {grids[source] for source in sources}
+            if len(given) > 1 and not any(0 in grid for grid in given):
+                sizes = (" x ".join(map(str, grid)) for grid in sorted(given))
+                raise SampleError(
+                    expected=f"a size at which {name} finds parts of the same size",
+                    found=f"parts of {' and '.join(sizes)} positions",
+                    remedy="pass a sample of another size, or a stretch of it with --span",
+                )
+            grids[name] = self.windows[name].grid(min(given))
         return grids
 
     def shares(self, region: Region) -> dict[str, Region]:
@@ -109,10 +117,11 @@ class Stage(nn.Module):
         """The region of each layer, and of the input, that the wanted ones are computed from."""
         grids = self.grids(space)
         needed = dict(wanted)
-        for name, source in reversed(self.sources.items()):
+        for name, sources in reversed(self.sources.items()):
             if name in needed and not needed[name].empty:
-                region, _ = self.windows[name].source(needed[name], grids[source])
-                needed[source] = needed[source].hull(region) if source in needed else region
+                region, _ = self.windows[name].source(needed[name], grids[sources[0]])
+                for source in sources:
+                    needed[source] = needed[source].hull(region) if source in needed else region
         return needed
 
     def forward(self, x: Patch, wanted: Regions) -> Activations:
@@ -120,15 +129,15 @@ class Stage(nn.Module):
         needed = self.needed(wanted, x.region.whole)
         replaced = self.replaced(wanted)
         patches = {INPUT: x}
-        for name, source in self.sources.items():
+        for name, sources in self.sources.items():
             if name in needed and not needed[name].empty:
-                given = patches[source]
-                region, padding = self.windows[name].source(needed[name], given.region.whole)
-                y = _run(
+                given = [patches[source] for source in sources]
+                region, padding = self.windows[name].source(needed[name], given[0].region.whole)
+                y = run(
                     self.operations[name],
-                    given.over(region),
+                    [patch.over(region) for patch in given],
                     padding,
-                    in_place=name in self._in_place and source in replaced,
+                    in_place=name in self._in_place and sources[0] in replaced,
                 )
                 patches[name] = Patch(y, needed[name])
         return {
@@ -242,7 +251,10 @@ class Network(nn.Module):
 
     def _fits(self, space: Space, wanted: Collection[str]) -> bool:
         for stage, here, onward in self.path(wanted):
-            grids = stage.grids(space)
+            try:
+                grids = stage.grids(space)
+            except SampleError:
+                return False
             if any(0 in grids[name] for name in [*here, *[stage.output] * onward]):
                 return False
             space = grids[stage.output]
@@ -255,9 +267,10 @@ class Network(nn.Module):
         widths, width = {INPUT: self.channels}, self.channels
         for stage in self.stages:
             here = {INPUT: width}
-            for name, source in stage.sources.items():
-                window = torch.zeros((1, here[source], *stage.windows[name].kernel), dtype=dtype)
-                here[name] = _run(stage.operations[name], window, []).shape[1]
+            for name, sources in stage.sources.items():
+                kernel = stage.windows[name].kernel
+                windows = [torch.zeros((1, here[each], *kernel), dtype=dtype) for each in sources]
+                here[name] = run(stage.operations[name], windows, []).shape[1]
             width = here[stage.output]
             widths |= here | {INPUT: self.channels}
         return widths
@@ -266,97 +279,3 @@ class Network(nn.Module):
 def in_fast_order(x: Tensor) -> Tensor:
     """x with its channels last in memory where it is over two axes: twice as fast in bfloat16."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-
-
-def _window(operation: nn.Module, dims: int) -> Window:
-    """What an operation looks at; anything but convolutions and poolings takes single positions."""
-    if isinstance(operation, Each):
-        return _window(operation.operation, dims)
-    if isinstance(operation, _ConvNd):
-        padding = operation.padding
-        assert not isinstance(padding, str)
-        sizes = zip(operation.kernel_size, operation.dilation, strict=True)
-        return Window(
-            tuple((size - 1) * dilation + 1 for size, dilation in sizes),
-            operation.stride,
-            padding,
-            max(padding) + 1 if operation.padding_mode == "reflect" else 1,
-        )
-    if isinstance(operation, _POOLS):
-        kernel, stride = (
-            value if isinstance(value, tuple) else (value,) * dims
-            for value in (operation.kernel_size, operation.stride)
-        )
-        return Window(kernel, stride, (0,) * dims)
-    return Window((1,) * dims, (1,) * dims, (0,) * dims)
-
-
-def _run(
-    operation: nn.Module,
-    x: Tensor,
-    padding: Sequence[tuple[int, int]],
-    *,
-    in_place: bool = False,
-) -> Tensor:
-    """The operation on a part of its source, padded where that part touches the border."""
-    if in_place:
-        return functional.relu_(x)
-    if isinstance(operation, Each):
-        y = _run(operation.operation, x.transpose(0, 1), padding)
-        return y.flatten(0, 1)[None]
-    if not isinstance(operation, _ConvNd):
-        plain: Tensor = operation(x)
-        return plain
-    if operation.weight.dtype is torch.bfloat16:
-        x = x.bfloat16()
-    if any(map(any, padding)):
-        mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
-        x = functional.pad(x, [*chain.from_iterable(reversed(padding))], mode)
-    if operation.weight.requires_grad:  # it is being trained
-        return _convolve(x, operation)
-    found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
-    return found
-
-
-def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:
-    return _CONVOLVE[x.ndim - 3](
-        x,
-        operation.weight,
-        operation.bias,
-        stride=operation.stride,
-        dilation=operation.dilation,
-        groups=operation.groups,
-    )
-
-
-class _Convolution(torch.autograd.Function):
-    """A convolution that keeps nothing for its gradient, which by the input alone needs nothing.
-
-    PyTorch's own keeps its input, for the gradient by the weights; that is half of all memory.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, operation: _ConvNd) -> Tensor:
-        ctx.operation, ctx.shape, ctx.stride = operation, x.shape, x.stride()
-        return _convolve(x, operation)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        operation: _ConvNd = ctx.operation
-        dims = gradient.ndim - 2
-        by_input, _, _ = torch.ops.aten.convolution_backward(
-            gradient,
-            # Whose shape and order are looked at, but no value.
-            gradient.new_empty_strided(ctx.shape, ctx.stride),
-            operation.weight,
-            None,
-            operation.stride,
-            (0,) * dims,
-            operation.dilation,
-            False,
-            (0,) * dims,
-            operation.groups,
-            (True, False, False),
-        )
-        return by_input, None

@@ -1,0 +1,169 @@
+"""What a stage is made of: operations, what each looks at, and how it is run on a part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from copy import copy
+from itertools import chain
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from impasto.geometry import Window
+
+_CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
+_MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+_AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+POOLS = (*_MAX_POOLS, *_AVERAGE_POOLS)
+
+
+class Sum(nn.Module):
+    """The sum of several sources, as where a residual network adds its input again."""
+
+    def forward(
+        self, first: Float[Tensor, "1 channel *space"], *others: Float[Tensor, "1 channel *space"]
+    ) -> Float[Tensor, "1 channel *space"]:
+        return sum(others, start=first)
+
+
+OVERWRITTEN = (_ConvNd, _BatchNorm, Sum)
+"""What needs nothing of its own result for its gradient: a ReLU may be put in its place."""
+
+
+class Each(nn.Module):
+    """A one-channel convolution of each channel: (1, channel, *) to (1, channel * filter, *)."""
+
+    def __init__(self, operation: _ConvNd) -> None:
+        super().__init__()
+        self.operation = operation
+
+
+def window_of(operation: nn.Module, dims: int) -> Window:
+    """What an operation looks at; anything but convolutions and poolings takes single positions."""
+    if isinstance(operation, Each):
+        return window_of(operation.operation, dims)
+    if isinstance(operation, _ConvNd):
+        padding = operation.padding
+        assert not isinstance(padding, str)
+        sizes = zip(operation.kernel_size, operation.dilation, strict=True)
+        return Window(
+            tuple((size - 1) * dilation + 1 for size, dilation in sizes),
+            operation.stride,
+            padding,
+            max(padding) + 1 if operation.padding_mode == "reflect" else 1,
+        )
+    if isinstance(operation, POOLS):
+        kernel, stride, padding, dilation = (
+            value if isinstance(value, tuple) else (value,) * dims
+            for value in (
+                operation.kernel_size,
+                operation.stride,
+                operation.padding,
+                getattr(operation, "dilation", 1),
+            )
+        )
+        reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+        return Window(reach, stride, padding)
+    return Window((1,) * dims, (1,) * dims, (0,) * dims)
+
+
+def run(
+    operation: nn.Module,
+    sources: Sequence[Tensor],
+    padding: Sequence[tuple[int, int]],
+    *,
+    in_place: bool = False,
+) -> Tensor:
+    """The operation on a part of its sources, padded where that part touches the border."""
+    x = sources[0]
+    if in_place:
+        return functional.relu_(x)
+    if isinstance(operation, Each):
+        y = run(operation.operation, [x.transpose(0, 1)], padding)
+        return y.flatten(0, 1)[None]
+    if isinstance(operation, POOLS):
+        return _pooled(x, operation, padding)
+    if not isinstance(operation, _ConvNd):
+        plain: Tensor = operation(*sources)
+        return plain
+    if operation.weight.dtype is torch.bfloat16:
+        x = x.bfloat16()
+    mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
+    x = _padded(x, padding, mode)
+    if operation.weight.requires_grad:  # it is being trained
+        return _convolve(x, operation)
+    found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _padded(
+    x: Tensor, padding: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0
+) -> Tensor:
+    if not any(map(any, padding)):
+        return x
+    return functional.pad(x, [*chain.from_iterable(reversed(padding))], mode, value)
+
+
+def _pooled(x: Tensor, pool: nn.Module, padding: Sequence[tuple[int, int]]) -> Tensor:
+    """What lies beyond the border is no maximum; a mean counts it as 0, or not at all."""
+    unpadded: Any = copy(pool)
+    unpadded.padding = 0
+    if isinstance(pool, _MAX_POOLS):
+        found: Tensor = unpadded(_padded(x, padding, value=-math.inf))
+        return found
+    found = unpadded(_padded(x, padding))
+    if unpadded.count_include_pad or not any(map(any, padding)):
+        return found
+    inside: Tensor = unpadded(_padded(torch.ones_like(x[:, :1]), padding))
+    return found / inside
+
+
+def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:
+    return _CONVOLVE[x.ndim - 3](
+        x,
+        operation.weight,
+        operation.bias,
+        stride=operation.stride,
+        dilation=operation.dilation,
+        groups=operation.groups,
+    )
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution that keeps nothing for its gradient, which by the input alone needs nothing.
+
+    PyTorch's own keeps its input, for the gradient by the weights; that is half of all memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, operation: _ConvNd) -> Tensor:
+        ctx.operation, ctx.shape, ctx.stride = operation, x.shape, x.stride()
+        return _convolve(x, operation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        operation: _ConvNd = ctx.operation
+        dims = gradient.ndim - 2
+        by_input, _, _ = torch.ops.aten.convolution_backward(
+            gradient,
+            # Whose shape and order are looked at, but no value.
+            gradient.new_empty_strided(ctx.shape, ctx.stride),
+            operation.weight,
+            None,
+            operation.stride,
+            (0,) * dims,
+            operation.dilation,
+            False,
+            (0,) * dims,
+            operation.groups,
+            (True, False, False),
+        )
+        return by_input, None
