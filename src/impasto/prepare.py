@@ -108,6 +108,7 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         seed=config.schedule.seed,
         rate=rate_of(content),
         widths=settings.widths,
+        layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
     if _bfloat16(config.engine.precision, settings.network):
@@ -124,7 +125,7 @@ def configured_network(config: Config, content: Sample, download: Report | None)
 def _bfloat16(precision: str, network: str) -> bool:
     """Whether that precision means bfloat16, for that network on this machine."""
     if precision == "auto":
-        if network == "filterbank":  # no faster, and rough on signals and volumes
+        if network == "filterbank" or ":" in network:  # no faster; rough on signals and volumes
             return False
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16"))
@@ -283,6 +284,9 @@ def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Value
         return units.values(content, space, arrays.new)
     if init != "noise":
         start = open_sample(init, "init", content.space, arrays)
+        if isinstance(start, media.Signal) and isinstance(content, media.Signal):
+            with about(init):
+                start = alike(start, content)
         if start.data.shape != content.data.shape:
             raise SampleError(
                 subject=init,

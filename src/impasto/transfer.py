@@ -37,7 +37,7 @@ from impasto.prepare import (
 )
 from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.scale import FOR_ARRAYS, Engine, Scale
-from impasto.signals import part
+from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
 from impasto.version import __version__
 
@@ -138,8 +138,11 @@ def stylize(
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
+    content, *styles = fitted([content, *styles], network)
     scales = grids(config, network, content, styles)
     units = Units.of(content)
+    if network.terms.units is not None:
+        network = network.taking(units.low, units.span)
     engine = Engine(config, network, units, styles, memory, arrays, current_group())
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
     watch.lap("load")
@@ -153,7 +156,7 @@ def stylize(
         "steps": done,
         "finished": finished,
     }
-    sample = heard(units.sample(units.over(g, content.space, arrays.new), arrays))
+    sample = _as_given(units.sample(units.over(g, content.space, arrays.new), arrays))
     watch.lap("result")
     return Result(
         sample=sample,
@@ -223,7 +226,12 @@ def _descend(
 
 
 def _sample(scale: Scale) -> Sample:
-    return heard(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
+    return _as_given(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
+
+
+def _as_given(sample: Sample) -> Sample:
+    """What was worked on as what was given: sound from its spectrogram, at its own rate."""
+    return restored(heard(sample))
 
 
 def _run_folder(

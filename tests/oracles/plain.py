@@ -83,6 +83,8 @@ def objective(
 def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
     """The wanted layers of a network and those on the way; nothing past the last of them."""
     found, wanted = {"input": x}, set(wanted)
+    if hasattr(network, "original"):
+        return found | _overheard(network.original, x, wanted - {"input"})
     for stage in network.stages:
         if type(stage).__name__ == "Octave":
             layers = _octave(stage, x)
@@ -99,6 +101,21 @@ def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, T
                     found[name] = x
         if found.keys() >= wanted:
             break
+    return found
+
+
+def _overheard(module: Any, x: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+    """What the submodules of those names give while the module itself runs."""
+    found: dict[str, Tensor] = {}
+
+    def hook(name: str) -> Any:
+        # A copy: the module may write over it later.
+        return lambda module, given, result: found.update({name: result.clone()})
+
+    hooks = [module.get_submodule(name).register_forward_hook(hook(name)) for name in wanted]
+    module(x.clone())
+    for each in hooks:
+        each.remove()
     return found
 
 

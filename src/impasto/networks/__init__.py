@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -31,12 +32,13 @@ def open_network(
     seed: int,
     rate: float,
     widths: tuple[float, float],
+    layers: Collection[str],
     report: Report,
 ) -> Network:
     """The network of that name, ready for samples of `channels` over `dims` axes.
 
     rate: positions a second, of signals; widths: of the shortest and the longest filter for them,
-    in seconds.
+    in seconds. layers: those that a network of the user's own is wanted for.
     Published weights come from the cache, and the first time from their publisher, `report` being
     called as they come. Raises ConfigError when the network does not take such samples,
     WeightsError when its weights cannot be had.
@@ -48,7 +50,7 @@ def open_network(
     if name == "wide" and dims == 1:
         return wide(channels=channels, padding=padding, seed=seed)
     if ":" in name:
-        return user_network(name, dims=dims, channels=channels, rate=rate)
+        return user_network(name, dims=dims, channels=channels, rate=rate, wanted=layers)
     if (dims, channels) != (2, 3):
         raise ConfigError(
             subject="--network",

@@ -33,6 +33,22 @@ class Sum(nn.Module):
         return sum(others, start=first)
 
 
+class Affine(nn.Module):
+    """low + span x, a number a channel each."""
+
+    low: Tensor
+    span: Tensor
+
+    def __init__(self, low: Float[Tensor, " channel"], span: Float[Tensor, " channel"]) -> None:
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("span", span)
+
+    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 channel *space"]:
+        low, span = (each.reshape(-1, *(1,) * (x.ndim - 2)) for each in (self.low, self.span))
+        return low + span * x
+
+
 OVERWRITTEN = (_ConvNd, _BatchNorm, Sum)
 """What needs nothing of its own result for its gradient: a ReLU may be put in its place."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import chain, count
@@ -15,7 +16,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import LayerError, SampleError
 from impasto.geometry import Region, Space
-from impasto.networks.operations import OVERWRITTEN, run, window_of
+from impasto.networks.operations import OVERWRITTEN, Affine, run, window_of
 from impasto.patch import Patch
 
 INPUT = "input"
@@ -145,11 +146,22 @@ class Stage(nn.Module):
         }
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a network expects of its samples, where it does: a sampling rate in Hz, the units of
+    the values, the names of the channels in their order."""
+
+    rate: float | None = None
+    units: str | None = None
+    names: tuple[str, ...] = ()
+
+
 class Network(nn.Module):
     """A list of stages with named layers, its parameters frozen.
 
     name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
     metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
+    terms: what it expects of its samples.
     """
 
     def __init__(self, name: str, stages: Sequence[Stage], *, dims: int, channels: int) -> None:
@@ -159,6 +171,7 @@ class Network(nn.Module):
         self.dims = dims
         self.channels = channels
         self.metrics = nn.ParameterDict()
+        self.terms = Terms()
         if dims == 2:
             nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.requires_grad_(False)
@@ -178,6 +191,21 @@ class Network(nn.Module):
             if isinstance(module, _ConvNd):
                 module.bfloat16()
         return self
+
+    def taking(self, low: Sequence[float], span: Sequence[float]) -> Network:
+        """The same network for samples x of which it is to see low + span x, by channel."""
+        dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
+        affine = Affine(torch.tensor(low, dtype=dtype), torch.tensor(span, dtype=dtype))
+        first, *others = self.stages
+        operations = [("_values", affine), *first.operations.items()]
+        sources = {
+            name: tuple("_values" if source == INPUT else source for source in given)
+            for name, given in first.sources.items()
+        }
+        stages = [Stage(operations, dims=self.dims, sources=sources), *others]
+        network = Network(self.name, stages, dims=self.dims, channels=self.channels)
+        network.metrics, network.terms = self.metrics, self.terms
+        return network
 
     def forward(
         self, x: Float[Tensor, "batch channel *space"], wanted: Collection[str]
@@ -247,9 +275,10 @@ class Network(nn.Module):
 
     def smallest_side(self, wanted: Collection[str]) -> int:
         """The fewest positions along each axis that leave the wanted layers at least one."""
-        return next(side for side in count(1) if self._fits((side,) * self.dims, wanted))
+        return next(side for side in count(1) if self.fits((side,) * self.dims, wanted))
 
-    def _fits(self, space: Space, wanted: Collection[str]) -> bool:
+    def fits(self, space: Space, wanted: Collection[str]) -> bool:
+        """Whether a sample over `space` leaves the wanted layers a position or more."""
         for stage, here, onward in self.path(wanted):
             try:
                 grids = stage.grids(space)
