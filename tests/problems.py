@@ -151,9 +151,13 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         **statistics,
     )
     # What is (nearly) flat gives waves of zero mean nothing but rounding errors.
-    smallest = max(network.smallest_side(config.layers), 4 if network.name == "filterbank" else 1)
+    # The module that a residual network was made of runs whole, with poolings that need positions.
+    least = {"filterbank": 4, "residual": (12, 12, 6)[network.dims - 1]}
+    smallest = max(network.smallest_side(config.layers), least.get(network.name, 1))
     if config.statistics:
-        smallest = max(smallest, 9)
+        smallest = max(
+            smallest, 12
+        )  # any 12 in a row have a window of 8 that starts at a multiple of 4
     seed = data.draw(seeds)
     sides = st.integers(smallest, smallest + slack)
 
@@ -170,7 +174,7 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         styles=tuple(sample(2 + i, other) for i, other in enumerate(others)),
         g=sample(1, space),
         weights=tuple(
-            a_weight(data, grid, seed + 9 + i, grid[-1] - (9 if config.statistics else 1))
+            a_weight(data, grid, seed + 9 + i, grid[-1] - (12 if config.statistics else 1))
             for i, grid in enumerate((space, *others))
         ),
     )

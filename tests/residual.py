@@ -36,7 +36,7 @@ class Plain(nn.Module):
         self.conv2 = conv(width, width, 3, padding="same", groups=2, padding_mode="replicate")
         self.bn2 = randomized(norm(width))
         self.relu2 = nn.ReLU(inplace=True)
-        self.shortcut = nn.Sequential()
+        self.shortcut: nn.Module = nn.Identity()
         if stride > 1:
             self.shortcut = nn.Sequential(conv(width, width, 1, stride), randomized(norm(width)))
 
@@ -92,7 +92,7 @@ class Pooled(nn.Module):
     def __init__(self, dims: int, width: int, stride: int) -> None:
         super().__init__()
         self.dims, self.stride = dims, stride
-        self.most = over(dims, "MaxPool")(3, stride, padding=2, dilation=2)
+        self.most = over(dims, "MaxPool")(2, stride, padding=1, dilation=2)
         self.last = nn.ELU()
 
     def forward(self, x: Tensor) -> Tensor:
