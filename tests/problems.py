@@ -147,6 +147,7 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         style_layers=tuple((layer, data.draw(lambdas)) for layer in data.draw(some)),
         style_weights=data.draw(st.sampled_from([(1.0,), (1.0, 3.0)[:styles]])),
         normalization=data.draw(st.sampled_from(NORMALIZATIONS)),
+        smoothing=data.draw(st.sampled_from(["none", "none", "softmax"])),
         tv_power=data.draw(st.sampled_from([1.0, 1.5, 2.0])),
         **statistics,
     )
@@ -155,9 +156,7 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
     least = {"filterbank": 4, "residual": (12, 12, 6)[network.dims - 1]}
     smallest = max(network.smallest_side(config.layers), least.get(network.name, 1))
     if config.statistics:
-        smallest = max(
-            smallest, 12
-        )  # any 12 in a row have a window of 8 that starts at a multiple of 4
+        smallest = max(smallest, 12)  # in 12 there is a window of 8 that starts at a multiple of 4
     seed = data.draw(seeds)
     sides = st.integers(smallest, smallest + slack)
 

@@ -17,6 +17,7 @@ from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation, weig
 from impasto.networks.stage import INPUT, Network
 from impasto.patch import Assembly, Patch
 from impasto.resample import averaged
+from impasto.smoothing import SmoothContent, SmoothGram, exponential_products, largest, peak
 from impasto.statistics import (
     Amplitude,
     Autocorrelation,
@@ -203,7 +204,7 @@ def build_objective(
 
 def _content(
     content: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
-) -> dict[str, Content]:
+) -> dict[str, Content | SmoothContent]:
     """The content loss of each of its layers."""
     layers = config.content_layers
     reaches = frozenset((layer, 0) for layer in layers)
@@ -220,46 +221,69 @@ def _content(
     look(network, content, reaches, plan, see)
     power = plan.group.total(power)
     grids = network.grids(content.region.whole, layers)
-    losses = {}
+    losses: dict[str, Content | SmoothContent] = {}
     for index, layer in enumerate(layers):
         none = (0,) * network.dims
         nothing = Patch(
             torch.empty((1, network.widths[layer], *none)), Region(none, none, grids[layer])
         )
         target = targets[layer].patch() if layer in targets else nothing
-        losses[layer] = Content(target, power[index], config.normalization)
+        if config.smoothing == "softmax":
+            weight = mask.over(layer, target.region) if mask else None
+            losses[layer] = SmoothContent.of(target, config.normalization, weight, plan.group)
+        else:
+            losses[layer] = Content(target, power[index], config.normalization)
     return losses
 
 
 def _style(
     style: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
-) -> dict[str, Gram | MetricGram]:
+) -> dict[str, Gram | MetricGram | SmoothGram]:
     """The style loss of each of its layers."""
     reaches = frozenset((layer, 0) for layer, _ in config.style_layers)
     grids = network.grids(style.region.whole, dict(reaches))
     counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
-    relative = config.normalization == "relative"
-    metrics = {layer: root.double() for layer, root in network.metrics.items() if relative}
-    widths = {layer: network.widths[layer] + (layer in metrics) for layer in grids}
+    tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
+    measured = config.normalization == "relative" and not tops
+    metrics = {layer: root.double() for layer, root in network.metrics.items() if measured}
+    widths = {layer: network.widths[layer] + (layer in (tops or metrics)) for layer in grids}
     totals = {
         layer: torch.zeros((width, width), dtype=torch.float64) for layer, width in widths.items()
     }
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
-        kind = MetricGram if layer in metrics else Gram
         exactly = exact(activation)
         weight = mask.over(layer, region).to(exactly.dtype) if mask else None
-        totals[layer] += kind.sums(exactly, region, weight)
+        if layer in tops:
+            totals[layer] += exponential_products(exactly, region, weight, tops[layer])
+        else:
+            kind = MetricGram if layer in metrics else Gram
+            totals[layer] += kind.sums(exactly, region, weight)
 
     look(network, style, reaches, plan, see)
-    losses: dict[str, Gram | MetricGram] = {}
+    losses: dict[str, Gram | MetricGram | SmoothGram] = {}
     for layer in grids:
         target = plan.group.total(totals[layer]) / counts[layer]
-        if layer in metrics:
+        if layer in tops:
+            losses[layer] = SmoothGram.of(target, tops[layer], config.normalization)
+        elif layer in metrics:
             losses[layer] = MetricGram(target, metrics[layer])
         else:
             losses[layer] = Gram(target, config.normalization)
     return losses
+
+
+def _tops(style: Patch, network: Network, reaches: Reaches, plan: Plan) -> dict[str, float]:
+    """The largest value of each layer."""
+    layers = [layer for layer, _ in reaches]
+    found = torch.full((len(layers),), -torch.inf, dtype=torch.float64)
+
+    def see(layer: str, activation: Tensor, region: Region) -> None:
+        index = layers.index(layer)
+        found[index] = torch.maximum(found[index], peak(activation))
+
+    look(network, style, reaches, plan, see)
+    return dict(zip(layers, largest(found, plan.group).tolist(), strict=True))
 
 
 def _statistics(

@@ -44,12 +44,20 @@ def objective(
 ) -> dict[str, Tensor]:
     """J_content, J_style and TV of G times alpha, beta, gamma, those with a weight above 0."""
     how, layers = config.normalization, config.layers
+    smoothed = config.smoothing == "softmax"
     a_g = activations(network, g, layers)
     with torch.no_grad():
         a_content = activations(network, content, config.content_layers)
         a_styles = [activations(network, x, dict(config.style_layers)) for x in styles]
     terms = {}
     weight, *style_weights = weights
+    if smoothed:
+        a_content = {layer: sigma(a, weight) for layer, a in a_content.items()}
+        a_styles = [
+            {layer: sigma(a, own) for layer, a in a_style.items()}
+            for a_style, own in zip(a_styles, style_weights, strict=True)
+        ]
+        a_g = {layer: sigma(a, weight) for layer, a in a_g.items()}
     if config.alpha:
         share = config.alpha / len(config.content_layers)
         terms["content"] = share * torch.stack(
@@ -61,10 +69,15 @@ def objective(
     if config.beta:
         given = torch.tensor(config.style_weights).double().expand(len(styles))
         shares = given / given.sum()
+        roots = {} if smoothed or how != "relative" else network.metrics
         parts = [
             share.item()
             * factor
-            * style_loss(network, layer, a_style[layer], a_g[layer], how, of_style, weight)
+            * style_loss(
+                roots[layer] if layer in roots else None,
+                *(a_style[layer], a_g[layer]),
+                *(how, of_style, weight),
+            )
             for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
             for layer, factor in config.style_layers
         ]
@@ -119,6 +132,12 @@ def _overheard(module: Any, x: Tensor, wanted: Collection[str]) -> dict[str, Ten
     return found
 
 
+def sigma(a: Tensor, weight: Tensor | None) -> Tensor:
+    """The softmax over all channels and those positions that count, its mean 1 (Wang 2021)."""
+    e = (a - a.max()).exp()
+    return e / ((brought(weight, a) * e).sum() / (a.shape[1] * brought(weight, a).sum()))
+
+
 def content_loss(
     a_content: Tensor, a_g: Tensor, normalization: str, weight: Tensor | None
 ) -> Tensor:
@@ -131,8 +150,7 @@ def content_loss(
 
 
 def style_loss(
-    network: Any,
-    layer: str,
+    root: Tensor | None,
     a_style: Tensor,
     a_g: Tensor,
     normalization: str,
@@ -141,12 +159,12 @@ def style_loss(
 ) -> Tensor:
     """The distance of mean Gram matrices, which S and G of different sizes have too."""
     channels = a_g.shape[1]
-    if normalization == "relative" and layer in network.metrics:
+    if root is not None:
         style, of_g = (
             _gram(torch.cat([a, torch.ones_like(a[:, :1])], 1), w)
             for a, w in ((a_style, style_weight), (a_g, weight))
         )
-        root: Tensor = network.metrics[layer].to(a_g.dtype)
+        root = root.to(a_g.dtype)
         style, of_g = (root @ gram @ root.T for gram in (style, of_g))
         return ((of_g - style) ** 2).sum() / (style**2).sum().clamp_min(FAINT)
     style, of_g = _gram(a_style, style_weight), _gram(a_g, weight)
