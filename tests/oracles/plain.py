@@ -69,15 +69,12 @@ def objective(
     if config.beta:
         given = torch.tensor(config.style_weights).double().expand(len(styles))
         shares = given / given.sum()
-        roots = {} if smoothed or how != "relative" else network.metrics
+        measured = how == "relative" and not smoothed
+        roots = dict(network.metrics.items()) if measured else {}
         parts = [
             share.item()
             * factor
-            * style_loss(
-                roots[layer] if layer in roots else None,
-                *(a_style[layer], a_g[layer]),
-                *(how, of_style, weight),
-            )
+            * style_loss(roots.get(layer), a_style[layer], a_g[layer], how, of_style, weight)
             for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
             for layer, factor in config.style_layers
         ]
