@@ -19,6 +19,7 @@ from impasto.patch import Assembly, Patch
 from impasto.resample import averaged
 from impasto.smoothing import SmoothContent, SmoothGram, exponential_products, largest, peak
 from impasto.statistics import (
+    AMPLITUDES,
     Amplitude,
     Autocorrelation,
     Spectrum,
@@ -26,6 +27,7 @@ from impasto.statistics import (
     histogram,
     powers,
     products,
+    windows_counted,
 )
 from impasto.walk import WHOLE, Plan, Reaches, look, walk
 
@@ -196,6 +198,9 @@ def build_objective(
                     style, network, config, style_plan, of_style, rate, content.region.whole[0]
                 )
             ]
+        if mask and config.spectrum:
+            windows = windows_counted(mask.weights[INPUT], 2 * round(config.window * rate / 2))
+            _counted(windows, "--window", "content")
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
@@ -321,38 +326,46 @@ def _statistics(
                 remedy="pass another one, or longer signals",
             )
 
-    def total(sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int) -> Tensor:
-        parts: list[Tensor] = []
+    channels = network.channels
+
+    def total(
+        sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int, *shape: int
+    ) -> Tensor:
+        found = torch.zeros(shape, dtype=torch.float64)
 
         def see(layer: str, activation: Tensor, region: Region) -> None:
             weight = mask.over(layer, region.grown(reach)) if mask else None
-            parts.append(sums(activation, region, weight).double())
+            found.add_(sums(activation, region, weight))
 
         look(network, style, frozenset({(INPUT, reach)}), plan, see)
-        return plan.group.total(torch.stack(parts).sum(0))
+        return plan.group.total(found)
 
     found: list[tuple[str, float, Loss]] = []
     if config.autocorrelation:
-        pairs = _counted(total(partial(products, lags=lags), lags), "--lag")
+        pairs = total(partial(products, lags=lags), lags, channels + 1, lags + 2)
+        pairs = _counted(pairs, "--lag", "style")
         found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
     if config.spectrum:
-        power = _counted(total(partial(powers, window=window), window - 1), "--window")
+        power = total(partial(powers, window=window), window - 1, channels + 1, window // 2)
+        power = _counted(power, "--window", "style")
         found.append(("spectrum", config.spectrum, Spectrum.of(power)))
     if config.amplitude:
-        low, high = Amplitude.range_of(total(partial(products, lags=0), 0))
-        counts = total(lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0)
+        low, high = Amplitude.range_of(total(partial(products, lags=0), 0, channels + 1, 2))
+        counts = total(
+            lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0, channels, AMPLITUDES
+        )
         amplitude = Amplitude(distribution(counts), low, high)
         found.append(("amplitude", config.amplitude, amplitude))
     return found
 
 
-def _counted(sums: Tensor, flag: str) -> Tensor:
-    """The sums of a style, whose last row says of how many pairs or windows they are."""
+def _counted(sums: Tensor, flag: str, role: str) -> Tensor:
+    """The sums of a sample, whose last row says of how many pairs or windows they are."""
     counts = sums[-1]
     if counts.min() < 1e-3 + 1e-6 * counts.max():  # rounding leaves a little of none
         raise SampleError(
-            expected=f"a style with stretches between its gaps as long as {flag}",
+            expected=f"a {role} with stretches between its gaps as long as {flag}",
             found="none",
-            remedy=f"pass a shorter {flag}, or choose another part of the style",
+            remedy=f"pass a shorter {flag}, or choose another part of the {role}",
         )
     return sums

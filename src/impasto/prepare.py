@@ -26,7 +26,7 @@ from impasto.media.sample import Sample
 from impasto.networks import Network, Report, open_network
 from impasto.patch import Allocate, allocate
 from impasto.resample import resample
-from impasto.signals import alike, part
+from impasto.signals import alike, check_varies, part
 
 SampleLike = Any
 """A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
@@ -70,6 +70,8 @@ def open_styles(
             with about(role):
                 signal = part(sample, config.signal.style_leads, config.signal.style_span)
                 sample = alike(signal, content)
+                if config.objective.statistics:
+                    check_varies(sample)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
             raise SampleError(
                 subject=role,

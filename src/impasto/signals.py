@@ -43,6 +43,16 @@ def alike(style: Signal, content: Signal) -> Signal:
     return style
 
 
+def check_varies(style: Signal) -> None:
+    """Raises SampleError for a flat lead: its spectrum and the like are those of nothing."""
+    if flat := style.flat_channels:
+        raise SampleError(
+            expected="leads that vary, for --autocorrelation, --spectrum and --amplitude",
+            found=f"{', '.join(flat) or 'one'} flat throughout",
+            remedy="leave it out with --leads, or choose another with --style-leads",
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted(Signal):
     """A signal as a network takes it.

@@ -224,7 +224,13 @@ def moments(x: Tensor, w: Tensor, lags: int) -> tuple[Tensor, Tensor]:
 def log_density(x: Tensor, w: Tensor, window: int) -> Tensor:
     hann = torch.hann_window(window, dtype=x.dtype)
     total, count = torch.zeros(()), torch.zeros(())
-    for start in range(0, len(w) - window + 1, window // 2):
+    hop = window // 2
+    # Beyond the ends there are the mirror images of half a window.
+    x, w = (torch.cat([y[..., :hop].flip(-1), y, y[..., -hop:].flip(-1)], -1) for y in (x, w))
+    length = len(w) - window
+    for start in (*range(0, length, hop), length):
+        if 0 < start < length and start + window > length + hop:
+            continue  # a window that would see some of the image
         part = x[:, start : start + window]
         least = w[start : start + window].min()
         spectrum = torch.fft.rfft((part - part.mean(1, keepdim=True)) * hann)[:, 1:]
