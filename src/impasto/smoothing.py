@@ -13,6 +13,7 @@ The mean is a sum that is known when the score is taken, so these are sums and a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +27,8 @@ from impasto.parallel import ALONE, Group
 from impasto.patch import Patch
 
 LARGEST = 30.0
-"""What F - top is clamped to: exp(30)^2, and sums of that, are numbers of float32 still."""
+"""What F - top is clamped to: exp(30)^2, and sums of that, are numbers of float32 still. By no
+less than exp(-30), of the target's, is anything divided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +91,9 @@ class SmoothContent:
         group: Group = ALONE,
     ) -> SmoothContent:
         """The loss for a content of which each process has its part."""
-        top = largest(peak(target.values)[None], group).item()
-        e = exponentials(target.values, top)
+        values = target.values.to(torch.promote_types(target.values.dtype, torch.float32))
+        top = largest(peak(values)[None], group).item()
+        e = exponentials(values, top)
         power, total = group.total(_totals(e, e, weight)[1:]).tolist()
         return cls(target, top, power, total, normalization)
 
@@ -104,7 +107,7 @@ class SmoothContent:
     def score(self, sums: Float[Tensor, "3"], count: float) -> Float[Tensor, ""]:
         """The sum of (sigma(G) - sigma(C))^2, or half of it; in [0, inf)."""
         both, power, total = sums
-        ratio = self.total / total.clamp_min(_least(total))
+        ratio = self.total / total.clamp_min(self.total * math.exp(-LARGEST))
         distance: Tensor = self.power + ratio * (ratio * power - 2 * both)
         if self.normalization == "relative":
             return distance / self.power
@@ -142,7 +145,7 @@ def _gram_of_sigma(sums: Tensor) -> Tensor:
     """The mean over positions of sigma sigma^T, from the sums of [e 1] [e 1]^T."""
     count = sums[-1, -1]
     mean = sums[:-1, -1].sum() / ((len(sums) - 1) * count)
-    return sums[:-1, :-1] / count / mean.clamp_min(_least(mean)).square()
+    return sums[:-1, :-1] / count / mean.clamp_min(math.exp(-LARGEST)).square()
 
 
 def _totals(one: Tensor, other: Tensor, weight: Weight) -> Tensor:
@@ -150,8 +153,3 @@ def _totals(one: Tensor, other: Tensor, weight: Weight) -> Tensor:
     where G is near C they are nearly alike."""
     parts = (one * other, other.square(), other)
     return torch.stack([weighted(part, weight).sum(dtype=torch.float64) for part in parts])
-
-
-def _least(values: Tensor) -> float:
-    """What a number that is divided by, and squared, counts as at least."""
-    return float(torch.finfo(values.dtype).tiny ** 0.5)

@@ -106,6 +106,8 @@ def run(
         return y.flatten(0, 1)[None]
     if isinstance(operation, POOLS):
         return _pooled(x, operation, padding)
+    if isinstance(operation, nn.PReLU):  # which takes values of its weight's type only
+        sources = [x.to(operation.weight.dtype)]
     if not isinstance(operation, _ConvNd):
         plain: Tensor = operation(*sources)
         return plain

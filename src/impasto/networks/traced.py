@@ -330,7 +330,7 @@ class _Reading:
             torch.randn((1, step.channels, *(7,) * self.dims), generator=generator).to(self.dtype)
             for step in given
         ]
-        part = Region((2,) * self.dims, (5,) * self.dims, (7,) * self.dims).slices
+        part = Region((1,) * self.dims, (5,) * self.dims, (7,) * self.dims).slices
         parts = [x[part].clone() for x in whole]
         before = [x._version for x in whole]
         try:
@@ -356,7 +356,7 @@ def _stages(steps: Sequence[_Step], dims: int) -> list[Stage]:
         if carried == {step.name} and step.strides != fine and windowed:
             cuts.append(index)
             fine = step.strides
-    parts = [steps[start:stop] for start, stop in pairwise([*cuts, len(steps)])]
+    parts = [steps[start:stop] for start, stop in pairwise([*cuts, len(steps)]) if start < stop]
     stages, before = [], INPUT
     for part in parts:
         sources = {
