@@ -39,7 +39,7 @@ from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.objective import Objective
-from impasto.parallel import Group, current_group, gather
+from impasto.parallel import current_group, gather
 from impasto.patch import Patch
 from impasto.plan import between, works
 from impasto.prepare import Units, configured_network, memory_left, memory_limit
@@ -155,8 +155,8 @@ class Engine(ScaleEngine):
 
     kept: float | None = None
 
-    def _plan(self, space: Space, group: Group) -> Plan:
-        plan = super()._plan(space, group)
+    def _plan(self, network: Network, space: Space, base: Plan, room: float) -> Plan:
+        plan = super()._plan(network, space, base, room)
         return plan if self.kept is None else replace(plan, kept=self.kept)
 
 
@@ -182,10 +182,11 @@ def report(case: Case) -> Report:
     watch = Anonymous() if case.anonymous else None
     began = time.perf_counter()
     group = current_group()
-    engine = Engine(config, network, units, [style], memory, arrays, group, case.kept)
+    engine = Engine(config, network, units, [style], [units], memory, arrays, group, case.kept)
     scale = engine.scale(case.space, None, None)
     build = time.perf_counter() - began
-    objective, plan = scale.objective, scale.plan
+    (member,) = scale.ensemble.members
+    objective, plan = member.objective, member.plan
     if case.loop == "ours":
         evaluate: Evaluate = partial(ours, objective, plan)
     else:

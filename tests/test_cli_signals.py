@@ -65,7 +65,7 @@ def test_a_recording_comes_back_with_its_header(ward: Path, suffix: str) -> None
     text = Path(f"out{suffix}").read_text()
     recipe = json.loads(next(line for line in text.splitlines() if "impasto" in line)[11:])
     assert recipe["config"]["optimizer"]["annealing"] == PRESETS["ecg"].optimizer.annealing
-    assert recipe["config"]["objective"]["window"] == 3.0
+    assert recipe["config"]["objective"]["spectrum_window"] == 3.0
 
 
 def test_leads_and_spans_are_taken(ward: Path) -> None:
@@ -172,7 +172,7 @@ def test_less_than_a_window_is_one_line(
     ward: Path, capfd: pytest.CaptureFixture[str], part: tuple[float, float]
 ) -> None:
     assert stylize("--span", *map(str, part), style="content.csv") == 2
-    assert "--window: expected from 4 positions" in one_line(capfd)
+    assert "--spectrum-window: expected from 4 positions" in one_line(capfd)
 
 
 BAD = {
@@ -241,10 +241,10 @@ def test_gaps_of_the_content_that_leave_no_window_are_one_line(
     lead = heartbeats(5, 100.0)
     lead[20::45] = np.nan
     table(ward / "gaps.csv", "time,I [mV],II [mV]", TIMES, lead, lead)
-    assert stylize("--window", "1", content="gaps.csv", style="content.csv") == 2
+    assert stylize("--spectrum-window", "1", content="gaps.csv", style="content.csv") == 2
     found = one_line(capfd)
-    assert "expected a content with stretches between its gaps as long as --window" in found
-    assert stylize("-q", "--window", "0.4", content="gaps.csv") == 0
+    assert "a content with stretches between its gaps as long as --spectrum-window" in found
+    assert stylize("-q", "--spectrum-window", "0.4", content="gaps.csv") == 0
 
 
 def test_other_units_of_voltage_give_the_same(ward: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_gap_stays_a_gap(ward: Path) -> None:
     lead = heartbeats(5, 100.0)
     lead[120:150] = np.nan
     table(ward / "gap.csv", "time,I [mV],II [mV]", TIMES, heartbeats(5, 100.0), lead)
-    assert stylize("-q", "--window", "1", content="gap.csv") == 0
+    assert stylize("-q", "--spectrum-window", "1", content="gap.csv") == 0
     out = media.load("out.csv")
     assert isinstance(out, Signal)
     assert out.gaps is not None

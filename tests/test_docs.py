@@ -18,6 +18,7 @@ from impasto import arguments, config, media
 from impasto.cli import main
 from impasto.demo import photograph
 from impasto.media.signal import Signal
+from impasto.media.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,6 +48,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         part = photograph()[150 * row : 150 * row + 150, 100:300]
         Image.fromarray(part).save(tmp_path / name)
     times = np.arange(1200) / 120
+    Image.fromarray(photograph()[150:190, 100:140]).save(tmp_path / "brick.png")
+    for name, seed in (("chest.nii.gz", 0), ("sharp.nii.gz", 1)):
+        values = np.random.default_rng(seed).normal(0, 300, (1, 20, 18, 18)).astype(np.float32)
+        media.save(Volume(values, dtype=np.dtype(np.int16)), tmp_path / name)
     for name, frequency in (("ecg.csv", 1.0), ("noisy.csv", 3.0)):
         values = np.sin(2 * np.pi * frequency * times) ** 9
         rows = [f"{t:.6f},{x:.4f}" for t, x in zip(times, values, strict=True)]
@@ -56,7 +61,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         signal = Signal(0.5 * sound, (-1.0, 1.0), rate=8000.0, names=("1",), units=("",))
         media.save(signal, tmp_path / name)
     for name, preset in config.PRESETS.items():
-        size = () if name in {"ecg", "audio-texture", "audio-transfer"} else (40,)
+        size: tuple[int, ...] = (
+            () if name in {"ecg", "audio-texture", "audio-transfer", "ct"} else (40,)
+        )
+        size = (40,) * 3 if name == "texture3d" else size
         schedule = replace(preset.schedule, size=size, coarsest=0, steps=(3,))
         monkeypatch.setitem(config.PRESETS, name, replace(preset, schedule=schedule))
     monkeypatch.chdir(tmp_path)
@@ -89,12 +97,16 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
                 if command[1] == "plot":
                     assert output.stat().st_size > 10_000
                     continue
-                if output.suffix in {".csv", ".wav"}:
+                if output.suffix == ".npy":
+                    assert media.load(output).data.shape == (3, 40, 40, 40)
+                    continue
+                if output.suffix in {".csv", ".wav", ".gz"}:
                     assert media.load(output).space == media.load(folder / command[2]).space
                     continue
                 with Image.open(output) as picture:
                     picture.load()
-                    assert max(picture.size) == (1024 if "1024" in command else 40)
+                    sizes = {int(word) for word in command if word in {"96", "1024"}}
+                    assert max(picture.size) == max(sizes, default=40)
 
 
 @pytest.mark.parametrize("block", blocks("python"))

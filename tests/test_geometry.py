@@ -270,5 +270,5 @@ def test_a_region_of_the_result_comes_from_its_source_alone(
 def test_an_axis_too_short_to_work_on_has_no_result(space: Space, least: int) -> None:
     """As reflection, which needs more positions than it pads."""
     ones = (1,) * len(space)
-    grid = Window(ones, ones, (0,) * len(space), least).grid(space)
+    grid = Window(ones, ones, (0,) * len(space), (least,) * len(space)).grid(space)
     assert grid == tuple(n if n >= least else 0 for n in space)

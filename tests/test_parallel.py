@@ -83,7 +83,13 @@ def test_any_number_of_ranks_equals_plain_automatic_differentiation(
 
 def test_processes_without_a_part_of_the_style_take_its_statistics_too() -> None:
     config = ObjectiveConfig(
-        alpha=0.0, beta=0.0, autocorrelation=1.0, spectrum=1.0, amplitude=1.0, lag=2, window=4
+        alpha=0.0,
+        beta=0.0,
+        autocorrelation=1.0,
+        spectrum=1.0,
+        amplitude=1.0,
+        lag=2,
+        spectrum_window=4,
     )
     network = Network("none", [], dims=1, channels=2)
     content, style, g = (normal(seed, 1, 2, length) for seed, length in enumerate((40, 6, 40)))

@@ -7,7 +7,7 @@ import pytest
 from impasto.errors import ConfigError
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
-from impasto.prepare import memory_left, memory_limit, style_spaces
+from impasto.prepare import memory_left, memory_limit, style_space
 
 
 def picture(height: int, width: int) -> Picture:
@@ -16,15 +16,15 @@ def picture(height: int, width: int) -> Picture:
 
 def test_pictures_as_styles_follow_the_scale_but_are_never_enlarged() -> None:
     content, styles = picture(100, 150), [picture(90, 60), picture(150, 75)]
-    assert style_spaces(content, styles, (50, 75)) == [(75, 50), (75, 38)]
-    assert style_spaces(content, styles, (100, 150)) == [(90, 60), (150, 75)]
+    assert [style_space(content, style, (50, 75)) for style in styles] == [(75, 50), (75, 38)]
+    assert [style_space(content, style, (100, 150)) for style in styles] == [(90, 60), (150, 75)]
 
 
 def test_signals_and_volumes_as_styles_are_scaled_as_the_content_is() -> None:
     content = Sample(np.zeros((1, 1000), np.float32))
     style = Sample(np.zeros((1, 300), np.float32))
-    assert style_spaces(content, [style], (500,)) == [(150,)]
-    assert style_spaces(content, [style], (1000,)) == [(300,)]
+    assert style_space(content, style, (500,)) == (150,)
+    assert style_space(content, style, (1000,)) == (300,)
 
 
 @pytest.mark.parametrize(

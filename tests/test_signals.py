@@ -182,7 +182,7 @@ STATISTICS: dict[str, Any] = {
     "spectrum": 0.1,
     "amplitude": 1.0,
     "lag": 0.3,
-    "window": 0.4,
+    "spectrum_window": 0.4,
     "coarsest": 0,
     "steps": (4,),
 }
@@ -226,7 +226,7 @@ def test_deep_in_the_contents_gap_nothing_changes() -> None:
         spectrum=1.0,
         amplitude=1.0,
         lag=0.7,
-        window=1.2,
+        spectrum_window=1.2,
     )
     weight = torch.ones(1, 1, 400).double()
     weight[..., 150:300] = 0

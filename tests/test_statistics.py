@@ -200,7 +200,13 @@ def test_what_has_no_weight_does_not_matter(name: str) -> None:
 # In a whole objective.
 
 TERMS = ObjectiveConfig(
-    alpha=0.0, beta=0.0, autocorrelation=1.0, spectrum=1.0, amplitude=1.0, lag=7.0, window=12.0
+    alpha=0.0,
+    beta=0.0,
+    autocorrelation=1.0,
+    spectrum=1.0,
+    amplitude=1.0,
+    lag=7.0,
+    spectrum_window=12.0,
 )
 
 
@@ -213,7 +219,7 @@ def test_lags_and_windows_are_in_seconds() -> None:
     content, style = normal(0, 1, 1, 90), normal(1, 1, 1, 80)
     network = series_bank(1, 10.0, (0.3, 0.9), padding="replicate", seed=0).double()
     config = ObjectiveConfig(
-        alpha=0.0, beta=0.0, autocorrelation=1.0, spectrum=1.0, lag=0.7, window=1.2
+        alpha=0.0, beta=0.0, autocorrelation=1.0, spectrum=1.0, lag=0.7, spectrum_window=1.2
     )
     objective = build_objective(
         Patch.whole(content), [Patch.whole(style)], network, config, rate=10.0
@@ -230,7 +236,7 @@ def test_lags_and_windows_are_in_seconds() -> None:
 @pytest.mark.parametrize("lengths", [(90, 12), (12, 90)])
 def test_too_short_a_signal_is_told_in_one_line(lengths: tuple[int, int]) -> None:
     content, style = (normal(seed, 1, 1, length) for seed, length in enumerate(lengths))
-    with pytest.raises(ConfigError, match=r"--window: expected .*12 of 12; .*longer"):
+    with pytest.raises(ConfigError, match=r"--spectrum-window: expected .*12 of 12; .*longer"):
         objective_of(content, style)
     objective_of(content, style, replace(TERMS, spectrum=0.0))
     with pytest.raises(ConfigError, match=r"--lag: expected .*12 of 12; .*longer"):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from impasto.errors import ImpastoError
     from impasto.media.picture import Picture
     from impasto.media.sample import Sample
+    from impasto.textures import texture
     from impasto.transfer import Progress, Result, stylize
 
 _HOMES = {
@@ -32,6 +33,7 @@ _HOMES = {
     "Progress": "transfer",
     "Result": "transfer",
     "stylize": "transfer",
+    "texture": "textures",
 }
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "configure",
     "stylize",
+    "texture",
 ]
 
 

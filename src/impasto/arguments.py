@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
@@ -22,6 +22,7 @@ from impasto.config import (
     OptimizerConfig,
     ScheduleConfig,
     SignalConfig,
+    VolumeConfig,
 )
 from impasto.errors import ConfigError
 from impasto.windows import AUTO
@@ -70,21 +71,50 @@ class Stylize:
     optimizer: OmitArgPrefixes[OptimizerConfig]
     network: OmitArgPrefixes[NetworkConfig]
     signal: OmitArgPrefixes[SignalConfig]
+    volume: OmitArgPrefixes[VolumeConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
     run: Path | None = None
     """a folder for checkpoints; the same command again goes on from the last one"""
     preset: Literal[
-        "auto", "standard", "print", "notes", "ecg", "audio-texture", "audio-transfer"
+        "auto", "standard", "print", "notes", "ecg", "audio-texture", "audio-transfer", "ct"
     ] = "auto"
     """where the other defaults come from; auto is ecg for recordings such as .hea, .edf and .csv,
-    audio-transfer for sounds, standard for all else; print is for large sizes, 4096 if none is
-    given; notes is the course's formulas to the letter"""
+    audio-transfer for sounds, ct for volumes, standard for all else; print is for large sizes, 4096
+    if none is given; notes is the course's formulas to the letter"""
 
     @property
     def config(self) -> Config:
         """The settings that decide the result."""
         return Config(**{group.name: getattr(self, group.name) for group in fields(Config)})
+
+
+@dataclass(frozen=True)
+class Texture:
+    """Make a picture, or a solid such as 128 x 128 x 128, that looks like an exemplar everywhere.
+    Solids of a picture are gray in the formats of volumes, and RGB in .npy and .zarr."""
+
+    style: Annotated[Positional[Path], arg(metavar="STYLE")]
+    """the exemplar: a picture, or a volume"""
+    styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
+    """more of them, mixed in by --style-weights, or one for each axis with --style-axes"""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the result; its suffix chooses the format"""
+    schedule: OmitArgPrefixes[ScheduleConfig]
+    objective: OmitArgPrefixes[ObjectiveConfig]
+    volume: OmitArgPrefixes[VolumeConfig]
+    optimizer: OmitArgPrefixes[OptimizerConfig]
+    network: OmitArgPrefixes[NetworkConfig]
+    engine: OmitArgPrefixes[EngineConfig]
+    display: OmitArgPrefixes[Display] = Display()
+    run: Path | None = None
+    """a folder for checkpoints; the same command again goes on from the last one"""
+
+    @property
+    def config(self) -> Config:
+        """The settings that decide the result."""
+        groups = {g.name: getattr(self, g.name) for g in fields(Config) if hasattr(self, g.name)}
+        return Config(**groups)
 
 
 @dataclass(frozen=True)
@@ -165,7 +195,9 @@ class Compare:
     """print one object of JSON instead of a table"""
 
 
-Command = Stylize | Demo | Networks | Plot | Compare
+C = TypeVar("C", "Stylize", "Texture")
+
+Command = Stylize | Texture | Demo | Networks | Plot | Compare
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -173,7 +205,7 @@ def parse(arguments: Sequence[str]) -> Command:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", default="auto")
     finder.add_argument("--network")
-    for flags in (("-o", "--output"), ("--plot",), ("--init",)):  # files that are no content
+    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--mask",)):  # no content
         finder.add_argument(*flags)
     found, others = finder.parse_known_args(arguments)
     preset = found.preset if found.preset in PRESETS else _fitting(others)
@@ -182,19 +214,11 @@ def parse(arguments: Sequence[str]) -> Command:
         config = replace(config, network=replace(config.network, network=found.network))
     if {"-h", "--help"} & set(arguments):  # shows what pictures get; a run sees what it is given
         config = config.completed()
-    # Not made by __init__: MISSING stands for what is yet to be parsed, and is no Path.
-    default = object.__new__(Stylize)
-    vars(default).update(
-        content=tyro.MISSING,
-        style=tyro.MISSING,
-        styles=(),
-        output=tyro.MISSING,
-        display=Display(),
-        preset="auto",
-        **{group.name: getattr(config, group.name) for group in fields(config)},
-    )
+    default = _default(Stylize, config, content=tyro.MISSING, preset="auto")
+    texture = _default(Texture, PRESETS["texture3d"])
     commands = (
         Annotated[Stylize, subcommand("stylize", default=default)]
+        | Annotated[Texture, subcommand("texture", default=texture)]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Networks, subcommand("networks")]
         | Annotated[Plot, subcommand("plot")]
@@ -207,9 +231,28 @@ def parse(arguments: Sequence[str]) -> Command:
         args=arguments,
         config=(FlagCreatePairsOff,),
     )
-    if isinstance(command, Stylize):
+    if isinstance(command, Stylize | Texture):
         _ = command.config  # raises ConfigError now, before torch is loaded
     return command
+
+
+def _default(kind: type[C], config: Config, **others: Any) -> C:
+    """A command with the settings of a config.
+
+    Not made by __init__: MISSING stands for what is yet to be parsed, and is no Path.
+    """
+    default = object.__new__(kind)
+    names = {field.name for field in fields(kind)}
+    groups = {group.name: getattr(config, group.name) for group in fields(config)}
+    vars(default).update(
+        style=tyro.MISSING,
+        styles=(),
+        output=tyro.MISSING,
+        display=Display(),
+        **{name: group for name, group in groups.items() if name in names},
+        **others,
+    )
+    return default
 
 
 def _fitting(arguments: Sequence[str]) -> str:

@@ -7,11 +7,12 @@ import logging
 import re
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,7 +25,7 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 
 from impasto import demo, media
-from impasto.arguments import Command, Compare, Demo, Display, Networks, Plot, Stylize
+from impasto.arguments import Command, Compare, Demo, Display, Networks, Plot, Stylize, Texture
 from impasto.config import Config, configure
 from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
@@ -35,6 +36,7 @@ from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
 from impasto.prepare import SampleLike, content_size
 from impasto.signals import part
+from impasto.textures import texture
 from impasto.transfer import Progress, Result, stylize
 from impasto.views import draw, same_file, show_comparison
 
@@ -45,6 +47,8 @@ def run(command: Command) -> bool:
         match command:
             case Stylize():
                 _stylize(command, interrupts)
+            case Texture():
+                _texture(command, interrupts)
             case Demo():
                 _demo(command, interrupts)
             case Networks():
@@ -244,17 +248,28 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
         check_target(command.display.plot)
     channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
+
+    def make(**shown: Any) -> Result:
+        return stylize(command.content, styles, command.config, run=command.run, **shown)
+
     with _viewer(command.display) as viewer:
-        _watched(
-            command.content,
-            styles,
-            command.config,
-            command.output,
-            command.display,
-            viewer,
-            interrupts,
-            command.run,
-        )
+        result = _watched(make, command.output, command.display, viewer, interrupts)
+    if command.display.plot and not current_group().rank:
+        labels = ["result", "content", *(["style"] * len(styles))]
+        samples = [result.sample, *_compared(command.content, styles, command.config)]
+        plot(samples, labels, command.display.plot, View())
+
+
+def _texture(command: Texture, interrupts: Interrupts) -> None:
+    styles, size = [command.style, *command.styles], command.config.schedule.size
+    gray = media.is_volume_file(command.output)
+    media.check_target(command.output, size, 1 if gray else None)
+
+    def make(**shown: Any) -> Result:
+        return texture(styles, size, command.config, gray=gray, run=command.run, **shown)
+
+    with _viewer(command.display) as viewer:
+        _watched(make, command.output, command.display, viewer, interrupts)
 
 
 def _overwrites(command: Stylize, path: Path) -> bool:
@@ -268,18 +283,16 @@ def _overwrites(command: Stylize, path: Path) -> bool:
 
 
 def _watched(
-    content: SampleLike,
-    styles: Sequence[SampleLike],
-    config: Config,
+    make: Callable[..., Result],
     output: Path,
     display: Display,
     viewer: Viewer,
     interrupts: Interrupts,
-    run: Path | None = None,
 ) -> Result:
     """A run whose steps are shown and, where asked, previewed; its result is saved.
 
-    Of several processes that share it, the first one shows and saves.
+    Of several processes that share it, the first one shows and saves. make: the run, which takes
+    a callback and a download.
     """
     first = current_group().rank == 0
 
@@ -292,13 +305,9 @@ def _watched(
                 media.save(sample, output.with_name(name))
         interrupts.step()
 
-    result = stylize(content, styles, config, run=run, callback=callback, download=viewer.download)
+    result = make(callback=callback, download=viewer.download)
     if first:
         result.save(output)
-        if display.plot:
-            labels = ["result", "content", *(["style"] * len(styles))]
-            samples = [result.sample, *_compared(content, styles, config)]
-            plot(samples, labels, display.plot, View())
     viewer.result(result, output)
     return result
 
@@ -337,9 +346,8 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
     media.save(from_array(painting), folder / "style.png")
     output = folder / "result.png"
     with _viewer(command.display) as viewer:
-        result = _watched(
-            photograph, [painting], config, output, command.display, viewer, interrupts
-        )
+        make = partial(stylize, photograph, [painting], config)
+        result = _watched(make, output, command.display, viewer, interrupts)
     names = ("content.png", "style.png", "result.png")
     pictures = [open_picture(folder / name) for name in names]
     row = side_by_side(pictures, result.sample.space[0])

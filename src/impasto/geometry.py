@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import prod
@@ -14,7 +15,10 @@ Space = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Region:
-    """A box of positions, from `start` to before `stop`, of a grid of shape `whole`."""
+    """A box of positions, from `start` to before `stop`, of a grid of shape `whole`.
+
+    Of a periodic grid it may go on beyond the ends.
+    """
 
     start: Space
     stop: Space
@@ -46,6 +50,35 @@ class Region:
         """Whether there is no position in it."""
         return 0 in self.space
 
+    @property
+    def unwound(self) -> Region:
+        """The same inside the grid: all of an axis whose ends it goes beyond."""
+        axes = [
+            (start, stop) if start >= 0 and stop <= length else (0, length)
+            for start, stop, length in zip(self.start, self.stop, self.whole, strict=True)
+        ]
+        start, stop = zip(*axes, strict=True)
+        return Region(start, stop, self.whole)
+
+    def turned(self, axis: int) -> Region:
+        """The same with one of the axes first."""
+
+        def first(side: Space) -> Space:
+            return (side[axis], *side[:axis], *side[axis + 1 :])
+
+        return Region(first(self.start), first(self.stop), first(self.whole))
+
+    def chosen(self, kept: Sequence[int]) -> list[int]:
+        """Of some positions along the grid's first axis, those inside, counted from `start`."""
+        return [place - self.start[0] for place in kept if self.start[0] <= place < self.stop[0]]
+
+    def thinned(self, kept: Sequence[int]) -> Region:
+        """The region of a grid that has only some of the positions along its first axis."""
+        start, stop = (sum(place < side[0] for place in kept) for side in (self.start, self.stop))
+        return Region(
+            (start, *self.start[1:]), (stop, *self.stop[1:]), (len(kept), *self.whole[1:])
+        )
+
     def grown(self, after: int) -> Region:
         """The region with `after` more positions at the far end of each axis, inside the grid."""
         stop = tuple(min(s + after, w) for s, w in zip(self.stop, self.whole, strict=True))
@@ -63,6 +96,14 @@ class Region:
         start = tuple(map(max, self.start, other.start))
         stop = tuple(map(min, self.stop, other.stop))
         return Region(start, tuple(map(max, start, stop)), self.whole)
+
+    def inside(self, outer: Region) -> bool:
+        """Whether all of it is in the other."""
+        starts, stops = (
+            zip(self.start, outer.start, strict=True),
+            zip(self.stop, outer.stop, strict=True),
+        )
+        return all(a >= b for a, b in starts) and all(a <= b for a, b in stops)
 
     def within(self, outer: Region) -> tuple[EllipsisType | slice, ...]:
         """What selects the region from a tensor whose last axes are those of `outer`."""
@@ -104,25 +145,30 @@ class Window:
 
     Position o of its result is made of the positions from o stride - padding to before
     o stride - padding + kernel of its source, where those outside are padded. least: the fewest
-    positions along an axis that it can work on.
+    positions along each axis that it can work on; none says 1. periodic: whether those outside
+    are the ones at the other end.
     """
 
     kernel: Space
     stride: Space
     padding: Space
-    least: int = 1
+    least: Space = ()
+    periodic: bool = False
 
     def grid(self, source: Space) -> Space:
         """The grid of the result, 0 along an axis that is too short."""
+        least = self.least or (1,) * len(source)
+        axes = zip(source, self.kernel, self.stride, self.padding, least, strict=True)
         return tuple(
-            max(0, (length + 2 * p - k) // s + 1) if length >= self.least else 0
-            for length, k, s, p in zip(source, self.kernel, self.stride, self.padding, strict=True)
+            max(0, (length + 2 * p - k) // s + 1) if length >= few else 0
+            for length, k, s, p, few in axes
         )
 
     def source(self, region: Region, source: Space) -> tuple[Region, list[tuple[int, int]]]:
         """The part of the source that a region of the result is made of.
 
-        Then, for each axis, how many positions before and after it are to be padded.
+        Then, for each axis, how many positions before and after it are to be padded: none of a
+        periodic grid, beyond whose ends the part goes on instead.
         """
         if region.empty:
             return Region((0,) * len(source), (0,) * len(source), source), []
@@ -130,6 +176,8 @@ class Window:
         first, last = zip(
             *((a * s - p, (b - 1) * s - p + k) for a, b, k, s, p in axes), strict=True
         )
+        if self.periodic or not any(self.padding):
+            return Region(first, last, source), [(0, 0)] * len(source)
         start = tuple(max(0, low) for low in first)
         stop = tuple(map(min, last, source))
         padding = [

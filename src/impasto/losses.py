@@ -20,6 +20,7 @@ The three normalizations of a score:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -65,12 +66,13 @@ class Content:
     """J_content = 1/2 ||a(C) - a(G)||^2 (Gatys 2015, equation 1), or over ||a(C)||^2.
 
     target: the content's activation a(C), all of it or the part that is looked at here. power:
-    ||a(C)||^2 over all of it.
+    ||a(C)||^2 over all of it. share: of all positions, those that the sums are to be over.
     """
 
     target: Patch
     power: Float[Tensor, ""]
     normalization: Normalization
+    share: float = 1.0
     reach: ClassVar[int] = 0
     shape: ClassVar[tuple[int, ...]] = ()
 
@@ -78,6 +80,11 @@ class Content:
     def of(cls, target: Float[Tensor, "1 channel *space"], normalization: Normalization) -> Content:
         """The loss for the content's whole activation."""
         return cls(Patch.whole(target), target.square().sum(), normalization)
+
+    def thinned(self, kept: Sequence[int], of: int) -> Content:
+        """The loss for some positions along the first axis, drawn out of `of`, as if for all."""
+        target = self.target.thinned(kept)
+        return Content(target, self.power, self.normalization, self.share * len(kept) / of)
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
@@ -87,6 +94,7 @@ class Content:
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
+        sums, count = sums / self.share, count / self.share
         if self.normalization == "relative":
             channels = self.target.values.shape[1]
             return sums / self.power.clamp_min(FAINT * channels * count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
 
@@ -64,6 +64,13 @@ class Mask:
         """The weights of a region of a layer."""
         return self.weights[layer][region.slices]
 
+    def thinned(self, kept: Sequence[int]) -> Mask:
+        """That of some positions along the first axis, which all layers have in common."""
+        index = torch.tensor(kept)
+        weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}
+        counts = {name: each.sum(dtype=torch.float64).item() for name, each in weights.items()}
+        return Mask(weights, counts)
+
 
 Sums = dict[tuple[str, Callable[..., Tensor], Mask | None], Tensor]
 """Sums over positions by layer, by what makes them, and by mask: terms that share these share the
@@ -114,6 +121,23 @@ class Objective:
         """Positions of each of those layers."""
         grids = self.network.grids(self.region.whole, dict(self.reaches))
         return {layer: prod(grid) for layer, grid in grids.items()}
+
+    def thinned(self, kept: Sequence[int], of: int) -> Objective:
+        """J of some positions along the first axis, drawn out of `of`, as if they were all.
+
+        For networks by slices, and for losses that look at one position each.
+        """
+        masks = {term.mask: term.mask.thinned(kept) for term in self.terms if term.mask}
+        terms = tuple(
+            replace(
+                term,
+                loss=loss.thinned(kept, of) if isinstance(loss, Content | SmoothContent) else loss,
+                mask=masks[term.mask] if term.mask else None,
+            )
+            for term in self.terms
+            for loss in [term.loss]
+        )
+        return Objective(self.network, terms, self.region.thinned(kept))
 
     def sums(self, layer: str, activation: Tensor, region: Region) -> Sums:
         """What the terms of a layer add up over a region; never in bfloat16."""
@@ -199,8 +223,8 @@ def build_objective(
                 )
             ]
         if mask and config.spectrum:
-            windows = windows_counted(mask.weights[INPUT], 2 * round(config.window * rate / 2))
-            _counted(windows, "--window", "content")
+            window = 2 * round(config.spectrum_window * rate / 2)
+            _counted(windows_counted(mask.weights[INPUT], window), "--spectrum-window", "content")
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
@@ -311,11 +335,11 @@ def _statistics(
             found=f"a sample over {network.dims} axes",
             remedy="leave them out",
         )
-    lags, window = round(config.lag * rate), 2 * round(config.window * rate / 2)
+    lags, window = round(config.lag * rate), 2 * round(config.spectrum_window * rate / 2)
     shorter = min(length, style.region.whole[0])
     for flag, used, positions, least in (
         ("--lag", config.autocorrelation, lags, 1),
-        ("--window", config.spectrum, window, 4),
+        ("--spectrum-window", config.spectrum, window, 4),
     ):
         if used and not least <= positions < shorter:
             raise ConfigError(
@@ -347,7 +371,7 @@ def _statistics(
         found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
     if config.spectrum:
         power = total(partial(powers, window=window), window - 1, channels + 1, window // 2)
-        power = _counted(power, "--window", "style")
+        power = _counted(power, "--spectrum-window", "style")
         found.append(("spectrum", config.spectrum, Spectrum.of(power)))
     if config.amplitude:
         low, high = Amplitude.range_of(total(partial(products, lags=0), 0, channels + 1, 2))

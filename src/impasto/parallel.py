@@ -133,6 +133,39 @@ class Ranks:
         return received
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """Processes with slabs of one grid that are given, rather than its own partition."""
+
+    group: Group
+    given: tuple[Region, ...]
+
+    @property
+    def rank(self) -> int:
+        return self.group.rank
+
+    @property
+    def size(self) -> int:
+        return self.group.size
+
+    def slabs(self, space: Space) -> list[Region]:
+        return list(self.given)
+
+    def exchange(self, own: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        return self.group.exchange(own, owned, needed)
+
+    def collect(self, part: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
+        return self.group.collect(part, owned, needed)
+
+    def total(self, sums: Tensor) -> Tensor:
+        return self.group.total(sums)
+
+
+def shared(group: Group, slabs: Sequence[Region]) -> Group:
+    """The processes, each with one of these slabs."""
+    return Sharing(group, tuple(slabs)) if group.size > 1 else ALONE
+
+
 @cache
 def current_group() -> Group:
     """The processes that torchrun started with this one; otherwise this one alone."""

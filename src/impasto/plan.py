@@ -19,7 +19,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import MemoryLimitError
 from impasto.geometry import Region, Space
-from impasto.networks.operations import Each
+from impasto.networks.operations import Each, convolution_in
 from impasto.networks.stage import INPUT, Network, Stage
 from impasto.walk import WHOLE, Plan, Reaches, Tile, path
 
@@ -116,7 +116,7 @@ class Work:
             (source,) = self.stage.sources[name]
             batch = self.channels if source == INPUT else self.network.widths[source]
             operation = operation.operation
-        if not isinstance(operation, _ConvNd) or self.network.dims == 2:
+        if not isinstance(operation, _ConvNd) or len(operation.kernel_size) == 2:
             return 0.0
         taken, given = (
             count * ceil(width / BLOCK) * BLOCK
@@ -230,9 +230,12 @@ def _time(stages: list[Work], tiles: tuple[Space, ...], kept: float) -> float:
 
 def _operations(operation: nn.Module, width: int) -> float:
     """Multiplications for one position."""
+    convolution = convolution_in(operation)
+    if convolution is None:
+        return float(PLAIN * width)
     if isinstance(operation, Each):
-        return float(width * prod(operation.operation.kernel_size))
-    return float(operation.weight.numel() if isinstance(operation, _ConvNd) else PLAIN * width)
+        return float(width * prod(convolution.kernel_size))
+    return float(convolution.weight.numel())
 
 
 def _cache() -> float:

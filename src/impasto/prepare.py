@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impasto import media
+from impasto import media, signals, volumes
 from impasto.arrays import Arrays
 from impasto.config import Config
 from impasto.errors import ConfigError, SampleError, about
@@ -25,13 +25,14 @@ from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
 from impasto.networks import Network, Report, open_network
 from impasto.patch import Allocate, allocate
-from impasto.resample import resample
-from impasto.signals import alike, check_varies, part
+from impasto.resample import averaged, resample
+from impasto.signals import part
 
 SampleLike = Any
 """A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
 
 Values = Float[Tensor, "1 channel *space"]
+Free = Bool[Tensor, "1 1 *space"]
 
 RATE = 360.0
 """Positions a second of signals whose file gives no rate: that of many an ECG."""
@@ -62,16 +63,19 @@ def open_styles(
     """
     things = styles if isinstance(styles, list | tuple) else [styles]
     config.objective.style_shares(len(things))
+    if config.volume.style_axes and (content.dims, len(things)) != (3, 3):
+        raise ConfigError(
+            subject="--style-axes",
+            expected="a volume and three styles",
+            found=f"a sample over {content.dims} axes and {len(things)}",
+            remedy="pass one for each axis, or leave it out",
+        )
     samples = []
     for number, thing in enumerate(things, start=1):
         role = f"style {number}"
         sample = open_sample(thing, role, _style_size(thing, role, content, config), arrays)
-        if isinstance(sample, media.Signal) and isinstance(content, media.Signal):
-            with about(role):
-                signal = part(sample, config.signal.style_leads, config.signal.style_span)
-                sample = alike(signal, content)
-                if config.objective.statistics:
-                    check_varies(sample)
+        with about(role):
+            sample = _alike(sample, content, config)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
             raise SampleError(
                 subject=role,
@@ -83,11 +87,27 @@ def open_styles(
     return samples
 
 
+def _alike(style: Sample, content: Sample, config: Config) -> Sample:
+    """A style in the content's terms."""
+    match style, content:
+        case media.Signal(), media.Signal():
+            signal = part(style, config.signal.style_leads, config.signal.style_span)
+            found = signals.alike(signal, content)
+            if config.objective.statistics:
+                signals.check_varies(found)
+            return found
+        case media.Volume(), media.Volume():
+            return volumes.alike(style, content)
+        case media.Picture(), Sample(dims=3):
+            return volumes.as_plane(style, len(content.data))
+    return style
+
+
 def _style_size(thing: SampleLike, role: str, content: Sample, config: Config) -> Space:
     """The size to open a style at."""
     if len(config.schedule.size) > 1:
         return config.schedule.size
-    if not media.is_picture(thing):
+    if not media.is_picture(thing) or content.dims > 2:
         return (0,)
     path = isinstance(thing, str | Path)
     with about(str(thing) if path else role):
@@ -106,6 +126,8 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         values=settings.weights_input,
         padding=settings.padding,
         pooling=settings.pooling,
+        filters=settings.filters,
+        kernel=settings.kernel,
         offline=settings.offline,
         seed=config.schedule.seed,
         rate=rate_of(content),
@@ -113,6 +135,20 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
+    if config.volume.style_axes and not network.turning:
+        raise ConfigError(
+            subject="--style-axes",
+            expected="lite, vgg16 or vgg19 as the network",
+            found=f"{network.name}, which looks along all axes at once",
+            remedy="leave it out, or pass --network lite",
+        )
+    if network.by_slices and config.volume.slices and config.optimizer.optimizer != "adam":
+        raise ConfigError(
+            subject="--slices",
+            expected=f"0, all of them, with {config.optimizer.optimizer}",
+            found=str(config.volume.slices),
+            remedy="pass --slices 0, or --optimizer adam",
+        )
     if _bfloat16(config.engine.precision, settings.network):
         network.in_bfloat16()
     for flag, layers in (
@@ -141,39 +177,76 @@ def grids(
 
     Scales too small for the network are left out. Raises SampleError when even the last one is.
     """
+    if any(map(volumes.is_plane, styles)) and not network.by_slices:
+        raise ConfigError(
+            subject="--filters",
+            expected="a network that takes slices, for pictures as styles of volumes",
+            found=f"{network.name} with filters over three axes",
+            remedy="pass --network lite --filters slices",
+        )
     smallest = network.smallest_side(config.objective.layers)
     for sample, role in ((content, "content"), *((style, "style") for style in styles)):
-        if min(sample.space) < smallest:
+        if min(_sides(sample, sample.space)) < smallest:
             raise SampleError(
                 subject=role,
                 expected=f"at least {smallest} positions along each axis for {network.name}",
                 found=" x ".join(map(str, sample.space)),
                 remedy="pass a larger sample or --size, or shallower layers",
             )
+    coarsest = config.schedule.coarsest or max(content.space)
     spaces = [
         space
-        for space in coarse_to_fine(content.space, config.schedule.coarsest or max(content.space))
-        if min(map(min, (space, *style_spaces(content, styles, space)))) >= smallest
+        for space in _tiling(coarse_to_fine(content.space, coarsest), config, network)
+        if min(space) >= smallest
+        and all(
+            min(_sides(style, style_space(content, style, space, axis))) >= smallest
+            for style in styles
+            for axis in range(content.dims)
+        )
     ]
     return [
         (space, config.schedule.steps_at(index, len(spaces))) for index, space in enumerate(spaces)
     ]
 
 
-def style_spaces(content: Sample, styles: Sequence[Sample], space: Space) -> list[Space]:
-    """The grids of the styles for a scale of the content.
+def _tiling(spaces: list[Space], config: Config, network: Network) -> list[Space]:
+    """The grids, whose sides with periodic borders are multiples of the network's stride."""
+    if config.network.padding != "periodic":
+        return spaces
+    stride = network.stride(config.objective.layers)
+    if any(side % stride for side in spaces[-1]):
+        raise ConfigError(
+            subject="--size",
+            expected=f"multiples of {stride} with periodic borders",
+            found=" x ".join(map(str, spaces[-1])),
+            remedy="pass such a size, or another --padding",
+        )
+    rounded = (tuple(stride * max(1, round(n / stride)) for n in space) for space in spaces)
+    return list(dict.fromkeys(rounded))
+
+
+def _sides(sample: Sample, space: Space) -> Space:
+    """The sides that have to be long enough for the network."""
+    return space[1:] if volumes.is_plane(sample) else space
+
+
+def style_space(content: Sample, style: Sample, space: Space, axis: int = 0) -> Space:
+    """The grid of a style for a scale of the content.
 
     Pictures have the scale's long side, but are never enlarged: their blur, and the blocks of
-    their JPEG, would be the texture. Anything else is scaled as the content is.
+    their JPEG, would be the texture. Anything else is scaled as the content is. A picture that is
+    the style of slices across `axis` of a volume has square pixels in mm.
     """
     if isinstance(content, media.Picture):
-        sides = [min(max(space), max(style.space)) for style in styles]
-        return [
-            scaled_space(style.space, side / max(style.space))
-            for style, side in zip(styles, sides, strict=True)
-        ]
+        side = min(max(space), max(style.space))
+        return scaled_space(style.space, side / max(style.space))
     factor = max(space) / max(content.space)
-    return [scaled_space(style.space, factor) for style in styles]
+    if volumes.is_plane(style):
+        spacing = content.spacing if isinstance(content, media.Volume) else (1.0,) * 3
+        plane = [side for other, side in enumerate(spacing) if other != axis]
+        sides = zip(style.space[1:], plane, strict=True)
+        return (1, *(max(1, round(n * factor * min(spacing) / mm)) for n, mm in sides))
+    return scaled_space(style.space, factor)
 
 
 def memory_limit(setting: str) -> float:
@@ -213,9 +286,9 @@ class Units:
     """What the network is given: values in [0, 1], about.
 
     content: whose kind and metadata the result has. low, span: value = low + span * G, of each
-    channel. A range becomes [0, 1]; where there is none, each channel's mean becomes 1/2 and the
-    three deviations to either side 0 and 1, the content's for the styles too, so that units stay
-    comparable.
+    channel. A range becomes [0, 1], and so does the window of a volume, whose other values lie
+    outside; where there is neither, each channel's mean becomes 1/2 and the three deviations to
+    either side 0 and 1.
     """
 
     content: Sample
@@ -223,16 +296,32 @@ class Units:
     span: tuple[float, ...]
 
     @classmethod
-    def of(cls, content: Sample) -> Units:
+    def of(cls, content: Sample, window: tuple[float, float] | None = None) -> Units:
         """The units for a content."""
         channels = len(content.data)
-        if content.value_range:
-            low, high = content.value_range
+        if limits := window or content.value_range:
+            low, high = limits
             return cls(content, (low,) * channels, (high - low,) * channels)
         moments = [_mean_and_deviation(plane) for plane in content.data]
         spans = [6 * (deviation or 1.0) for _, deviation in moments]
         lows = [mean - span / 2 for (mean, _), span in zip(moments, spans, strict=True)]
         return cls(content, tuple(lows), tuple(spans))
+
+    @classmethod
+    def of_all(
+        cls, content: Sample, styles: Sequence[Sample], setting: Sequence[str]
+    ) -> tuple[Units, list[Units]]:
+        """Those of the content and of each style.
+
+        Styles have the content's, so that they stay comparable; of volumes those of their window.
+        setting: the content's window.
+        """
+        if not isinstance(content, media.Volume):
+            own = cls.of(content)
+            return own, [cls.of(s) if volumes.is_plane(s) else own for s in styles]
+        found = volumes.windows(content, styles, setting)
+        units = [cls.of(s, w) for s, w in zip((content, *styles), found, strict=True)]
+        return units[0], units[1:]
 
     def values(self, sample: Sample, space: Space, new: Allocate = allocate) -> Values:
         """The sample's values over a grid, in an array that `new` makes."""
@@ -261,11 +350,23 @@ class Units:
         """G inside the content's range, where it has one."""
         return g.clamp(0, 1) if self.content.value_range else g
 
+    def free(self, space: Space) -> Free | None:
+        """Where G may change: where the content counts; None for everywhere."""
+        if self.content.dims < 3 or (weight := weight_over(self.content, space)) is None:
+            return None
+        return weight > 0
+
     def sample(self, g: Values, arrays: Arrays) -> Sample:
-        """G as a sample of the content's kind, with its metadata."""
+        """G as a sample of the content's kind, with its metadata; where it was not free to change,
+        the very values of the content."""
         data = arrays.numpy(tuple(g.shape[1:]))
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
             data[channel] = (low + span * self.clipped(g[0, channel])).numpy()
+        if (
+            data.shape == self.content.data.shape
+            and (free := self.free(self.content.space)) is not None
+        ):
+            np.copyto(data, self.content.data, where=~free[0].numpy())
         return self.content.with_data(data)
 
 
@@ -279,6 +380,12 @@ def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
     return mean, math.sqrt(squares / plane.size)
 
 
+def weight_over(sample: Sample, space: Space) -> Tensor | None:
+    """How much each position of a grid counts, shape (1, 1, *space); None where all count."""
+    weight = sample.weight
+    return None if weight is None else averaged(torch.from_numpy(weight)[None, None], space)
+
+
 def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Values:
     """What G starts as, on the coarsest grid."""
     content, init = units.content, config.schedule.init
@@ -288,7 +395,7 @@ def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Value
         start = open_sample(init, "init", content.space, arrays)
         if isinstance(start, media.Signal) and isinstance(content, media.Signal):
             with about(init):
-                start = alike(start, content)
+                start = signals.alike(start, content)
         if start.data.shape != content.data.shape:
             raise SampleError(
                 subject=init,

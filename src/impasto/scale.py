@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
 from typing import Any
@@ -14,19 +14,22 @@ from torch import Tensor
 
 from impasto import optimizers
 from impasto.arrays import Arrays
-from impasto.config import Config
+from impasto.config import Config, ObjectiveConfig
+from impasto.ensemble import Draw, Ensemble, Member
 from impasto.geometry import Region, Space
-from impasto.gradient import Evaluation, terms_of, value_and_grad
+from impasto.gradient import Evaluation
 from impasto.media.sample import Sample
 from impasto.networks import Network
+from impasto.networks.stage import INPUT
 from impasto.objective import Objective, build_objective
-from impasto.parallel import ALONE, Group, agreed, gather
+from impasto.parallel import ALONE, Group, agreed, gather, shared
 from impasto.patch import Patch, give_back
 from impasto.plan import between, choose_plan, works
-from impasto.prepare import Units, Values, initial, rate_of, style_spaces
-from impasto.resample import Kernel, averaged, resample
+from impasto.prepare import Units, Values, initial, rate_of, style_space, weight_over
+from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint
-from impasto.walk import Plan
+from impasto.volumes import is_plane
+from impasto.walk import Plan, Reaches
 
 FOR_ARRAYS = 0.6
 """The most of the memory that arrays take: samples, G, the optimizer's, those between the stages;
@@ -42,12 +45,17 @@ _SHARED = 2**17
 
 @dataclass(frozen=True)
 class Engine:
-    """What all scales share. memory: bytes of it, for arrays and for tiles at work."""
+    """What all scales share.
+
+    units, style_units: of the content and of each style. memory: bytes of it, for arrays and for
+    tiles at work.
+    """
 
     config: Config
     network: Network
     units: Units
     styles: list[Sample]
+    style_units: list[Units]
     memory: float
     arrays: Arrays
     group: Group
@@ -57,35 +65,117 @@ class Engine:
         give_back()  # what the scale before has freed
         group = self.group if prod(space) >= _SHARED else ALONE
         slab = group.slabs(space)[group.rank]
-        plan = self._plan(slab.space, group)
-        spaces = style_spaces(self.units.content, self.styles, space)
-        objective = build_objective(
-            self._part(self.units.content, space, plan),
-            [
-                self._part(style, grid, plan)
-                for style, grid in zip(self.styles, spaces, strict=True)
-            ],
-            self.network,
-            self.config.objective,
-            plan,
-            [self._plan(group.slabs(grid)[group.rank].space, group) for grid in spaces],
-            _weight(self.units.content, space),
-            [_weight(style, grid) for style, grid in zip(self.styles, spaces, strict=True)],
-            rate_of(self.units.content) * space[0] / self.units.content.space[0],
-        )
+        base = Plan(group=group, new=self.arrays.new)
+        free = self.units.free(space)
+        own_free = None if free is None else free[slab.slices]
+        ensemble = Ensemble(self._members(space, slab, base), slab, base, own_free)
         if resumed:
-            return Scale.resumed(self, objective, plan, resumed)
+            return Scale.resumed(self, ensemble, resumed)
         if before:
             g = before.whole()
-            if before.plan.group is not self.group:
+            if before.group is not self.group:
                 g = agreed(self.group, g)
         else:
             g = initial(self.config, self.units, space, self.arrays)
-        start = self.units.over(g, space, plan.new)[slab.slices].contiguous()
-        scale = Scale(self, objective, plan, start)
+        g = self.units.over(g, space, base.new)
+        if free is not None:
+            g = torch.where(free, g, self.units.values(self.units.content, space))
+        start = g[slab.slices].contiguous()
+        scale = Scale(self, ensemble, start)
         if before and before.state and self.config.optimizer.optimizer == "adam":
-            scale.state = self._carried(before, before.state, start, slab, plan)
+            scale.state = self._carried(before, before.state, start, slab, base)
         return scale
+
+    def _members(self, space: Space, slab: Region, base: Plan) -> tuple[Member, ...]:
+        """The objectives: one, or one with each axis first, all of the same weight."""
+        config, content = self.config.objective, self.units.content
+        values = self.units.values(content, space, base.new)
+        weight = weight_over(content, space)
+        room = self._room(slab.space)
+        turns = content.dims if self.network.turning else 1
+        members = []
+        share = replace(config, alpha=config.alpha / turns, beta=config.beta / turns)
+        if turns > 1:
+            share = replace(share, gamma=0.0)
+        if share.alpha + share.beta + share.gamma > 0 or share.statistics:
+            members += [
+                self._member(axis, share, values, weight, slab, base, room) for axis in range(turns)
+            ]
+        if turns > 1 and config.gamma:
+            plain = Network("none", [], dims=content.dims, channels=len(content.data))
+            smooth = replace(config, alpha=0.0, beta=0.0, content_layers=(), style_layers=())
+            plan = self._plan(plain, slab.space, base, room)
+            own = Patch(values[slab.slices], slab)
+            tv = build_objective(own, [], plain, smooth, plan, weight=weight)
+            members.append(Member(tv, plan))
+        return tuple(members)
+
+    def _member(
+        self,
+        axis: int,
+        config: ObjectiveConfig,
+        values: Values,
+        weight: Tensor | None,
+        slab: Region,
+        base: Plan,
+        room: float,
+    ) -> Member:
+        """The objective of the sample with that axis first.
+
+        values, weight: the content's, over all of the grid.
+        """
+        group, turned = base.group, slab.turned(axis)
+        slabs = [each.turned(axis) for each in group.slabs(slab.whole)]
+        base = replace(base, group=shared(group, slabs))
+        plan = self._plan(self.network, turned.space, base, room)
+        values = values.movedim(axis + 2, 2)
+        if weight is not None:
+            weight = weight.movedim(axis + 2, 2)
+        styles, plans, weights = [], [], []
+        for sample, units in self._styles(axis):
+            space = style_space(self.units.content, sample, slab.whole, axis)
+            front = 0 if is_plane(sample) else axis
+            style = units.values(sample, space, base.new).movedim(front + 2, 2)
+            own = group.slabs(tuple(style.shape[2:]))[group.rank]
+            styles.append(Patch(style[own.slices], own))
+            less = min(room, self._room(own.space))
+            plans.append(self._plan(self.network, own.space, replace(base, group=group), less))
+            of_style = weight_over(sample, space)
+            weights.append(None if of_style is None else of_style.movedim(front + 2, 2))
+        if self.config.volume.style_axes:
+            config = replace(config, style_weights=(1.0,))
+        objective = build_objective(
+            Patch(values[turned.slices], turned),
+            styles,
+            self.network,
+            config,
+            plan,
+            plans,
+            weight,
+            weights,
+            rate_of(self.units.content) * slab.whole[0] / self.units.content.space[0],
+        )
+        return Member(objective, plan, axis, self._draw(objective, weight, base, room))
+
+    def _styles(self, axis: int) -> list[tuple[Sample, Units]]:
+        """Those for the slices across an axis, with their units."""
+        pairs = list(zip(self.styles, self.style_units, strict=True))
+        return pairs[axis : axis + 1] if self.config.volume.style_axes else pairs
+
+    def _draw(
+        self, objective: Objective, weight: Tensor | None, base: Plan, room: float
+    ) -> Draw | None:
+        """Of slices in which something counts, where there are more than a step looks at."""
+        if not self.network.by_slices:
+            return None
+        whole, count = objective.region.whole, self.config.volume.slices
+        counts = torch.ones(whole[0]) if weight is None else weight.flatten(3).amax(3).flatten()
+        candidates = tuple(torch.nonzero(counts).flatten().tolist())
+        if not 0 < count < len(candidates):
+            return None
+        some = objective.region.thinned(candidates[:count])
+        space = (count, *some.space[1:])
+        return Draw(count, candidates, self._plan(self.network, space, base, room))
 
     def _carried(
         self, before: Scale, state: optimizers.State, start: Values, slab: Region, plan: Plan
@@ -98,7 +188,7 @@ class Engine:
         ratio = prod(before.space) / prod(slab.whole)
 
         def carried(moment: Tensor, kernel: Kernel) -> Tensor:
-            whole = gather(before.plan.group, Patch(moment, before.objective.region))
+            whole = gather(before.group, Patch(moment, before.ensemble.region))
             finer = plan.new(tuple(start.shape), moment.dtype)
             for channel in range(finer.shape[1]):
                 plane = slice(channel, channel + 1)
@@ -114,22 +204,25 @@ class Engine:
             moments=(moments,),
         )
 
-    def _part(self, sample: Sample, space: Space, plan: Plan) -> Patch:
-        """This process's part of a sample brought to a grid."""
-        slab = plan.group.slabs(space)[plan.group.rank]
-        return Patch(self.units.values(sample, space, plan.new)[slab.slices], slab)
-
-    def _plan(self, space: Space, group: Group) -> Plan:
-        """For the part of a sample that this process has."""
-        reaches = frozenset((layer, 0) for layer in self.config.objective.layers)
-        base = Plan(group=group, new=self.arrays.new)
-        copies = _COPIES[self.config.optimizer.optimizer]
+    def _room(self, space: Space) -> float:
+        """Bytes for the work on tiles, where this process has so much of a sample."""
+        turns = len(space) if self.network.turning else 1
+        copies = _COPIES[self.config.optimizer.optimizer] + (turns > 1)
         values = copies * self.network.channels * prod(space)
         targets = self.network.grids(space, self.config.objective.content_layers)
-        values += sum(prod(grid) * self.network.widths[layer] for layer, grid in targets.items())
-        arrays = 4 * values + between(works(self.network, space, reaches))
-        room = self.memory - min(arrays, FOR_ARRAYS * self.memory)
-        return choose_plan(self.network, space, reaches, self.config.engine.plan, room, base)
+        widths = self.network.widths
+        values += turns * sum(prod(grid) * widths[layer] for layer, grid in targets.items())
+        arrays = 4 * values + between(works(self.network, space, self._reaches))
+        return self.memory - min(arrays, FOR_ARRAYS * self.memory)
+
+    def _plan(self, network: Network, space: Space, base: Plan, room: float) -> Plan:
+        """For the part of a sample that this process has."""
+        reaches = self._reaches if network.stages else frozenset({(INPUT, 1)})
+        return choose_plan(network, space, reaches, self.config.engine.plan, room, base)
+
+    @property
+    def _reaches(self) -> Reaches:
+        return frozenset((layer, 0) for layer in self.config.objective.layers)
 
 
 class Scale:
@@ -138,25 +231,24 @@ class Scale:
     Adam circles its goal, the average sits in it; the other two go down and are not averaged.
     """
 
-    def __init__(self, engine: Engine, objective: Objective, plan: Plan, start: Values) -> None:
-        self.engine, self.objective, self.plan = engine, objective, plan
+    def __init__(self, engine: Engine, ensemble: Ensemble, start: Values) -> None:
+        self.engine, self.ensemble = engine, ensemble
+        self.group, self.new = ensemble.plan.group, ensemble.plan.new
         self.start = start
         config = engine.config
         self.decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
-        self.total = plan.new(tuple(start.shape), start.dtype).zero_()
+        self.total = self.new(tuple(start.shape), start.dtype).zero_()
         self.weight = 0.0
         self.taken = 0
         self.state: optimizers.State | None = None
 
     @classmethod
-    def resumed(
-        cls, engine: Engine, objective: Objective, plan: Plan, checkpoint: Checkpoint
-    ) -> Scale:
+    def resumed(cls, engine: Engine, ensemble: Ensemble, checkpoint: Checkpoint) -> Scale:
         """Where a checkpoint has left it."""
         tensors, scalars = dict(checkpoint.tensors), checkpoint.scalars
         total = tensors.pop("average")
         state = optimizers.State.rebuilt(tensors, scalars["state"])
-        scale = cls(engine, objective, plan, state.x)
+        scale = cls(engine, ensemble, state.x)
         scale.total, scale.state = total, state
         scale.weight, scale.taken = scalars["weight"], scalars["taken"]
         return scale
@@ -164,7 +256,7 @@ class Scale:
     @property
     def space(self) -> Space:
         """The grid."""
-        return self.objective.region.whole
+        return self.ensemble.region.whole
 
     def steps(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         """The steps that are left of `count`; a step is valid until the next one."""
@@ -181,11 +273,11 @@ class Scale:
     def whole(self) -> Values:
         """The average so far, inside its range, of all processes."""
         own = self._own()
-        return gather(self.plan.group, Patch(own, self.objective.region))
+        return gather(self.group, Patch(own, self.ensemble.region))
 
     def terms(self) -> dict[str, float]:
         """The terms of J of that average."""
-        return terms_of(self.objective, self._own(), self.plan)
+        return self.ensemble.terms(self._own())
 
     def tensors(self) -> dict[str, Tensor]:
         """The arrays of a checkpoint."""
@@ -200,14 +292,14 @@ class Scale:
     def _own(self) -> Values:
         if not self.weight:
             return self.start
-        own = self.plan.new(tuple(self.total.shape), self.total.dtype)
+        own = self.new(tuple(self.total.shape), self.total.dtype)
         for mean, total in optimizers.blocks(own, self.total):
             mean.copy_(self.engine.units.clipped(total / self.weight))
         return own
 
     def _inner(self, a: Tensor, b: Tensor) -> float:
         dot = torch.tensor([optimizers.dot(a, b)], dtype=torch.float64)
-        return self.plan.group.total(dot).item()
+        return self.group.total(dot).item()
 
     def _loop(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         settings = self.engine.config.optimizer
@@ -216,19 +308,19 @@ class Scale:
             "lbfgs": optimizers.lbfgs,
             "gradient-descent": optimizers.gradient_descent,
         }[settings.optimizer]
+
+        def evaluate(g: Values) -> Evaluation:
+            return self.ensemble.value_and_grad(
+                g, (self.engine.config.schedule.seed, *self.space, self.taken)
+            )
+
         return loop(
-            lambda g: value_and_grad(self.objective, g, self.plan),
+            evaluate,
             self.start,
             learning_rate=settings.learning_rate,
             decay=settings.annealing ** (1 / count),
             inner=self._inner,
             project=self.engine.units.clipped if settings.clip else optimizers.identity,
-            new=self.plan.new,
+            new=self.new,
             state=self.state,
         )
-
-
-def _weight(sample: Sample, space: Space) -> Tensor | None:
-    """How much each position of a grid counts."""
-    weight = sample.weight
-    return None if weight is None else averaged(torch.from_numpy(weight)[None, None], space)

@@ -14,7 +14,8 @@ The mean is a sum that is known when the score is taken, so these are sums and a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -71,7 +72,8 @@ class SmoothContent:
     """The squared error of sigma: half of it, or over that of the content from 0.
 
     target: the content's F, all of it or the part that is looked at here. top: its largest value.
-    power, total: the sums over all of it of e^2 and of e = exp(F - top).
+    power, total: the sums over all of it of e^2 and of e = exp(F - top). share: how much of all
+    that the sums are of.
     """
 
     target: Patch
@@ -79,6 +81,7 @@ class SmoothContent:
     power: float
     total: float
     normalization: Normalization
+    share: float = 1.0
     reach: ClassVar[int] = 0
     shape: ClassVar[tuple[int, ...]] = (3,)
 
@@ -97,6 +100,10 @@ class SmoothContent:
         power, total = group.total(_totals(e, e, weight)[1:]).tolist()
         return cls(target, top, power, total, normalization)
 
+    def thinned(self, kept: Sequence[int], of: int) -> SmoothContent:
+        """The loss for some positions along the first axis, drawn out of `of`, as if for all."""
+        return replace(self, target=self.target.thinned(kept), share=self.share * len(kept) / of)
+
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "3"]:
@@ -106,12 +113,12 @@ class SmoothContent:
 
     def score(self, sums: Float[Tensor, "3"], count: float) -> Float[Tensor, ""]:
         """The sum of (sigma(G) - sigma(C))^2, or half of it; in [0, inf)."""
-        both, power, total = sums
+        both, power, total = sums / self.share
         ratio = self.total / total.clamp_min(self.total * math.exp(-LARGEST))
         distance: Tensor = self.power + ratio * (ratio * power - 2 * both)
         if self.normalization == "relative":
             return distance / self.power
-        mean = self.total / (self.target.values.shape[1] * count)
+        mean = self.total / (self.target.values.shape[1] * count / self.share)
         return distance / mean**2 / 2
 
 

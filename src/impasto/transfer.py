@@ -40,6 +40,7 @@ from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
 from impasto.version import __version__
+from impasto.volumes import counted
 
 
 @dataclass(frozen=True)
@@ -135,15 +136,17 @@ def stylize(
             content = part(content, config.signal.leads, config.signal.span)
     config = config.completed(content.dims, len(content.data))
     styles = open_styles(styles, content, config, arrays)
+    content, styles = counted(content, styles, config.volume)
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
     content, *styles = fitted([content, *styles], network)
     scales = grids(config, network, content, styles)
-    units = Units.of(content)
-    if network.terms.units is not None:
+    units, style_units = Units.of_all(content, styles, config.volume.window)
+    if network.terms.units is not None and isinstance(content, media.Signal):
         network = network.taking(units.low, units.span)
-    engine = Engine(config, network, units, styles, memory, arrays, current_group())
+    group = current_group()
+    engine = Engine(config, network, units, styles, style_units, memory, arrays, group)
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
     watch.lap("load")
     scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)

@@ -123,7 +123,7 @@ def walk(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[
         legs.append(
             Leg(
                 tuple(owned),
-                tuple(slab.source for slab in slabs),
+                tuple(slab.source.unwound for slab in slabs),
                 slabs[plan.group.rank].seen,
                 slabs[plan.group.rank].gives,
                 tuple(tiles),

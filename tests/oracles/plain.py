@@ -7,6 +7,7 @@ package takes through them, of its losses or of its sums is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -69,12 +70,11 @@ def objective(
     if config.beta:
         given = torch.tensor(config.style_weights).double().expand(len(styles))
         shares = given / given.sum()
-        measured = how == "relative" and not smoothed
-        roots = dict(network.metrics.items()) if measured else {}
+        measured = SimpleNamespace(metrics={}) if smoothed else network
         parts = [
             share.item()
             * factor
-            * style_loss(roots.get(layer), a_style[layer], a_g[layer], how, of_style, weight)
+            * style_loss(measured, layer, a_style[layer], a_g[layer], how, of_style, weight)
             for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
             for layer, factor in config.style_layers
         ]
@@ -147,7 +147,8 @@ def content_loss(
 
 
 def style_loss(
-    root: Tensor | None,
+    network: Any,
+    layer: str,
     a_style: Tensor,
     a_g: Tensor,
     normalization: str,
@@ -156,12 +157,12 @@ def style_loss(
 ) -> Tensor:
     """The distance of mean Gram matrices, which S and G of different sizes have too."""
     channels = a_g.shape[1]
-    if root is not None:
+    if normalization == "relative" and layer in network.metrics:
         style, of_g = (
             _gram(torch.cat([a, torch.ones_like(a[:, :1])], 1), w)
             for a, w in ((a_style, style_weight), (a_g, weight))
         )
-        root = root.to(a_g.dtype)
+        root: Tensor = network.metrics[layer].to(a_g.dtype)
         style, of_g = (root @ gram @ root.T for gram in (style, of_g))
         return ((of_g - style) ** 2).sum() / (style**2).sum().clamp_min(FAINT)
     style, of_g = _gram(a_style, style_weight), _gram(a_g, weight)
@@ -189,7 +190,7 @@ def statistics(
 ) -> dict[str, Tensor]:
     """The weighted distances of two signals at one position a second, as in `series`."""
     (s,), (x,), v, w = style, g, style_weight[0, 0], weight[0, 0]
-    lags, window = round(config.lag), round(config.window)
+    lags, window = round(config.lag), round(config.spectrum_window)
     mean, covariances = moments(s, v, lags)
     terms = {}
     if config.autocorrelation:

@@ -49,6 +49,7 @@ __all__ = [
     "check_target",
     "grid",
     "is_picture",
+    "is_volume_file",
     "load",
     "save",
 ]
@@ -201,6 +202,11 @@ def is_picture(thing: Any) -> bool:
     if isinstance(thing, str | os.PathLike):
         return _known_kind(thing) in (None, _PICTURES)
     return isinstance(thing, Picture) or not isinstance(thing, Sample)
+
+
+def is_volume_file(path: StrPath) -> bool:
+    """Whether what is written there is one value a voxel."""
+    return _target_kind(path).dims == 3
 
 
 def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from impasto.errors import SampleError
 from impasto.libraries import library
@@ -30,7 +30,7 @@ class Volume(Sample):
     OME-Zarr. affine: 4 x 4, from the place (x, y, z, 1) of a voxel's center to mm toward the
     right, anterior and superior (RAS+). unit: "HU" where the file says so, else "". dtype, slope,
     intercept: data = slope * stored + intercept, in the file. source: what the file needs beside
-    these to be written as it came.
+    these to be written as it came. inside: the voxels that count, None for all; files keep none.
     Raises SampleError when these do not fit together.
     """
 
@@ -40,6 +40,7 @@ class Volume(Sample):
     slope: float = 1.0
     intercept: float = 0.0
     source: Any = None
+    inside: Bool[np.ndarray, "x y z"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,12 +64,18 @@ class Volume(Sample):
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
         return x, y, z
 
+    @property
+    def weight(self) -> Float32[np.ndarray, "x y z"] | None:
+        """1 inside, 0 elsewhere; None where all voxels count."""
+        return None if self.inside is None else self.inside.astype(np.float32)
+
     def with_data(self, data: Float32[np.ndarray, "1 x y z"]) -> Volume:
         """The same volume with other values; over more or fewer voxels in the same box."""
         if data.shape == self.data.shape:
             return replace(self, data=data)
         theirs = np.array(data.shape[1:])
-        return replace(self, data=data, affine=scaled(self.affine, self.space / theirs))
+        affine = scaled(self.affine, self.space / theirs)
+        return replace(self, data=data, affine=affine, inside=None)
 
     def resampled(self, spacing: float | tuple[float, float, float]) -> Volume:
         """The same volume with voxels of this size in mm, along the axes that it has.
@@ -123,7 +130,7 @@ class Volume(Sample):
             ndimage.affine_transform(
                 part, matrix, inside, output=data[0][box], order=3, mode="nearest"
             )
-        return replace(self, data=data, affine=affine)
+        return replace(self, data=data, affine=affine, inside=None)
 
 
 def scaled(

@@ -14,6 +14,7 @@ from impasto.networks.series import series_bank, wide
 from impasto.networks.stage import Network
 from impasto.networks.user import user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
+from impasto.networks.volumetric import Filters, inflated, shown, sliced
 from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
 
 NETWORKS = ("lite", "filterbank", "wide", *PUBLISHED)
@@ -28,6 +29,8 @@ def open_network(
     values: Values,
     padding: Padding,
     pooling: Pooling,
+    filters: Filters,
+    kernel: int,
     offline: bool,
     seed: int,
     rate: float,
@@ -38,26 +41,47 @@ def open_network(
     """The network of that name, ready for samples of `channels` over `dims` axes.
 
     rate: positions a second, of signals; widths: of the shortest and the longest filter for them,
-    in seconds. layers: those that a network of the user's own is wanted for.
+    in seconds. filters: how a network for pictures looks at volumes. kernel: positions along each
+    side of the filterbank's filters, 0 for its own. layers: those that a network
+    of the user's own is wanted for. In volumes, networks see values in [0, 1] only.
     Published weights come from the cache, and the first time from their publisher, `report` being
     called as they come. Raises ConfigError when the network does not take such samples,
     WeightsError when its weights cannot be had.
     """
     if name == "filterbank" and dims == 1:
         return series_bank(channels, rate, widths, padding=padding, seed=seed)
-    if name == "filterbank":
-        return filterbank(dims=dims, channels=channels, padding=padding, seed=seed)
     if name == "wide" and dims == 1:
         return wide(channels=channels, padding=padding, seed=seed)
-    if ":" in name:
-        return user_network(name, dims=dims, channels=channels, rate=rate, wanted=layers)
-    if (dims, channels) != (2, 3):
-        raise ConfigError(
-            subject="--network",
-            expected="filterbank for anything but pictures of three channels",
-            found=f"{name} for {channels} channels over {dims} axes",
-            remedy="pass --network filterbank",
+    if name == "filterbank":
+        network = filterbank(
+            dims=dims, channels=channels, padding=padding, seed=seed, kernel=kernel
         )
+    elif ":" in name:
+        network = user_network(name, dims=dims, channels=channels, rate=rate, wanted=layers)
+    else:
+        if (dims, channels) not in {(2, 3), (3, 1), (3, 3)}:
+            raise ConfigError(
+                subject="--network",
+                expected="filterbank for anything but pictures of three channels and volumes",
+                found=f"{name} for {channels} channels over {dims} axes",
+                remedy="pass --network filterbank",
+            )
+        network = _for_pictures(name, weights, values, padding, pooling, offline, report)
+        if dims == 3:
+            network = sliced(network) if filters == "slices" else inflated(network)
+    return shown(network, channels) if dims == 3 else network
+
+
+def _for_pictures(
+    name: str,
+    weights: Path | None,
+    values: Values,
+    padding: Padding,
+    pooling: Pooling,
+    offline: bool,
+    report: Report,
+) -> Network:
+    """One with weights, for pictures of three channels."""
     if name == "lite":
         return load_lite(weights or EMBEDDED, padding=padding, pooling=pooling)
     if weights is None:
@@ -84,6 +108,7 @@ def layer_names(name: str) -> list[tuple[str, ...]]:
 __all__ = [
     "NETWORKS",
     "PUBLISHED",
+    "Filters",
     "Network",
     "Report",
     "fetch",

@@ -34,8 +34,10 @@ class Octave(Stage):
     waves of the mean, not rectified: they keep the content and leave it free to take colors.
     """
 
-    def __init__(self, index: int, channels: int, dims: int, padding: Padding, seed: int) -> None:
-        size, count = _KERNEL[dims - 1], _DIRECTIONS[dims - 1]
+    def __init__(
+        self, index: int, channels: int, dims: int, padding: Padding, seed: int, size: int
+    ) -> None:
+        count = _DIRECTIONS[dims - 1]
         generator = torch.Generator().manual_seed(1000 * seed + index)
         directions = torch.randn(_COLORS, channels, generator=generator)
         directions /= directions.norm(dim=1, keepdim=True)
@@ -91,16 +93,21 @@ class Amplitude(nn.Module):
         return torch.sqrt(cosine.square() + sine.square() + 1e-4)
 
 
-def filterbank(*, dims: int, channels: int, padding: Padding, seed: int) -> Network:
+def filterbank(
+    *, dims: int, channels: int, padding: Padding, seed: int, kernel: int = 0
+) -> Network:
     """The network of octaves 1, 2, ... with layers color1, wave1, edge1, octave2, color2, ...
 
     The multi-scale bank of Ustyuzhaninov et al. 2016 with each scale computed at its own
     resolution, oriented waves in place of random patches, and the second order of the scattering
     transform (Bruna and Mallat 2013). seed: of the color projections, all that is random in it.
-    padding: as in `vgg`.
+    padding: as in `vgg`. kernel: positions along each side of a filter; 0 for 11, 9 and 7 in one,
+    two and three dimensions.
     """
+    size = kernel or _KERNEL[dims - 1]
     stages = [
-        Octave(index, channels, dims, padding, seed) for index in range(1, OCTAVES[dims - 1] + 1)
+        Octave(index, channels, dims, padding, seed, size)
+        for index in range(1, OCTAVES[dims - 1] + 1)
     ]
     return Network("filterbank", stages, dims=dims, channels=channels)
 

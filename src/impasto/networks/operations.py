@@ -1,4 +1,4 @@
-"""What a stage is made of: operations, what each looks at, and how it is run on a part."""
+"""What stages are made of: convolutions, poolings and the like, on parts of their sources."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ class Sum(nn.Module):
         return sum(others, start=first)
 
 
+class Each(nn.Module):
+    """A one-channel convolution of each channel: (1, channel, *) to (1, channel * filter, *)."""
+
+    def __init__(self, operation: _ConvNd) -> None:
+        super().__init__()
+        self.operation = operation
+
+
+class Slices(nn.Module):
+    """An operation on pictures, on each slice of a volume across its first axis."""
+
+    def __init__(self, operation: nn.Module) -> None:
+        super().__init__()
+        self.operation = operation
+
+
 class Affine(nn.Module):
     """low + span x, a number a channel each."""
 
@@ -49,22 +65,29 @@ class Affine(nn.Module):
         return low + span * x
 
 
-OVERWRITTEN = (_ConvNd, _BatchNorm, Sum)
-"""What needs nothing of its own result for its gradient: a ReLU may be put in its place."""
+def convolution_in(operation: nn.Module) -> _ConvNd | None:
+    """The convolution that an operation comes to, if it is one."""
+    if isinstance(operation, Each | Slices):
+        return convolution_in(operation.operation)
+    return operation if isinstance(operation, _ConvNd) else None
 
 
-class Each(nn.Module):
-    """A one-channel convolution of each channel: (1, channel, *) to (1, channel * filter, *)."""
-
-    def __init__(self, operation: _ConvNd) -> None:
-        super().__init__()
-        self.operation = operation
+def overwritten(operation: nn.Module) -> bool:
+    """Whether its gradient needs nothing of its own result, so that a ReLU may take its place."""
+    if isinstance(operation, _BatchNorm | Sum):
+        return True
+    return convolution_in(operation) is not None and not isinstance(operation, Each)
 
 
 def window_of(operation: nn.Module, dims: int) -> Window:
     """What an operation looks at; anything but convolutions and poolings takes single positions."""
     if isinstance(operation, Each):
         return window_of(operation.operation, dims)
+    if isinstance(operation, Slices):
+        plane = window_of(operation.operation, dims - 1)
+        least = (1, *plane.least) if plane.least else ()
+        sides = (1, *plane.kernel), (1, *plane.stride), (0, *plane.padding)
+        return Window(*sides, least, plane.periodic)
     if isinstance(operation, _ConvNd):
         padding = operation.padding
         assert not isinstance(padding, str)
@@ -73,7 +96,8 @@ def window_of(operation: nn.Module, dims: int) -> Window:
             tuple((size - 1) * dilation + 1 for size, dilation in sizes),
             operation.stride,
             padding,
-            max(padding) + 1 if operation.padding_mode == "reflect" else 1,
+            tuple(p + 1 for p in padding) if operation.padding_mode == "reflect" else (),
+            operation.padding_mode == "circular",
         )
     if isinstance(operation, POOLS):
         kernel, stride, padding, dilation = (
@@ -99,11 +123,14 @@ def run(
 ) -> Tensor:
     """The operation on a part of its sources, padded where that part touches the border."""
     x = sources[0]
-    if in_place:
+    if in_place and not x._is_view():  # whose gradient would be copied
         return functional.relu_(x)
     if isinstance(operation, Each):
         y = run(operation.operation, [x.transpose(0, 1)], padding)
         return y.flatten(0, 1)[None]
+    if isinstance(operation, Slices):
+        y = run(operation.operation, [x[0].transpose(0, 1)], padding[1:])
+        return y.transpose(0, 1)[None]
     if isinstance(operation, POOLS):
         return _pooled(x, operation, padding)
     if isinstance(operation, nn.PReLU):  # which takes values of its weight's type only

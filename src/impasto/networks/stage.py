@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import chain, count
+from math import prod
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import LayerError, SampleError
 from impasto.geometry import Region, Space
-from impasto.networks.operations import OVERWRITTEN, Affine, run, window_of
+from impasto.networks.operations import Affine, overwritten, run, window_of
 from impasto.patch import Patch
 
 INPUT = "input"
@@ -70,7 +71,7 @@ class Stage(nn.Module):
             if takers[source] == 1
             and isinstance(self.operations[name], nn.ReLU)
             and source != INPUT
-            and isinstance(self.operations[source], OVERWRITTEN)
+            and overwritten(self.operations[source])
         }
         self._grids = cache(self._uncached_grids)
 
@@ -161,15 +162,25 @@ class Network(nn.Module):
 
     name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
     metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
+    turning: whether it treats the first axis unlike the others, which are to take its place then.
     terms: what it expects of its samples.
     """
 
-    def __init__(self, name: str, stages: Sequence[Stage], *, dims: int, channels: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        stages: Sequence[Stage],
+        *,
+        dims: int,
+        channels: int,
+        turning: bool = False,
+    ) -> None:
         super().__init__()
         self.name = name
         self.stages: Sequence[Stage] = nn.ModuleList(stages)  # type: ignore[assignment]
         self.dims = dims
         self.channels = channels
+        self.turning = turning
         self.metrics = nn.ParameterDict()
         self.terms = Terms()
         if dims == 2:
@@ -181,6 +192,17 @@ class Network(nn.Module):
     def layers(self) -> tuple[str, ...]:
         """The names of all layers, the sample itself first."""
         return (INPUT, *chain.from_iterable(stage.layers for stage in self.stages))
+
+    @property
+    def by_slices(self) -> bool:
+        """Whether what it gives of a slice across the first axis comes from that slice alone."""
+        windows = [window for stage in self.stages for window in stage.windows.values()]
+        return self.dims > 1 and all((w.kernel[0], w.stride[0]) == (1, 1) for w in windows)
+
+    def stride(self, wanted: Collection[str]) -> int:
+        """How far apart, at the most, neighbours of a wanted layer are in the sample."""
+        strides = [stage.strides[stage.output] for stage, _, onward in self.path(wanted) if onward]
+        return max(map(prod, zip(*strides, strict=True)), default=1)
 
     def in_bfloat16(self) -> Network:
         """The same network, its convolutions and what they give in bfloat16 from now on.
@@ -196,16 +218,20 @@ class Network(nn.Module):
         """The same network for samples x of which it is to see low + span x, by channel."""
         dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
         affine = Affine(torch.tensor(low, dtype=dtype), torch.tensor(span, dtype=dtype))
-        first, *others = self.stages
-        operations = [("_values", affine), *first.operations.items()]
-        sources = {
-            name: tuple("_values" if source == INPUT else source for source in given)
-            for name, given in first.sources.items()
-        }
-        stages = [Stage(operations, dims=self.dims, sources=sources), *others]
+        stages = self.behind("_values", affine)
         network = Network(self.name, stages, dims=self.dims, channels=self.channels)
         network.metrics, network.terms = self.metrics, self.terms
         return network
+
+    def behind(self, name: str, operation: nn.Module) -> list[Stage]:
+        """The stages, the first of which takes what an operation makes of the sample."""
+        first, *others = self.stages
+        operations = [(name, operation), *first.operations.items()]
+        sources = {
+            layer: tuple(name if source == INPUT else source for source in given)
+            for layer, given in first.sources.items()
+        }
+        return [Stage(operations, dims=self.dims, sources=sources), *others]
 
     def forward(
         self, x: Float[Tensor, "batch channel *space"], wanted: Collection[str]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from impasto.networks.stage import Network, Stage
 
-Padding = Literal["zero", "replicate", "reflect", "valid"]
+Padding = Literal["zero", "replicate", "reflect", "periodic", "valid"]
 Pooling = Literal["max", "average"]
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -20,13 +20,14 @@ VGG19 = (2, 2, 4, 4, 4)
 """Convolutions of each block."""
 
 CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-_AVERAGE_POOL = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-TORCH_PADDING: dict[str, Literal["zeros", "replicate", "reflect"]] = {
+MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+AVERAGE_POOL = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+TORCH_PADDING: dict[str, Literal["zeros", "replicate", "reflect", "circular"]] = {
     "zero": "zeros",
     "valid": "zeros",
     "replicate": "replicate",
     "reflect": "reflect",
+    "periodic": "circular",
 }
 
 
@@ -70,7 +71,7 @@ def vgg(
     `weights.open_network` fills them.
     """
     convolution = CONVOLUTION[dims - 1]
-    pool = (_MAX_POOL if pooling == "max" else _AVERAGE_POOL)[dims - 1]
+    pool = (MAX_POOL if pooling == "max" else AVERAGE_POOL)[dims - 1]
     stages = []
     inputs = channels
     for block, (convolutions, width) in enumerate(zip(blocks, widths, strict=True), start=1):

@@ -1,0 +1,215 @@
+"""How well volumes take a style: networks compared, each beside the no-op and the floor.
+
+The data are not in the repository: a folder with ct_chest_256.nii.gz, CT_AVM.nii.gz and
+CT_pitch.nii.gz is named by --data.
+
+    quality  pairs of crops, each with every network: metrics, time and memory
+    chest    all of the chest by the preset ct: time and memory under 6 GB
+    large    one evaluation of 512 x 512 x 275 voxels under 8 GB
+
+    python -m benchmarks.volumes --data FOLDER [--part quality chest large]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._tables import gigabytes, machine, table
+from impasto import media
+from impasto.config import PRESETS, Config
+from impasto.media.picture import Picture
+from impasto.media.volume import Volume
+from impasto.metrics import compare
+from impasto.transfer import stylize
+from impasto.volumes import in_hounsfield
+from impasto.windows import AUTO
+
+DEFAULT = Path(os.environ.get("IMPASTO_DATA", "../shared/assets")) / "volumes"
+SOFT = ("mediastinum",)
+Pair = tuple[Volume, Volume]
+
+
+def crop(volume: Volume, *box: tuple[int, int]) -> Volume:
+    """A part of it."""
+    low = np.array([first for first, _ in box])
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    part = volume.data[(slice(None), *(slice(*ends) for ends in box))]
+    return replace(volume, data=np.ascontiguousarray(part), affine=affine)
+
+
+def sharp(volume: Volume, deviation: float = 40.0) -> Volume:
+    """As from a sharper kernel: smoothed, with noise of high frequencies."""
+    from scipy import ndimage
+
+    values = volume.data[0]
+    noise = np.random.default_rng(0).normal(size=values.shape)
+    noise -= 0.8 * ndimage.gaussian_filter(noise, 1.2)
+    smooth = ndimage.gaussian_filter(values, 0.6)
+    noise *= deviation / noise.std() * np.where(smooth > -900, 1, 0.4)
+    return volume.with_data((smooth + noise)[None].astype(np.float32))
+
+
+def opened(data: Path, name: str) -> Volume:
+    found = media.load(data / name)
+    assert isinstance(found, Volume)
+    return found
+
+
+def pairs(data: Path) -> dict[str, tuple[Pair, Config]]:
+    """Contents and styles, and the preset with their window."""
+    chest, vessels, head = (
+        opened(data, f"{name}.nii.gz") for name in ("ct_chest_256", "CT_AVM", "CT_pitch")
+    )
+    liver = crop(chest, (40, 136), (80, 176), (4, 52))
+    heart = crop(sharp(chest), (64, 192), (64, 192), (40, 104))
+    preset = PRESETS["ct"]
+    soft = replace(preset, volume=replace(preset.volume, window=SOFT))
+    return {
+        "liver, sharp heart": ((liver, heart), soft),
+        "liver, AVM": ((liver, crop(vessels, (64, 192), (64, 192), (40, 104))), soft),
+        "pitch, AVM": ((head, crop(vessels, (64, 192), (64, 192), (40, 104))), preset),
+    }
+
+
+def with_network(config: Config, **settings: object) -> Config:
+    return replace(config, network=replace(config.network, **settings))  # type: ignore[arg-type]
+
+
+def all_at_once(config: Config) -> Config:
+    """The steps that all slices, or filters over three axes, are given."""
+    return replace(
+        config,
+        volume=replace(config.volume, slices=0),
+        schedule=replace(config.schedule, steps=(60,)),
+    )
+
+
+VARIANTS: dict[str, Callable[[Config], Config]] = {
+    "slices, 10 a step (preset ct)": lambda config: config,
+    "slices, all": all_at_once,
+    "inflated": lambda config: with_network(all_at_once(config), filters="inflated"),
+    "filterbank, 7": lambda config: with_network(all_at_once(config), network="filterbank"),
+    "filterbank, 5": lambda config: with_network(
+        all_at_once(config), network="filterbank", kernel=5
+    ),
+}
+
+
+def whole(pair: Pair, config: Config) -> Volume:
+    """The volume as one."""
+    sample = stylize(*pair, config).sample
+    assert isinstance(sample, Volume)
+    return sample
+
+
+def slice_by_slice(pair: Pair, config: Config) -> Volume:
+    """Each axial slice alone, as a picture, with the style's slice at the same height."""
+    low, high = -160.0, 240.0
+    content, style = pair
+
+    def picture(values: np.ndarray) -> Picture:
+        shown = ((values - low) / (high - low)).clip(0, 1)
+        return Picture(np.repeat(shown[None], 3, 0).astype(np.float32))
+
+    slices = []
+    for z in range(content.space[2]):
+        plane = content.data[0, :, :, z]
+        other = style.data[0, :, :, z * style.space[2] // content.space[2]]
+        g = stylize(picture(plane), picture(other), config).sample.data.mean(0)
+        inside = (plane >= low) & (plane <= high)
+        slices.append(np.where(inside, low + (high - low) * g, plane))
+    return content.with_data(np.stack(slices, -1)[None].astype(np.float32))
+
+
+def measured(
+    work: Callable[[Pair, Config], Volume], pair: Pair, config: Config
+) -> tuple[Volume, float, float]:
+    """The result, seconds and bytes at the peak, in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_measured, work, pair, config).result()
+
+
+def _measured(
+    work: Callable[[Pair, Config], Volume], pair: Pair, config: Config
+) -> tuple[Volume, float, float]:
+    began = time.perf_counter()
+    sample = work(pair, config)
+    seconds = time.perf_counter() - began
+    return sample, seconds, 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def quality(data: Path) -> None:
+    """A row for each pair and network."""
+    lines: list[list[str]] = []
+    names: list[str] = []
+    for name, (pair, config) in pairs(data).items():
+        runs = [(label, whole, change(config)) for label, change in VARIANTS.items()]
+        if config.volume.window == SOFT:
+            runs.append(("slice by slice in 2-D", slice_by_slice, config))
+        for label, work, settings in runs:
+            sample, seconds, peak = measured(work, pair, settings)
+            window = () if in_hounsfield(pair[0]) == in_hounsfield(pair[1]) else AUTO
+            rows = compare(sample, *pair, window=window).rows
+            names = [row.metric for row in rows]
+            cells = [f"{row.result:.3g} ({row.no_op:.3g}, {row.floor:.3g})" for row in rows]
+            lines.append([name, label, f"{seconds:.0f}", gigabytes(peak), *cells])
+    table(["content, style", "network", "seconds", "memory", *names], lines)
+    print("\nIn brackets the no-op, then the floor.")
+
+
+def chest(data: Path) -> None:
+    """All of it, as the command does it."""
+    content = opened(data, "ct_chest_256.nii.gz")
+    config = pairs(data)["liver, sharp heart"][1]
+    config = replace(config, engine=replace(config.engine, memory="6GB"))
+    pair = content, crop(sharp(content), (0, 256), (0, 256), (20, 84))
+    _, seconds, peak = measured(whole, pair, config)
+    table(["voxels", "seconds", "memory"], [["256 x 256 x 137", f"{seconds:.0f}", gigabytes(peak)]])
+
+
+def large(data: Path) -> None:
+    """One step over all slices."""
+    content = opened(data, "ct_chest_256.nii.gz")
+    style = crop(sharp(content), (64, 192), (64, 192), (40, 104))
+    content = content.resampled((0.78125, 0.78125, 1.0))
+    config = pairs(data)["liver, sharp heart"][1]
+    config = replace(
+        config,
+        engine=replace(config.engine, memory="8GB"),
+        schedule=replace(config.schedule, steps=(1,)),
+    )
+    _, seconds, peak = measured(whole, (content, style), config)
+    voxels = " x ".join(map(str, content.space))
+    table(
+        ["voxels", "seconds of a run of one step", "memory"],
+        [[voxels, f"{seconds:.0f}", gigabytes(peak)]],
+    )
+
+
+def main() -> None:
+    parts = {"quality": quality, "chest": chest, "large": large}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=DEFAULT)
+    parser.add_argument("--part", nargs="+", choices=list(parts), default=list(parts))
+    arguments = parser.parse_args()
+    print(machine())
+    for name in arguments.part:
+        print(f"\n## {name}\n", flush=True)
+        parts[name](arguments.data)
+
+
+if __name__ == "__main__":
+    main()

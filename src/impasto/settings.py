@@ -1,0 +1,191 @@
+"""The groups of settings and their defaults, each once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from impasto.errors import ConfigError
+from impasto.windows import AUTO
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network whose activations are compared."""
+
+    network: str = "auto"
+    """lite, filterbank and wide are built in; vgg16 and vgg19 fetch their ImageNet weights on first
+    use; module:callable makes your own; auto is lite for pictures and volumes, wide for
+    spectrograms, the filterbank for all else"""
+    weights: str | None = None
+    """a file with weights for lite, vgg16 or vgg19, in place of their own"""
+    weights_input: Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"] = "auto"
+    """what those weights take: [0, 1] normalized as torchvision does, or 0 to 255 less the mean as
+    Caffe does, RGB or BGR; auto knows Oxford's VGG-19 and takes all others for torchvision's"""
+    pooling: Literal["max", "average"] = "max"
+    """how lite, vgg16 and vgg19 downsample"""
+    padding: Literal["replicate", "reflect", "periodic", "zero"] = "replicate"
+    """what the network sees beyond the border; periodic is the other side, for textures that tile;
+    zero draws a frame"""
+    filters: Literal["slices", "inflated"] = "slices"
+    """how lite, vgg16 and vgg19 look at volumes: at slices across each axis, or through filters
+    that are repeated along each"""
+    kernel: int = 0
+    """positions along each side of the filterbank's filters, odd, for pictures and volumes; 0 for 9
+    and 7 [>= 0]"""
+    widths: tuple[float, float] = (0.012, 1.0)
+    """the filterbank's shortest and longest filter for signals, in seconds"""
+    offline: bool = False
+    """never download; say what is missing instead"""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
+
+    alpha: float = 1.0
+    """weight of the content [>= 0]"""
+    beta: float = 6.0
+    """weight of the style [>= 0]"""
+    gamma: float = 0.0
+    """weight of the total variation, for smoothness [>= 0]"""
+    content_layers: tuple[str, ...] = ()
+    """layers whose activations keep the content, in equal shares; none means the network's own"""
+    style_layers: tuple[tuple[str, float], ...] = ()
+    """layers whose Gram matrices make the style, each with its lambda, as in
+    `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
+    style_weights: tuple[float, ...] = (1.0,)
+    """share of each style: a number a style, or one number for equal shares"""
+    normalization: Literal["relative", "course", "notes"] = "relative"
+    """relative: the weights mean the same at any size; course: Gram matrices over
+    (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
+    smoothing: Literal["none", "softmax"] = "none"
+    """softmax: activations are compared after a softmax over all channels and positions, for
+    residual networks, whose few large peaks decide all else"""
+    autocorrelation: float = 0.0
+    """weight of the distance of autocorrelations, for signals [>= 0]"""
+    lag: float = 0.5
+    """the longest lag looked at, in seconds [> 0]"""
+    spectrum: float = 0.0
+    """weight of the distance of log power spectra, for signals [>= 0]"""
+    spectrum_window: float = 1.0
+    """length of the windows that spectra are taken of, in seconds [> 0]"""
+    amplitude: float = 0.0
+    """weight of the distance of the amplitudes' distributions, for signals [>= 0]"""
+    tv_power: float = 2.0
+    """exponent of the differences in the total variation [>= 1]"""
+
+    @property
+    def statistics(self) -> bool:
+        """Whether a term looks at the signal itself."""
+        return self.autocorrelation + self.spectrum + self.amplitude > 0
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """The layers that the content and style terms look at."""
+        return frozenset(self.content_layers) | frozenset(dict(self.style_layers))
+
+    def style_shares(self, styles: int) -> tuple[float, ...]:
+        """The share of each style; they add up to 1. Raises ConfigError for another number."""
+        weights = self.style_weights
+        if len(weights) == 1:
+            weights *= styles
+        if len(weights) != styles or min(weights) < 0 or not sum(weights) > 0:
+            raise ConfigError(
+                subject="--style-weights",
+                expected=f"one number from 0 up for each of the {styles} styles, not all 0",
+                found=" ".join(map(str, weights)) or "none",
+                remedy="give one weight for each style, in their order",
+            )
+        return tuple(weight / sum(weights) for weight in weights)
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """What is taken of signals, and as what."""
+
+    leads: tuple[str, ...] = ()
+    """channels of the content, by name; all if none are given"""
+    style_leads: tuple[str, ...] = ()
+    """channels of the styles, in the order of the content's; by their names if none are given"""
+    span: tuple[float, ...] = ()
+    """a stretch of the content, from and to in seconds; all of it if none is given"""
+    style_span: tuple[float, ...] = ()
+    """a stretch of the styles, from and to in seconds"""
+    representation: Literal["waveform", "spectrogram"] = "waveform"
+    """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
+
+
+@dataclass(frozen=True)
+class VolumeConfig:
+    """What may change of volumes, and how they are looked at."""
+
+    window: tuple[str, ...] = AUTO
+    """the values that may change, all others staying as they are: lung, mediastinum, bone, brain,
+    or a level and a width such as -600 1500; auto is all but 0.5 % at each end"""
+    mask: str | None = None
+    """a volume that is 0 where the content stays as it is, and counts nothing"""
+    keep_air: bool = False
+    """leave air as it is, and out of the statistics: below -900 HU, or below the window"""
+    slices: int = 10
+    """slices across each axis that a step of adam looks at, where the network takes slices; 0 for
+    all [>= 0]"""
+    style_axes: bool = False
+    """three styles, the first for slices across the first axis, and so on"""
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Sizes, start and end of the run."""
+
+    size: tuple[int, ...] = ()
+    """long side of the result in pixels, 0 for the content's own; or height and width, cropped; if
+    none is given 512 for pictures and the content's own for all else"""
+    coarsest: int = 128
+    """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
+    steps: tuple[int, ...] = (130, 25)
+    """steps at the coarsest and the finest scale, or one number for all scales"""
+    init: str = "content"
+    """what G starts as: content, noise, or a file"""
+    seed: int = 0
+    """seed of the noise and of the filterbank"""
+    average: float = 0.9
+    """decay of the running average of G that becomes the result; 0 for none [0 to 1)"""
+
+    def steps_at(self, scale: int, scales: int) -> int:
+        """Steps at one of the scales, counted from 0, between the two numbers geometrically."""
+        first, last = self.steps[0], self.steps[-1]
+        share = scale / (scales - 1) if scales > 1 else 1.0
+        return max(1, round(math.pow(first, 1 - share) * math.pow(last, share)))
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How G follows its gradient."""
+
+    optimizer: Literal["adam", "lbfgs", "gradient-descent"] = "adam"
+    """adam; lbfgs with a strong Wolfe search; or gradient-descent, G := G - lr dJ/dG"""
+    learning_rate: float = 0.03
+    """step of adam and gradient-descent; lbfgs finds its own [> 0]"""
+    annealing: float = 1.0
+    """the learning rate at the end of a scale, over that at its beginning (0 to 1]"""
+    clip: bool = True
+    """after each step of adam and gradient-descent, bring G back into the range of its kind"""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How J is computed."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """of the network's activations: fp32, or bf16 in about half the time; auto is bf16 where the
+    processor has it. Sums are added up in fp32 or better, whatever it is"""
+    plan: Literal["auto", "whole", "streamed"] = "auto"
+    """whole: the sample at once; streamed: tile by tile, with the same result, in little memory;
+    auto: whichever is faster and fits. Started by torchrun, its processes share the sample"""
+    memory: str = "auto"
+    """what the process may hold, as in 4GB; auto is four fifths of what is free. Where arrays do
+    not fit they go to files in TMPDIR"""
+    checkpoint_every: float = 60.0
+    """seconds between the checkpoints of a --run folder [>= 0]"""

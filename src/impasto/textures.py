@@ -1,0 +1,91 @@
+"""texture: a picture or a solid that looks like an exemplar everywhere, out of noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from impasto import media
+from impasto.config import PRESETS, Config
+from impasto.errors import ConfigError, SampleError
+from impasto.media.picture import Picture
+from impasto.media.sample import Sample
+from impasto.media.volume import Volume
+from impasto.media.windows import window_of
+from impasto.networks.stage import INPUT
+from impasto.prepare import SampleLike
+from impasto.transfer import Result, stylize
+from impasto.volumes import as_plane, in_hounsfield
+
+
+def texture(
+    styles: SampleLike | Sequence[SampleLike],
+    size: tuple[int, ...],
+    config: Config | None = None,
+    *,
+    gray: bool = False,
+    **others: Any,
+) -> Result:
+    """A sample of that size with the texture of one or more exemplars.
+
+    Gatys et al. 2015 (Texture synthesis using convolutional neural networks); of solids, the slices
+    across each axis look like the exemplar, as in Kopf et al. 2007 and Gutierrez et al. 2020.
+
+    styles: as for `stylize`: pictures, or volumes. size: height and width, or x, y and z, in
+    positions, one to a pixel or voxel of the exemplar. gray: of pictures, take the luminance; a
+    solid of one channel goes into the formats of volumes. others: run, callback and download, as
+    for `stylize`. Beside the network's style layers, where none are given, the values themselves
+    are compared: a network hardly sees the color of single positions.
+    Raises ConfigError for a size of other dimensions, and as `stylize` does.
+    """
+    config = config or PRESETS["texture3d"]
+    things = styles if isinstance(styles, list | tuple) else [styles]
+    samples = [_exemplar(media.as_sample(thing), len(size), gray) for thing in things]
+    content, config = _blank(samples[0], size, config)
+    objective = config.objective
+    if not objective.style_layers:
+        layers = config.completed(content.dims, len(content.data)).objective.style_layers
+        objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
+    config = replace(config, objective=objective, schedule=replace(config.schedule, size=(0,)))
+    return stylize(content, samples, config, **others)
+
+
+def _exemplar(sample: Sample, dims: int, gray: bool) -> Sample:
+    """A style that keeps its size, whatever that of the result."""
+    if isinstance(sample, Picture) and dims == 3:
+        return as_plane(sample, 1 if gray else 3)
+    return Sample(sample.data, sample.value_range) if isinstance(sample, Picture) else sample
+
+
+def _blank(style: Sample, size: tuple[int, ...], config: Config) -> tuple[Sample, Config]:
+    """A content of that size, of which only the kind matters, and its settings."""
+    if len(size) != style.dims or min(size) < 1:
+        raise ConfigError(
+            subject="--size",
+            expected="two numbers for a picture, or three for a solid, from 1 up",
+            found=" ".join(map(str, size)),
+            remedy="give for example --size 128 128 128",
+        )
+    shape = (len(style.data), *size)
+    if not isinstance(style, Volume):
+        if style.value_range is None:
+            raise SampleError(
+                expected="a picture or a volume as the exemplar",
+                found=type(style).__name__,
+                remedy="convert it to one of those",
+            )
+        return Sample(np.full(shape, 0.5, np.float32), style.value_range), config
+    low, high = window_of(config.volume.window, style)
+    window = (f"{(low + high) / 2!r}", f"{high - low!r}")
+    content = Volume(
+        np.full(shape, (low + high) / 2, np.float32),
+        affine=np.diag([*style.spacing, 1.0]),
+        unit="HU" if in_hounsfield(style) else style.unit,
+        dtype=style.dtype,
+        slope=style.slope,
+        intercept=style.intercept,
+    )
+    return content, replace(config, volume=replace(config.volume, window=window))
