@@ -113,7 +113,7 @@ def ecg(data: Path) -> None:
     lines = []
     for name, config in variants().items():
         for pair, (content, style) in pairs(data).items():
-            lines.append([pair, name, *_row(content, style, config)])
+            lines.append([pair, name, *row(content, style, config)])
     table(["content, style", "network", "seconds", *METRICS], sorted(lines, key=lambda x: x[0]))
     print("\nIn brackets the no-op, then the floor.")
 
@@ -126,15 +126,16 @@ def sound(data: Path) -> None:
         one, other = (media.load(path) for path in names)
         assert isinstance(one, Signal)
         assert isinstance(other, Signal)
-        row = _row(one, other, PRESETS["audio-transfer"])
-        lines.append([*(path.stem.split("_")[0] for path in names), *row])
+        cells = row(one, other, PRESETS["audio-transfer"])
+        lines.append([*(path.stem.split("_")[0] for path in names), *cells])
     table(["content", "style", "seconds", *METRICS], lines)
 
 
 METRICS = ("R-peak F1", "log-spectral distance", "autocorrelation", "amplitude", "kurtosis")
 
 
-def _row(content: Signal, style: Signal, config: Config) -> list[str]:
+def row(content: Signal, style: Signal, config: Config) -> list[str]:
+    """A run's seconds and metrics, each with the no-op's and the floor's."""
     began = time.perf_counter()
     result = stylize(content, style, config)
     seconds = time.perf_counter() - began
@@ -143,8 +144,8 @@ def _row(content: Signal, style: Signal, config: Config) -> list[str]:
     cells = []
     for metric in METRICS:
         found = [row for row in rows if row.metric.startswith(metric)]
-        row = found[0] if found else None
-        cells.append(f"{row.result:.3g} ({row.no_op:.3g}, {row.floor:.3g})" if row else "")
+        one = found[0] if found else None
+        cells.append(f"{one.result:.3g} ({one.no_op:.3g}, {one.floor:.3g})" if one else "")
     return [f"{seconds:.1f}", *cells]
 
 

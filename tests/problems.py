@@ -21,14 +21,17 @@ from impasto.geometry import Space
 from impasto.networks.filterbank import filterbank
 from impasto.networks.series import series_bank
 from impasto.networks.stage import INPUT, Network
+from impasto.networks.traced import traced
 from impasto.networks.vgg import vgg
 from impasto.objective import Objective, build_objective
 from impasto.patch import Patch
 from impasto.walk import WHOLE, Plan
 from tests.oracles import plain
+from tests.residual import Residual
 from tests.strategies import normal, seeds
 
 NORMALIZATIONS = ("relative", "course", "notes")
+BLOCKED = ("p", "r", "b", "d", "brp", "rrd", "pdbr")
 BLOCKS = ((2, 2), (1, 2, 1), (1, 1), (3,))
 
 
@@ -81,7 +84,10 @@ def a_network(data: st.DataObject) -> tuple[Network, tuple[str, ...]]:
     """A network in float64 with metrics on some layers, and those of its layers to draw from."""
     dims = data.draw(st.integers(1, 3))
     padding: Any = data.draw(st.sampled_from(["zero", "replicate", "reflect", "valid"]))
-    if data.draw(st.integers(0, 3)) == 0:
+    kind = data.draw(st.sampled_from(["vgg", "vgg", "filterbank", "residual"]))
+    if kind == "residual":
+        return a_residual_network(data, dims)
+    if kind == "filterbank":
         network = _filterbank(dims, padding)
         octaves = (2, 2, 1)[dims - 1]
         return network, (INPUT, *(x for s in list(network.stages)[:octaves] for x in s.layers))
@@ -102,6 +108,20 @@ def a_network(data: st.DataObject) -> tuple[Network, tuple[str, ...]]:
         width = network.widths[layer] + 1
         network.metrics[layer] = torch.nn.Parameter(torch.randn(width, width).double())
     return network.requires_grad_(False), network.layers
+
+
+def a_residual_network(data: st.DataObject, dims: int) -> tuple[Network, tuple[str, ...]]:
+    """A module with residual blocks as a network, with itself as its `original`."""
+    torch.manual_seed(data.draw(seeds))
+    blocks = data.draw(st.sampled_from(["p", "pr", "rd", "br", "db"] if dims == 3 else BLOCKED))
+    module = Residual(blocks, dims, channels=2).double().eval()
+    names = [name for name, _ in module.named_modules() if name and not name.startswith("head")]
+    wanted = data.draw(st.sets(st.sampled_from(names), min_size=1, max_size=4))
+    # Where two names are one layer, as those of a block and of its last module, one is enough.
+    wanted = {name for name in wanted if not any(other.startswith(f"{name}.") for other in wanted)}
+    network = traced(module, "residual", dims=dims, channels=2, wanted=wanted)
+    network.original = module.requires_grad_(False)
+    return network, (INPUT, *sorted(wanted))
 
 
 def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
@@ -127,13 +147,16 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         style_layers=tuple((layer, data.draw(lambdas)) for layer in data.draw(some)),
         style_weights=data.draw(st.sampled_from([(1.0,), (1.0, 3.0)[:styles]])),
         normalization=data.draw(st.sampled_from(NORMALIZATIONS)),
+        smoothing=data.draw(st.sampled_from(["none", "none", "softmax"])),
         tv_power=data.draw(st.sampled_from([1.0, 1.5, 2.0])),
         **statistics,
     )
     # What is (nearly) flat gives waves of zero mean nothing but rounding errors.
-    smallest = max(network.smallest_side(config.layers), 4 if network.name == "filterbank" else 1)
+    # The module that a residual network was made of runs whole, with poolings that need positions.
+    least = {"filterbank": 4, "residual": (12, 12, 6)[network.dims - 1]}
+    smallest = max(network.smallest_side(config.layers), least.get(network.name, 1))
     if config.statistics:
-        smallest = max(smallest, 9)
+        smallest = max(smallest, 12)  # in 12 there is a window of 8 that starts at a multiple of 4
     seed = data.draw(seeds)
     sides = st.integers(smallest, smallest + slack)
 
@@ -150,7 +173,7 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         styles=tuple(sample(2 + i, other) for i, other in enumerate(others)),
         g=sample(1, space),
         weights=tuple(
-            a_weight(data, grid, seed + 9 + i, grid[-1] - (9 if config.statistics else 1))
+            a_weight(data, grid, seed + 9 + i, grid[-1] - (12 if config.statistics else 1))
             for i, grid in enumerate((space, *others))
         ),
     )

@@ -212,14 +212,39 @@ def test_a_record_of_0_hz_is_one_line(ward: Path, capfd: pytest.CaptureFixture[s
     assert "above 0 Hz" in one_line(capfd)
 
 
-@pytest.mark.parametrize("role", ["content", "style"])
 @pytest.mark.parametrize("value", [0.0, 0.3])
-def test_a_flat_lead_gives_a_finite_result(ward: Path, role: str, value: float) -> None:
+def test_a_flat_lead_of_the_content_gives_a_finite_result(ward: Path, value: float) -> None:
     lead = heartbeats(5, 100.0)
     table(ward / "flat.csv", "time,I [mV],II [mV]", TIMES, lead, np.full(500, value))
-    others = {"content": "content.csv", "style": "content.csv"} | {role: "flat.csv"}
-    assert stylize("-q", **others) == 0
+    assert stylize("-q", content="flat.csv") == 0
     assert np.isfinite(media.load("out.csv").data).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_a_flat_lead_of_the_style_is_named(
+    ward: Path, value: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its statistics are those of nothing; Gram matrices, of all leads jointly, take it."""
+    lead = heartbeats(5, 100.0)
+    table(ward / "flat.csv", "time,I [mV],II [mV]", TIMES, lead, np.full(500, value))
+    assert stylize(style="flat.csv") == 2
+    assert "found II flat throughout; leave it out with --leads" in one_line(capfd)
+    assert stylize("-q", "--leads", "I", style="flat.csv") == 0
+    none = (f"--{name}=0" for name in ("autocorrelation", "spectrum", "amplitude"))
+    assert stylize("-q", *none, style="flat.csv") == 0
+    assert np.isfinite(media.load("out.csv").data).all()
+
+
+def test_gaps_of_the_content_that_leave_no_window_are_one_line(
+    ward: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lead = heartbeats(5, 100.0)
+    lead[20::45] = np.nan
+    table(ward / "gaps.csv", "time,I [mV],II [mV]", TIMES, lead, lead)
+    assert stylize("--spectrum-window", "1", content="gaps.csv", style="content.csv") == 2
+    found = one_line(capfd)
+    assert "a content with stretches between its gaps as long as --spectrum-window" in found
+    assert stylize("-q", "--spectrum-window", "0.4", content="gaps.csv") == 0
 
 
 def test_other_units_of_voltage_give_the_same(ward: Path) -> None:

@@ -117,6 +117,15 @@ def test_programs(block: str, folder: Path) -> None:
     assert set(folder.glob("out*")) == ({folder / "out.png"} if "save" in block else set())
 
 
+def test_the_network_of_ones_own(folder: Path) -> None:
+    page = (ROOT / "docs" / "signals.md").read_text()
+    program = next(match[2] for match in BLOCK.finditer(page) if "class ResNet" in match[2])
+    (folder / "mine.py").write_text(program)
+    command = next(line for line in page.splitlines() if "--network mine:ResNet" in line)
+    main(shlex.split(command)[1:])
+    assert media.load(folder / "out.csv").space == media.load(folder / "ecg.csv").space
+
+
 def test_the_readme_shows_the_whole_job_in_its_first_lines() -> None:
     head = (ROOT / "README.md").read_text().splitlines()[:20]
     assert any(line.startswith("impasto stylize") for line in head)

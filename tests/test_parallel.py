@@ -27,9 +27,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from impasto.config import configure
+from impasto.config import ObjectiveConfig, configure
 from impasto.geometry import Region, Space
 from impasto.gradient import Evaluation, terms_of, value_and_grad
+from impasto.networks.stage import Network
 from impasto.objective import build_objective
 from impasto.parallel import ALONE, Group, Ranks, current_group, gather
 from impasto.patch import Patch
@@ -78,6 +79,23 @@ def test_any_number_of_ranks_equals_plain_automatic_differentiation(
         assert error(evaluation, problem) < 1e-12
         assert terms == pytest.approx(evaluation.terms, rel=1e-12)
         assert evaluation.value == found[0][0].value
+
+
+def test_processes_without_a_part_of_the_style_take_its_statistics_too() -> None:
+    config = ObjectiveConfig(
+        alpha=0.0,
+        beta=0.0,
+        autocorrelation=1.0,
+        spectrum=1.0,
+        amplitude=1.0,
+        lag=2,
+        spectrum_window=4,
+    )
+    network = Network("none", [], dims=1, channels=2)
+    content, style, g = (normal(seed, 1, 2, length) for seed, length in enumerate((40, 6, 40)))
+    problem = Problem(network, config, content, (style,), g, (None, None))
+    found = Threads(8).run(lambda rank: evaluated(problem, Plan(group=rank)))
+    assert error(found[0][0], problem) < 1e-12
 
 
 def a_region(data: st.DataObject, space: Space) -> Region:

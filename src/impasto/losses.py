@@ -83,10 +83,7 @@ class Content:
 
     def thinned(self, kept: Sequence[int], of: int) -> Content:
         """The loss for some positions along the first axis, drawn out of `of`, as if for all."""
-        region = self.target.region
-        index = torch.tensor(region.chosen(kept), dtype=torch.long)
-        values = self.target.values.movedim(1, -1).index_select(1, index).movedim(-1, 1)
-        target = Patch(values, region.thinned(kept))
+        target = self.target.thinned(kept)
         return Content(target, self.power, self.normalization, self.share * len(kept) / of)
 
     def sums(

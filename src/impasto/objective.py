@@ -17,7 +17,9 @@ from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation, weig
 from impasto.networks.stage import INPUT, Network
 from impasto.patch import Assembly, Patch
 from impasto.resample import averaged
+from impasto.smoothing import SmoothContent, SmoothGram, exponential_products, largest, peak
 from impasto.statistics import (
+    AMPLITUDES,
     Amplitude,
     Autocorrelation,
     Spectrum,
@@ -25,6 +27,7 @@ from impasto.statistics import (
     histogram,
     powers,
     products,
+    windows_counted,
 )
 from impasto.walk import WHOLE, Plan, Reaches, look, walk
 
@@ -128,10 +131,11 @@ class Objective:
         terms = tuple(
             replace(
                 term,
-                loss=term.loss.thinned(kept, of) if isinstance(term.loss, Content) else term.loss,
+                loss=loss.thinned(kept, of) if isinstance(loss, Content | SmoothContent) else loss,
                 mask=masks[term.mask] if term.mask else None,
             )
             for term in self.terms
+            for loss in [term.loss]
         )
         return Objective(self.network, terms, self.region.thinned(kept))
 
@@ -218,6 +222,9 @@ def build_objective(
                     style, network, config, style_plan, of_style, rate, content.region.whole[0]
                 )
             ]
+        if mask and config.spectrum:
+            window = 2 * round(config.spectrum_window * rate / 2)
+            _counted(windows_counted(mask.weights[INPUT], window), "--spectrum-window", "content")
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
@@ -226,7 +233,7 @@ def build_objective(
 
 def _content(
     content: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
-) -> dict[str, Content]:
+) -> dict[str, Content | SmoothContent]:
     """The content loss of each of its layers."""
     layers = config.content_layers
     reaches = frozenset((layer, 0) for layer in layers)
@@ -243,46 +250,69 @@ def _content(
     look(network, content, reaches, plan, see)
     power = plan.group.total(power)
     grids = network.grids(content.region.whole, layers)
-    losses = {}
+    losses: dict[str, Content | SmoothContent] = {}
     for index, layer in enumerate(layers):
         none = (0,) * network.dims
         nothing = Patch(
             torch.empty((1, network.widths[layer], *none)), Region(none, none, grids[layer])
         )
         target = targets[layer].patch() if layer in targets else nothing
-        losses[layer] = Content(target, power[index], config.normalization)
+        if config.smoothing == "softmax":
+            weight = mask.over(layer, target.region) if mask else None
+            losses[layer] = SmoothContent.of(target, config.normalization, weight, plan.group)
+        else:
+            losses[layer] = Content(target, power[index], config.normalization)
     return losses
 
 
 def _style(
     style: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
-) -> dict[str, Gram | MetricGram]:
+) -> dict[str, Gram | MetricGram | SmoothGram]:
     """The style loss of each of its layers."""
     reaches = frozenset((layer, 0) for layer, _ in config.style_layers)
     grids = network.grids(style.region.whole, dict(reaches))
     counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
-    relative = config.normalization == "relative"
-    metrics = {layer: root.double() for layer, root in network.metrics.items() if relative}
-    widths = {layer: network.widths[layer] + (layer in metrics) for layer in grids}
+    tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
+    measured = config.normalization == "relative" and not tops
+    metrics = {layer: root.double() for layer, root in network.metrics.items() if measured}
+    widths = {layer: network.widths[layer] + (layer in (tops or metrics)) for layer in grids}
     totals = {
         layer: torch.zeros((width, width), dtype=torch.float64) for layer, width in widths.items()
     }
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
-        kind = MetricGram if layer in metrics else Gram
         exactly = exact(activation)
         weight = mask.over(layer, region).to(exactly.dtype) if mask else None
-        totals[layer] += kind.sums(exactly, region, weight)
+        if layer in tops:
+            totals[layer] += exponential_products(exactly, region, weight, tops[layer])
+        else:
+            kind = MetricGram if layer in metrics else Gram
+            totals[layer] += kind.sums(exactly, region, weight)
 
     look(network, style, reaches, plan, see)
-    losses: dict[str, Gram | MetricGram] = {}
+    losses: dict[str, Gram | MetricGram | SmoothGram] = {}
     for layer in grids:
         target = plan.group.total(totals[layer]) / counts[layer]
-        if layer in metrics:
+        if layer in tops:
+            losses[layer] = SmoothGram.of(target, tops[layer], config.normalization)
+        elif layer in metrics:
             losses[layer] = MetricGram(target, metrics[layer])
         else:
             losses[layer] = Gram(target, config.normalization)
     return losses
+
+
+def _tops(style: Patch, network: Network, reaches: Reaches, plan: Plan) -> dict[str, float]:
+    """The largest value of each layer."""
+    layers = [layer for layer, _ in reaches]
+    found = torch.full((len(layers),), -torch.inf, dtype=torch.float64)
+
+    def see(layer: str, activation: Tensor, region: Region) -> None:
+        index = layers.index(layer)
+        found[index] = torch.maximum(found[index], peak(activation))
+
+    look(network, style, reaches, plan, see)
+    return dict(zip(layers, largest(found, plan.group).tolist(), strict=True))
 
 
 def _statistics(
@@ -320,38 +350,46 @@ def _statistics(
                 remedy="pass another one, or longer signals",
             )
 
-    def total(sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int) -> Tensor:
-        parts: list[Tensor] = []
+    channels = network.channels
+
+    def total(
+        sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int, *shape: int
+    ) -> Tensor:
+        found = torch.zeros(shape, dtype=torch.float64)
 
         def see(layer: str, activation: Tensor, region: Region) -> None:
             weight = mask.over(layer, region.grown(reach)) if mask else None
-            parts.append(sums(activation, region, weight).double())
+            found.add_(sums(activation, region, weight))
 
         look(network, style, frozenset({(INPUT, reach)}), plan, see)
-        return plan.group.total(torch.stack(parts).sum(0))
+        return plan.group.total(found)
 
     found: list[tuple[str, float, Loss]] = []
     if config.autocorrelation:
-        pairs = _counted(total(partial(products, lags=lags), lags), "--lag")
+        pairs = total(partial(products, lags=lags), lags, channels + 1, lags + 2)
+        pairs = _counted(pairs, "--lag", "style")
         found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
     if config.spectrum:
-        power = _counted(total(partial(powers, window=window), window - 1), "--spectrum-window")
+        power = total(partial(powers, window=window), window - 1, channels + 1, window // 2)
+        power = _counted(power, "--spectrum-window", "style")
         found.append(("spectrum", config.spectrum, Spectrum.of(power)))
     if config.amplitude:
-        low, high = Amplitude.range_of(total(partial(products, lags=0), 0))
-        counts = total(lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0)
+        low, high = Amplitude.range_of(total(partial(products, lags=0), 0, channels + 1, 2))
+        counts = total(
+            lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0, channels, AMPLITUDES
+        )
         amplitude = Amplitude(distribution(counts), low, high)
         found.append(("amplitude", config.amplitude, amplitude))
     return found
 
 
-def _counted(sums: Tensor, flag: str) -> Tensor:
-    """The sums of a style, whose last row says of how many pairs or windows they are."""
+def _counted(sums: Tensor, flag: str, role: str) -> Tensor:
+    """The sums of a sample, whose last row says of how many pairs or windows they are."""
     counts = sums[-1]
     if counts.min() < 1e-3 + 1e-6 * counts.max():  # rounding leaves a little of none
         raise SampleError(
-            expected=f"a style with stretches between its gaps as long as {flag}",
+            expected=f"a {role} with stretches between its gaps as long as {flag}",
             found="none",
-            remedy=f"pass a shorter {flag}, or choose another part of the style",
+            remedy=f"pass a shorter {flag}, or choose another part of the {role}",
         )
     return sums

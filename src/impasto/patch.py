@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,12 +49,20 @@ class Patch:
 
     def over(self, region: Region) -> Tensor:
         """The values over a region inside this one, as a view; a copy where it goes around."""
+        if region == self.region:
+            return self.values
         if region.inside(self.region):
             return self.values[region.within(self.region)]
         values = self.values[region.unwound.within(self.region)]
         for dim, index in _turns(region):
             values = values.index_select(dim, index)
         return values
+
+    def thinned(self, kept: Sequence[int]) -> Patch:
+        """Those at some of the positions along the grid's first axis."""
+        index = torch.tensor(self.region.chosen(kept), dtype=torch.long)
+        values = self.values.movedim(1, -1).index_select(1, index).movedim(-1, 1)
+        return Patch(values, self.region.thinned(kept))
 
 
 def _turns(region: Region) -> list[tuple[int, Tensor]]:

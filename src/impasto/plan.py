@@ -102,7 +102,7 @@ class Work:
         ]
         scratch = [
             self._scratch(name, computed[source].count, computed[name].count)
-            for name, source in self.stage.sources.items()
+            for name, (source, *_) in self.stage.sources.items()
             if name in computed and not computed[name].empty
         ]
         return Cost(
@@ -113,7 +113,7 @@ class Work:
         """Bytes of an operation's copies, for positions of its source and of its result."""
         operation, batch = self.stage.operations[name], 1
         if isinstance(operation, Each):
-            source = self.stage.sources[name]
+            (source,) = self.stage.sources[name]
             batch = self.channels if source == INPUT else self.network.widths[source]
             operation = operation.operation
         if not isinstance(operation, _ConvNd) or len(operation.kernel_size) == 2:

@@ -92,7 +92,10 @@ def _alike(style: Sample, content: Sample, config: Config) -> Sample:
     match style, content:
         case media.Signal(), media.Signal():
             signal = part(style, config.signal.style_leads, config.signal.style_span)
-            return signals.alike(signal, content)
+            found = signals.alike(signal, content)
+            if config.objective.statistics:
+                signals.check_varies(found)
+            return found
         case media.Volume(), media.Volume():
             return volumes.alike(style, content)
         case media.Picture(), Sample(dims=3):
@@ -129,6 +132,7 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         seed=config.schedule.seed,
         rate=rate_of(content),
         widths=settings.widths,
+        layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
     if config.volume.style_axes and not network.turning:
@@ -159,7 +163,7 @@ def configured_network(config: Config, content: Sample, download: Report | None)
 def _bfloat16(precision: str, network: str) -> bool:
     """Whether that precision means bfloat16, for that network on this machine."""
     if precision == "auto":
-        if network == "filterbank":  # no faster, and rough on signals and volumes
+        if network == "filterbank" or ":" in network:  # no faster; rough on signals and volumes
             return False
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16"))
@@ -398,6 +402,9 @@ def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Value
         return units.values(content, space, arrays.new)
     if init != "noise":
         start = open_sample(init, "init", content.space, arrays)
+        if isinstance(start, media.Signal) and isinstance(content, media.Signal):
+            with about(init):
+                start = signals.alike(start, content)
         if start.data.shape != content.data.shape:
             raise SampleError(
                 subject=init,

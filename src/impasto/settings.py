@@ -60,6 +60,9 @@ class ObjectiveConfig:
     normalization: Literal["relative", "course", "notes"] = "relative"
     """relative: the weights mean the same at any size; course: Gram matrices over
     (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
+    smoothing: Literal["none", "softmax"] = "none"
+    """softmax: activations are compared after a softmax over all channels and positions, for
+    residual networks, whose few large peaks decide all else"""
     autocorrelation: float = 0.0
     """weight of the distance of autocorrelations, for signals [>= 0]"""
     lag: float = 0.5

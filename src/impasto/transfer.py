@@ -37,7 +37,7 @@ from impasto.prepare import (
 )
 from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.scale import FOR_ARRAYS, Engine, Scale
-from impasto.signals import part
+from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
 from impasto.version import __version__
 from impasto.volumes import counted
@@ -140,8 +140,11 @@ def stylize(
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
+    content, *styles = fitted([content, *styles], network)
     scales = grids(config, network, content, styles)
     units, style_units = Units.of_all(content, styles, config.volume.window)
+    if network.terms.units is not None and isinstance(content, media.Signal):
+        network = network.taking(units.low, units.span)
     group = current_group()
     engine = Engine(config, network, units, styles, style_units, memory, arrays, group)
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
@@ -156,7 +159,7 @@ def stylize(
         "steps": done,
         "finished": finished,
     }
-    sample = heard(units.sample(units.over(g, content.space, arrays.new), arrays))
+    sample = _as_given(units.sample(units.over(g, content.space, arrays.new), arrays))
     watch.lap("result")
     return Result(
         sample=sample,
@@ -226,7 +229,12 @@ def _descend(
 
 
 def _sample(scale: Scale) -> Sample:
-    return heard(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
+    return _as_given(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
+
+
+def _as_given(sample: Sample) -> Sample:
+    """What was worked on as what was given: sound from its spectrogram, at its own rate."""
+    return restored(heard(sample))
 
 
 def _run_folder(

@@ -108,6 +108,7 @@ def opened(name: str = "vgg19", **changes: Any) -> Network:
         "seed": 0,
         "rate": 1.0,
         "widths": (3.0, 9.0),
+        "layers": (),
         "report": unheard,
     }
     return open_network(name, **settings | changes)

@@ -7,6 +7,7 @@ package takes through them, of its losses or of its sums is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -44,12 +45,20 @@ def objective(
 ) -> dict[str, Tensor]:
     """J_content, J_style and TV of G times alpha, beta, gamma, those with a weight above 0."""
     how, layers = config.normalization, config.layers
+    smoothed = config.smoothing == "softmax"
     a_g = activations(network, g, layers)
     with torch.no_grad():
         a_content = activations(network, content, config.content_layers)
         a_styles = [activations(network, x, dict(config.style_layers)) for x in styles]
     terms = {}
     weight, *style_weights = weights
+    if smoothed:
+        a_content = {layer: sigma(a, weight) for layer, a in a_content.items()}
+        a_styles = [
+            {layer: sigma(a, own) for layer, a in a_style.items()}
+            for a_style, own in zip(a_styles, style_weights, strict=True)
+        ]
+        a_g = {layer: sigma(a, weight) for layer, a in a_g.items()}
     if config.alpha:
         share = config.alpha / len(config.content_layers)
         terms["content"] = share * torch.stack(
@@ -61,10 +70,11 @@ def objective(
     if config.beta:
         given = torch.tensor(config.style_weights).double().expand(len(styles))
         shares = given / given.sum()
+        measured = SimpleNamespace(metrics={}) if smoothed else network
         parts = [
             share.item()
             * factor
-            * style_loss(network, layer, a_style[layer], a_g[layer], how, of_style, weight)
+            * style_loss(measured, layer, a_style[layer], a_g[layer], how, of_style, weight)
             for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
             for layer, factor in config.style_layers
         ]
@@ -83,6 +93,8 @@ def objective(
 def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
     """The wanted layers of a network and those on the way; nothing past the last of them."""
     found, wanted = {"input": x}, set(wanted)
+    if hasattr(network, "original"):
+        return found | _overheard(network.original, x, wanted - {"input"})
     for stage in network.stages:
         if type(stage).__name__ == "Octave":
             layers = _octave(stage, x)
@@ -93,11 +105,34 @@ def activations(network: Any, x: Tensor, wanted: Collection[str]) -> dict[str, T
             made = {"input": x}
             for name, operation in stage.operations.items():
                 if not found.keys() >= wanted:
-                    x = made[name] = _applied(operation, made[stage.sources[name]])
+                    x = made[name] = _applied(
+                        operation, *(made[one] for one in stage.sources[name])
+                    )
                     found[name] = x
         if found.keys() >= wanted:
             break
     return found
+
+
+def _overheard(module: Any, x: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+    """What the submodules of those names give while the module itself runs."""
+    found: dict[str, Tensor] = {}
+
+    def hook(name: str) -> Any:
+        # A copy: the module may write over it later.
+        return lambda module, given, result: found.update({name: result.clone()})
+
+    hooks = [module.get_submodule(name).register_forward_hook(hook(name)) for name in wanted]
+    module(x.clone())
+    for each in hooks:
+        each.remove()
+    return found
+
+
+def sigma(a: Tensor, weight: Tensor | None) -> Tensor:
+    """The softmax over all channels and those positions that count, its mean 1 (Wang 2021)."""
+    e = (a - a.max()).exp()
+    return e / ((brought(weight, a) * e).sum() / (a.shape[1] * brought(weight, a).sum()))
 
 
 def content_loss(
@@ -190,7 +225,13 @@ def moments(x: Tensor, w: Tensor, lags: int) -> tuple[Tensor, Tensor]:
 def log_density(x: Tensor, w: Tensor, window: int) -> Tensor:
     hann = torch.hann_window(window, dtype=x.dtype)
     total, count = torch.zeros(()), torch.zeros(())
-    for start in range(0, len(w) - window + 1, window // 2):
+    hop = window // 2
+    # Beyond the ends there are the mirror images of half a window.
+    x, w = (torch.cat([y[..., :hop].flip(-1), y, y[..., -hop:].flip(-1)], -1) for y in (x, w))
+    length = len(w) - window
+    for start in (*range(0, length, hop), length):
+        if 0 < start < length and start + window > length + hop:
+            continue  # a window that would see some of the image
         part = x[:, start : start + window]
         least = w[start : start + window].min()
         spectrum = torch.fft.rfft((part - part.mean(1, keepdim=True)) * hann)[:, 1:]

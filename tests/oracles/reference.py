@@ -123,7 +123,7 @@ def activations(network: Any, x: Array) -> dict[str, Array]:
             continue
         made = {"input": x}
         for name, operation in stage.operations.items():
-            x = made[name] = _apply(operation, made[stage.sources[name]])
+            x = made[name] = _apply(operation, *(made[one] for one in stage.sources[name]))
             found[name] = x
     return found
 

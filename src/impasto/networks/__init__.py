@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -34,13 +35,15 @@ def open_network(
     seed: int,
     rate: float,
     widths: tuple[float, float],
+    layers: Collection[str],
     report: Report,
 ) -> Network:
     """The network of that name, ready for samples of `channels` over `dims` axes.
 
     rate: positions a second, of signals; widths: of the shortest and the longest filter for them,
     in seconds. filters: how a network for pictures looks at volumes. kernel: positions along each
-    side of the filterbank's filters, 0 for its own. In volumes, networks see values in [0, 1] only.
+    side of the filterbank's filters, 0 for its own. layers: those that a network
+    of the user's own is wanted for. In volumes, networks see values in [0, 1] only.
     Published weights come from the cache, and the first time from their publisher, `report` being
     called as they come. Raises ConfigError when the network does not take such samples,
     WeightsError when its weights cannot be had.
@@ -54,7 +57,7 @@ def open_network(
             dims=dims, channels=channels, padding=padding, seed=seed, kernel=kernel
         )
     elif ":" in name:
-        network = user_network(name, dims=dims, channels=channels, rate=rate)
+        network = user_network(name, dims=dims, channels=channels, rate=rate, wanted=layers)
     else:
         if (dims, channels) not in {(2, 3), (3, 1), (3, 3)}:
             raise ConfigError(

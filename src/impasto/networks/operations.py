@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from copy import copy
 from itertools import chain
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from impasto.geometry import Window
 
 _CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
-_POOLS = (
-    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
-    *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-)
+_MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+_AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+POOLS = (*_MAX_POOLS, *_AVERAGE_POOLS)
+
+
+class Sum(nn.Module):
+    """The sum of several sources, as where a residual network adds its input again."""
+
+    def forward(
+        self, first: Float[Tensor, "1 channel *space"], *others: Float[Tensor, "1 channel *space"]
+    ) -> Float[Tensor, "1 channel *space"]:
+        return sum(others, start=first)
 
 
 class Each(nn.Module):
@@ -37,11 +49,34 @@ class Slices(nn.Module):
         self.operation = operation
 
 
+class Affine(nn.Module):
+    """low + span x, a number a channel each."""
+
+    low: Tensor
+    span: Tensor
+
+    def __init__(self, low: Float[Tensor, " channel"], span: Float[Tensor, " channel"]) -> None:
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("span", span)
+
+    def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 channel *space"]:
+        low, span = (each.reshape(-1, *(1,) * (x.ndim - 2)) for each in (self.low, self.span))
+        return low + span * x
+
+
 def convolution_in(operation: nn.Module) -> _ConvNd | None:
     """The convolution that an operation comes to, if it is one."""
     if isinstance(operation, Each | Slices):
         return convolution_in(operation.operation)
     return operation if isinstance(operation, _ConvNd) else None
+
+
+def overwritten(operation: nn.Module) -> bool:
+    """Whether its gradient needs nothing of its own result, so that a ReLU may take its place."""
+    if isinstance(operation, _BatchNorm | Sum):
+        return True
+    return convolution_in(operation) is not None and not isinstance(operation, Each)
 
 
 def window_of(operation: nn.Module, dims: int) -> Window:
@@ -64,43 +99,75 @@ def window_of(operation: nn.Module, dims: int) -> Window:
             tuple(p + 1 for p in padding) if operation.padding_mode == "reflect" else (),
             operation.padding_mode == "circular",
         )
-    if isinstance(operation, _POOLS):
-        kernel, stride = (
+    if isinstance(operation, POOLS):
+        kernel, stride, padding, dilation = (
             value if isinstance(value, tuple) else (value,) * dims
-            for value in (operation.kernel_size, operation.stride)
+            for value in (
+                operation.kernel_size,
+                operation.stride,
+                operation.padding,
+                getattr(operation, "dilation", 1),
+            )
         )
-        return Window(kernel, stride, (0,) * dims)
+        reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+        return Window(reach, stride, padding)
     return Window((1,) * dims, (1,) * dims, (0,) * dims)
 
 
 def run(
     operation: nn.Module,
-    x: Tensor,
+    sources: Sequence[Tensor],
     padding: Sequence[tuple[int, int]],
     *,
     in_place: bool = False,
 ) -> Tensor:
-    """The operation on a part of its source, padded where that part touches the border."""
+    """The operation on a part of its sources, padded where that part touches the border."""
+    x = sources[0]
     if in_place and not x._is_view():  # whose gradient would be copied
         return functional.relu_(x)
     if isinstance(operation, Each):
-        y = run(operation.operation, x.transpose(0, 1), padding)
+        y = run(operation.operation, [x.transpose(0, 1)], padding)
         return y.flatten(0, 1)[None]
     if isinstance(operation, Slices):
-        y = run(operation.operation, x[0].transpose(0, 1), padding[1:])
+        y = run(operation.operation, [x[0].transpose(0, 1)], padding[1:])
         return y.transpose(0, 1)[None]
+    if isinstance(operation, POOLS):
+        return _pooled(x, operation, padding)
+    if isinstance(operation, nn.PReLU):  # which takes values of its weight's type only
+        sources = [x.to(operation.weight.dtype)]
     if not isinstance(operation, _ConvNd):
-        plain: Tensor = operation(x)
+        plain: Tensor = operation(*sources)
         return plain
     if operation.weight.dtype is torch.bfloat16:
         x = x.bfloat16()
-    if any(map(any, padding)):
-        mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
-        x = functional.pad(x, [*chain.from_iterable(reversed(padding))], mode)
+    mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
+    x = _padded(x, padding, mode)
     if operation.weight.requires_grad:  # it is being trained
         return _convolve(x, operation)
     found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
     return found
+
+
+def _padded(
+    x: Tensor, padding: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0
+) -> Tensor:
+    if not any(map(any, padding)):
+        return x
+    return functional.pad(x, [*chain.from_iterable(reversed(padding))], mode, value)
+
+
+def _pooled(x: Tensor, pool: nn.Module, padding: Sequence[tuple[int, int]]) -> Tensor:
+    """What lies beyond the border is no maximum; a mean counts it as 0, or not at all."""
+    unpadded: Any = copy(pool)
+    unpadded.padding = 0
+    if isinstance(pool, _MAX_POOLS):
+        found: Tensor = unpadded(_padded(x, padding, value=-math.inf))
+        return found
+    found = unpadded(_padded(x, padding))
+    if unpadded.count_include_pad or not any(map(any, padding)):
+        return found
+    inside: Tensor = unpadded(_padded(torch.ones_like(x[:, :1]), padding))
+    return found / inside
 
 
 def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:

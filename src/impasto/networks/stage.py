@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import chain, count
@@ -16,7 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import LayerError, SampleError
 from impasto.geometry import Region, Space
-from impasto.networks.operations import Each, convolution_in, run, window_of
+from impasto.networks.operations import Affine, overwritten, run, window_of
 from impasto.patch import Patch
 
 INPUT = "input"
@@ -26,12 +27,21 @@ Activations = dict[str, Tensor]
 Regions = Mapping[str, Region]
 
 
+class _Operations(nn.ModuleDict):
+    """Modules by names that may have dots, as those of modules inside of modules do."""
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        assert module is not None
+        self._modules[name] = module
+
+
 class Stage(nn.Module):
     """Named operations, the last of them a downsampling.
 
     operations: in the order they are computed, each by default taking what the one before gives;
-    the first takes the stage's input. sources: what others take instead. A name that begins with
-    an underscore is not a layer, only a step on the way to one.
+    the first takes the stage's input. sources: what others take instead, one name or several of
+    the same grid. A name that begins with an underscore is not a layer, only a step on the way to
+    one.
     """
 
     def __init__(
@@ -39,26 +49,29 @@ class Stage(nn.Module):
         operations: Iterable[tuple[str, nn.Module]],
         *,
         dims: int,
-        sources: Mapping[str, str] | None = None,
+        sources: Mapping[str, str] | Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         super().__init__()
-        self.operations = nn.ModuleDict(dict(operations))
+        self.operations = _Operations(dict(operations))
         names = list(self.operations)
-        self.sources = dict(zip(names, [INPUT, *names], strict=False)) | dict(sources or {})
+        self.sources = {
+            name: (given,) if isinstance(given, str) else given
+            for name, before in zip(names, [INPUT, *names], strict=False)
+            for given in [(sources or {}).get(name, before)]
+        }
         self.windows = {name: window_of(self.operations[name], dims) for name in names}
         self.strides = {INPUT: (1,) * dims}
-        for name, source in self.sources.items():
+        for name, (source, *_) in self.sources.items():
             pairs = zip(self.strides[source], self.windows[name].stride, strict=True)
             self.strides[name] = tuple(a * b for a, b in pairs)
-        takers = Counter(self.sources.values())
+        takers = Counter(chain.from_iterable(self.sources.values()))
         self._in_place = {
             name: source
-            for name, source in self.sources.items()
+            for name, (source, *_) in self.sources.items()
             if takers[source] == 1
             and isinstance(self.operations[name], nn.ReLU)
             and source != INPUT
-            and convolution_in(self.operations[source])
-            and not isinstance(self.operations[source], Each)
+            and overwritten(self.operations[source])
         }
         self._grids = cache(self._uncached_grids)
 
@@ -73,13 +86,24 @@ class Stage(nn.Module):
         return list(self.operations)[-1]
 
     def grids(self, space: Space) -> dict[str, Space]:
-        """The grid of each layer, for an input over `space`; 0 where that is too small."""
+        """The grid of each layer, for an input over `space`; 0 where that is too small.
+
+        Raises SampleError for a space over which parts that are put together differ in theirs.
+        """
         return self._grids(space)
 
     def _uncached_grids(self, space: Space) -> dict[str, Space]:
         grids = {INPUT: space}
-        for name, source in self.sources.items():
-            grids[name] = self.windows[name].grid(grids[source])
+        for name, sources in self.sources.items():
+            given = {grids[source] for source in sources}
+            if len(given) > 1 and not any(0 in grid for grid in given):
+                sizes = (" x ".join(map(str, grid)) for grid in sorted(given))
+                raise SampleError(
+                    expected=f"a size at which {name} finds parts of the same size",
+                    found=f"parts of {' and '.join(sizes)} positions",
+                    remedy="pass a sample of another size, or a stretch of it with --span",
+                )
+            grids[name] = self.windows[name].grid(min(given))
         return grids
 
     def shares(self, region: Region) -> dict[str, Region]:
@@ -95,10 +119,11 @@ class Stage(nn.Module):
         """The region of each layer, and of the input, that the wanted ones are computed from."""
         grids = self.grids(space)
         needed = dict(wanted)
-        for name, source in reversed(self.sources.items()):
+        for name, sources in reversed(self.sources.items()):
             if name in needed and not needed[name].empty:
-                region, _ = self.windows[name].source(needed[name], grids[source])
-                needed[source] = needed[source].hull(region) if source in needed else region
+                region, _ = self.windows[name].source(needed[name], grids[sources[0]])
+                for source in sources:
+                    needed[source] = needed[source].hull(region) if source in needed else region
         return needed
 
     def forward(self, x: Patch, wanted: Regions) -> Activations:
@@ -106,20 +131,30 @@ class Stage(nn.Module):
         needed = self.needed(wanted, x.region.whole)
         replaced = self.replaced(wanted)
         patches = {INPUT: x}
-        for name, source in self.sources.items():
+        for name, sources in self.sources.items():
             if name in needed and not needed[name].empty:
-                given = patches[source]
-                region, padding = self.windows[name].source(needed[name], given.region.whole)
+                given = [patches[source] for source in sources]
+                region, padding = self.windows[name].source(needed[name], given[0].region.whole)
                 y = run(
                     self.operations[name],
-                    given.over(region),
+                    [patch.over(region) for patch in given],
                     padding,
-                    in_place=name in self._in_place and source in replaced,
+                    in_place=name in self._in_place and sources[0] in replaced,
                 )
                 patches[name] = Patch(y, needed[name])
         return {
             name: patches[name].over(region) for name, region in wanted.items() if not region.empty
         }
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a network expects of its samples, where it does: a sampling rate in Hz, the units of
+    the values, the names of the channels in their order."""
+
+    rate: float | None = None
+    units: str | None = None
+    names: tuple[str, ...] = ()
 
 
 class Network(nn.Module):
@@ -128,6 +163,7 @@ class Network(nn.Module):
     name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
     metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
     turning: whether it treats the first axis unlike the others, which are to take its place then.
+    terms: what it expects of its samples.
     """
 
     def __init__(
@@ -146,6 +182,7 @@ class Network(nn.Module):
         self.channels = channels
         self.turning = turning
         self.metrics = nn.ParameterDict()
+        self.terms = Terms()
         if dims == 2:
             nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.requires_grad_(False)
@@ -176,6 +213,25 @@ class Network(nn.Module):
             if isinstance(module, _ConvNd):
                 module.bfloat16()
         return self
+
+    def taking(self, low: Sequence[float], span: Sequence[float]) -> Network:
+        """The same network for samples x of which it is to see low + span x, by channel."""
+        dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
+        affine = Affine(torch.tensor(low, dtype=dtype), torch.tensor(span, dtype=dtype))
+        stages = self.behind("_values", affine)
+        network = Network(self.name, stages, dims=self.dims, channels=self.channels)
+        network.metrics, network.terms = self.metrics, self.terms
+        return network
+
+    def behind(self, name: str, operation: nn.Module) -> list[Stage]:
+        """The stages, the first of which takes what an operation makes of the sample."""
+        first, *others = self.stages
+        operations = [(name, operation), *first.operations.items()]
+        sources = {
+            layer: tuple(name if source == INPUT else source for source in given)
+            for layer, given in first.sources.items()
+        }
+        return [Stage(operations, dims=self.dims, sources=sources), *others]
 
     def forward(
         self, x: Float[Tensor, "batch channel *space"], wanted: Collection[str]
@@ -245,11 +301,15 @@ class Network(nn.Module):
 
     def smallest_side(self, wanted: Collection[str]) -> int:
         """The fewest positions along each axis that leave the wanted layers at least one."""
-        return next(side for side in count(1) if self._fits((side,) * self.dims, wanted))
+        return next(side for side in count(1) if self.fits((side,) * self.dims, wanted))
 
-    def _fits(self, space: Space, wanted: Collection[str]) -> bool:
+    def fits(self, space: Space, wanted: Collection[str]) -> bool:
+        """Whether a sample over `space` leaves the wanted layers a position or more."""
         for stage, here, onward in self.path(wanted):
-            grids = stage.grids(space)
+            try:
+                grids = stage.grids(space)
+            except SampleError:
+                return False
             if any(0 in grids[name] for name in [*here, *[stage.output] * onward]):
                 return False
             space = grids[stage.output]
@@ -262,9 +322,10 @@ class Network(nn.Module):
         widths, width = {INPUT: self.channels}, self.channels
         for stage in self.stages:
             here = {INPUT: width}
-            for name, source in stage.sources.items():
-                window = torch.zeros((1, here[source], *stage.windows[name].kernel), dtype=dtype)
-                here[name] = run(stage.operations[name], window, []).shape[1]
+            for name, sources in stage.sources.items():
+                kernel = stage.windows[name].kernel
+                windows = [torch.zeros((1, here[each], *kernel), dtype=dtype) for each in sources]
+                here[name] = run(stage.operations[name], windows, []).shape[1]
             width = here[stage.output]
             widths |= here | {INPUT: self.channels}
         return widths

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.networks.operations import Slices
-from impasto.networks.stage import INPUT, Network, Stage
+from impasto.networks.stage import Network, Stage
 from impasto.networks.vgg import AVERAGE_POOL, CONVOLUTION, MAX_POOL, Normalize
 
 Filters = Literal["slices", "inflated"]
@@ -33,10 +33,7 @@ def shown(network: Network, channels: int) -> Network:
 
     Values outside [0, 1] count as the nearest inside, and have no gradient.
     """
-    first, *others = network.stages
-    operations = [("_shown", Shown(network.channels)), *first.operations.items()]
-    sources = {name: "_shown" if of == INPUT else of for name, of in first.sources.items()}
-    stages = [Stage(operations, dims=3, sources=sources), *others]
+    stages = network.behind("_shown", Shown(network.channels))
     return _like(network, stages, channels, turning=network.turning)
 
 
