@@ -147,8 +147,8 @@ def test_nothing_is_said_where_nothing_was_done(
 @pytest.mark.parametrize(
     ("others", "words"),
     [
-        ("--leads V9", "some of the channels I, II, found V9"),
-        ("--style-leads V9", "some of the channels I, II, found V9"),
+        ("--leads V9", "some of the channels I, II, or their numbers from 1 up, found V9"),
+        ("--style-leads V9", "some of the channels I, II, or their numbers from 1 up, found V9"),
         ("--leads I --style-leads I II --span 9 10", "between 0 and 5 s, found 9 to 10 s"),
         ("--span 4 2", "--span: expected two finite numbers"),
         ("--style-span 1", "--style-span: expected two finite numbers"),
@@ -227,7 +227,7 @@ def test_a_flat_lead_of_the_style_is_named(
     """Its statistics are those of nothing; Gram matrices, of all leads jointly, take it."""
     lead = heartbeats(5, 100.0)
     table(ward / "flat.csv", "time,I [mV],II [mV]", TIMES, lead, np.full(500, value))
-    assert stylize(style="flat.csv") == 2
+    assert stylize("-q", style="flat.csv") == 2
     assert "found II flat throughout; leave it out with --leads" in one_line(capfd)
     assert stylize("-q", "--leads", "I", style="flat.csv") == 0
     none = (f"--{name}=0" for name in ("autocorrelation", "spectrum", "amplitude"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from impasto.leads import find, is_audio, lead, matched
+from impasto.leads import is_audio, lead, matched
 from tests.signals import signal, sound
 
 
@@ -54,13 +54,6 @@ def test_leads_belong_together_by_name_else_by_position(
         for names in (one, other)
     ]
     assert matched(*signals) == pairs
-
-
-@pytest.mark.parametrize(
-    ("name", "place"), [("ii", 1), ("2", 1), ("1", 0), ("0", None), ("3", None), ("V1", None)]
-)
-def test_a_lead_is_found_by_name_or_number(name: str, place: int | None) -> None:
-    assert find(signal(np.zeros((2, 3))), name) == place
 
 
 def test_only_fast_signals_from_minus_one_to_one_are_sounds() -> None:

@@ -161,8 +161,18 @@ def test_a_span_that_is_not_there_is_told_in_one_line(span: tuple[float, float])
         part(leads("I"), (), span)
 
 
+def test_flat_and_clipped_leads_are_told(notes: pytest.LogCaptureFixture) -> None:
+    wave = np.sin(np.arange(1000) / 20).astype(np.float32)
+    data = np.stack([wave, np.zeros_like(wave), wave.clip(-0.9, 2)])
+    part(replace(leads("I II III"), data=data), (), ())
+    assert notes.messages == [
+        "lead II is flat throughout",
+        "lead III may be clipped: it is at its limit 14 % of the time",
+    ]
+
+
 def test_a_lead_that_is_not_there_is_told_in_one_line() -> None:
-    with pytest.raises(SampleError, match="some of the channels I, II, found aVR"):
+    with pytest.raises(SampleError, match=r"channels I, II, or their .* found aVR"):
         part(leads("I II"), ["aVR"], ())
 
 

@@ -59,15 +59,5 @@ def matched(one: Signal, other: Signal) -> list[tuple[int, int]]:
     return pairs or [(channel, channel) for channel in range(min(len(one.data), len(other.data)))]
 
 
-def find(signal: Signal, name: str) -> int | None:
-    """The channel of a name, or of a number from 1 up; None when there is none such."""
-    names = [_key(each) for each in signal.names]
-    if _key(name) in names:
-        return names.index(_key(name))
-    if name.isdecimal() and 1 <= int(name) <= len(names):
-        return int(name) - 1
-    return None
-
-
 def _key(name: str) -> str:
     return name.strip().casefold()

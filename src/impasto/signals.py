@@ -16,15 +16,31 @@ from impasto.networks.stage import Network, Terms
 
 logger = logging.getLogger(__name__)
 
+CLIPPED = 0.05
+"""Share of the positions that a lead may be at its least or its largest value."""
+
 
 def part(signal: Signal, leads: Sequence[str], span: Sequence[float]) -> Signal:
     """The leads of these names, from and to these seconds; all where none are given.
 
+    Leads that are flat there, or look clipped, are logged.
     Raises SampleError when there is no such lead or stretch.
     """
     if leads:
         signal = signal.select(leads)
-    return signal.stretch(*span) if span else signal
+    if span:
+        signal = signal.stretch(*span)
+    for name, values in zip(signal.names, signal.data, strict=True):
+        ends = values.min(), values.max()
+        if ends[0] == ends[1]:
+            logger.info("lead %s is flat throughout", name or "without a name")
+        elif (share := max((values == end).mean() for end in ends)) > CLIPPED:
+            logger.info(
+                "lead %s may be clipped: it is at its limit %.0f %% of the time",
+                name or "without a name",
+                100 * share,
+            )
+    return signal
 
 
 def alike(style: Signal, content: Signal) -> Signal:

@@ -15,6 +15,7 @@ from impasto.media import Annotation, ArraySample, Signal, load, save
 from impasto.media.blocks import in_memory
 from impasto.media.gaps import fill_gaps, gathered, pieces, spans
 from impasto.media.records import Lead, RecordSource
+from impasto.media.signal import place
 from tests.media.signals import signal, waves, with_gaps
 from tests.missing import hide
 
@@ -90,7 +91,10 @@ def test_channels_by_name() -> None:
     assert chosen.gaps is not None
     assert np.array_equal(chosen.gaps, three.gaps[[2, 0]])
     assert [lead.gain for lead in chosen.source.leads] == [300, 100]
-    with pytest.raises(SampleError, match="some of the channels I, II, V5, found aVR; choose"):
+    with pytest.raises(
+        SampleError,
+        match=r"I, II, V5, or their .* found aVR; choose",
+    ):
         three.select(["II", "aVR"])
     with pytest.raises(SampleError, match="found none"):
         three.select([])
@@ -185,3 +189,10 @@ def test_arrays_as_signals(tmp_path: object, suffix: str) -> None:
     assert isinstance(again, Signal)
     assert (again.rate, again.names) == (1, ("1", "2"))
     assert np.allclose(again.data, waves(2, 40), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("ii", 1), ("2", 1), ("1", 0), ("0", None), ("3", None), ("V1", None)]
+)
+def test_a_channel_is_found_by_name_or_number(name: str, found: int | None) -> None:
+    assert place(["I", "II"], name) == found

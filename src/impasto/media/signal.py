@@ -180,7 +180,7 @@ class Signal(Sample):
         )
 
     def select(self, names: Sequence[str]) -> Signal:
-        """The channels of these names, upper or lower case, in this order.
+        """The channels of these names, upper or lower case, or numbers from 1 up, in this order.
 
         Raises SampleError, which lists the names there are, when one is not among them.
         """
@@ -209,7 +209,7 @@ class Signal(Sample):
                 raise SampleError(
                     expected=f"a unit that can become {units!r} (V, mV, uV and nV can each other)",
                     found=f"{unit!r} of the channel {name!r}",
-                    remedy="choose other channels with select(), or correct the unit",
+                    remedy="choose other channels, or correct the unit",
                 )
             factors.append(1.0 if unit == units else _VOLTS[unit] / _VOLTS[units])
         data = self.data * np.array(factors, np.float32)[:, None]
@@ -231,22 +231,33 @@ class Signal(Sample):
         return replace(self, data=data, rate=rate, gaps=gaps)
 
 
+def place(names: Sequence[str], wanted: str) -> int | None:
+    """Where a name, upper or lower case, stands among others, or which number from 1 up it is; None
+    where it is neither."""
+    own = [name.strip().casefold() for name in names]
+    if (key := wanted.strip().casefold()) in own:
+        return own.index(key)
+    if key.isdecimal() and 1 <= int(key) <= len(own):
+        return int(key) - 1
+    return None
+
+
 def places(names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
-    """Where the wanted names, upper or lower case, stand among others; None wants all.
+    """The `place` of each; None wants all.
 
     Raises SampleError, which lists the names there are, when one is not among them.
     """
     if wanted is None:
         return list(range(len(names)))
-    own = [name.strip().lower() for name in names]
-    missing = [name for name in wanted if name.strip().lower() not in own]
+    found = [place(names, name) for name in wanted]
+    missing = [name for name, index in zip(wanted, found, strict=True) if index is None]
     if missing or not wanted:
         raise SampleError(
-            expected=f"some of the channels {', '.join(names)}",
+            expected=f"some of the channels {', '.join(names)}, or their numbers from 1 up",
             found=", ".join(missing) or "none",
             remedy="choose among those",
         )
-    return [own.index(name.strip().lower()) for name in wanted]
+    return [index for index in found if index is not None]
 
 
 def with_recipe(lines: Sequence[str], recipe: str | None) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from impasto.errors import ConfigError
-from impasto.leads import find, is_audio, lead, matched
-from impasto.media.signal import Signal
+from impasto.leads import is_audio, lead, matched
+from impasto.media.signal import Signal, place
 from impasto.plots import View
 from impasto.plots.page import Heading, clock, colors, listed, save_figure, save_page
 from impasto.plots.paper import Lines, Paper, rows_of
@@ -150,7 +150,7 @@ def _channels(signals: Sequence[Signal], names: Sequence[str]) -> list[list[int 
     partners = [dict(matched(first, other)) for other in signals[1:]]
     chosen = []
     for name in names or map(str, range(1, len(first.data) + 1)):
-        channel = find(first, name) if names else int(name) - 1
+        channel = place(first.names, name) if names else int(name) - 1
         if channel is None:
             known = " ".join(each for each in first.names if each)
             raise ConfigError(
