@@ -188,6 +188,7 @@ def large(data: Path) -> None:
     config = replace(
         config,
         engine=replace(config.engine, memory="8GB"),
+        volume=replace(config.volume, slices=0),
         schedule=replace(config.schedule, steps=(1,)),
     )
     _, seconds, peak = measured(whole, (content, style), config)

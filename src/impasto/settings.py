@@ -129,8 +129,8 @@ class VolumeConfig:
     keep_air: bool = False
     """leave air as it is, and out of the statistics: below -900 HU, or below the window"""
     slices: int = 10
-    """slices across each axis that a step of adam looks at, where the network takes slices; 0 for
-    all [>= 0]"""
+    """slices across each axis that a step of adam looks at, where the network takes slices; all
+    where there are fewer, or for 0 [>= 0]"""
     style_axes: bool = False
     """three styles, the first for slices across the first axis, and so on"""
 
