@@ -680,7 +680,7 @@ def shown(value: object) -> str:
     return str(value)
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", sorted(PRESETS.keys() - {"texture3d"}))
 def test_help_shows_every_setting_and_its_default(
     capsys: pytest.CaptureFixture[str], preset: str
 ) -> None:
@@ -697,6 +697,13 @@ def test_help_shows_every_setting_and_its_default(
             assert shown(value) in found, flag
     for flag in ("CONTENT", "STYLE", "--output", "--preset"):
         assert flag in text
+
+
+def test_help_for_textures_shows_their_own_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert impasto("texture", "--help") == 0
+    text = plain(capsys.readouterr().out)
+    for flag, default in (("--size", "128 128 128"), ("--gamma", "4.0"), ("--init", "noise")):
+        assert default in re.findall(rf"{flag} .*?\(default: (.*?)\)", text), flag
 
 
 def test_help_for_a_network_shows_its_layers(capsys: pytest.CaptureFixture[str]) -> None:

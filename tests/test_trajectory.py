@@ -51,6 +51,7 @@ def settings(dims: int) -> Config:
         )
     return configure(
         network="filterbank",
+        kernel=(11, 9, 7)[dims - 1],
         precision="fp32",
         content_layers=content_layers,
         style_layers=tuple((layer, 0.5) for layer in style_layers),
@@ -104,7 +105,13 @@ def in_float64(dims: int, plan: Plan) -> list[float]:
     network = (
         series_bank(2, RATE, config.network.widths, padding="replicate", seed=0)
         if dims == 1
-        else filterbank(dims=dims, channels=content.shape[1], padding="replicate", seed=0)
+        else filterbank(
+            dims=dims,
+            channels=content.shape[1],
+            padding="replicate",
+            seed=0,
+            kernel=config.network.kernel,
+        )
     ).double()
     plan = cut(plan, dims)
     objective = build_objective(
