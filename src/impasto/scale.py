@@ -39,6 +39,10 @@ the rest is for tiles at work. Arrays beyond are in files, which cost little whi
 _COPIES = {"adam": 12, "lbfgs": 36, "gradient-descent": 10}
 """Arrays of the size of G that a run with that optimizer comes to hold, the samples included."""
 
+_WEIGHTS = 3
+"""Values a position that weights take, which are never in files: over the sample, and over the grids
+of the layers."""
+
 _SHARED = 2**17
 """Positions from which on processes share a scale; below, talking takes longer than the work."""
 
@@ -213,7 +217,8 @@ class Engine:
         widths = self.network.widths
         values += turns * sum(prod(grid) * widths[layer] for layer, grid in targets.items())
         arrays = 4 * values + between(works(self.network, space, self._reaches))
-        return self.memory - min(arrays, FOR_ARRAYS * self.memory)
+        weights = 0 if self.units.content.weight is None else _WEIGHTS * 4 * prod(space)
+        return self.memory - min(arrays, FOR_ARRAYS * self.memory) - weights
 
     def _plan(self, network: Network, space: Space, base: Plan, room: float) -> Plan:
         """For the part of a sample that this process has."""
