@@ -40,8 +40,7 @@ _COPIES = {"adam": 12, "lbfgs": 36, "gradient-descent": 10}
 """Arrays of the size of G that a run with that optimizer comes to hold, the samples included."""
 
 _WEIGHTS = 3
-"""Values a position that weights take, which are never in files: over the sample, and over the grids
-of the layers."""
+"""Values a position that weights take, over the sample and the layers; they are never in files."""
 
 _SHARED = 2**17
 """Positions from which on processes share a scale; below, talking takes longer than the work."""
