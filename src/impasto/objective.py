@@ -199,29 +199,27 @@ def build_objective(
         share = config.alpha / len(config.content_layers)
         for layer, loss in _content(content, network, config, plan, mask).items():
             terms.append(Term("content", layer, loss, share, mask))
-    if config.beta:
-        shares = config.style_shares(len(styles))
-        plans = style_plans or [plan] * len(styles)
-        lambdas = dict(config.style_layers)
-        weights = style_weights or [None] * len(styles)
-        for style, share, style_plan, own in zip(styles, shares, plans, weights, strict=True):
-            of_style = None if own is None else Mask.of(own, network, lambdas)
-            found = _style(style, network, config, style_plan, of_style)
-            for layer, style_loss in found.items():
-                factor = config.beta * share * lambdas[layer]
-                terms.append(Term("style", layer, style_loss, factor, mask))
-    if config.statistics:
+    if config.beta or config.statistics:
         shares = config.style_shares(len(styles))
         plans = style_plans or [plan] * len(styles)
         weights = style_weights or [None] * len(styles)
+        lambdas = dict(config.style_layers) if config.beta else {}
         for style, share, style_plan, own in zip(styles, shares, plans, weights, strict=True):
-            of_style = None if own is None else Mask.of(own, network, {INPUT})
-            terms += [
-                Term(kind, INPUT, statistic, share * factor, mask)
-                for kind, factor, statistic in _statistics(
-                    style, network, config, style_plan, of_style, rate, content.region.whole[0]
-                )
-            ]
+            of_style = None if own is None else Mask.of(own, network, {INPUT, *lambdas})
+            if lambdas:
+                found = _style(style, network, config, style_plan, of_style)
+                terms += [
+                    Term("style", layer, style_loss, config.beta * share * lambdas[layer], mask)
+                    for layer, style_loss in found.items()
+                ]
+            if config.statistics:
+                length = content.region.whole[0]
+                terms += [
+                    Term(kind, INPUT, statistic, share * factor, mask)
+                    for kind, factor, statistic in _statistics(
+                        style, network, config, style_plan, of_style, rate, length
+                    )
+                ]
         if mask and config.spectrum:
             window = 2 * round(config.spectrum_window * rate / 2)
             _counted(windows_counted(mask.weights[INPUT], window), "--spectrum-window", "content")
