@@ -16,8 +16,8 @@ from impasto.media.signal import Signal
 WINDOW = 2048
 """Positions of a window, n_fft; they are a quarter of it apart."""
 
-FAINTEST = 1e-3
-"""Of the loudest, the magnitude from which on its logarithm is told: 60 dB below."""
+FAINTEST = 1e-4
+"""Of the loudest, the magnitude from which on its logarithm is told: 80 dB below."""
 
 _ROUNDS = 100
 _MOMENTUM = 0.99
