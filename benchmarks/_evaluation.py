@@ -42,9 +42,10 @@ from impasto.objective import Objective
 from impasto.parallel import current_group, gather
 from impasto.patch import Patch
 from impasto.plan import between, works
-from impasto.prepare import Units, configured_network, memory_left, memory_limit
+from impasto.prepare import configured_network, memory_left, memory_limit
 from impasto.scale import FOR_ARRAYS
 from impasto.scale import Engine as ScaleEngine
+from impasto.units import Units
 from impasto.walk import WHOLE, Leg, Plan, walk
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]

@@ -53,9 +53,10 @@ from impasto.media.picture import Picture, from_array
 from impasto.media.sample import Sample
 from impasto.parallel import ALONE
 from impasto.plan import KEPT_COPIES, WHOLE_COPIES, WORKING_COPIES
-from impasto.prepare import Units, configured_network
+from impasto.prepare import configured_network
 from impasto.scale import Engine
 from impasto.transfer import Result, stylize
+from impasto.units import Units
 
 TARGETS = {"fp32": 0.85, "bf16": 0.45}
 """Our time over the plain loop's in fp32, at most."""

@@ -25,9 +25,10 @@ from impasto.objective import Objective, build_objective
 from impasto.parallel import ALONE, Group, agreed, gather, shared
 from impasto.patch import Patch, give_back
 from impasto.plan import between, choose_plan, works
-from impasto.prepare import Units, Values, initial, rate_of, style_space, weight_over
+from impasto.prepare import initial, rate_of, style_space
 from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint
+from impasto.units import Units, Values, weight_over
 from impasto.volumes import is_plane
 from impasto.walk import Plan, Reaches
 

@@ -25,8 +25,6 @@ from impasto.networks import Report
 from impasto.parallel import Group, current_group
 from impasto.prepare import (
     SampleLike,
-    Units,
-    Values,
     configured_network,
     content_size,
     grids,
@@ -39,6 +37,7 @@ from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
+from impasto.units import Units, Values
 from impasto.version import __version__
 from impasto.volumes import counted
 

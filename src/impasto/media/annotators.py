@@ -11,7 +11,7 @@ import numpy as np
 
 from impasto.errors import OutputError
 from impasto.libraries import library
-from impasto.media.library_errors import decoding
+from impasto.media.coding import decoding
 from impasto.media.signal import Annotation, Signal
 
 # A file of another suffix may be anything, and wfdb finds annotations in whatever it is given.

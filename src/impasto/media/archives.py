@@ -16,9 +16,9 @@ import numpy as np
 from impasto.errors import SampleError, about
 from impasto.media.arrays import npy_header
 from impasto.media.blocks import New, in_memory
+from impasto.media.coding import decoding
 from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.gaps import Block, gathered, pieces, spans
-from impasto.media.library_errors import decoding
 from impasto.media.sample import check_own_space
 from impasto.media.signal import Signal, Source
 

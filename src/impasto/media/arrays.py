@@ -25,6 +25,7 @@ from jaxtyping import Shaped
 from impasto.errors import SampleError, about
 from impasto.libraries import library
 from impasto.media.blocks import New, blocks, in_memory
+from impasto.media.coding import decoding
 from impasto.media.files import (
     StrPath,
     atomic_folder,
@@ -34,7 +35,6 @@ from impasto.media.files import (
     open_regular,
     unreadable,
 )
-from impasto.media.library_errors import decoding
 from impasto.media.sample import Sample, check_own_space
 from impasto.media.signal import Signal
 

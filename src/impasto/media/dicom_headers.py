@@ -12,8 +12,8 @@ import numpy as np
 
 from impasto.errors import SampleError
 from impasto.libraries import library
+from impasto.media.coding import decoding
 from impasto.media.files import open_regular
-from impasto.media.library_errors import decoding
 
 SUFFIXES = (".dcm",)
 

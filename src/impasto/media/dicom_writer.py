@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from impasto.errors import OutputError, SampleError, about
+from impasto.media.coding import encoding
 from impasto.media.dicom import LPS_TO_RAS, DicomSource
 from impasto.media.dicom_headers import decoding_dicom, pydicom_library, stored_dtype
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
-from impasto.media.library_errors import encoding
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volume import Volume
 from impasto.media.voxels import as_stored

@@ -16,9 +16,9 @@ import numpy as np
 from impasto.errors import SampleError, about
 from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
+from impasto.media.coding import after_the_name, decoding
 from impasto.media.files import StrPath, open_regular
 from impasto.media.gaps import Block, gathered, spans
-from impasto.media.library_errors import after_the_name, decoding
 from impasto.media.sample import check_own_space
 from impasto.media.signal import Annotation, Signal, Source, places
 

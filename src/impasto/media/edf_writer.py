@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from impasto.errors import OutputError, SampleError, about
+from impasto.media.coding import encoding
 from impasto.media.edf import IDENTITY, Channel, EdfSource, claimed_bytes, pyedflib_library
 from impasto.media.files import StrPath, atomic_set, check_writable
 from impasto.media.gaps import spans
-from impasto.media.library_errors import encoding
 from impasto.media.signal import Annotation, Signal
 
 _MARK = "not_for_diagnosis"

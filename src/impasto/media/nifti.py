@@ -22,6 +22,7 @@ from jaxtyping import Float64
 from impasto.errors import SampleError, about
 from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
+from impasto.media.coding import decoding, encoding
 from impasto.media.files import (
     StrPath,
     atomic_set,
@@ -30,7 +31,6 @@ from impasto.media.files import (
     open_regular,
     suffix_of,
 )
-from impasto.media.library_errors import decoding, encoding
 from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
 from impasto.media.volume import Volume, check_affine
 from impasto.media.voxels import (

@@ -21,8 +21,8 @@ from jaxtyping import Float64
 from impasto.errors import SampleError, about
 from impasto.libraries import library
 from impasto.media.blocks import New, in_memory
+from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
-from impasto.media.library_errors import decoding
 from impasto.media.sample import check_own_space
 from impasto.media.volume import Volume, check_affine
 from impasto.media.voxels import check_bytes, decompressing, read_voxels

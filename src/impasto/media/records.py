@@ -18,9 +18,9 @@ import numpy as np
 from impasto.errors import SampleError, about
 from impasto.media.annotators import annotations_beside, wfdb_library
 from impasto.media.blocks import New, in_memory
+from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
 from impasto.media.gaps import Block, gathered, spans
-from impasto.media.library_errors import decoding
 from impasto.media.sample import check_own_space
 from impasto.media.signal import Signal, Source, places
 

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from impasto.errors import SampleError
 from impasto.media.arrays import converted
 from impasto.media.blocks import blocks
-from impasto.media.library_errors import decoding
+from impasto.media.coding import decoding
 from impasto.media.volume import Volume
 
 Voxels = Float32[np.ndarray, "x y z"]
