@@ -34,6 +34,7 @@ from impasto.arrays import Arrays
 from impasto.config import Config, configure
 from impasto.geometry import Space
 from impasto.gradient import value_and_grad
+from impasto.guidance import Guide
 from impasto.losses import Content, MetricGram
 from impasto.media.sample import Sample
 from impasto.networks import Network
@@ -183,7 +184,10 @@ def report(case: Case) -> Report:
     watch = Anonymous() if case.anonymous else None
     began = time.perf_counter()
     group = current_group()
-    engine = Engine(config, network, units, [style], [units], memory, arrays, group, case.kept)
+    guides = [Guide(0, 1.0)]
+    engine = Engine(
+        config, network, units, [style], [units], guides, memory, arrays, group, case.kept
+    )
     scale = engine.scale(case.space, None, None)
     build = time.perf_counter() - began
     (member,) = scale.ensemble.members

@@ -49,6 +49,7 @@ from impasto.arrays import Arrays
 from impasto.config import Config, configure
 from impasto.demo import paint, photograph
 from impasto.geometry import Space
+from impasto.guidance import Guide
 from impasto.media.picture import Picture, from_array
 from impasto.media.sample import Sample
 from impasto.parallel import ALONE
@@ -308,7 +309,8 @@ def judged(content: np.ndarray, style: np.ndarray, config: Config) -> Callable[[
     samples: list[Sample] = [from_array(array, config.schedule.size) for array in (content, style)]
     units = Units.of(samples[0])
     network = configured_network(config, samples[0], None)
-    engine = Engine(config, network, units, samples[1:], [units], 4e9, Arrays(4e9), ALONE)
+    guides = [Guide(0, 1.0)]
+    engine = Engine(config, network, units, samples[1:], [units], guides, 4e9, Arrays(4e9), ALONE)
     scale = engine.scale(samples[0].space, None, None)
     return lambda result: sum(scale.ensemble.terms(result.tensor()[None]).values())
 

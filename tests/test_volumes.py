@@ -75,7 +75,7 @@ def test_what_a_mask_leaves_out_stays_and_counts_nothing(tmp_path: Path) -> None
     inside[3:15, :, 2:14] = 2
     path = tmp_path / "mask.nii"
     media.save(Volume(inside[None], affine=CUBES, dtype=np.dtype(np.uint8)), path)
-    config = short(window=("0", "3000"), mask=str(path))
+    config = short(window=("0", "3000"), mask=(str(path),))
     result = stylize(content, noisy(content), config).sample
     changed = result.data[0] != content.data[0]
     assert not changed[inside == 0].any()
@@ -89,7 +89,7 @@ def test_a_mask_over_other_voxels_is_brought_to_those_of_the_content(tmp_path: P
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = 0.5  # the corners of both grids are in the same place
     media.save(Volume(inside[None], affine=affine), path)
-    found, _ = counted(ct(), [], VolumeConfig(window=("0", "4000"), mask=str(path)))
+    found, _ = counted(ct(), [], VolumeConfig(window=("0", "4000")), [str(path)])
     assert isinstance(found, Volume)
     assert found.inside is not None
     expected = np.zeros(SPACE, bool)
@@ -284,7 +284,7 @@ NOT = np.zeros((1, 4, 4, 4), np.float32)
         ({"kernel": 4}, "--kernel: expected 0 or an odd number from 3 up, found 4"),
         ({"optimizer": "lbfgs"}, "--slices: expected 0, all of them, with lbfgs, found 4"),
         ({"style_axes": True}, "--style-axes: expected a volume and three styles, found .* and 1"),
-        ({"mask": "absent.nii"}, "absent.nii"),
+        ({"mask": ("absent.nii",)}, "absent.nii"),
     ],
 )
 def test_settings_that_do_not_go_with_a_volume(settings: dict[str, Any], message: str) -> None:
@@ -304,21 +304,21 @@ def test_masks_that_leave_nothing(mask: Volume, message: str | None, tmp_path: P
     media.save(mask, path)
     if message:
         with pytest.raises(SampleError, match=message):
-            stylize(ct(), ct(), short(mask=str(path)))
+            stylize(ct(), ct(), short(mask=(str(path),)))
 
 
 def test_an_array_as_a_mask_has_the_volumes_shape(tmp_path: Path) -> None:
     path = tmp_path / "mask.npy"
     np.save(path, NOT)
     with pytest.raises(SampleError, match=r"a mask of 20 x 18 x 17 voxels.*found 4 x 4 x 4"):
-        stylize(ct(), ct(), short(mask=str(path)))
+        stylize(ct(), ct(), short(mask=(str(path),)))
     np.save(path, np.zeros((3, 4, 4), np.float32))
     with pytest.raises(SampleError, match="a mask over three axes, found 3 channels over 2"):
-        stylize(ct(), ct(), short(mask=str(path)))
+        stylize(ct(), ct(), short(mask=(str(path),)))
 
 
 def test_other_samples_have_no_mask() -> None:
-    with pytest.raises(ConfigError, match="--mask --keep-air: expected a volume"):
+    with pytest.raises(ConfigError, match="--keep-air: expected a volume"):
         counted(Sample(np.zeros((1, 400), np.float32)), [], VolumeConfig(keep_air=True))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +19,7 @@ from impasto.config import (
     PRESETS,
     Config,
     EngineConfig,
+    GuidanceConfig,
     NetworkConfig,
     ObjectiveConfig,
     OptimizerConfig,
@@ -52,8 +55,51 @@ class Display:
             )
 
 
+class _Styled:
+    """A command with styles and the settings of a run."""
+
+    style: Path
+    styles: tuple[Path, ...]
+    objective: ObjectiveConfig
+
+    @property
+    def config(self) -> Config:
+        """The settings that decide the result, the shares of the styles among them."""
+        groups = {g.name: getattr(self, g.name) for g in fields(Config) if hasattr(self, g.name)}
+        shares = [share for _, share in self._shares]
+        if any(share is not None for share in shares):
+            if self.objective.style_weights != ObjectiveConfig.style_weights:
+                raise ConfigError(
+                    subject="--style-weights",
+                    expected="shares after the styles' names or with this flag",
+                    found="both",
+                    remedy="leave one of them out",
+                )
+            weights = tuple(1.0 if share is None else share for share in shares)
+            groups["objective"] = replace(self.objective, style_weights=weights)
+        return Config(**groups)
+
+    @property
+    def style_paths(self) -> list[Path]:
+        """The styles, without their shares."""
+        return [path for path, _ in self._shares]
+
+    @property
+    def _shares(self) -> list[tuple[Path, float | None]]:
+        """Each style's path, and its share: the `:0.7` after it that is no part of its name."""
+        found: list[tuple[Path, float | None]] = []
+        for path in (self.style, *self.styles):
+            name, colon, number = str(path).rpartition(":")
+            share = None
+            if colon and not os.path.exists(path):
+                with suppress(ValueError):
+                    share = float(number)
+            found.append((path, None) if share is None else (Path(name), share))
+        return found
+
+
 @dataclass(frozen=True)
-class Stylize:
+class Stylize(_Styled):
     """Repaint a picture, or give a signal the character of others: find the G that minimizes
     J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
 
@@ -61,15 +107,16 @@ class Stylize:
     """what is to change: a picture (JPEG, PNG, TIFF, WebP), a recording (.hea, .edf, .csv, .npz), a
     sound (.wav, .flac, .ogg, .mp3) or an array (.npy, .zarr)"""
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
-    """the one whose style it takes"""
+    """the one whose style it takes, or a folder of pictures"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
-    """more styles, mixed in by --style-weights"""
+    """more styles, with their shares as in `one.jpg:0.7 other.jpg:0.3`"""
     output: Annotated[Path, arg(aliases=["-o"])]
     """the result; its suffix chooses the format"""
     objective: OmitArgPrefixes[ObjectiveConfig]
     schedule: OmitArgPrefixes[ScheduleConfig]
     optimizer: OmitArgPrefixes[OptimizerConfig]
     network: OmitArgPrefixes[NetworkConfig]
+    guidance: OmitArgPrefixes[GuidanceConfig]
     signal: OmitArgPrefixes[SignalConfig]
     volume: OmitArgPrefixes[VolumeConfig]
     engine: OmitArgPrefixes[EngineConfig]
@@ -83,21 +130,17 @@ class Stylize:
     audio-transfer for sounds, ct for volumes, standard for all else; print is for large sizes, 4096
     if none is given; notes is the course's formulas to the letter"""
 
-    @property
-    def config(self) -> Config:
-        """The settings that decide the result."""
-        return Config(**{group.name: getattr(self, group.name) for group in fields(Config)})
-
 
 @dataclass(frozen=True)
-class Texture:
+class Texture(_Styled):
     """Make a picture, or a solid such as 128 x 128 x 128, that looks like an exemplar everywhere.
     Solids of a picture are gray in the formats of volumes, and RGB in .npy and .zarr."""
 
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
     """the exemplar: a picture, or a volume"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
-    """more of them, mixed in by --style-weights, or one for each axis with --style-axes"""
+    """more of them, with their shares as in `one.png:0.7 other.png:0.3`, or one for each axis with
+    --style-axes"""
     output: Annotated[Path, arg(aliases=["-o"])]
     """the result; its suffix chooses the format"""
     schedule: OmitArgPrefixes[ScheduleConfig]
@@ -109,12 +152,6 @@ class Texture:
     display: OmitArgPrefixes[Display] = Display()
     run: Path | None = None
     """a folder for checkpoints; the same command again goes on from the last one"""
-
-    @property
-    def config(self) -> Config:
-        """The settings that decide the result."""
-        groups = {g.name: getattr(self, g.name) for g in fields(Config) if hasattr(self, g.name)}
-        return Config(**groups)
 
 
 @dataclass(frozen=True)
@@ -205,8 +242,9 @@ def parse(arguments: Sequence[str]) -> Command:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", default="auto")
     finder.add_argument("--network")
-    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--mask",)):  # no content
+    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--strength",)):  # no content
         finder.add_argument(*flags)
+    finder.add_argument("--mask", nargs="*")
     found, others = finder.parse_known_args(arguments)
     preset = found.preset if found.preset in PRESETS else _fitting(others)
     config = PRESETS[preset]

@@ -34,7 +34,7 @@ from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.parallel import current_group
 from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
-from impasto.prepare import SampleLike, content_size
+from impasto.prepare import SampleLike, content_size, shared_out
 from impasto.signals import part
 from impasto.textures import texture
 from impasto.transfer import Progress, Result, stylize
@@ -234,8 +234,9 @@ def _shown(display: Display) -> Iterator[Viewer]:
 
 
 def _stylize(command: Stylize, interrupts: Interrupts) -> None:
-    styles = (command.style, *command.styles)
-    for path in (command.content, *styles):
+    styles = command.style_paths
+    inputs, _ = shared_out(styles, command.config.objective)
+    for path in (command.content, *inputs):
         if _overwrites(command, path):
             raise ConfigError(
                 subject="--output",
@@ -255,13 +256,13 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     with _viewer(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer, interrupts)
     if command.display.plot and not current_group().rank:
-        labels = ["result", "content", *(["style"] * len(styles))]
-        samples = [result.sample, *_compared(command.content, styles, command.config)]
+        labels = ["result", "content", *(["style"] * len(inputs))]
+        samples = [result.sample, *_compared(command.content, inputs, command.config)]
         plot(samples, labels, command.display.plot, View())
 
 
 def _texture(command: Texture, interrupts: Interrupts) -> None:
-    styles, size = [command.style, *command.styles], command.config.schedule.size
+    styles, size = command.style_paths, command.config.schedule.size
     gray = media.is_volume_file(command.output)
     media.check_target(command.output, size, 1 if gray else None)
 

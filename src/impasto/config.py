@@ -11,6 +11,7 @@ from typing import Any
 from impasto.errors import ConfigError
 from impasto.settings import (
     EngineConfig,
+    GuidanceConfig,
     NetworkConfig,
     ObjectiveConfig,
     OptimizerConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "PRESET_BY_SUFFIX",
     "Config",
     "EngineConfig",
+    "GuidanceConfig",
     "NetworkConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
@@ -44,6 +46,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     signal: SignalConfig = field(default_factory=SignalConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -92,6 +95,11 @@ class Config:
         for weight in objective.style_weights:
             _check("--style-weights", weight, "finite numbers from 0 up", weight >= 0)
         _check("--tv-power", objective.tv_power, "a number from 1 up", objective.tv_power >= 1)
+        for strength in self.guidance.region_strengths:
+            _check("--region-strengths", strength, "finite numbers from 0 up", strength >= 0)
+        scale = schedule.style_scale
+        _check("--style-scale", scale, "a finite number from 0 up", scale >= 0)
+        _check("--patience", schedule.patience, "a number from 0 up", schedule.patience >= 0)
         _check("--coarsest", schedule.coarsest, "a number from 0 up", schedule.coarsest >= 0)
         _check(
             "--steps",

@@ -181,6 +181,7 @@ def build_objective(
     weight: Tensor | None = None,
     style_weights: Sequence[Tensor | None] = (),
     rate: float = 1.0,
+    places: Sequence[tuple[float, Tensor | None]] = (),
 ) -> Objective:
     """J for a content, one or more styles and a network.
 
@@ -189,7 +190,9 @@ def build_objective(
     where it has one. content, styles: what this process has of them. plan: of the content, which
     G shares; style_plans: of each style. weight: how much each position of the content, and with
     it of G, counts, shape (1, 1, *space) over the whole grid; style_weights: those of the styles.
-    rate: positions a second, of signals.
+    rate: positions a second, of signals. places: for each style its share, and how much each
+    position of G takes of it, shape (1, 1, *space) over the whole grid, None for as much as it
+    counts; else the shares are those of the config.
     Raises LayerError for a layer the network does not have.
     """
     network.check(config.layers)
@@ -200,16 +203,23 @@ def build_objective(
         for layer, loss in _content(content, network, config, plan, mask).items():
             terms.append(Term("content", layer, loss, share, mask))
     if config.beta or config.statistics:
-        shares = config.style_shares(len(styles))
+        places = places or [(share, None) for share in config.style_shares(len(styles))]
         plans = style_plans or [plan] * len(styles)
         weights = style_weights or [None] * len(styles)
         lambdas = dict(config.style_layers) if config.beta else {}
-        for style, share, style_plan, own in zip(styles, shares, plans, weights, strict=True):
+        masks: dict[int, Mask] = {}
+        for style, (share, place), style_plan, own in zip(
+            styles, places, plans, weights, strict=True
+        ):
             of_style = None if own is None else Mask.of(own, network, {INPUT, *lambdas})
             if lambdas:
+                there = mask
+                if place is not None:  # styles of one place share its sums
+                    there = masks.get(id(place)) or Mask.of(place, network, lambdas)
+                    masks[id(place)] = there
                 found = _style(style, network, config, style_plan, of_style)
                 terms += [
-                    Term("style", layer, style_loss, config.beta * share * lambdas[layer], mask)
+                    Term("style", layer, style_loss, config.beta * share * lambdas[layer], there)
                     for layer, style_loss in found.items()
                 ]
             if config.statistics:

@@ -13,7 +13,7 @@ import torch
 
 from impasto import media, signals, volumes
 from impasto.arrays import Arrays
-from impasto.config import Config
+from impasto.config import Config, ObjectiveConfig
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.media.sample import Sample
@@ -44,15 +44,32 @@ def content_size(content: SampleLike, config: Config) -> Space:
     return config.schedule.size or ((512,) if media.is_picture(content) else (0,))
 
 
+def shared_out(
+    styles: SampleLike | Sequence[SampleLike], objective: ObjectiveConfig
+) -> tuple[list[SampleLike], list[float]]:
+    """The styles, and the share of each; a folder is all pictures in it, in equal parts.
+
+    Raises ConfigError for weights of another number of styles, SampleError for a folder without
+    pictures.
+    """
+    given = list(styles) if isinstance(styles, list | tuple) else [styles]
+    things: list[SampleLike] = []
+    shares: list[float] = []
+    for thing, share in zip(given, objective.style_shares(len(given)), strict=True):
+        path = isinstance(thing, str | Path) and Path(thing)
+        found = media.pictures_in(path) if path and media.is_plain_folder(path) else [thing]
+        things += found
+        shares += [share / len(found)] * len(found)
+    return things, shares
+
+
 def open_styles(
-    styles: SampleLike | Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
+    things: Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
 ) -> list[Sample]:
     """The styles at the content's scale: the same long side, or the same exact grid.
 
     A style with fewer pixels stays as it is.
     """
-    things = styles if isinstance(styles, list | tuple) else [styles]
-    config.objective.style_shares(len(things))
     if config.volume.style_axes and (content.dims, len(things)) != (3, 3):
         raise ConfigError(
             subject="--style-axes",
@@ -95,14 +112,15 @@ def _alike(style: Sample, content: Sample, config: Config) -> Sample:
 
 def _style_size(thing: SampleLike, role: str, content: Sample, config: Config) -> Space:
     """The size to open a style at."""
-    if len(config.schedule.size) > 1:
+    scale = config.schedule.style_scale
+    if len(config.schedule.size) > 1 and scale == 1:
         return config.schedule.size
-    if not media.is_picture(thing) or content.dims > 2:
+    if not media.is_picture(thing) or content.dims > 2 or not scale:
         return (0,)
     path = isinstance(thing, str | Path)
     with about(str(thing) if path else role):
         own = media.grid(thing)[1] if path else media.as_sample(thing).space
-    return (min(max(own), max(content.space)),)
+    return (min(max(own), max(1, round(scale * max(content.space)))),)
 
 
 def configured_network(config: Config, content: Sample, download: Report | None) -> Network:
@@ -184,12 +202,13 @@ def grids(
                 remedy="pass a larger sample or --size, or shallower layers",
             )
     coarsest = config.schedule.coarsest or max(content.space)
+    scale = config.schedule.style_scale
     spaces = [
         space
         for space in _tiling(coarse_to_fine(content.space, coarsest), config, network)
         if min(space) >= smallest
         and all(
-            min(_sides(style, style_space(content, style, space, axis))) >= smallest
+            min(_sides(style, style_space(content, style, space, axis, scale))) >= smallest
             for style in styles
             for axis in range(content.dims)
         )
@@ -220,17 +239,20 @@ def _sides(sample: Sample, space: Space) -> Space:
     return space[1:] if volumes.is_plane(sample) else space
 
 
-def style_space(content: Sample, style: Sample, space: Space, axis: int = 0) -> Space:
+def style_space(
+    content: Sample, style: Sample, space: Space, axis: int = 0, scale: float = 1.0
+) -> Space:
     """The grid of a style for a scale of the content.
 
-    Pictures have the scale's long side, but are never enlarged: their blur, and the blocks of
-    their JPEG, would be the texture. Anything else is scaled as the content is. A picture that is
-    the style of slices across `axis` of a volume has square pixels in mm.
+    Pictures have `scale` times its long side, or for 0 what of their own pixels it has of the
+    content's, but are never enlarged: their blur, and the blocks of their JPEG, would be the
+    texture. Anything else is scaled as the content is. A picture that is the style of slices across
+    `axis` of a volume has square pixels in mm.
     """
-    if isinstance(content, media.Picture):
-        side = min(max(space), max(style.space))
-        return scaled_space(style.space, side / max(style.space))
     factor = max(space) / max(content.space)
+    if isinstance(content, media.Picture) and scale:
+        side = min(scale * max(space), max(style.space))
+        return scaled_space(style.space, side / max(style.space))
     if volumes.is_plane(style):
         spacing = content.spacing if isinstance(content, media.Volume) else (1.0,) * 3
         plane = [side for other, side in enumerate(spacing) if other != axis]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import prod
 from typing import Any
 
@@ -18,6 +17,7 @@ from impasto.config import Config, ObjectiveConfig
 from impasto.ensemble import Draw, Ensemble, Member
 from impasto.geometry import Region, Space
 from impasto.gradient import Evaluation
+from impasto.guidance import Guide
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.stage import INPUT
@@ -28,7 +28,7 @@ from impasto.plan import between, choose_plan, works
 from impasto.prepare import initial, rate_of, style_space
 from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint
-from impasto.units import Units, Values, weight_over
+from impasto.units import Units, Values, weights_over
 from impasto.volumes import is_plane
 from impasto.walk import Plan, Reaches
 
@@ -43,6 +43,9 @@ _COPIES = {"adam": 12, "lbfgs": 36, "gradient-descent": 10}
 _WEIGHTS = 3
 """Values a position that weights take, over the sample and the layers; they are never in files."""
 
+_FALL = 1e-3
+"""Of J, in proportion: less is none."""
+
 _SHARED = 2**17
 """Positions from which on processes share a scale; below, talking takes longer than the work."""
 
@@ -51,8 +54,8 @@ _SHARED = 2**17
 class Engine:
     """What all scales share.
 
-    units, style_units: of the content and of each style. memory: bytes of it, for arrays and for
-    tiles at work.
+    units, style_units: of the content and of each style. guides: which style goes where. memory:
+    bytes of it, for arrays and for tiles at work.
     """
 
     config: Config
@@ -60,6 +63,7 @@ class Engine:
     units: Units
     styles: list[Sample]
     style_units: list[Units]
+    guides: list[Guide]
     memory: float
     arrays: Arrays
     group: Group
@@ -94,7 +98,7 @@ class Engine:
         """The objectives: one, or one with each axis first, all of the same weight."""
         config, content = self.config.objective, self.units.content
         values = self.units.values(content, space, base.new)
-        weight = weight_over(content, space)
+        weight = None if content.weight is None else weights_over(content.weight, space)
         room = self._room(slab.space)
         turns = content.dims if self.network.turning else 1
         members = []
@@ -136,18 +140,30 @@ class Engine:
         if weight is not None:
             weight = weight.movedim(axis + 2, 2)
         styles, plans, weights = [], [], []
-        for sample, units in self._styles(axis):
-            space = style_space(self.units.content, sample, slab.whole, axis)
+        places: list[tuple[float, Tensor | None]] = []
+        planes: dict[int, Tensor] = {}
+        stroke = self.config.schedule.style_scale
+        for guide in self._guides(axis):
+            sample, units = self.styles[guide.style], self.style_units[guide.style]
+            space = style_space(self.units.content, sample, slab.whole, axis, stroke)
             front = 0 if is_plane(sample) else axis
             style = units.values(sample, space, base.new).movedim(front + 2, 2)
             own = group.slabs(tuple(style.shape[2:]))[group.rank]
             styles.append(Patch(style[own.slices], own))
             less = min(room, self._room(own.space))
             plans.append(self._plan(self.network, own.space, replace(base, group=group), less))
-            of_style = weight_over(sample, space)
-            weights.append(None if of_style is None else of_style.movedim(front + 2, 2))
-        if self.config.volume.style_axes:
-            config = replace(config, style_weights=(1.0,))
+            of_style = sample.weight if guide.source is None else guide.source
+            weights.append(
+                None if of_style is None else weights_over(of_style, space).movedim(front + 2, 2)
+            )
+            if guide.place is None:
+                places.append((guide.share, None))
+            else:
+                if id(guide.place) not in planes:  # one for all styles that share it
+                    planes[id(guide.place)] = weights_over(guide.place, slab.whole)
+                place = planes[id(guide.place)]
+                # So much of J as of G it is: each position is drawn to the style as if alone.
+                places.append((guide.share * place.mean().item(), place))
         objective = build_objective(
             Patch(values[turned.slices], turned),
             styles,
@@ -158,13 +174,13 @@ class Engine:
             weight,
             weights,
             rate_of(self.units.content) * slab.whole[0] / self.units.content.space[0],
+            places,
         )
         return Member(objective, plan, axis, self._draw(objective, weight, base, room))
 
-    def _styles(self, axis: int) -> list[tuple[Sample, Units]]:
-        """Those for the slices across an axis, with their units."""
-        pairs = list(zip(self.styles, self.style_units, strict=True))
-        return pairs[axis : axis + 1] if self.config.volume.style_axes else pairs
+    def _guides(self, axis: int) -> list[Guide]:
+        """Those for the slices across an axis."""
+        return [Guide(axis, 1.0)] if self.config.volume.style_axes else self.guides
 
     def _draw(
         self, objective: Objective, weight: Tensor | None, base: Plan, room: float
@@ -217,7 +233,9 @@ class Engine:
         widths = self.network.widths
         values += turns * sum(prod(grid) * widths[layer] for layer, grid in targets.items())
         arrays = 4 * values + between(works(self.network, space, self._reaches))
-        weights = 0 if self.units.content.weight is None else _WEIGHTS * 4 * prod(space)
+        masks = {id(guide.place) for guide in self.guides if guide.place is not None}
+        count = len(masks) + (self.units.content.weight is not None)
+        weights = count * _WEIGHTS * 4 * prod(space)
         return self.memory - min(arrays, FOR_ARRAYS * self.memory) - weights
 
     def _plan(self, network: Network, space: Space, base: Plan, room: float) -> Plan:
@@ -245,6 +263,7 @@ class Scale:
         self.total = self.new(tuple(start.shape), start.dtype).zero_()
         self.weight = 0.0
         self.taken = 0
+        self.lowest, self.stale = math.inf, 0
         self.state: optimizers.State | None = None
 
     @classmethod
@@ -256,6 +275,7 @@ class Scale:
         scale = cls(engine, ensemble, state.x)
         scale.total, scale.state = total, state
         scale.weight, scale.taken = scalars["weight"], scalars["taken"]
+        scale.lowest, scale.stale = scalars["lowest"], scalars["stale"]
         return scale
 
     @property
@@ -265,13 +285,20 @@ class Scale:
 
     def steps(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         """The steps that are left of `count`; a step is valid until the next one."""
-        for step in islice(self._loop(count), count - self.taken):
+        patience = self.engine.config.schedule.patience or count
+        loop = self._loop(count)
+        while self.taken < count and self.stale < patience:
+            if (step := next(loop, None)) is None:
+                return
             # A step into what is not finite, from which the optimizer will retreat, is left out.
             finite = math.isfinite(self._inner(step.state.x, step.state.x))
             for total, x in optimizers.blocks(self.total, step.state.x if finite else step.sample):
                 total.lerp_(x, 1 - self.decay)
             self.weight = self.decay * self.weight + 1 - self.decay
             self.taken += 1
+            self.stale += 1
+            if step.evaluation.value < (1 - _FALL) * self.lowest:
+                self.lowest, self.stale = step.evaluation.value, 0
             self.state = step.state
             yield step
 
@@ -292,7 +319,13 @@ class Scale:
     def scalars(self) -> dict[str, Any]:
         """The numbers of a checkpoint."""
         assert self.state is not None
-        return {"taken": self.taken, "weight": self.weight, "state": self.state.scalars()}
+        return {
+            "taken": self.taken,
+            "weight": self.weight,
+            "lowest": self.lowest,
+            "stale": self.stale,
+            "state": self.state.scalars(),
+        }
 
     def _own(self) -> Values:
         if not self.weight:

@@ -9,6 +9,8 @@ from typing import Literal
 from impasto.errors import ConfigError
 from impasto.windows import AUTO
 
+ColorMode = Literal["style", "match", "luminance", "oklab", "palette"]
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -124,8 +126,6 @@ class VolumeConfig:
     window: tuple[str, ...] = AUTO
     """the values that may change, all others staying as they are: lung, mediastinum, bone, brain,
     or a level and a width such as -600 1500; auto is all but 0.5 % at each end"""
-    mask: str | None = None
-    """a volume that is 0 where the content stays as it is, and counts nothing"""
     keep_air: bool = False
     """leave air as it is, and out of the statistics: below -900 HU, or below the window"""
     slices: int = 10
@@ -136,16 +136,41 @@ class VolumeConfig:
 
 
 @dataclass(frozen=True)
+class GuidanceConfig:
+    """Where the styles go, and whose colors are kept."""
+
+    mask: tuple[str, ...] = ()
+    """a mask of the content: where it is 0 the content stays as it is; of pictures also one of the
+    content and then one of each style: regions of the same color belong together, or soft, white
+    to white and black to black"""
+    region_strengths: tuple[float, ...] = ()
+    """how much style each region of the masks takes, the darkest first; 1 for all if none are
+    given"""
+    strength: str | None = None
+    """a picture that says how much style each place takes: white all of it, black none"""
+    color: ColorMode = "style"
+    """style: G takes the styles' colors. The content's are kept by match, the styles' colors
+    brought to the content's mean and covariance first; by luminance, of which alone G is made; or
+    by oklab, where the result keeps its lightness only. palette: all of the styles' colors, the
+    content's brought to theirs first"""
+
+
+@dataclass(frozen=True)
 class ScheduleConfig:
     """Sizes, start and end of the run."""
 
     size: tuple[int, ...] = ()
     """long side of the result in pixels, 0 for the content's own; or height and width, cropped; if
     none is given 512 for pictures and the content's own for all else"""
+    style_scale: float = 1.0
+    """long side of styles that are pictures over that of the result, for larger or finer strokes;
+    they are never enlarged; 0 for their own pixels [>= 0]"""
     coarsest: int = 128
     """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
     steps: tuple[int, ...] = (130, 25)
     """steps at the coarsest and the finest scale, or one number for all scales"""
+    patience: int = 0
+    """steps without a fall of J by a thousandth after which a scale ends; 0 for never [>= 0]"""
     init: str = "content"
     """what G starts as: content, noise, or a file"""
     seed: int = 0

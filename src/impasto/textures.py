@@ -16,7 +16,7 @@ from impasto.media.sample import Sample
 from impasto.media.volume import Volume
 from impasto.media.windows import window_of
 from impasto.networks.stage import INPUT
-from impasto.prepare import SampleLike
+from impasto.prepare import SampleLike, shared_out
 from impasto.transfer import Result, stylize
 from impasto.volumes import as_plane, in_hounsfield
 
@@ -42,10 +42,10 @@ def texture(
     Raises ConfigError for a size of other dimensions, and as `stylize` does.
     """
     config = config or PRESETS["texture3d"]
-    things = styles if isinstance(styles, list | tuple) else [styles]
+    things, shares = shared_out(styles, config.objective)
     samples = [_exemplar(media.as_sample(thing), len(size), gray) for thing in things]
     content, config = _blank(samples[0], size, config)
-    objective = config.objective
+    objective = replace(config.objective, style_weights=tuple(shares))
     if not objective.style_layers:
         layers = config.completed(content.dims, len(content.data)).objective.style_layers
         objective = replace(objective, style_layers=((INPUT, 0.2), *layers))

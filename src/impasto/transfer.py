@@ -17,9 +17,11 @@ from torch import Tensor
 
 from impasto import media
 from impasto.arrays import Arrays
+from impasto.colors import colored, recolored
 from impasto.config import PRESETS, Config
 from impasto.errors import about
 from impasto.geometry import Space
+from impasto.guidance import guided
 from impasto.media.sample import Sample
 from impasto.networks import Report
 from impasto.parallel import Group, current_group
@@ -32,9 +34,11 @@ from impasto.prepare import (
     memory_limit,
     open_sample,
     open_styles,
+    shared_out,
 )
 from impasto.runs import Checkpoint, RunFolder, fingerprint
 from impasto.scale import FOR_ARRAYS, Engine, Scale
+from impasto.settings import ColorMode
 from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
 from impasto.units import Units, Values
@@ -134,8 +138,12 @@ def stylize(
         with about("content"):
             content = part(content, config.signal.leads, config.signal.span)
     config = config.completed(content.dims, len(content.data))
-    styles = open_styles(styles, content, config, arrays)
-    content, styles = counted(content, styles, config.volume)
+    things, shares = shared_out(styles, config.objective)
+    styles = open_styles(things, content, config, arrays)
+    content, styles = counted(content, styles, config.volume, config.guidance.mask)
+    content, guides = guided(content, styles, shares, config.guidance)
+    given = content
+    content, styles = colored(content, styles, config.guidance.color)
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
@@ -145,10 +153,11 @@ def stylize(
     if network.terms.units is not None and isinstance(content, media.Signal):
         network = network.taking(units.low, units.span)
     group = current_group()
-    engine = Engine(config, network, units, styles, style_units, memory, arrays, group)
+    engine = Engine(config, network, units, styles, style_units, guides, memory, arrays, group)
     folder, resumed = _run_folder(run, config, content, styles, engine.group)
     watch.lap("load")
-    scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)
+    as_given = partial(_as_given, content=given, color=config.guidance.color)
+    scale, done, finished = _descend(engine, scales, folder, resumed, watch, as_given, callback)
     g, terms = scale.whole(), scale.terms()
     del scale  # and with them the optimizer's arrays: what follows needs a few of its own
     recipe = {
@@ -158,7 +167,7 @@ def stylize(
         "steps": done,
         "finished": finished,
     }
-    sample = _as_given(units.sample(units.over(g, content.space, arrays.new), arrays))
+    sample = as_given(units.sample(units.over(g, content.space, arrays.new), arrays))
     watch.lap("result")
     return Result(
         sample=sample,
@@ -177,6 +186,7 @@ def _descend(
     folder: RunFolder | None,
     resumed: Checkpoint | None,
     watch: _Stopwatch,
+    as_given: Callable[[Sample], Sample],
     callback: Callback | None,
 ) -> tuple[Scale, int, bool]:
     """The steps of all scales: the last scale that was reached, steps done, whether all were."""
@@ -211,7 +221,7 @@ def _descend(
                         seconds=watch.seconds,
                         note=step.note,
                         g=step.sample,
-                        sample=partial(_sample, here),
+                        sample=partial(_sample, here, as_given),
                     )
                     callback(progress)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
@@ -227,13 +237,14 @@ def _descend(
     return scale, done, finished
 
 
-def _sample(scale: Scale) -> Sample:
-    return _as_given(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
+def _sample(scale: Scale, as_given: Callable[[Sample], Sample]) -> Sample:
+    return as_given(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
 
 
-def _as_given(sample: Sample) -> Sample:
-    """What was worked on as what was given: sound from its spectrogram, at its own rate."""
-    return restored(heard(sample))
+def _as_given(sample: Sample, content: Sample, color: ColorMode) -> Sample:
+    """What was worked on as what was given: sound from its spectrogram, at its own rate; pictures
+    with the content's colors, where they are kept."""
+    return recolored(restored(heard(sample)), content, color)
 
 
 def _run_folder(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from impasto import media, volumes
@@ -102,10 +102,10 @@ class Units:
         return g.clamp(0, 1) if self.limited else g
 
     def free(self, space: Space) -> Free | None:
-        """Where G may change: where the content counts; None for everywhere."""
-        if self.content.dims < 3 or (weight := weight_over(self.content, space)) is None:
+        """Where G may change; None for everywhere."""
+        if self.content.free is None:
             return None
-        return weight > 0
+        return weights_over(self.content.free.astype(np.float32), space) > 0
 
     def sample(self, g: Values, arrays: Arrays) -> Sample:
         """G as a sample of the content's kind, with its metadata; where it was not free to change,
@@ -131,7 +131,6 @@ def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
     return mean, math.sqrt(squares / plane.size)
 
 
-def weight_over(sample: Sample, space: Space) -> Tensor | None:
-    """How much each position of a grid counts, shape (1, 1, *space); None where all count."""
-    weight = sample.weight
-    return None if weight is None else averaged(torch.from_numpy(weight)[None, None], space)
+def weights_over(weights: Float32[np.ndarray, "*own"], space: Space) -> Float[Tensor, "1 1 *space"]:
+    """How much each position counts, over another grid."""
+    return averaged(torch.from_numpy(weights)[None, None], space)

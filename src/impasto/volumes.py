@@ -103,21 +103,30 @@ def windows(
 
 
 def counted(
-    content: Sample, styles: Sequence[Sample], settings: VolumeConfig
+    content: Sample, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
 ) -> tuple[Sample, list[Sample]]:
     """Volumes with what counts of them: values inside the window, of the content inside the mask.
 
-    Raises SampleError where nothing is left, ConfigError for a mask of samples that are no volumes.
+    masks: the mask of the content, where there is one.
+    Raises SampleError where nothing is left, ConfigError for more masks, and for air of samples
+    that are no volumes.
     """
     if not isinstance(content, Volume):
-        if settings.mask or settings.keep_air:
+        if settings.keep_air:
             raise ConfigError(
-                subject="--mask --keep-air",
+                subject="--keep-air",
                 expected="a volume",
                 found=f"a sample over {content.dims} axes",
-                remedy="leave them out",
+                remedy="leave it out",
             )
         return content, list(styles)
+    if len(masks) > 1:
+        raise ConfigError(
+            subject="--mask",
+            expected="one mask, of the content, for volumes",
+            found=str(len(masks)),
+            remedy="pass the content's only",
+        )
     limits = windows(content, styles, settings.window)
     for limit in limits[1:]:
         if limit and limit != limits[0]:
@@ -131,9 +140,9 @@ def counted(
     ]
     assert limits[0] is not None
     inside = _inside(content, limits[0], settings.keep_air)
-    if settings.mask:
-        with about(settings.mask):
-            inside = _both(inside, _over(media.load(settings.mask), content))
+    for mask in masks:
+        with about(mask):
+            inside = _both(inside, _over(media.load(mask), content))
     return replace(content, inside=inside), found
 
 

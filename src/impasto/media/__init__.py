@@ -204,6 +204,24 @@ def is_picture(thing: Any) -> bool:
     return isinstance(thing, Picture) or not isinstance(thing, Sample)
 
 
+def is_plain_folder(path: Path) -> bool:
+    """Whether it is a folder, and not that of one sample, as those of a DICOM series are."""
+    return os.path.isdir(path) and _known_kind(path) is None
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name. Raises SampleError where there are none."""
+    found = sorted(path for path in folder.iterdir() if suffix_of(path) in formats.SUFFIXES)
+    if not found:
+        raise SampleError(
+            subject=os.fspath(folder),
+            expected=f"pictures in it ({', '.join(formats.SUFFIXES)})",
+            found="a folder without any",
+            remedy="put some there, or name a file",
+        )
+    return found
+
+
 def is_volume_file(path: StrPath) -> bool:
     """Whether what is written there is one value a voxel."""
     return _target_kind(path).dims == 3

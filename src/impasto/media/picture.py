@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyvips
-from jaxtyping import Float32, Shaped
+from jaxtyping import Bool, Float32, Shaped
 
 from impasto.errors import OutputError, SampleError, about
 from impasto.geometry import fitted_space
@@ -39,6 +39,7 @@ class Picture(Sample):
     bits: 8 or 16, the precision it came with and is saved with where the format can.
     profile: the ICC profile of an RGB file; the result is converted back into it. Or None.
     dpi: dots per inch, (x, y); or None.
+    free: where a result may differ from it, None for everywhere; files keep none.
     """
 
     value_range: tuple[float, float] | None = (0.0, 1.0)
@@ -46,6 +47,7 @@ class Picture(Sample):
     bits: int = 8
     profile: bytes | None = None
     dpi: tuple[float, float] | None = None
+    free: Bool[np.ndarray, "height width"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,7 +64,8 @@ class Picture(Sample):
         alpha, (height, width) = self.alpha, data.shape[1:]
         if alpha is not None and alpha.shape != (height, width):
             alpha = planes_of(raster.resized(image_of([alpha]), height, width))[0]
-        return replace(self, data=data, alpha=alpha)
+        free = self.free if self.space == (height, width) else None
+        return replace(self, data=data, alpha=alpha, free=free)
 
 
 def open_picture(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
@@ -159,7 +162,7 @@ def fit_picture(picture: Picture, size: tuple[int, ...], new: New = in_memory) -
         return picture
     planes = [*picture.data] if picture.alpha is None else [*picture.data, picture.alpha]
     fitted = _picture(image_of(planes).clamp(), size, new)
-    return replace(picture, data=fitted.data, alpha=fitted.alpha)
+    return replace(picture, data=fitted.data, alpha=fitted.alpha, free=None)
 
 
 def check_suffix(path: StrPath, space: tuple[int, ...] = ()) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from impasto.errors import ConfigError, SampleError
 from impasto.geometry import fitted_space
@@ -68,6 +68,11 @@ class Sample:
     @property
     def weight(self) -> Float32[np.ndarray, "*space"] | None:
         """How much each position counts, in [0, 1]; None where all count fully."""
+        return None
+
+    @property
+    def free(self) -> Bool[np.ndarray, "*space"] | None:
+        """Where a result may differ from it; None for everywhere."""
         return None
 
     def with_data(self: Kind, data: Float32[np.ndarray, "channel *space"]) -> Kind:

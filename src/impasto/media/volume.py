@@ -69,6 +69,11 @@ class Volume(Sample):
         """1 inside, 0 elsewhere; None where all voxels count."""
         return None if self.inside is None else self.inside.astype(np.float32)
 
+    @property
+    def free(self) -> Bool[np.ndarray, "x y z"] | None:
+        """Where it counts."""
+        return self.inside
+
     def with_data(self, data: Float32[np.ndarray, "1 x y z"]) -> Volume:
         """The same volume with other values; over more or fewer voxels in the same box."""
         if data.shape == self.data.shape:

@@ -1,0 +1,105 @@
+"""Whose colors the result has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from impasto.colors import colored, from_oklab, matched, recolored, to_oklab
+from impasto.config import configure
+from impasto.demo import paint, photograph
+from impasto.errors import ConfigError
+from impasto.media.picture import Picture, from_array
+from impasto.media.sample import Sample
+from impasto.settings import ColorMode
+from impasto.transfer import stylize
+
+CONTENT = from_array(photograph()[:240, :320], (64,))
+STYLE = from_array(paint(90, 120, seed=3), (64,))
+
+
+def moments(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = data.reshape(3, -1).astype(np.float64)
+    return rows.mean(1), np.cov(rows)
+
+
+def test_matched_colors_have_the_others_mean_and_covariance() -> None:
+    random = np.random.default_rng(0)
+    low, high = (
+        Picture(data=(0.5 + scale * random.standard_normal((3, 40, 50))).astype(np.float32))
+        for scale in (0.02, 0.04)
+    )
+    for found, expected in zip(moments(matched(low, [high])), moments(high.data), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    mean, covariance = moments(matched(low, [low]))
+    np.testing.assert_allclose(mean, moments(low.data)[0], atol=1e-6)
+    np.testing.assert_allclose(covariance, moments(low.data)[1], atol=1e-6)
+
+
+def test_several_likes_count_as_all_their_pixels() -> None:
+    random = np.random.default_rng(1)
+    one, two, own = (
+        Picture(data=(mean + 0.03 * random.standard_normal((3, 40, 50))).astype(np.float32))
+        for mean in (0.4, 0.6, 0.5)
+    )
+    both = np.concatenate([one.data, two.data], axis=2)
+    for found, expected in zip(moments(matched(own, [one, two])), moments(both), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_colors_of_gray_are_gray() -> None:
+    gray = Picture(data=np.broadcast_to(CONTENT.data.mean(0), CONTENT.data.shape).copy())
+    found = matched(STYLE, [gray])
+    assert np.ptp(found, axis=0).max() < 0.06
+
+
+@given(arrays.arrays(np.float32, (3, 2, 2), elements=st.floats(0, 1, width=32)))
+def test_oklab_and_back(data: np.ndarray) -> None:
+    np.testing.assert_allclose(from_oklab(to_oklab(data)), data, atol=2e-3)
+
+
+def test_oklab_of_known_colors() -> None:
+    """Red of sRGB, from the page that defines the space; white is (1, 0, 0)."""
+    data = np.array([[1, 1], [0, 1], [0, 1]], np.float32)[:, None]
+    expected = np.array([[0.62796, 1], [0.22486, 0], [0.12585, 0]])[:, None]
+    np.testing.assert_allclose(to_oklab(data), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("mode", ["luminance", "oklab"])
+def test_the_contents_chroma_is_kept(mode: ColorMode) -> None:
+    config = configure(size=(64,), coarsest=0, steps=(6,), color=mode)
+    result = stylize(CONTENT, STYLE, config).sample
+    yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    if mode == "oklab":
+        ours, theirs = to_oklab(result.data), to_oklab(CONTENT.data)
+    else:
+        ours, theirs = (np.tensordot(yiq, x, 1) for x in (result.data, CONTENT.data))
+    inside = (result.data.min(0) > 0.01) & (result.data.max(0) < 0.99)  # not clipped
+    np.testing.assert_allclose(ours[1:, inside], theirs[1:, inside], atol=5e-3)
+    assert np.abs(ours[0] - theirs[0]).mean() > 0.02
+
+
+def test_luminance_is_all_that_such_a_run_sees() -> None:
+    content, (style,) = colored(CONTENT, [STYLE], "luminance")
+    for sample in (content, style):
+        np.testing.assert_array_equal(sample.data[0], sample.data[2])
+    assert style.data.mean() == pytest.approx(content.data.mean(), abs=0.02)
+
+
+def test_match_changes_the_style_and_palette_the_content() -> None:
+    content, (style,) = colored(CONTENT, [STYLE], "match")
+    assert content is CONTENT
+    np.testing.assert_allclose(moments(style.data)[0], moments(CONTENT.data)[0], atol=0.03)
+    content, (style,) = colored(CONTENT, [STYLE], "palette")
+    assert style is STYLE
+    np.testing.assert_allclose(moments(content.data)[0], moments(STYLE.data)[0], atol=0.03)
+    assert recolored(content, CONTENT, "palette") is content
+
+
+def test_colors_are_those_of_pictures() -> None:
+    signal = Sample(np.zeros((1, 400), np.float32))
+    with pytest.raises(ConfigError, match="--color: expected style, for all but pictures"):
+        colored(signal, [signal], "match")
