@@ -89,6 +89,20 @@ class Config:
         )
         for layer, weight in objective.style_layers:
             _check(f"--style-layers {layer}", weight, "a finite number from 0 up", weight >= 0)
+        kinds, layers = objective.style_losses, len(objective.style_layers)
+        _check(
+            "--style-losses",
+            " ".join(kinds) or "none",
+            "gram or moments, once for all style layers or once for each",
+            set(kinds) <= {"gram", "moments"}
+            and (len(kinds) in {1, layers} or len(kinds) > layers == 0),
+        )
+        _check(
+            "--style-losses",
+            " ".join(kinds),
+            "gram with --smoothing softmax",
+            objective.smoothing == "none" or set(kinds) == {"gram"},
+        )
         for weight in objective.style_weights:
             _check("--style-weights", weight, "finite numbers from 0 up", weight >= 0)
         _check("--tv-power", objective.tv_power, "a number from 1 up", objective.tv_power >= 1)
