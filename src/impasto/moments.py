@@ -20,7 +20,7 @@ from torch import Tensor
 
 from impasto.losses import FAINT, MetricGram, Normalization
 
-NOISE = 1e-4
+NOISE = 1e-3
 """White noise that both distributions get, over the style's mean power: a covariance that is
 singular, as that of a dead channel, then has a derivative, and rounding does not matter."""
 
@@ -29,9 +29,9 @@ singular, as that of a dead channel, then has a derivative, and rounding does no
 class Moments:
     """J_style of a layer: W2^2, as it is or relative to the style's own power.
 
-    The relative one is 4 W2^2 / (|mu_S|^2 + tr Cov_S): activations 1 + d times the style's are at
-    4 d^2, as for Gram matrices, so that beta means about the same. As there, channels are brought
-    to about one, or measured in the metric of a wider network. With W' = [W b] as in `MetricGram`
+    The relative one is W2^2 / (|mu_S|^2 + tr Cov_S), by which pictures keep as much of their
+    content as with Gram matrices at the same beta (docs/decisions.md). As there, channels are
+    brought to about one, or measured in the metric of a wider network. With W' = [W b] as in `MetricGram`
     the wider network's moments are W mu + b and W Cov W^T, and W2 does not see rotations: R in
     place of W will do, R^T R = W^T W.
 
@@ -102,4 +102,4 @@ class Moments:
         root, target = self.metric, self.target
         if root is None:
             root, target = self._frame, self.target[:-1, :-1]
-        return 4 / (root @ target @ root.T).trace().clamp_min(FAINT)
+        return 1 / (root @ target @ root.T).trace().clamp_min(FAINT)

@@ -55,7 +55,7 @@ class ObjectiveConfig:
     style_layers: tuple[tuple[str, float], ...] = ()
     """layers whose statistics make the style, each with its lambda, as in
     `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
-    style_losses: tuple[Literal["gram", "moments"], ...] = ("gram",)
+    style_losses: tuple[str, ...] = ("gram",)
     """gram: Gram matrices are compared; moments: means and covariances, by their Wasserstein
     distance; one for all style layers, or one for each"""
     style_weights: tuple[float, ...] = (1.0,)
