@@ -21,10 +21,10 @@ NORMALIZATIONS: tuple[Normalization, ...] = ("relative", "course", "notes")
 
 
 def moments_of(
-    style: Tensor, how: Normalization = "relative", metric: Tensor | None = None
+    style: Tensor, how: Normalization = "relative", root: Tensor | None = None
 ) -> Moments:
     region = Region.all_of(tuple(style.shape[2:]))
-    return Moments(Moments.sums(style, region) / region.count, how, metric)
+    return Moments(Moments.sums(style, region) / region.count, how, root)
 
 
 def gradient_of(loss: Moments, g: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def test_the_metric_measures_what_the_wider_network_would(
 ) -> None:
     s, g = normal(seed, 1, channels, *space), normal(seed + 1, 1, channels, *space)
     weights = normal(seed + 2, width, channels + 1)
-    loss = moments_of(s, metric=symmetric_root(weights.T @ weights))
+    loss = moments_of(s, root=symmetric_root(weights.T @ weights))
     arrays = (s[0].numpy(), g[0].numpy())
     expected = reference.moments_style_loss(*arrays, "relative", weights.numpy())
     # Roots of what should be 0 and is rounding, in the directions that W never takes.
@@ -127,6 +127,15 @@ def test_in_float32_all_is_finite(scale: float) -> None:
     assert torch.isfinite(value)
     assert value > -1e-9
     assert torch.isfinite(gradient).all()
+
+
+def test_a_silent_style_divides_nothing_by_zero() -> None:
+    silence, loud = torch.zeros(1, 3, 20).double(), torch.ones(1, 3, 20).double()
+    for root in (None, normal(0, 4, 4)):
+        loss = moments_of(silence, root=root)
+        assert loss_of(loss, silence).item() == pytest.approx(0, abs=1e-9)
+        assert torch.isfinite(loss_of(loss, loud))
+        assert torch.isfinite(gradient_of(loss, loud)).all()
 
 
 def test_the_noise_is_small() -> None:

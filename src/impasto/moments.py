@@ -31,17 +31,17 @@ class Moments:
 
     The relative one is W2^2 / (|mu_S|^2 + tr Cov_S), by which pictures keep as much of their
     content as with Gram matrices at the same beta (docs/decisions.md). As there, channels are
-    brought to about one, or measured in the metric of a wider network. With W' = [W b] as in `MetricGram`
-    the wider network's moments are W mu + b and W Cov W^T, and W2 does not see rotations: R in
-    place of W will do, R^T R = W^T W.
+    brought to about one, or measured in the metric of a wider network: with W' = [W b] as in
+    `MetricGram` its moments are W mu + b and W Cov W^T; W2 does not see rotations, so any square R
+    with R^T R = W^T W will do in place of W.
 
     target: the mean over the style's positions of [a 1] [a 1]^T, shape (channel + 1, channel + 1).
-    metric: of that shape too, what `MetricGram` has as `root`.
+    root: of that shape too, as that of `MetricGram`; None for no metric.
     """
 
     target: Float[Tensor, "augmented augmented"]
     normalization: Normalization
-    metric: Float[Tensor, "augmented augmented"] | None = None
+    root: Float[Tensor, "augmented augmented"] | None = None
     reach: ClassVar[int] = 0
     sums = staticmethod(MetricGram.sums)
 
@@ -74,8 +74,8 @@ class Moments:
         power = self.target.diagonal()[:-1]
         if self.normalization != "relative":
             return torch.eye(len(power)).to(power)
-        if self.metric is not None:
-            return torch.linalg.qr(self.metric[:, :-1]).R
+        if self.root is not None:
+            return torch.linalg.qr(self.root[:, :-1]).R
         return (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt().diag()
 
     @cached_property
@@ -99,7 +99,7 @@ class Moments:
         """What the distance is in units of."""
         if self.normalization != "relative":
             return 1.0
-        root, target = self.metric, self.target
+        root, target = self.root, self.target
         if root is None:
             root, target = self._frame, self.target[:-1, :-1]
         return 1 / (root @ target @ root.T).trace().clamp_min(FAINT)
