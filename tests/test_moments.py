@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
@@ -94,7 +96,7 @@ def test_size_and_scale_do_not_matter_where_it_is_relative(seed: int, how: Norma
     torch.testing.assert_close(scaled, loss_of(moments_of(s), g), rtol=1e-9, atol=0)
 
 
-SINGULAR = {
+SINGULAR: dict[str, Callable[[Tensor], Tensor]] = {
     "a dead channel": lambda x: x * torch.tensor([1.0, 0.0, 1.0]).double()[:, None],
     "two alike": lambda x: x[:, [0, 0, 1]],
     "all of equal deviation": lambda x: torch.eye(3).double().repeat(1, 4)[None],

@@ -89,13 +89,12 @@ class Config:
         )
         for layer, weight in objective.style_layers:
             _check(f"--style-layers {layer}", weight, "a finite number from 0 up", weight >= 0)
-        kinds, layers = objective.style_losses, len(objective.style_layers)
+        kinds, count = objective.style_losses, len(objective.style_layers)
         _check(
             "--style-losses",
             " ".join(kinds) or "none",
             "gram or moments, once for all style layers or once for each",
-            set(kinds) <= {"gram", "moments"}
-            and (len(kinds) in {1, layers} or len(kinds) > layers == 0),
+            {"gram", "moments"} >= set(kinds) > set() and len(kinds) in {1, count or len(kinds)},
         )
         _check(
             "--style-losses",

@@ -59,7 +59,8 @@ class Moments:
         shared = torch.linalg.eigvalsh(self._deviation @ covariance @ self._deviation)
         shared = shared.clamp_min(self._noise.square() / 4).sqrt()
         distance = (mean - own_mean).square().sum() + covariance.trace() + own_covariance.trace()
-        return self._factor * (distance - 2 * shared.sum())
+        score: Tensor = self._factor * (distance - 2 * shared.sum())
+        return score
 
     def _moments(self, products: Tensor) -> tuple[Tensor, Tensor]:
         """mu and Cov, as the frame has them, from the means of [a 1] [a 1]^T."""
@@ -75,7 +76,8 @@ class Moments:
         if self.normalization != "relative":
             return torch.eye(len(power)).to(power)
         if self.root is not None:
-            return torch.linalg.qr(self.root[:, :-1]).R
+            frame: Tensor = torch.linalg.qr(self.root[:, :-1]).R
+            return frame
         return (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt().diag()
 
     @cached_property
@@ -92,7 +94,8 @@ class Moments:
     def _deviation(self) -> Float[Tensor, "channel channel"]:
         """Cov_S^1/2."""
         values, vectors = torch.linalg.eigh(self._own[1])
-        return vectors * values.clamp_min(0).sqrt() @ vectors.T
+        deviation: Tensor = vectors * values.clamp_min(0).sqrt() @ vectors.T
+        return deviation
 
     @cached_property
     def _factor(self) -> Tensor | float:

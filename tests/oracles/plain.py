@@ -214,7 +214,7 @@ def moments_loss(
         factors.append(torch.linalg.cholesky((spread * share) @ spread.T + noise * eye))
     both = torch.linalg.svdvals(factors[0].T @ factors[1]).sum()
     traces = sum((factor**2).sum() for factor in factors)
-    distance = ((means[1] - means[0]) ** 2).sum() + traces - 2 * both
+    distance: Tensor = ((means[1] - means[0]) ** 2).sum() + traces - 2 * both
     if not relative:
         return distance
     mean_power = (((linear @ own[0] + bias[:, None]) ** 2) * own[1]).sum() / own[1].sum()
