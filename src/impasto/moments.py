@@ -51,16 +51,36 @@ class Moments:
         return tuple(self.target.shape)
 
     def score(self, sums: Float[Tensor, "augmented augmented"], count: float) -> Float[Tensor, ""]:
-        """The distance, normalized; in [0, inf) but for rounding."""
-        mean, covariance = self._moments(sums / count)
-        own_mean, own_covariance = self._own
-        # Eigenvalues, unlike eigenvectors, have a derivative where some are equal. With the noise
-        # none is below its square but by rounding.
-        shared = torch.linalg.eigvalsh(self._deviation @ covariance @ self._deviation)
-        shared = shared.clamp_min(self._noise.square() / 4).sqrt()
-        distance = (mean - own_mean).square().sum() + covariance.trace() + own_covariance.trace()
-        score: Tensor = self._factor * (distance - 2 * shared.sum())
-        return score
+        """The distance, normalized; in [0, inf).
+
+        At the style itself it is 0, and so is its derivative, to the last bit: Adam would make
+        whole steps of what rounding leaves of none.
+        """
+        products = sums / count
+        distance, slope = self._distance(products)
+        own_distance, own_slope = self._rounding
+        toward = ((slope - own_slope) * (products - products.detach())).sum()
+        return distance - own_distance + toward
+
+    @cached_property
+    def _rounding(self) -> tuple[Tensor, Tensor]:
+        """What is found of the style itself."""
+        return self._distance(self.target)
+
+    def _distance(self, products: Tensor) -> tuple[Tensor, Tensor]:
+        """The normalized distance of the means of [a 1] [a 1]^T, and its derivative by them."""
+        with torch.enable_grad():
+            leaf = products.detach().requires_grad_(True)
+            mean, covariance = self._moments(leaf)
+            own_mean, own_covariance = self._own
+            # Eigenvalues, unlike eigenvectors, have a derivative where some are equal. With the
+            # noise none is below its square but by rounding.
+            shared = torch.linalg.eigvalsh(self._deviation @ covariance @ self._deviation)
+            shared = shared.clamp_min(self._noise.square() / 4).sqrt().sum()
+            traces = covariance.trace() + own_covariance.trace()
+            distance = (mean - own_mean).square().sum() + traces - 2 * shared
+            (slope,) = torch.autograd.grad(self._factor * distance, leaf)
+        return self._factor * distance.detach(), slope
 
     def _moments(self, products: Tensor) -> tuple[Tensor, Tensor]:
         """mu and Cov, as the frame has them, from the means of [a 1] [a 1]^T."""
