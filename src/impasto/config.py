@@ -193,12 +193,13 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
 SERIES_LAYERS = (("width5",), tuple((f"width{width}", 0.125) for width in range(1, 9)))
 """Those of the filterbank for signals."""
 
+_PICTURES = ObjectiveConfig(style_losses=("moments",))
 PRESETS = {
     # 512 x 384 in about 11 s on two cores
-    "standard": Config(),
+    "standard": Config(objective=_PICTURES),
     # Big prints: the strokes come from the coarse scales, the grain from a few steps at the fine
     # ones. 4096 x 2731 in about 2 min on two cores, 7500 x 4960 in 6 min and 4 GB.
-    "print": Config(schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
+    "print": Config(objective=_PICTURES, schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
     # Recordings of hearts and the like: beats stay where they are, the rest becomes the style's.
     # A minute of one lead at 360 Hz in about 10 s.
     "ecg": Config(

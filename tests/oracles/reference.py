@@ -218,7 +218,9 @@ def objective(
         * sum(content_loss(a_content[layer], a_g[layer], how) for layer in layers),
         "style": config.beta
         * sum(
-            float(share) * weight * _style(network, layer, a_style[layer], a_g[layer], how)
+            float(share)
+            * weight
+            * _style(network, layer, a_style[layer], a_g[layer], how, config.style_kinds[layer])
             for share, a_style in zip(shares, a_styles, strict=True)
             for layer, weight in config.style_layers
         ),
@@ -227,8 +229,15 @@ def objective(
     return {kind: term for kind, term in terms.items() if term}
 
 
-def _style(network: Any, layer: str, a_style: Array, a_g: Array, normalization: str) -> float:
+def _style(
+    network: Any, layer: str, a_style: Array, a_g: Array, normalization: str, kind: str
+) -> float:
     """In the network's metric where it has one and the normalization is relative."""
+    root = None
     if normalization == "relative" and layer in network.metrics:
-        return metric_style_loss(a_style, a_g, network.metrics[layer].double().numpy())
+        root = network.metrics[layer].double().numpy()
+    if kind == "moments":
+        return moments_style_loss(a_style, a_g, normalization, root)
+    if root is not None:
+        return metric_style_loss(a_style, a_g, root)
     return style_loss(a_style, a_g, normalization)
