@@ -168,6 +168,7 @@ def report(case: Case) -> Report:
         network=case.network,
         precision=case.precision if case.loop == "ours" else "fp32",
         plan=case.plan,
+        style_losses=("gram",),
         size=case.space,
         init="noise",
     ).completed(len(case.space))

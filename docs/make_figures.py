@@ -65,7 +65,7 @@ def content() -> None:
 
 def gram() -> None:
     """Gram matrices of the style, the content and the result, and what separates them."""
-    result = stylize(CONTENT, STYLE, configure(size=(256,)))
+    result = stylize(CONTENT, STYLE, configure(size=(256,), style_losses=("gram",)))
     network = load_lite(padding="replicate", pooling="max")
     grams = []
     for x in (values(STYLE, 256), values(CONTENT, 256), result.tensor()[None]):

@@ -139,15 +139,21 @@ def a_problem(data: st.DataObject, slack: int = 5) -> Problem:
         statistics |= {"spectrum_window": 2 * data.draw(st.integers(2, 4))}
     lambdas = st.sampled_from([0.5, 2.0])
     styles = data.draw(st.integers(1, 2))
+    style_layers = data.draw(some)
+    smoothing: Any = data.draw(st.sampled_from(["none", "none", "softmax"]))
+    losses: list[tuple[str, ...]] = [("gram",)]
+    if smoothing == "none":
+        losses += [("moments",), (("moments", "gram") * len(style_layers))[: len(style_layers)]]
     config = ObjectiveConfig(
         alpha=alpha,
         beta=beta,
         gamma=gamma,
         content_layers=tuple(data.draw(some)),
-        style_layers=tuple((layer, data.draw(lambdas)) for layer in data.draw(some)),
+        style_layers=tuple((layer, data.draw(lambdas)) for layer in style_layers),
+        style_losses=data.draw(st.sampled_from(losses)),
         style_weights=data.draw(st.sampled_from([(1.0,), (1.0, 3.0)[:styles]])),
         normalization=data.draw(st.sampled_from(NORMALIZATIONS)),
-        smoothing=data.draw(st.sampled_from(["none", "none", "softmax"])),
+        smoothing=smoothing,
         tv_power=data.draw(st.sampled_from([1.0, 1.5, 2.0])),
         **statistics,
     )

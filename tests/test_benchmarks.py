@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import _evaluation, breakdown, engine, optimizers, signals, startup
+from benchmarks import _evaluation, breakdown, engine, moments, optimizers, signals, startup
 from benchmarks._evaluation import Case, report
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -78,6 +78,14 @@ def test_the_optimizers(
 ) -> None:
     arguments = ["--seconds", "0.5", "--runs", "1"]
     assert len(printed(optimizers, monkeypatch, capsys, *arguments)) == 6
+
+
+def test_the_ways_to_take_the_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = printed(moments, monkeypatch, capsys, "--runs", "1", "--widths", "8")
+    errors = [float(line.split("|")[5]) for line in lines if "float64" in line and "32" not in line]
+    assert max(errors[:2]) < 1e-9 < errors[2]
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ from impasto.transfer import Progress, stylize
 from impasto.walk import Plan
 from tests.problems import Problem, a_plan, a_problem
 from tests.strategies import normal, seeds, spaces
-from tests.test_walk import error, fixed_problem, tiles
+from tests.test_walk import error, fixed_problem, tiles, tolerance
 from tests.threads import Threads
 
 
@@ -76,7 +76,7 @@ def test_any_number_of_ranks_equals_plain_automatic_differentiation(
         lambda rank: evaluated(problem, replace(plans[rank.rank], group=rank))
     )
     for evaluation, terms in found:
-        assert error(evaluation, problem) < 1e-12
+        assert error(evaluation, problem) < tolerance(problem)
         assert terms == pytest.approx(evaluation.terms, rel=1e-12)
         assert evaluation.value == found[0][0].value
 

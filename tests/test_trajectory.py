@@ -55,6 +55,7 @@ def settings(dims: int) -> Config:
         precision="fp32",
         content_layers=content_layers,
         style_layers=tuple((layer, 0.5) for layer in style_layers),
+        style_losses=("gram",),
         gamma=0.1,
         size=(0,),
         coarsest=0,

@@ -32,6 +32,14 @@ def error(evaluation: Evaluation, problem: Problem) -> float:
     return max(abs(evaluation.value - value) / (abs(value) or 1), difference / (norm or 1))
 
 
+def tolerance(problem: Problem) -> float:
+    """Of that error in float64: moments take roots of small eigenvalues, and smoothed content is
+    what is left of nearly equal sums."""
+    if "moments" in problem.config.style_losses:
+        return 1e-9
+    return 1e-11 if problem.config.smoothing == "softmax" else 1e-12
+
+
 @given(st.data())
 @settings(max_examples=40)
 def test_any_plan_equals_plain_automatic_differentiation(data: st.DataObject) -> None:
@@ -39,7 +47,7 @@ def test_any_plan_equals_plain_automatic_differentiation(data: st.DataObject) ->
     objective = problem.objective(a_plan(data, problem))
     plan = a_plan(data, problem)
     evaluation = value_and_grad(objective, problem.g, plan)
-    assert error(evaluation, problem) < 1e-12
+    assert error(evaluation, problem) < tolerance(problem)
     assert terms_of(objective, problem.g, plan) == pytest.approx(evaluation.terms, rel=1e-12)
 
 

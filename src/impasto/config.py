@@ -92,6 +92,19 @@ class Config:
         )
         for layer, weight in objective.style_layers:
             _check(f"--style-layers {layer}", weight, "a finite number from 0 up", weight >= 0)
+        kinds, count = objective.style_losses, len(objective.style_layers)
+        _check(
+            "--style-losses",
+            " ".join(kinds) or "none",
+            "gram or moments, once for all style layers or once for each",
+            {"gram", "moments"} >= set(kinds) > set() and len(kinds) in {1, count or len(kinds)},
+        )
+        _check(
+            "--style-losses",
+            " ".join(kinds),
+            "gram with --smoothing softmax",
+            objective.smoothing == "none" or set(kinds) == {"gram"},
+        )
         for weight in objective.style_weights:
             _check("--style-weights", weight, "finite numbers from 0 up", weight >= 0)
         _check("--tv-power", objective.tv_power, "a number from 1 up", objective.tv_power >= 1)
@@ -188,12 +201,13 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
 SERIES_LAYERS = (("width5",), tuple((f"width{width}", 0.125) for width in range(1, 9)))
 """Those of the filterbank for signals."""
 
+_PICTURES = ObjectiveConfig(style_losses=("moments",))
 PRESETS = {
     # 512 x 384 in about 11 s on two cores
-    "standard": Config(),
+    "standard": Config(objective=_PICTURES),
     # Big prints: the strokes come from the coarse scales, the grain from a few steps at the fine
     # ones. 4096 x 2731 in about 2 min on two cores, 7500 x 4960 in 6 min and 4 GB.
-    "print": Config(schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
+    "print": Config(objective=_PICTURES, schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
     # Recordings of hearts and the like: beats stay where they are, the rest becomes the style's.
     # A minute of one lead at 360 Hz in about 10 s.
     "ecg": Config(

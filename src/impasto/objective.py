@@ -14,6 +14,7 @@ from impasto.config import ObjectiveConfig
 from impasto.errors import ConfigError, SampleError
 from impasto.geometry import Region
 from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation, weighted
+from impasto.moments import Moments
 from impasto.networks.stage import INPUT, Network
 from impasto.patch import Assembly, Patch
 from impasto.resample import averaged
@@ -275,7 +276,7 @@ def _content(
 
 def _style(
     style: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
-) -> dict[str, Gram | MetricGram | SmoothGram]:
+) -> dict[str, Gram | MetricGram | Moments | SmoothGram]:
     """The style loss of each of its layers."""
     reaches = frozenset((layer, 0) for layer, _ in config.style_layers)
     grids = network.grids(style.region.whole, dict(reaches))
@@ -283,7 +284,9 @@ def _style(
     tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
     measured = config.normalization == "relative" and not tops
     metrics = {layer: root.double() for layer, root in network.metrics.items() if measured}
-    widths = {layer: network.widths[layer] + (layer in (tops or metrics)) for layer in grids}
+    moments = {layer for layer, kind in config.style_kinds.items() if kind == "moments"}
+    augmented = tops.keys() | metrics.keys() | moments
+    widths = {layer: network.widths[layer] + (layer in augmented) for layer in grids}
     totals = {
         layer: torch.zeros((width, width), dtype=torch.float64) for layer, width in widths.items()
     }
@@ -294,15 +297,17 @@ def _style(
         if layer in tops:
             totals[layer] += exponential_products(exactly, region, weight, tops[layer])
         else:
-            kind = MetricGram if layer in metrics else Gram
+            kind = MetricGram if layer in augmented else Gram
             totals[layer] += kind.sums(exactly, region, weight)
 
     look(network, style, reaches, plan, see)
-    losses: dict[str, Gram | MetricGram | SmoothGram] = {}
+    losses: dict[str, Gram | MetricGram | Moments | SmoothGram] = {}
     for layer in grids:
         target = plan.group.total(totals[layer]) / counts[layer]
         if layer in tops:
             losses[layer] = SmoothGram.of(target, tops[layer], config.normalization)
+        elif layer in moments:
+            losses[layer] = Moments(target, config.normalization, metrics.get(layer))
         elif layer in metrics:
             losses[layer] = MetricGram(target, metrics[layer])
         else:

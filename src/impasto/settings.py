@@ -55,8 +55,11 @@ class ObjectiveConfig:
     content_layers: tuple[str, ...] = ()
     """layers whose activations keep the content, in equal shares; none means the network's own"""
     style_layers: tuple[tuple[str, float], ...] = ()
-    """layers whose Gram matrices make the style, each with its lambda, as in
+    """layers whose statistics make the style, each with its lambda, as in
     `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
+    style_losses: tuple[str, ...] = ("gram",)
+    """gram: Gram matrices are compared; moments: means and covariances, by their Wasserstein
+    distance; one for all style layers, or one for each"""
     style_weights: tuple[float, ...] = (1.0,)
     """share of each style: a number a style, or one number for equal shares"""
     normalization: Literal["relative", "course", "notes"] = "relative"
@@ -87,6 +90,13 @@ class ObjectiveConfig:
     def layers(self) -> frozenset[str]:
         """The layers that the content and style terms look at."""
         return frozenset(self.content_layers) | frozenset(dict(self.style_layers))
+
+    @property
+    def style_kinds(self) -> dict[str, str]:
+        """The style loss of each style layer."""
+        layers = [layer for layer, _ in self.style_layers]
+        kinds = self.style_losses * (len(layers) if len(self.style_losses) == 1 else 1)
+        return dict(zip(layers, kinds, strict=True))
 
     def style_shares(self, styles: int) -> tuple[float, ...]:
         """The share of each style; they add up to 1. Raises ConfigError for another number."""

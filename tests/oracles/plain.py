@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import relu
@@ -71,12 +72,15 @@ def objective(
         given = torch.tensor(config.style_weights).double().expand(len(styles))
         shares = given / given.sum()
         measured = SimpleNamespace(metrics={}) if smoothed else network
+        kinds = np.broadcast_to(config.style_losses, len(config.style_layers))
         parts = [
             share.item()
             * factor
-            * style_loss(measured, layer, a_style[layer], a_g[layer], how, of_style, weight)
+            * (style_loss if kind == "gram" else moments_loss)(
+                measured, layer, a_style[layer], a_g[layer], how, of_style, weight
+            )
             for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
-            for layer, factor in config.style_layers
+            for (layer, factor), kind in zip(config.style_layers, kinds, strict=True)
         ]
         terms["style"] = config.beta * torch.stack(parts).sum(0)
     if config.autocorrelation + config.spectrum + config.amplitude:
@@ -173,6 +177,48 @@ def style_loss(
         return ((of_g - style) ** 2).sum() / (style**2).sum().clamp_min(FAINT)
     error = ((of_g - style) ** 2).sum() / 4
     return error / channels**2 if normalization == "course" else error
+
+
+def moments_loss(
+    network: Any,
+    layer: str,
+    a_style: Tensor,
+    a_g: Tensor,
+    normalization: str,
+    style_weight: Tensor | None,
+    weight: Tensor | None,
+) -> Tensor:
+    """W2^2 of normal distributions; tr (A^1/2 B A^1/2)^1/2 is the sum of the singular values of
+    M^T N, where A = M M^T and B = N N^T."""
+    channels, relative = a_g.shape[1], normalization == "relative"
+    eye = torch.eye(channels).to(a_g)
+    linear, bias = eye, torch.zeros(channels).to(a_g)
+    own, of_g = (
+        (a.flatten(2)[0], brought(w, a).flatten())
+        for a, w in ((a_style, style_weight), (a_g, weight))
+    )
+    if relative and layer in network.metrics:
+        root = network.metrics[layer].to(a_g.dtype)
+        linear, bias = root[:, :-1], root[:, -1]
+    elif relative:
+        power = (own[0] ** 2 * own[1]).sum(1) / own[1].sum()
+        linear = torch.diag((power + 0.1 * power.mean()).clamp_min(FAINT) ** -0.5)
+    _, narrow = torch.linalg.qr(linear)
+    means, factors, noise = [], [], 0.0
+    for rows, w in (own, of_g):
+        share = w / w.sum()
+        mean = (rows * share).sum(1, keepdim=True)
+        spread = narrow @ (rows - mean)
+        noise = noise or 1e-3 * max(float(((narrow @ rows) ** 2 * share).sum()) / channels, FAINT)
+        means.append(linear @ mean[:, 0])
+        factors.append(torch.linalg.cholesky((spread * share) @ spread.T + noise * eye))
+    both = torch.linalg.svdvals(factors[0].T @ factors[1]).sum()
+    traces = sum((factor**2).sum() for factor in factors)
+    distance: Tensor = ((means[1] - means[0]) ** 2).sum() + traces - 2 * both
+    if not relative:
+        return distance
+    mean_power = (((linear @ own[0] + bias[:, None]) ** 2) * own[1]).sum() / own[1].sum()
+    return distance / mean_power.clamp_min(FAINT)
 
 
 def total_variation(x: Tensor, power: float, normalization: str, weight: Tensor | None) -> Tensor:
