@@ -12,7 +12,6 @@ CT_pitch.nii.gz is named by --data.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import time
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._tables import gigabytes, machine, table
+from benchmarks._tables import gigabytes, run_parts, table
 from impasto import media
 from impasto.config import PRESETS, Config
 from impasto.media.picture import Picture
@@ -200,17 +199,7 @@ def large(data: Path) -> None:
 
 
 def main() -> None:
-    parts = {"quality": quality, "chest": chest, "large": large}
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=DEFAULT)
-    parser.add_argument("--part", nargs="+", choices=list(parts), default=list(parts))
-    arguments = parser.parse_args()
-    print(machine())
-    for name in arguments.part:
-        print(f"\n## {name}\n", flush=True)
-        parts[name](arguments.data)
+    run_parts({"quality": quality, "chest": chest, "large": large}, DEFAULT, __doc__)
 
 
 if __name__ == "__main__":

@@ -188,9 +188,9 @@ class Compare:
     tissue if none are given"""
     style_region: tuple[int, ...] = ()
     """the same of the style"""
-    window: tuple[str, ...] = ()
-    """for a style whose values are no HU: bring its window onto the content's first; auto, or a
-    name as for plot; values are compared as they are if none is given"""
+    window: tuple[str, ...] = AUTO
+    """of volumes, as for stylize: the values that Gram matrices are looked at in, and onto which a
+    style whose values are no HU is brought"""
     json: bool = False
     """print one object of JSON instead of a table"""
 

@@ -31,6 +31,7 @@ from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
+from impasto.orientation import is_volume
 from impasto.parallel import current_group
 from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
@@ -257,7 +258,10 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     if command.display.plot and not current_group().rank:
         labels = ["result", "content", *(["style"] * len(styles))]
         samples = [result.sample, *_compared(command.content, styles, command.config)]
-        plot(samples, labels, command.display.plot, View())
+        if is_volume(result.sample):  # the style of its slices may be a picture
+            samples = [sample for sample in samples if is_volume(sample)]
+        view = View(window=command.config.volume.window)
+        plot(samples, labels[: len(samples)], command.display.plot, view)
 
 
 def _texture(command: Texture, interrupts: Interrupts) -> None:
