@@ -257,6 +257,12 @@ def _default(kind: type[C], config: Config, **others: Any) -> C:
 
 def _fitting(arguments: Sequence[str]) -> str:
     """The preset for what the first file among the arguments is."""
-    suffixes = (Path(argument).suffix.lower() for argument in arguments)
-    kinds = (PRESET_BY_SUFFIX[suffix] for suffix in suffixes if suffix in PRESET_BY_SUFFIX)
-    return next(kinds, "standard")
+    for path in map(Path, arguments):
+        if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
+            return preset
+        if path.is_dir():
+            from impasto import media  # whose libraries take a while to load
+
+            if media.holds_volume(path):
+                return "ct"
+    return "standard"

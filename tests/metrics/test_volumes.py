@@ -110,7 +110,7 @@ def test_gram_matrices_tell_the_noise_across_each_axis() -> None:
     found = rows(compare(body(30, seed=2), CONTENT, STYLE, window=("mediastinum",)))
     for axis in "xyz":
         row = found[f"Gram distance across {axis}"]
-        assert row.result < 0.01 * row.no_op
+        assert row.result < 0.1 * row.no_op
     assert found["Gram, largest over smallest"].no_op < 2
 
 
@@ -194,12 +194,12 @@ def test_a_style_that_is_no_hu_is_brought_onto_the_content() -> None:
     assert found["histogram distance"].result < 1
     assert found["noise power spectrum, 3-D"].result < 0.1
     assert found["Gram distance across z"].result < 1e-6
-    lung = rows(compare(CONTENT, CONTENT, STYLE, window=("lung",)))
+    soft = rows(compare(CONTENT, CONTENT, STYLE, window=("mediastinum",)))
     for name, row in rows(compare(CONTENT, CONTENT, STYLE)).items():
         if "Gram" not in name:
-            assert lung[name].result == row.result
+            assert soft[name].result == row.result
         elif "across" in name:
-            assert lung[name].result < 0.5 * row.result  # the noise is small in a wide window
+            assert soft[name].result > 2 * row.result  # the noise is small in a wide window
 
 
 def test_the_region_is_even_tissue() -> None:

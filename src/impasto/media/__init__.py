@@ -48,6 +48,7 @@ __all__ = [
     "as_sample",
     "check_target",
     "grid",
+    "holds_volume",
     "is_picture",
     "is_volume_file",
     "load",
@@ -202,6 +203,13 @@ def is_picture(thing: Any) -> bool:
     if isinstance(thing, str | os.PathLike):
         return _known_kind(thing) in (None, _PICTURES)
     return isinstance(thing, Picture) or not isinstance(thing, Sample)
+
+
+def holds_volume(path: StrPath) -> bool:
+    """Whether what is read there is one value a voxel: a file, or the folder of a DICOM series or
+    of an OME-Zarr image."""
+    kind = _known_kind(path)
+    return kind is not None and kind.dims == 3
 
 
 def is_volume_file(path: StrPath) -> bool:
