@@ -13,15 +13,16 @@ CT_pitch.nii.gz is named by --data.
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from benchmarks._tables import gigabytes, run_parts, table
 from impasto import media
@@ -146,21 +147,48 @@ def slice_by_slice(pair: Pair, config: Config) -> Volume:
     return content.with_data(np.stack(slices, -1)[None].astype(np.float32))
 
 
-def measured(
-    work: Callable[[Pair, Config], Volume], pair: Pair, config: Config
-) -> tuple[Volume, float, float]:
-    """The result, seconds and bytes at the peak, in a process of its own."""
+class Run(NamedTuple):
+    """What came of a run.
+
+    held: bytes of memory at the peak; resident: with pages of files, which the system takes back
+    where memory is short.
+    """
+
+    sample: Volume
+    seconds: float
+    held: float
+    resident: float
+
+
+def measured(work: Callable[[Pair, Config], Volume], pair: Pair, config: Config) -> Run:
+    """The run in a process of its own."""
+    held = resident = 0.0
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measured, work, pair, config).result()
+        process = psutil.Process(pool.submit(os.getpid).result())
+        run = pool.submit(_timed, work, pair, config)
+        while not run.done():
+            memory = process.memory_info()
+            resident = max(resident, memory.rss)
+            held = max(held, memory.rss - memory.shared)
+            time.sleep(0.05)
+        return Run(*run.result(), held, resident)
 
 
-def _measured(
+def _timed(
     work: Callable[[Pair, Config], Volume], pair: Pair, config: Config
-) -> tuple[Volume, float, float]:
+) -> tuple[Volume, float]:
     began = time.perf_counter()
     sample = work(pair, config)
-    seconds = time.perf_counter() - began
-    return sample, seconds, 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return sample, time.perf_counter() - began
+
+
+def memory_table(content: Volume, what: str, run: Run) -> None:
+    """Time and memory of a run."""
+    voxels = " x ".join(map(str, content.space))
+    table(
+        ["voxels", what, "memory", "with pages of files"],
+        [[voxels, f"{run.seconds:.0f}", gigabytes(run.held), gigabytes(run.resident)]],
+    )
 
 
 def quality(data: Path) -> None:
@@ -173,11 +201,11 @@ def quality(data: Path) -> None:
         if all(map(in_hounsfield, pair)):
             runs.append(("slice by slice in 2-D", slice_by_slice, config))
         for label, work, settings in runs:
-            sample, seconds, peak = measured(work, pair, settings)
-            rows = compare(sample, *pair, window=config.volume.window).rows
+            run = measured(work, pair, settings)
+            rows = compare(run.sample, *pair, window=config.volume.window).rows
             names = [row.metric for row in rows]
             cells = [f"{row.result:.3g} ({row.no_op:.3g}, {row.floor:.3g})" for row in rows]
-            lines.append([name, label, f"{seconds:.0f}", gigabytes(peak), *cells])
+            lines.append([name, label, f"{run.seconds:.0f}", gigabytes(run.held), *cells])
     table(["content, style", "network", "seconds", "memory", *names], lines)
     print("\nIn brackets the no-op, then the floor.")
 
@@ -188,8 +216,7 @@ def chest(data: Path) -> None:
     config = pairs(data)[NOISY][1]
     config = replace(config, engine=replace(config.engine, memory="6GB"))
     pair = content, crop(sharp(content), (0, 256), (0, 256), (20, 84))
-    _, seconds, peak = measured(whole, pair, config)
-    table(["voxels", "seconds", "memory"], [["256 x 256 x 137", f"{seconds:.0f}", gigabytes(peak)]])
+    memory_table(content, "seconds", measured(whole, pair, config))
 
 
 def large(data: Path) -> None:
@@ -204,12 +231,8 @@ def large(data: Path) -> None:
         volume=replace(config.volume, slices=0),
         schedule=replace(config.schedule, steps=(1,)),
     )
-    _, seconds, peak = measured(whole, (content, style), config)
-    voxels = " x ".join(map(str, content.space))
-    table(
-        ["voxels", "seconds of a run of one step", "memory"],
-        [[voxels, f"{seconds:.0f}", gigabytes(peak)]],
-    )
+    run = measured(whole, (content, style), config)
+    memory_table(content, "seconds of a run of one step", run)
 
 
 def main() -> None:

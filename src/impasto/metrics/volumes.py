@@ -61,7 +61,7 @@ def compare_volumes(
         box = check_region(region, content) if region else even_region(content)
     with about("--style-region"):
         style_box = check_region(style_region, style) if style_region else even_region(style)
-    bodies = [oriented(volume, BODY) for volume in (out, content, style)]
+    bodies = oriented(out, BODY), oriented(content, BODY), oriented(style, BODY)
     rows = [*_content_rows(*bodies[:2]), _histogram(*bodies), *_gram_rows(*bodies, limits)]
     pieces = [
         oriented(part(volume, found), BODY)
