@@ -30,7 +30,7 @@ def slice_grams(volume: Volume, window: tuple[float, float], axis: int) -> Grams
     axis, evenly spaced.
 
     As in a run, the window's values are shown as [0, 1], and what lies outside counts nothing.
-    None where slices are too small for the network, or nothing counts.
+    Empty where slices are too small for the network, or nothing counts.
     """
     network = _network()
     layers = tuple(network.metrics)

@@ -117,16 +117,16 @@ def _gram_rows(
             for one, other in ((ours, theirs), (own, theirs), (left, right))
         ]
     )
-    return _by_axis("Gram distance across", "lower", distances)
+    return _by_axis("Gram", "distance across", "lower", distances)
 
 
-def _by_axis(name: str, better: Literal["lower", "one"], found: np.ndarray) -> list[Row]:
+def _by_axis(what: str, how: str, better: Literal["lower", "one"], found: np.ndarray) -> list[Row]:
     """A row for each axis, and how uneven these are; found: (result, no-op, floor) by axes."""
     rows = [
-        Row(f"{name} {axis}", "", "style", better, *found[:, n].tolist())
+        Row(f"{what} {how} {axis}", "", "style", better, *found[:, n].tolist())
         for n, axis in enumerate("xyz")
     ]
-    uneven = f"{name.split()[0]}, largest over smallest"
+    uneven = f"{what}, largest over smallest"
     return [*rows, Row(uneven, "", "style", "lower", *map(_unevenness, found))]
 
 
@@ -142,7 +142,8 @@ def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
     ]
     values = [(one.data[0], other.resampled(one.spacing).data[0]) for one, other in pairs]
     rows += _by_axis(
-        "roughness along",
+        "roughness",
+        "along",
         "one",
         np.array([_over(roughness(one), roughness(other)) for one, other in values]),
     )
