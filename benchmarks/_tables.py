@@ -1,9 +1,10 @@
-"""What benchmarks/engine.py prints and draws."""
+"""What benchmarks print and draw."""
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,22 @@ def machine() -> str:
     return (
         f"{model}, {torch.get_num_threads()} threads, {gigabytes:.0f} GB, torch {torch.__version__}"
     )
+
+
+def run_parts(
+    parts: Mapping[str, Callable[[Path], None]], data: Path, description: str | None
+) -> None:
+    """What a benchmark of several parts over a folder of data does, its flags --data and --part."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=data)
+    parser.add_argument("--part", nargs="+", choices=list(parts), default=list(parts))
+    arguments = parser.parse_args()
+    print(machine())
+    for name in arguments.part:
+        print(f"\n## {name}\n", flush=True)
+        parts[name](arguments.data)
 
 
 def shrunk(space: Space, divisor: int) -> Space:

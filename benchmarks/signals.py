@@ -12,7 +12,6 @@ The data are not in the repository: a folder with MIT-BIH record 100 (100.hea, .
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -26,7 +25,7 @@ import numpy as np
 import psutil
 
 from benchmarks._evaluation import randomize
-from benchmarks._tables import gigabytes, machine, slope, table
+from benchmarks._tables import gigabytes, run_parts, slope, table
 from impasto import media
 from impasto.config import PRESETS, Config, ObjectiveConfig
 from impasto.media.signal import Signal
@@ -212,17 +211,7 @@ def holter(seconds: float, seed: int) -> Signal:
 
 
 def main() -> None:
-    parts = {"ecg": ecg, "sound": sound, "length": length}
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=DEFAULT)
-    parser.add_argument("--part", nargs="+", choices=list(parts), default=list(parts))
-    arguments = parser.parse_args()
-    print(machine())
-    for name in arguments.part:
-        print(f"\n## {name}\n", flush=True)
-        parts[name](arguments.data)
+    run_parts({"ecg": ecg, "sound": sound, "length": length}, DEFAULT, __doc__)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import arguments, media
+from impasto import arguments, commands, media
 from impasto.config import PRESETS
 from impasto.media.volume import Volume
+from impasto.plots import View, plot
 from tests.media.volumes import TILTED, smooth
 from tests.test_cli import impasto, one_line
 
@@ -69,6 +70,66 @@ def test_volumes_have_a_preset_of_their_own(scans: Path) -> None:
     command = arguments.parse(["stylize", "a.png", "b.png", "--mask", "c.nii", "-o", "out.png"])
     assert isinstance(command, arguments.Stylize)
     assert command.config.optimizer == PRESETS["standard"].optimizer
+
+
+def test_a_folder_of_dicom_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pydicom")
+    from tests.media.series import series, stored_values
+
+    monkeypatch.chdir(tmp_path)
+    series(Path("scan"), stored_values(18, 20, 22))
+    series(Path("other"), stored_values(18, 20, 22, seed=1), step=1.0)
+    command = "stylize", "scan", "other", "-o", "out.dcm", "--window", "1000", "1500", *FEW
+    parsed = arguments.parse(command)
+    assert isinstance(parsed, arguments.Stylize)
+    assert parsed.config.schedule.coarsest == PRESETS["ct"].schedule.coarsest
+    assert impasto(*command) == 0
+    content, out = media.load("scan"), media.load("out.dcm")
+    assert isinstance(content, Volume)
+    assert isinstance(out, Volume)
+    np.testing.assert_allclose(out.affine, content.affine, atol=1e-6)
+    changed, inside = out.data != content.data, abs(content.data - 1000) <= 750
+    assert not changed[~inside].any()
+    assert changed[inside].mean() > 0.8
+
+
+def test_an_ome_zarr_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("zarr")
+    monkeypatch.chdir(tmp_path)
+    affine = np.diag([0.002, 0.002, 0.004, 1.0])
+    for name, seed in (("cells", 0), ("grain", 1)):
+        values = np.rint(smooth(20, 18, 17, seed=seed) + 1000)
+        media.save(Volume(values, affine=affine, dtype=np.dtype("u2")), f"{name}.ome.zarr")
+    command = "stylize", "cells.ome.zarr", "grain.ome.zarr", "-o", "out.ome.zarr", *FEW
+    parsed = arguments.parse(command)
+    assert isinstance(parsed, arguments.Stylize)
+    assert parsed.config.schedule.coarsest == PRESETS["ct"].schedule.coarsest
+    assert impasto(*command) == 0
+    content, out = media.load("cells.ome.zarr"), media.load("out.ome.zarr")
+    assert isinstance(out, Volume)
+    assert out.dtype == np.dtype("u2")
+    np.testing.assert_allclose(out.affine, affine)
+    assert (out.data != content.data).mean() > 0.8
+
+
+def test_a_plot_has_the_window_of_the_run_and_no_pictures(
+    scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save("style.png")
+    drawn: list[tuple[list[media.Sample], list[str], View]] = []
+
+    def draw(samples: list[media.Sample], labels: list[str], output: Path, view: View) -> None:
+        drawn.append((samples, labels, view))
+        plot(samples, labels, output, view)
+
+    monkeypatch.setattr(commands, "plot", draw)
+    flags = "--window", "100", "900", "--plot", "plot.html"
+    assert stylize(*flags) == 0
+    assert stylize(*flags, style="style.png") == 0
+    for (samples, labels, view), count in zip(drawn, (3, 2), strict=True):
+        assert len(samples) == len(labels) == count
+        assert view.window == ("100", "900")
+    assert Path("plot.html").read_text().count("voxels of") == 3  # content, result, difference
 
 
 @pytest.mark.parametrize(

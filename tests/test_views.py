@@ -172,7 +172,7 @@ def test_compare_volumes_in_a_table(folder: Path, capfd: pytest.CaptureFixture[s
     assert impasto("compare volume.npy volume.npy volume.npy --style-region 0 9 1 8 0 7") == 0
     out, err = capfd.readouterr()
     assert err == ""
-    for words in ("SSIM, PSNR: higher", "unevenness", "inf", "0 9 1 8 0 7 of the style"):
+    for words in ("SSIM, PSNR: higher", "largest over smallest", "inf", "0 9 1 8 0 7 of the style"):
         assert words in " ".join(out.split())
     assert all(len(line) <= 80 for line in out.splitlines())
 

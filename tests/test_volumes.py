@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from impasto import media
+from impasto import media, networks
 from impasto.config import Config, configure
 from impasto.errors import ConfigError, ImpastoError, SampleError
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.volume import Volume
+from impasto.networks import Network
+from impasto.networks.vgg import vgg
 from impasto.settings import VolumeConfig
 from impasto.textures import texture
 from impasto.transfer import Progress, stylize
@@ -224,6 +227,23 @@ def test_filters_over_three_axes(network: str) -> None:
         )
     result = stylize(content, style, config).sample
     assert (result.data != content.data).mean() > 0.5
+
+
+@pytest.mark.parametrize("filters", ["slices", "inflated"])
+def test_vgg_on_volumes(filters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(name: str, **others: Any) -> Network:
+        torch.manual_seed(0)
+        return vgg(name, (2, 2), (6, 8), dims=2, mean=(0.5,) * 3, std=(0.25,) * 3)
+
+    monkeypatch.setattr(networks, "load_vgg", small)
+    content, style = ct(), noisy(ct())
+    config = short(network="vgg19", weights="random.pth", filters=filters, window=("0", "600"))
+    result = stylize(content, style, config)
+    changed, inside = result.sample.data != content.data, np.abs(content.data) <= 300
+    assert not changed[~inside].any()
+    assert changed[inside].mean() > 0.9
+    before = stylize(content, style, replace(config, schedule=replace(config.schedule, steps=(1,))))
+    assert result.terms["style"] < before.terms["style"]
 
 
 # Textures.

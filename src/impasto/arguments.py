@@ -225,9 +225,9 @@ class Compare:
     tissue if none are given"""
     style_region: tuple[int, ...] = ()
     """the same of the style"""
-    window: tuple[str, ...] = ()
-    """for a style whose values are no HU: bring its window onto the content's first; auto, or a
-    name as for plot; values are compared as they are if none is given"""
+    window: tuple[str, ...] = AUTO
+    """of volumes, as for stylize: the values that Gram matrices are looked at in, and onto which a
+    style whose values are no HU is brought"""
     json: bool = False
     """print one object of JSON instead of a table"""
 
@@ -295,6 +295,12 @@ def _default(kind: type[C], config: Config, **others: Any) -> C:
 
 def _fitting(arguments: Sequence[str]) -> str:
     """The preset for what the first file among the arguments is."""
-    suffixes = (Path(argument).suffix.lower() for argument in arguments)
-    kinds = (PRESET_BY_SUFFIX[suffix] for suffix in suffixes if suffix in PRESET_BY_SUFFIX)
-    return next(kinds, "standard")
+    for path in map(Path, arguments):
+        if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
+            return preset
+        if path.is_dir():
+            from impasto import media  # whose libraries take a while to load
+
+            if media.holds_volume(path):
+                return "ct"
+    return "standard"

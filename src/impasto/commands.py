@@ -31,6 +31,7 @@ from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
+from impasto.orientation import is_volume
 from impasto.parallel import current_group
 from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
@@ -256,9 +257,18 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     with _viewer(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer, interrupts)
     if command.display.plot and not current_group().rank:
+<<<<<<< HEAD
         labels = ["result", "content", *(["style"] * len(inputs))]
         samples = [result.sample, *_compared(command.content, inputs, command.config)]
         plot(samples, labels, command.display.plot, View())
+=======
+        labels = ["result", "content", *(["style"] * len(styles))]
+        samples = [result.sample, *_compared(command.content, styles, command.config)]
+        if is_volume(result.sample):  # the style of its slices may be a picture
+            samples = [sample for sample in samples if is_volume(sample)]
+        view = View(window=command.config.volume.window)
+        plot(samples, labels[: len(samples)], command.display.plot, view)
+>>>>>>> volumes
 
 
 def _texture(command: Texture, interrupts: Interrupts) -> None:

@@ -235,7 +235,7 @@ PRESETS = {
     "ct": Config(
         objective=ObjectiveConfig(beta=20.0),
         schedule=ScheduleConfig(coarsest=0, steps=(100,)),
-        optimizer=OptimizerConfig(annealing=0.1),
+        optimizer=OptimizerConfig(learning_rate=0.01, annealing=0.1),
     ),
     # Gatys et al. 2015 in three dimensions: a solid whose slices look like a picture, out of noise,
     # or another picture. 128 x 128 x 128 in 3 min on one core, and 1.3 GB.

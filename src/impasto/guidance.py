@@ -248,7 +248,7 @@ def _gray(mask: Picture, sample: Sample) -> Plane:
     return _over(mask.data.mean(0), sample)
 
 
-def _over(plane: Plane, sample: Sample) -> Plane:
+def _over(plane: np.ndarray, sample: Sample) -> Plane:
     """A plane of a mask over its picture's grid."""
     found: Plane = from_array(np.clip(plane, 0, 1), sample.space).data[0]
     return found

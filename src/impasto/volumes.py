@@ -83,23 +83,22 @@ def is_plane(sample: Sample) -> bool:
 def windows(
     content: Volume, styles: Sequence[Sample], setting: Sequence[str]
 ) -> list[tuple[float, float] | None]:
-    """The values that become 0 and 1, of the content and then of each style; None for no volumes.
+    """The values that become 0 and 1, of the content and of each style; None for no volumes."""
+    return [
+        window_of(setting, content),
+        *(style_window(s, content, setting) if isinstance(s, Volume) else None for s in styles),
+    ]
 
-    Styles share the content's where it is in the same terms: both in HU, or neither and the window
-    is given. Else theirs is between their own percentiles.
+
+def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tuple[float, float]:
+    """The values of a style that stand for those of the content's window.
+
+    They are the same where both are in the same terms: both in HU, or neither and the window is
+    given. Else they are what lies between the style's own percentiles.
     """
-    own = window_of(setting, content)
-    found: list[tuple[float, float] | None] = [own]
-    for style in styles:
-        if not isinstance(style, Volume):
-            found.append(None)
-            continue
-        both = in_hounsfield(content) + in_hounsfield(style)
-        if both == 2 or (both == 0 and tuple(setting) != AUTO):
-            found.append(own)
-            continue
-        found.append(window_of(AUTO, style))
-    return found
+    both = in_hounsfield(content) + in_hounsfield(style)
+    same = both == 2 or (both == 0 and tuple(setting) != AUTO)
+    return window_of(setting, content) if same else window_of(AUTO, style)
 
 
 def counted(

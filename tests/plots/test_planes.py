@@ -98,7 +98,10 @@ def test_rows_are_content_style_result_and_difference() -> None:
     assert [row.title for row in page.rows] == ["c", "s", "g", "g less c"]
     content, own, out, change = page.rows
     assert content.limits == out.limits == pytest.approx(np.percentile(CONTENT.data, (0.5, 99.5)))
-    assert own.limits == pytest.approx(np.percentile(style.data, (0.5, 99.5)))
+    assert own.limits == content.limits  # both are in HU
+    gray = style.with_data(np.abs(style.data))
+    own = page_of([result, CONTENT, gray], ["g", "c", "s"], View(window=("lung",))).rows[1]
+    assert own.limits == pytest.approx(np.percentile(gray.data, (0.5, 99.5)))
     assert change.limits == pytest.approx((-10.5, 10.5))
     assert [row.difference for row in page.rows] == [False, False, False, True]
     assert (change.volume.data == 10).all()

@@ -48,6 +48,7 @@ __all__ = [
     "as_sample",
     "check_target",
     "grid",
+    "holds_volume",
     "is_picture",
     "is_volume_file",
     "load",
@@ -220,6 +221,13 @@ def pictures_in(folder: Path) -> list[Path]:
             remedy="put some there, or name a file",
         )
     return found
+
+
+def holds_volume(path: StrPath) -> bool:
+    """Whether what is read there is one value a voxel: a file, or the folder of a DICOM series or
+    of an OME-Zarr image."""
+    kind = _known_kind(path)
+    return kind is not None and kind.dims == 3
 
 
 def is_volume_file(path: StrPath) -> bool:

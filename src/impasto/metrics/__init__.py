@@ -11,6 +11,7 @@ from impasto.errors import ConfigError, SampleError
 from impasto.media.sample import Sample
 from impasto.media.signal import Signal
 from impasto.orientation import as_volume, is_volume
+from impasto.windows import AUTO
 
 __all__ = ["Comparison", "Row", "compare"]
 
@@ -50,7 +51,7 @@ def compare(
     style: Sample,
     region: Sequence[int] = (),
     style_region: Sequence[int] = (),
-    window: Sequence[str] = (),
+    window: Sequence[str] = AUTO,
 ) -> Comparison:
     """How much of the content is left in a result, and how near it is to the style.
 
@@ -63,7 +64,7 @@ def compare(
         case Signal(), Signal(), Signal():
             from impasto.metrics.signals import compare_signals
 
-            if region or style_region or window:
+            if region or style_region or tuple(window) != AUTO:
                 raise ConfigError(
                     expected="signals without a region and a window",
                     found="some of them",

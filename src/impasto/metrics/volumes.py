@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from impasto.libraries import library
 from impasto.media.volume import Volume
 from impasto.media.windows import window_of
 from impasto.metrics import Comparison, Row
+from impasto.metrics.grams import gram_distance, slice_grams
 from impasto.metrics.noise import noise_distance
 from impasto.metrics.regions import check_region, even_region, part
 from impasto.metrics.series import amplitude_distance
 from impasto.metrics.texture import flicker, roughness
 from impasto.orientation import Codes, axis_codes, oriented, same_grid
+from impasto.volumes import style_window
 
 BODY: Codes = ("R", "A", "S")
 
@@ -38,8 +41,9 @@ def compare_volumes(
 
     Axes are the body's: z runs toward the head. region, style_region: as `regions.check_region`
     has them, of the content's and the style's voxels as they are stored; found by `even_region`
-    where they are empty. window: where it is not empty, the style's window (`windows.window_of`)
-    is first brought onto the content's, for styles whose values are no HU.
+    where they are empty. window: the content's (`windows.window_of`), which Gram matrices are
+    looked at in; a style whose values stand for others (`volumes.style_window`) is first brought
+    to the content's.
     Raises SampleError when the result is not over the content's voxels, ConfigError when a region
     or the window is not to be had, MissingExtraError when a library is not installed.
     """
@@ -50,14 +54,15 @@ def compare_volumes(
             found=f"one of {out.space}, or that lies elsewhere",
             remedy="compare it with the volume it was made from",
         )
-    if window:
-        style = _brought(style, window_of(window, style), window_of(window, content))
+    limits, theirs = window_of(window, content), style_window(style, content, window)
+    if theirs != limits:
+        style = _brought(style, theirs, limits)
     with about("--region"):
         box = check_region(region, content) if region else even_region(content)
     with about("--style-region"):
         style_box = check_region(style_region, style) if style_region else even_region(style)
-    rows = [*_content_rows(oriented(out, BODY), oriented(content, BODY))]
-    rows.append(_histogram(out, content, oriented(style, BODY)))
+    bodies = oriented(out, BODY), oriented(content, BODY), oriented(style, BODY)
+    rows = [*_content_rows(*bodies[:2]), _histogram(*bodies), *_gram_rows(*bodies, limits)]
     pieces = [
         oriented(part(volume, found), BODY)
         for volume, found in ((out, box), (content, box), (style, style_box))
@@ -98,6 +103,33 @@ def _histogram(out: Volume, content: Volume, style: Volume) -> Row:
     return Row("histogram distance", unit, "style", "lower", *distances)
 
 
+def _gram_rows(
+    out: Volume, content: Volume, style: Volume, window: tuple[float, float]
+) -> list[Row]:
+    """Of slices across each axis; styles are brought to the result's spacing."""
+    styles = [volume.resampled(out.spacing) for volume in (style, *_halves(style))]
+    ours, own, theirs, left, right = (
+        [slice_grams(volume, window, axis) for axis in ALL] for volume in (out, content, *styles)
+    )
+    distances = np.array(
+        [
+            [gram_distance(one[axis], other[axis]) for axis in ALL]
+            for one, other in ((ours, theirs), (own, theirs), (left, right))
+        ]
+    )
+    return _by_axis("Gram", "distance across", "lower", distances)
+
+
+def _by_axis(what: str, how: str, better: Literal["lower", "one"], found: np.ndarray) -> list[Row]:
+    """A row for each axis, and how uneven these are; found: (result, no-op, floor) by axes."""
+    rows = [
+        Row(f"{what} {how} {axis}", "", "style", better, *found[:, n].tolist())
+        for n, axis in enumerate("xyz")
+    ]
+    uneven = f"{what}, largest over smallest"
+    return [*rows, Row(uneven, "", "style", "lower", *map(_unevenness, found))]
+
+
 def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
     left, right = _halves(style)
     pairs = (out, style), (content, style), (left, right)
@@ -108,21 +140,22 @@ def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
             ("noise power spectrum, 3-D", ALL),
         )
     ]
-    ratios = np.array([_roughness_ratios(*pair) for pair in pairs])
-    rows += [
-        Row(f"roughness along {axis}", "", "style", "one", *ratios[:, n].tolist())
-        for n, axis in enumerate("xyz")
-    ]
-    rows.append(Row("unevenness over the axes", "", "style", "lower", *map(_unevenness, ratios)))
+    values = [(one.data[0], other.resampled(one.spacing).data[0]) for one, other in pairs]
+    rows += _by_axis(
+        "roughness",
+        "along",
+        "one",
+        np.array([_over(roughness(one), roughness(other)) for one, other in values]),
+    )
+    flickers = [float(_over(flicker(one), flicker(other))) for one, other in values]
+    rows.append(Row("flicker in the region", "", "style", "one", *flickers))
     return rows
 
 
-def _roughness_ratios(one: Volume, other: Volume) -> np.ndarray:
-    """The roughness of one along each axis over that of the other, which is brought to its
-    spacing."""
-    theirs = roughness(other.resampled(one.spacing).data[0])
-    ours = roughness(one.data[0])
-    return np.asarray(np.divide(ours, theirs, out=np.full(3, np.nan), where=theirs > 0))
+def _over(one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
+    """one / other; NaN where that is 0, or there is none."""
+    none = np.full(np.shape(other), np.nan)
+    return np.asarray(np.divide(one, other, out=none, where=np.asarray(other) > 0))
 
 
 def _unevenness(ratios: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from impasto.plots.page import Heading, listed, save_figure
 from impasto.plots.planes import Page, Row, likewise, place_of, turned
 from impasto.plots.planes_print import planes_figure
 from impasto.plots.planes_screen import save_planes
+from impasto.volumes import style_window
 from impasto.windows import AUTO
 
 MOST = 6
@@ -46,21 +47,22 @@ def plot_volumes(
 
 def page_of(volumes: Sequence[Volume], labels: Sequence[str], view: View) -> Page:
     """The rows. A first volume on the grid of the second is a result, which is drawn in the
-    content's window, and less the content."""
+    content's window, and less the content; styles in what stands for it."""
     bodies = [turned(volume) for volume in volumes]
     first, *others = bodies
+    result = bool(others) and same_grid(first, others[0])
+    content = others[0] if result else first
     place = place_of(first, view.at)
     rows = [
-        Row(label, body, likewise(place, first, body), window_of(view.window, body))
+        Row(label, body, likewise(place, first, body), style_window(body, content, view.window))
         for label, body in zip(labels, bodies, strict=True)
     ]
-    if others and same_grid(first, others[0]):
-        content = rows[1]
-        change = first.with_data(first.data - others[0].data)
+    if result:
+        change = first.with_data(first.data - content.data)
         most = max(np.abs(window_of(AUTO, change)))
         rows = [
             *rows[1:],
-            Row(labels[0], first, place, content.limits),
+            Row(labels[0], first, place, rows[1].limits),
             Row(f"{labels[0]} less {labels[1]}", change, place, (-most, most), difference=True),
         ]
     return Page(Heading(f"Planes of {listed(labels)}", _window(view, rows), [], True), rows)

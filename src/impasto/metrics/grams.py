@@ -1,0 +1,70 @@
+"""How far apart Gram matrices are, of the slices of volumes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from impasto.geometry import Region
+from impasto.losses import MetricGram
+from impasto.media.volume import Volume
+from impasto.networks import Network
+from impasto.networks.lite import load_lite
+from impasto.networks.volumetric import shown, sliced
+from impasto.resample import averaged
+
+SLICES = 32
+"""The most that are looked at across an axis."""
+
+_AT_ONCE = 1 << 18  # pixels of slices that are looked at together
+
+Grams = dict[str, Float64[Tensor, "augmented augmented"]]
+
+
+def slice_grams(volume: Volume, window: tuple[float, float], axis: int) -> Grams:
+    """The mean of [a 1] [a 1]^T of each layer of `lite` that has a metric, over slices across an
+    axis, evenly spaced.
+
+    As in a run, the window's values are shown as [0, 1], and what lies outside counts nothing.
+    Empty where slices are too small for the network, or nothing counts.
+    """
+    network = _network()
+    layers = tuple(network.metrics)
+    values = np.moveaxis(volume.data[0], axis, 0)
+    if not network.fits(values.shape, layers):
+        return {}
+    low, high = window
+    count = min(SLICES, len(values))
+    places = ((np.arange(count) + 0.5) * len(values) / count).astype(int)
+    step = max(1, _AT_ONCE // values[0].size)
+    sums: Grams = {}
+    for first in range(0, count, step):
+        slices = torch.from_numpy(values[places[first : first + step]])[None, None]
+        inside = ((slices >= low) & (slices <= high)).float()
+        with torch.no_grad():
+            activations = network((slices - low) / (high - low), layers)
+        for layer, activation in activations.items():
+            grid = tuple(activation.shape[2:])
+            found = MetricGram.sums(activation, Region.all_of(grid), averaged(inside, grid))
+            sums[layer] = sums.get(layer, 0) + found.double()
+    if not all(total[-1, -1] for total in sums.values()):
+        return {}
+    return {layer: total / total[-1, -1] for layer, total in sums.items()}
+
+
+def gram_distance(one: Grams, style: Grams) -> float:
+    """The relative squared distance (`losses.MetricGram`), a mean over the layers; NaN where there
+    are none."""
+    metrics = _network().metrics
+    losses = {layer: MetricGram(style[layer], metrics[layer].double()) for layer in one if style}
+    scores = [loss.score(one[layer], 1.0).item() for layer, loss in losses.items()]
+    return float(np.mean(scores)) if scores else np.nan
+
+
+@cache
+def _network() -> Network:
+    return shown(sliced(load_lite(padding="replicate", pooling="max")), 1)
