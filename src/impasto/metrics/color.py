@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 DIRECTIONS = 64
-"""That colors are projected on: a shift by 1 is told as 1 to a thousandth, whichever way."""
+"""That colors are projected on: a shift by 1 is told as 1 to 2 %, whichever way."""
 
 _QUANTILES = 4096
-_LOOKED_AT = 1 << 19
+_LOOKED_AT = 1 << 17
 
 # Ottosson 2020, A perceptual color space for image processing.
 _LINEAR_TO_LMS = np.array(

@@ -29,7 +29,7 @@ from impasto.units import Units
 REACH = 5
 """Positions to either side that SSIM's windows take: a Gaussian of deviation 1.5, cut at 3.5."""
 
-_ROWS = 1 << 22  # pixels worked on at a time
+_PIXELS = 1 << 22  # of SSIM, worked on at a time
 
 
 def compare_pictures(
@@ -95,7 +95,7 @@ def _content_row(network: Network, config: Config, x: Values, c: Values) -> Row:
     return Row("content distance", "", "content", "lower", *distances, np.nan)
 
 
-def _style_rows(network: Network, config: Config, x: Values, c: Values, s: Values) -> list[Row]:
+def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tensor) -> list[Row]:
     """J_style of the relative normalization, with beta 1 and lambdas that add up to 1; and W2."""
     total = sum(weight for _, weight in config.objective.style_layers)
     if not total:
@@ -156,7 +156,7 @@ def ssim(one: np.ndarray, other: np.ndarray) -> float:
         return np.nan
     metrics = library("skimage.metrics", "to compare pictures", "metrics")
     total = 0.0
-    step = max(1, _ROWS // width)
+    step = max(1, _PIXELS // width)
     for first in range(REACH, height - REACH, step):
         last = min(first + step, height - REACH)
         rows = slice(first - REACH, last + REACH)
@@ -177,7 +177,7 @@ def _whole(picture: Picture) -> float:
     return 1.0 if min(picture.space) > 2 * REACH else np.nan
 
 
-def _halves(s: Values) -> tuple[Values, Values]:
+def _halves(s: Tensor) -> tuple[Tensor, Tensor]:
     """To the left and to the right: what is above and below differs more in most paintings."""
     middle = max(1, s.shape[3] // 2)
     return s[..., :middle].contiguous(), s[..., -middle:].contiguous()
