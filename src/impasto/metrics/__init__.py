@@ -66,8 +66,12 @@ def compare(
     together; ConfigError when a setting is not to be had of them; WeightsError when weights are not
     there; MissingExtraError when a library is not installed.
     """
-    of_volumes = {"--region": region, "--style-region": style_region, "--window": window}
-    of_pictures = {"--network and its layers": config, "--lpips": lpips}
+    of_volumes: dict[str, object] = {
+        "--region": region,
+        "--style-region": style_region,
+        "--window": window,
+    }
+    of_pictures: dict[str, object] = {"--network and its layers": config, "--lpips": lpips}
     match out, content, style:
         case Picture(), Picture(), Picture():
             from impasto.metrics.pictures import compare_pictures

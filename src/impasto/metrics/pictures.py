@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,8 +92,8 @@ def _content_row(network: Network, config: Config, x: Values, c: Values) -> Row:
     alone = replace(config.objective, alpha=1.0, beta=0.0, gamma=0.0, normalization="relative")
     plan = plan_for(network, tuple(c.shape[2:]), alone.content_layers)
     objective = build_objective(Patch.whole(c), [], network, alone, plan)
-    distances = [terms_of(objective, picture, plan)["content"] for picture in (x, c)]
-    return Row("content distance", "", "content", "lower", *distances, np.nan)
+    result, no_op = (terms_of(objective, picture, plan)["content"] for picture in (x, c))
+    return Row("content distance", "", "content", "lower", result, no_op, np.nan)
 
 
 def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tensor) -> list[Row]:
@@ -121,8 +122,8 @@ def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tenso
             )
             for one, other in pairs
         ]
-        values += [np.nan] * (3 - len(values))
-        rows.append(Row(f"style distance, {name}", "", "style", "lower", *values))
+        result, no_op, floor = (*values, np.nan)[:3]
+        rows.append(Row(f"style distance, {name}", "", "style", "lower", result, no_op, floor))
     return rows
 
 
@@ -132,8 +133,8 @@ def gram_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
     one, style: as `activations.moments` has them.
     """
     if root is not None:
-        return MetricGram(style, root.double()).score(one, 1).item()
-    return Gram(style[:-1, :-1], "relative").score(one[:-1, :-1], 1).item()
+        return float(MetricGram(style, root.double()).score(one, 1))
+    return float(Gram(style[:-1, :-1], "relative").score(one[:-1, :-1], 1))
 
 
 def w2_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
@@ -141,7 +142,7 @@ def w2_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
     silence; with a root, in the network's metric."""
     metric = None if root is None else root.double().numpy()
     ours, theirs = (Gaussian.of(each.numpy(), metric) for each in (one, style))
-    return wasserstein2(ours, theirs) / max(theirs.power, FAINT) ** 0.5
+    return wasserstein2(ours, theirs) / math.sqrt(max(theirs.power, FAINT))
 
 
 def ssim(one: np.ndarray, other: np.ndarray) -> float:
@@ -169,7 +170,7 @@ def ssim(one: np.ndarray, other: np.ndarray) -> float:
             use_sample_covariance=False,
         )
         total += float(similarity) * (last - first)
-    return total / (height - 2 * REACH)
+    return float(total / (height - 2 * REACH))
 
 
 def _whole(picture: Picture) -> float:
