@@ -36,7 +36,7 @@ def test_from_the_content(content: np.ndarray, precision: str) -> None:
 @pytest.mark.slow
 def test_from_coarser_scales(content: np.ndarray) -> None:
     """Detail that the coarser scales lack is painted again, if not dot by dot."""
-    result = stylize(content, content, configure(size=(192,)))
+    result = stylize(content, content, configure(size=(256,)))
     assert result.value < 0.1
     assert isinstance(result.sample, Picture)
     assert similarity(result.sample, content) > 0.5
@@ -46,4 +46,4 @@ def test_from_noise(content: np.ndarray) -> None:
     values: list[float] = []
     config = configure(size=(64,), coarsest=0, steps=(100,), init="noise")
     result = stylize(content, content, config, callback=lambda p: values.append(p.value))
-    assert result.value < 0.04 * values[0]
+    assert result.value < 0.06 * values[0]
