@@ -7,8 +7,9 @@ style-transfer-pytorch (K. Crowson): five scales, Adam from the content with a r
 squared differences of activations, Wasserstein-2 distances of their Gaussians, total variation by
 squared differences over nine points.
 
-Both see the same network as we do. Their weights were chosen for VGG-19 in the units that each of
-them feeds it; `factor` brings a network's activations to these units.
+Both see the same network as we do. Their weights are for VGG-19 as each of them feeds it. For
+another network the first recipe's are such that each term starts with what its installation guide
+prints for VGG-19; the second's stay, for a network whose activations have a mean of about one.
 """
 
 from __future__ import annotations
@@ -30,30 +31,25 @@ from impasto.resample import resample
 CONTENT = "relu4_2"
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
-CAFFE, TORCHVISION = 256.0, 1 / 0.226
-"""A picture's [0, 1] in the units that VGG-19 is fed: 0 to 256 less the mean; over a deviation."""
+UNITS = 256.0
+"""Of the first recipe's pictures, which are in 0 to 256 less Caffe's mean."""
+
+MEAN = torch.tensor([123.68, 116.779, 103.939])[None, :, None, None]
+
+PRINTED = dict(zip((CONTENT, *STYLE), (1616196, 29891, 658039, 145284, 11347409, 563), strict=True))
+"""The terms of the first recipe's first step (neural-style-pt, INSTALL.md)."""
 
 Targets = dict[str, Tensor]
 
 
-def factor(network: Network, units: float) -> float:
-    """What brings its activations to those of VGG-19 in these units.
-
-    Ours are trained to a mean of one, which is about that of torchvision's VGG-19.
-    """
-    fed = next((m for m in network.modules() if isinstance(m, Normalize)), None)
-    own = TORCHVISION if fed is None else 1 / fed.std.mean().item()
-    return units / own
-
-
-def taps(network: Network, x: Tensor, wanted: Collection[str], scale: float) -> Targets:
+def taps(network: Network, x: Tensor, wanted: Collection[str]) -> Targets:
     """The wanted activations, one operation after the other."""
     found: Targets = {}
     for stage in network.stages:
         for name, operation in stage.operations.items():
             x = operation(x)
             if name in wanted:
-                found[name] = scale * x
+                found[name] = x
             if len(found) == len(wanted):
                 return found
     return found
@@ -102,17 +98,23 @@ class NeuralStyle:
     pair: Pair
     steps: int = 1000
 
-    content_weight, style_weight, tv_weight = 5.0, 100.0, 1e-3
+    tv_weight = 1e-3
 
     @cached_property
-    def scale(self) -> float:
-        return factor(self.network, CAFFE)
+    def weights(self) -> dict[str, float]:
+        """Of content and style, by layer: 5 and 100 for VGG-19 with Caffe's weights."""
+        fed = next((m for m in self.network.modules() if isinstance(m, Normalize)), None)
+        if fed is not None and fed.std.max() < 0.01:
+            return {CONTENT: 5.0} | dict.fromkeys(STYLE, 100.0)
+        with torch.no_grad():
+            terms = self.terms(MEAN.expand_as(self.pair.content) / UNITS)
+            return {layer: PRINTED[layer] / term.item() for layer, term in terms.items()}
 
     @cached_property
     def targets(self) -> Targets:
         with torch.no_grad():
-            content = taps(self.network, self.pair.content, (CONTENT,), self.scale)
-            style = taps(self.network, self.pair.style, STYLE, self.scale)
+            content = taps(self.network, self.pair.content, (CONTENT,))
+            style = taps(self.network, self.pair.style, STYLE)
             return content | {layer: self.gram(a) for layer, a in style.items()}
 
     @staticmethod
@@ -120,21 +122,24 @@ class NeuralStyle:
         rows = a[0].flatten(1)
         return rows @ rows.T / a.numel()
 
+    def terms(self, picture: Tensor) -> Targets:
+        """Of content and style, by layer."""
+        found = taps(self.network, picture, (CONTENT, *STYLE))
+        found |= {layer: self.gram(found[layer]) for layer in STYLE}
+        return {layer: functional.mse_loss(a, self.targets[layer]) for layer, a in found.items()}
+
     def value(self, picture: Tensor) -> Tensor:
         """J of a picture in [0, 1], or beyond."""
-        found = taps(self.network, picture, (CONTENT, *STYLE), self.scale)
-        content = functional.mse_loss(found[CONTENT], self.targets[CONTENT])
-        style = sum(
-            functional.mse_loss(self.gram(found[layer]), self.targets[layer]) for layer in STYLE
-        )
-        rough = CAFFE * (picture.diff(dim=2).abs().sum() + picture.diff(dim=3).abs().sum())
-        return self.content_weight * content + self.style_weight * style + self.tv_weight * rough
+        rough = UNITS * (picture.diff(dim=2).abs().sum() + picture.diff(dim=3).abs().sum())
+        total = self.tv_weight * rough
+        for layer, term in self.terms(picture).items():
+            total = total + self.weights[layer] * term
+        return total
 
     def run(self) -> Run:
         """From noise about the mean color; L-BFGS with no line search."""
         began = time.perf_counter()
-        _ = self.targets
-        mean = torch.tensor([123.68, 116.779, 103.939])[None, :, None, None]
+        _ = self.weights
         generator = torch.Generator().manual_seed(0)
         x = 0.001 * torch.randn(self.pair.content.shape, generator=generator)
         x.requires_grad_(True)
@@ -144,14 +149,14 @@ class NeuralStyle:
 
         def closure() -> Tensor:
             optimizer.zero_grad()
-            value = self.value((x + mean) / CAFFE)
+            value = self.value((x + MEAN) / UNITS)
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
         optimizer.step(closure)  # type: ignore[no-untyped-call]
         seconds = time.perf_counter() - began
         with torch.no_grad():
-            picture = (x + mean) / CAFFE
+            picture = (x + MEAN) / UNITS
             return Run(picture.clamp(0, 1), self.value(picture).item(), seconds)
 
 
@@ -174,20 +179,16 @@ class StyleTransfer:
         sizes = [round(self.size / 2 ** (n / 2)) for n in range(20)]
         return sorted(size for size in sizes if size >= min(self.coarsest, self.size))
 
-    @cached_property
-    def scale(self) -> float:
-        return factor(self.network, TORCHVISION)
-
     def objective(self, size: int) -> Callable[[Tensor], Tensor]:
         """J at one of the sizes."""
         pair = self.pair.at(size)
         with torch.no_grad():
-            target = taps(self.network, pair.content, (CONTENT,), self.scale)[CONTENT]
-            style = taps(self.network, pair.style, STYLE, self.scale)
+            target = taps(self.network, pair.content, (CONTENT,))[CONTENT]
+            style = taps(self.network, pair.style, STYLE)
             gaussians = {layer: Wasserstein.of(*moments(a)) for layer, a in style.items()}
 
         def value(picture: Tensor) -> Tensor:
-            found = taps(self.network, picture, (CONTENT, *STYLE), self.scale)
+            found = taps(self.network, picture, (CONTENT, *STYLE))
             total = self.content_weight * functional.mse_loss(found[CONTENT], target)
             for layer, weight in zip(STYLE, self.style_weights, strict=True):
                 total = total + weight * gaussians[layer].squared(*moments(found[layer]))

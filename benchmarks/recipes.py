@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from benchmarks._recipes import (
-    CAFFE,
     CONTENT,
     STYLE,
+    UNITS,
     NeuralStyle,
     Pair,
     Run,
@@ -67,7 +67,6 @@ class Transport:
     """Wasserstein's distance of the second recipe, as sums and a score."""
 
     target: Wasserstein
-    scale: float
     reach: ClassVar[int] = 0
     sums = staticmethod(MetricGram.sums)
 
@@ -77,9 +76,7 @@ class Transport:
 
     def score(self, sums: Tensor, count: float) -> Tensor:
         products = sums / count
-        return self.target.squared(
-            self.scale * products[:-1, -1], self.scale**2 * products[:-1, :-1]
-        )
+        return self.target.squared(products[:-1, -1], products[:-1, :-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,27 +124,34 @@ class RecipeEngine(Engine):
 
     def _term(self, term: Term, objective: Objective) -> Term:
         recipe, loss = self.recipe, term.loss
-        width, scale = objective.network.widths[term.layer], recipe.scale
+        width = objective.network.widths[term.layer]
         if isinstance(loss, Content):
-            values = width * objective.counts[term.layer]
-            weight = 2 * recipe.content_weight * scale**2 / values
-            return replace(term, loss=replace(loss, normalization="course"), weight=weight)
+            share = _weight(recipe, term.layer) / (width * objective.counts[term.layer])
+            return replace(term, loss=replace(loss, normalization="course"), weight=2 * share)
         assert isinstance(loss, MetricGram)
-        if isinstance(recipe, NeuralStyle):
-            gram = Gram(loss.target[:-1, :-1], "course")
-            return replace(term, loss=gram, weight=4 * recipe.style_weight * scale**4 / width**2)
         mean, products = loss.target[:-1, -1], loss.target[:-1, :-1]
-        target = Wasserstein.of(scale * mean, scale**2 * products)
-        weight = recipe.style_weights[STYLE.index(term.layer)]
-        return replace(term, loss=Transport(target, scale), weight=weight)
+        if isinstance(recipe, NeuralStyle):
+            weight = 4 * _weight(recipe, term.layer) / width**2
+            return replace(term, loss=Gram(products, "course"), weight=weight)
+        target = Transport(Wasserstein.of(mean, products))
+        return replace(term, loss=target, weight=_weight(recipe, term.layer))
 
     def _tv(self, space: Space) -> Term:
         if isinstance(self.recipe, NeuralStyle):
             # A sum: at coarser scales of fewer and larger differences.
             finer = (prod(self.units.content.space) / prod(space)) ** 0.5
-            weight = self.recipe.tv_weight * CAFFE * finer
+            weight = self.recipe.tv_weight * UNITS * finer
             return Term("tv", INPUT, TotalVariation(1.0, "course"), weight)
         return Term("tv", INPUT, NinePoints(), self.recipe.tv_weight)
+
+
+def _weight(recipe: Recipe, layer: str) -> float:
+    """Of a layer's term in the recipe's J."""
+    if isinstance(recipe, NeuralStyle):
+        return recipe.weights[layer]
+    if layer == CONTENT:
+        return recipe.content_weight
+    return recipe.style_weights[STYLE.index(layer)]
 
 
 def main() -> None:
@@ -200,7 +204,7 @@ def main() -> None:
     print()
     lines = []
     for name, recipe in recipes.items():
-        goal = _value(recipe, runs[name].picture)
+        goal = runs[name].value
         for label, optimizer in OPTIMIZERS.items():
             curves, picture = [], runs[name].picture
             for _ in range(arguments.runs):
@@ -259,6 +263,7 @@ def _engine(
     config = configure(
         **settings,
         padding="zero",
+        precision="fp32",  # J falls so far that bf16's rounding counts
         optimizer=optimizer,
         size=(max(content.space),),
         content_layers=(CONTENT,),
@@ -280,7 +285,10 @@ def _engine(
 def _reached(
     engine: RecipeEngine, scales: list[tuple[Space, int]], recipe: Recipe, goal: float, cap: int
 ) -> tuple[Curve, Tensor]:
-    """J of the last scale's averages until one is no higher than the goal, and that picture."""
+    """J of the last scale's averages until one is no higher than the goal, and that picture.
+
+    L-BFGS leaves [0, 1] on the way, as the first recipe does; both are clipped when they are saved.
+    """
     curve: Curve = []
     scale: Scale | None = None
     clock = time.perf_counter()
@@ -290,7 +298,8 @@ def _reached(
         for number, _ in enumerate(scale.steps(cap if last else count), start=1):
             if last and number % EVERY == 0:
                 seconds = time.perf_counter() - clock
-                curve.append((seconds, _value(recipe, scale.whole())))
+                average = scale.total / scale.weight
+                curve.append((seconds, _value(recipe, average)))
                 if curve[-1][1] <= goal:
                     return curve, scale.whole()
                 clock = time.perf_counter() - seconds
