@@ -172,9 +172,9 @@ def main() -> None:
     pair = Pair(*(torch.from_numpy(picture.data)[None] for picture in (content, style)))
     steps = arguments.steps
     recipes: dict[str, Recipe] = {
-        "neural-style-pt": NeuralStyle(_plain(settings, content), pair, steps),
+        "neural-style-pt": NeuralStyle(plain_network(settings, content), pair, steps),
         "style-transfer-pytorch": StyleTransfer(
-            with_replicated_border(_plain(settings, content)),
+            with_replicated_border(plain_network(settings, content)),
             pair,
             arguments.size,
             steps,
@@ -208,7 +208,7 @@ def main() -> None:
         for label, optimizer in OPTIMIZERS.items():
             curves, picture = [], runs[name].picture
             for _ in range(arguments.runs):
-                engine, spaces = _engine(content, style, settings, optimizer, recipe)
+                engine, spaces = our_engine(content, style, settings, optimizer, recipe)
                 curve, picture = _reached(engine, spaces, recipe, goal, arguments.cap)
                 curves.append(curve)
             runs[f"{name}'s J, our {label}"] = Run(picture, curves[0][-1][1], curves[0][-1][0])
@@ -229,7 +229,7 @@ def _opened(path: Path | None, made: Callable[[], object], size: int) -> Picture
     return picture
 
 
-def _plain(settings: dict[str, str | None], content: Picture) -> Network:
+def plain_network(settings: dict[str, str | None], content: Picture) -> Network:
     """The network in fp32, padded with zeros as theirs are."""
     config = configure(**settings, padding="zero", precision="fp32").completed()
     return configured_network(config, content, None)
@@ -252,7 +252,7 @@ def _default(content: Picture, style: Picture, config: Config) -> Run:
     return Run(torch.from_numpy(result.sample.data)[None], result.value, seconds)
 
 
-def _engine(
+def our_engine(
     content: Picture,
     style: Picture,
     settings: dict[str, str | None],
