@@ -2,7 +2,7 @@
 
 Each recipe is a J and a way to minimize it. The first table has the pictures of both recipes and of
 our default preset, with J of each under both. The second has the time until our scales, optimizers
-and engine, given the recipe's own J, have reached the J of the picture that the recipe ends with.
+and engine, given the recipe's own J, have reached the J that the recipe ends with.
 
     python -m benchmarks.recipes [--size 512] [--runs 3] [--content FILE --style FILE]
         [--network vgg19 --weights FILE] [--sheet FILE]
@@ -177,44 +177,35 @@ def main() -> None:
             with_replicated_border(plain_network(settings, content)),
             pair,
             arguments.size,
-            steps,
-            max(1, steps // 2),
+            first_steps=steps,
+            steps=max(1, steps // 2),
         ),
     }
-    print(f"{machine()}\n{arguments.network}, {' x '.join(map(str, content.space))}, median of "
-          f"{arguments.runs} runs\n")  # fmt: skip
-    runs = {name: _median([recipe.run() for _ in range(arguments.runs)])
-            for name, recipe in recipes.items()}  # fmt: skip
+    shape = " x ".join(map(str, content.space))
+    print(f"{machine()}\n{arguments.network}, {shape}, median of {arguments.runs} runs\n")
+    many = range(arguments.runs)
+    runs = {name: _median([recipe.run() for _ in many]) for name, recipe in recipes.items()}
     config = configure(size=(arguments.size,), **settings)
-    runs["impasto, default preset"] = _median(
-        [_default(content, style, config) for _ in range(arguments.runs)]
-    )
-    heads = [f"J of {name}" for name in recipes]
-    table(
-        ["picture", "seconds", *heads],
-        [
-            [
-                name,
-                f"{run.seconds:.1f}",
-                *(f"{_value(r, run.picture):.4g}" for r in recipes.values()),
-            ]
-            for name, run in runs.items()
-        ],
-    )
+    runs["impasto, default preset"] = _median([_default(content, style, config) for _ in many])
+    lines = []
+    for name, run in runs.items():
+        values = [f"{_value(recipe, run.picture):.4g}" for recipe in recipes.values()]
+        lines.append([name, f"{run.seconds:.1f}", *values])
+    table(["picture", "seconds", *(f"J of {name}" for name in recipes)], lines)
     print()
     lines = []
     for name, recipe in recipes.items():
-        goal = runs[name].value
+        theirs = runs[name]
         for label, optimizer in OPTIMIZERS.items():
-            curves, picture = [], runs[name].picture
-            for _ in range(arguments.runs):
+            found = []
+            for _ in many:
                 engine, spaces = our_engine(content, style, settings, optimizer, recipe)
-                curve, picture = _reached(engine, spaces, recipe, goal, arguments.cap)
-                curves.append(curve)
-            runs[f"{name}'s J, our {label}"] = Run(picture, curves[0][-1][1], curves[0][-1][0])
-            lines.append(_line(name, label, runs[name].seconds, goal, curves))
+                found.append(_reached(engine, spaces, recipe, theirs.value, arguments.cap))
+            lines.append([name, label, *_times(theirs, [curve for curve, _ in found])])
+            curve, picture = found[0]
+            runs[f"{name}'s J by our {label}"] = Run(picture, curve[-1][1], curve[-1][0])
     table(
-        ["J of", "optimizer", "it ends with", "after", "ours reaches it after", "share", "or ends"],
+        ["J of", "our optimizer", "ends with", "after", "ours is there after", "share", "or ends"],
         lines,
     )
     if arguments.sheet:
@@ -307,15 +298,16 @@ def _reached(
     return curve, scale.whole()
 
 
-def _line(name: str, label: str, seconds: float, goal: float, curves: list[Curve]) -> list[str]:
-    """Of the second table."""
-    line = [name, label, f"{goal:.4g}", f"{seconds:.1f} s"]
+def _times(theirs: Run, curves: list[Curve]) -> list[str]:
+    """J that theirs ends with, when, when ours has it, and the ratio; or how far ours came."""
+    goal, seconds = theirs.value, theirs.seconds
     times = [curve[-1][0] if curve[-1][1] <= goal else float("inf") for curve in curves]
     reached = statistics.median(times)
+    cells = [f"{goal:.4g}", f"{seconds:.1f} s"]
     if reached < float("inf"):
-        return [*line, f"{reached:.1f} s", f"{reached / seconds:.3f}"]
+        return [*cells, f"{reached:.1f} s", f"{reached / seconds:.3f}"]
     after, lowest = min(curves[0], key=lambda point: point[1])
-    return [*line, "not", "", f"{lowest:.4g} after {after:.1f} s"]
+    return [*cells, "not", "", f"{lowest:.4g} after {after:.1f} s"]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,14 @@ import torch
 
 from benchmarks import _evaluation, breakdown, engine, optimizers, recipes, signals, startup
 from benchmarks._evaluation import Case, report
-from benchmarks._recipes import NeuralStyle, Pair, StyleTransfer, Wasserstein, moments
+from benchmarks._recipes import (
+    NeuralStyle,
+    Pair,
+    StyleTransfer,
+    Wasserstein,
+    moments,
+    with_replicated_border,
+)
 from impasto import media
 from impasto.demo import photograph
 from impasto.media.picture import Picture, from_array
@@ -122,7 +129,7 @@ def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
     network = recipes.plain_network(settings, content)
     recipe: recipes.Recipe = NeuralStyle(network, pair)
     if kind is StyleTransfer:
-        recipe = StyleTransfer(recipes.with_replicated_border(network), pair, 128)
+        recipe = StyleTransfer(with_replicated_border(network), pair, 128)
     ours, scales = recipes.our_engine(content, style, settings, "adam", recipe)
     assert scales[-1][0] == content.space
     scale = ours.scale(content.space, None, None)
