@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
 
-from benchmarks import _evaluation, breakdown, engine, moments, optimizers, signals, startup
+from benchmarks import _evaluation, breakdown, engine, optimizers, recipes, signals, startup
+from benchmarks import moments as roots
 from benchmarks._evaluation import Case, report
+from benchmarks._recipes import (
+    NeuralStyle,
+    Pair,
+    StyleTransfer,
+    Wasserstein,
+    moments,
+    with_replicated_border,
+)
+from impasto import media
+from impasto.demo import photograph
+from impasto.media.picture import Picture, from_array
+from impasto.metrics.wasserstein import Gaussian, wasserstein2
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
@@ -83,7 +99,7 @@ def test_the_optimizers(
 def test_the_ways_to_take_the_root(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = printed(moments, monkeypatch, capsys, "--runs", "1", "--widths", "8")
+    lines = printed(roots, monkeypatch, capsys, "--runs", "1", "--widths", "8")
     errors = [float(line.split("|")[5]) for line in lines if "float64" in line and "32" not in line]
     assert max(errors[:2]) < 1e-9 < errors[2]
 
@@ -107,3 +123,55 @@ def test_recordings_of_several_lengths(
 ) -> None:
     monkeypatch.setattr(signals, "HOURS", (0.01, 0.02))
     assert len(printed(signals, monkeypatch, capsys, "--part", "length")) == 2
+
+
+def pictures() -> tuple[Picture, Picture]:
+    whole = photograph()
+    return from_array(whole[100:196, 150:278]), from_array(whole[300:396, 200:328, ::-1])
+
+
+@pytest.mark.parametrize("kind", [NeuralStyle, StyleTransfer])
+def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
+    content, style = pictures()
+    settings: dict[str, str | None] = {"network": "lite", "weights": None}
+    pair = Pair(*(torch.from_numpy(picture.data)[None] for picture in (content, style)))
+    network = recipes.plain_network(settings, content)
+    recipe: recipes.Recipe = NeuralStyle(network, pair)
+    if kind is StyleTransfer:
+        recipe = StyleTransfer(with_replicated_border(network), pair, 128)
+    ours, scales = recipes.our_engine(content, style, settings, "adam", recipe)
+    assert scales[-1][0] == content.space
+    scale = ours.scale(content.space, None, None)
+    noise = torch.rand(pair.content.shape, generator=torch.Generator().manual_seed(0))
+    for picture in (pair.content, 0.8 * pair.content + 0.2 * noise):
+        expected = recipe.value(picture).item()
+        found = sum(scale.ensemble.terms(picture).values())
+        assert found == pytest.approx(expected, rel=1e-5 if kind is NeuralStyle else 1e-3)
+
+
+def test_the_recipes_wasserstein_distance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    factor = torch.randn((6, 6), generator=generator, dtype=torch.float64)
+    one, other = (
+        torch.einsum("kc,chw->khw", factor + shift, torch.rand(
+            (6, 30, 40), generator=generator, dtype=torch.float64))[None] for shift in (0, 0.3)
+    )  # fmt: skip
+    gaussians = [
+        Gaussian(rows.mean(1), np.cov(rows, bias=True) + 1e-4 * np.eye(6))
+        for rows in (a[0].flatten(1).numpy() for a in (one, other))
+    ]
+    found = Wasserstein.of(*moments(other)).squared(*moments(one))  # by a root not quite converged
+    assert found.item() == pytest.approx(wasserstein2(*gaussians) ** 2 / 6, rel=1e-2)
+
+
+@pytest.mark.slow
+def test_the_published_recipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for picture, name in zip(pictures(), ("content.png", "style.png"), strict=True):
+        media.save(picture, tmp_path / name)
+    arguments = ["--size", "64", "--steps", "4", "--cap", "10", "--sheet", f"{tmp_path}/sheet.png"]
+    files = ["--content", f"{tmp_path}/content.png", "--style", f"{tmp_path}/style.png"]
+    lines = printed(recipes, monkeypatch, capsys, *arguments, *files)
+    assert len(lines) == 3 + 1 + 4
+    assert media.load(tmp_path / "sheet.png").space[0] == 48

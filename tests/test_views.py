@@ -37,6 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in FILES:
         (tmp_path / name).touch()
     Image.new("RGB", (30, 20), "teal").save("picture.png")
+    noise = np.random.default_rng(0).integers(0, 255, (24, 36, 3), np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    Image.new("RGB", (30, 12), "teal").save("low.png")
     np.save("volume.npy", np.random.default_rng(0).normal(size=(1, 9, 8, 7)).astype(np.float32))
     np.save("volumes.npy", np.zeros((2, 4, 4, 4), np.float32))
     return tmp_path
@@ -129,6 +132,24 @@ def test_plot_puts_pictures_side_by_side(folder: Path) -> None:
         ("plot picture.png -o plot.html", ".png, for pictures"),
         ("plot content.ecg content.ecg content.ecg content.ecg -o plot.png", "at most 3"),
         ("compare picture.png content.ecg style.ecg", "three signals"),
+        ("compare picture.png picture.png volume.npy", "three pictures"),
+        ("compare picture.png low.png low.png", "style: expected at least 16"),
+        ("compare low.png picture.png picture.png", "result: expected at least 16"),
+        ("compare picture.png picture.png picture.png --window lung", "leave --window out"),
+        ("compare picture.png picture.png picture.png --network vgg", "--network: expected"),
+        ("compare picture.png picture.png picture.png --weights missing.pth", "--network of a"),
+        (
+            "compare picture.png picture.png picture.png --network lite --weights missing.pth",
+            "missing.pth: expected a weights file",
+        ),
+        ("compare picture.png picture.png picture.png --content-layers relu6_1", "relu6_1"),
+        ("compare picture.png picture.png picture.png --style-layers relu1_1 -1", "from 0 up"),
+        ("compare picture.png picture.png picture.png --style-layers relu1_1 0", "above 0"),
+        ("compare picture.png picture.png picture.png --lpips missing.pth", "missing.pth"),
+        ("compare picture.png picture.png picture.png --span 1 2", "leave --span"),
+        ("compare content.ecg content.ecg style.ecg --network lite", "leave --network"),
+        ("compare content.ecg content.ecg style.ecg --lpips a.pth b.pth", "leave --lpips"),
+        ("compare volume.npy volume.npy volume.npy --lpips a.pth", "leave --lpips"),
         ("compare missing.png content.ecg style.ecg", "none there"),
         ("compare volume.npy volume.npy content.ecg", "three volumes"),
         ("compare volume.npy volume.npy volume.npy --region 0 9 0 8 0 8", "--region"),
@@ -185,3 +206,26 @@ def test_compare_volumes_in_json(folder: Path, capfd: pytest.CaptureFixture[str]
     assert found["leads"] == []
     rows = {row["metric"]: row for row in found["rows"]}
     assert (rows["PSNR"]["result"], rows["SSIM"]["result"]) == (None, 1)
+
+
+def test_compare_pictures_in_a_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("skimage")
+    assert impasto("compare noise.png picture.png noise.png") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    for words in ("SSIM: higher", "style distance, W2", "floor", "Activations are those of lite."):
+        assert words in " ".join(out.split())
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_compare_pictures_in_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("skimage")
+    layers = "--content-layers relu2_1 --style-layers relu1_1 1 relu2_1 2"
+    assert impasto(f"compare noise.png picture.png noise.png --json {layers}") == 0
+    found: dict[str, Any] = json.loads(capfd.readouterr().out, parse_constant=pytest.fail)
+    assert found["network"] == "lite"
+    rows = {row["metric"]: row for row in found["rows"]}
+    assert rows["style distance, Gram"]["result"] == 0
+    assert rows["color distance"]["no_op"] > 0.1
+    assert rows["content distance"]["no_op"] == 0
+    assert rows["SSIM"]["floor"] is None

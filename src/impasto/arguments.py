@@ -26,6 +26,7 @@ from impasto.config import (
     ScheduleConfig,
     SignalConfig,
     VolumeConfig,
+    configure,
 )
 from impasto.errors import ConfigError
 from impasto.windows import AUTO
@@ -207,7 +208,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Compare:
-    """Measure how near a signal or a volume is to the style and what it has kept of the
+    """Measure how near a picture, a signal or a volume is to the style and what it has kept of the
     content."""
 
     out: Annotated[Positional[Path], arg(metavar="OUT")]
@@ -228,8 +229,30 @@ class Compare:
     window: tuple[str, ...] = AUTO
     """of volumes, as for stylize: the values that Gram matrices are looked at in, and onto which a
     style whose values are no HU is brought"""
+    network: str = "auto"
+    """whose activations of pictures are compared: lite, filterbank, vgg16, vgg19 or
+    module:callable; auto is lite"""
+    weights: str | None = None
+    """a file with weights for lite, vgg16 or vgg19, in place of their own"""
+    content_layers: tuple[str, ...] = ()
+    """layers that the content distance is of; none means the network's own"""
+    style_layers: tuple[tuple[str, float], ...] = ()
+    """layers that the style distances are of, each with its lambda, as in
+    `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
+    lpips: Annotated[tuple[Path, ...], arg(metavar="LPIPS [VGG16]")] = ()
+    """LPIPS of pictures: its weights for VGG, version 0.1, and those of VGG-16 if these are not in
+    the cache"""
     json: bool = False
     """print one object of JSON instead of a table"""
+
+    @property
+    def config(self) -> Config | None:
+        """The network and its layers, where any are given."""
+        names = ("network", "weights", "content_layers", "style_layers")
+        default = Compare(self.out, self.content, self.style)
+        given = {name: getattr(self, name) for name in names}
+        changed = any(value != getattr(default, name) for name, value in given.items())
+        return configure(**given) if changed else None
 
 
 C = TypeVar("C", "Stylize", "Texture")
@@ -269,7 +292,7 @@ def parse(arguments: Sequence[str]) -> Command:
         args=arguments,
         config=(FlagCreatePairsOff,),
     )
-    if isinstance(command, Stylize | Texture):
+    if isinstance(command, Stylize | Texture | Compare):
         _ = command.config  # raises ConfigError now, before torch is loaded
     return command
 

@@ -257,18 +257,12 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     with _viewer(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer, interrupts)
     if command.display.plot and not current_group().rank:
-<<<<<<< HEAD
         labels = ["result", "content", *(["style"] * len(inputs))]
         samples = [result.sample, *_compared(command.content, inputs, command.config)]
-        plot(samples, labels, command.display.plot, View())
-=======
-        labels = ["result", "content", *(["style"] * len(styles))]
-        samples = [result.sample, *_compared(command.content, styles, command.config)]
         if is_volume(result.sample):  # the style of its slices may be a picture
             samples = [sample for sample in samples if is_volume(sample)]
         view = View(window=command.config.volume.window)
         plot(samples, labels[: len(samples)], command.display.plot, view)
->>>>>>> volumes
 
 
 def _texture(command: Texture, interrupts: Interrupts) -> None:

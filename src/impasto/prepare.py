@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,13 +194,7 @@ def grids(
         )
     smallest = network.smallest_side(config.objective.layers)
     for sample, role in ((content, "content"), *((style, "style") for style in styles)):
-        if min(_sides(sample, sample.space)) < smallest:
-            raise SampleError(
-                subject=role,
-                expected=f"at least {smallest} positions along each axis for {network.name}",
-                found=" x ".join(map(str, sample.space)),
-                remedy="pass a larger sample or --size, or shallower layers",
-            )
+        check_sides(network, config.objective.layers, _sides(sample, sample.space), role)
     coarsest = config.schedule.coarsest or max(content.space)
     scale = config.schedule.style_scale
     spaces = [
@@ -216,6 +210,18 @@ def grids(
     return [
         (space, config.schedule.steps_at(index, len(spaces))) for index, space in enumerate(spaces)
     ]
+
+
+def check_sides(network: Network, layers: Collection[str], sides: Space, role: str) -> None:
+    """Raises SampleError where sides are too short for the layers; role: whose they are."""
+    smallest = network.smallest_side(layers)
+    if min(sides) < smallest:
+        raise SampleError(
+            subject=role,
+            expected=f"at least {smallest} positions along each axis for {network.name}",
+            found=" x ".join(map(str, sides)),
+            remedy="pass a larger sample or --size, or shallower layers",
+        )
 
 
 def _tiling(spaces: list[Space], config: Config, network: Network) -> list[Space]:

@@ -47,6 +47,8 @@ def show_comparison(command: Compare) -> None:
         command.region,
         command.style_region,
         command.window,
+        command.config,
+        command.lpips,
     )
     if command.json:
         print(_json(comparison))
@@ -116,6 +118,8 @@ def _better(comparison: Comparison) -> str:
 
 def _compared(comparison: Comparison) -> str:
     """What was looked at."""
+    if comparison.network:
+        return f"Activations are those of {comparison.network}"
     if comparison.regions:
         ours, theirs = (" ".join(map(str, region)) for region in comparison.regions)
         return f"Noise and roughness of voxels {ours} of the result, {theirs} of the style"

@@ -3,11 +3,14 @@ nothing and for the style against itself, without which they mean little."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from impasto.config import Config
 from impasto.errors import ConfigError, SampleError
+from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signal import Signal
 from impasto.orientation import as_volume, is_volume
@@ -38,11 +41,12 @@ class Row:
 @dataclass(frozen=True)
 class Comparison:
     """The metrics of a result, and what was compared in (result, style): leads of signals by name,
-    regions of volumes as x0, x1, y0, y1, z0, z1."""
+    regions of volumes as x0, x1, y0, y1, z0, z1. network: whose activations of pictures were."""
 
     leads: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
     regions: tuple[tuple[int, int, int, int, int, int], ...] = ()
+    network: str = ""
 
 
 def compare(
@@ -52,35 +56,56 @@ def compare(
     region: Sequence[int] = (),
     style_region: Sequence[int] = (),
     window: Sequence[str] = AUTO,
+    config: Config | None = None,
+    lpips: Sequence[Path] = (),
 ) -> Comparison:
     """How much of the content is left in a result, and how near it is to the style.
 
-    region, style_region, window: of volumes, as for `volumes.compare_volumes`.
-    Raises SampleError when the three are not all signals or all volumes, or the volumes do not fit
-    together; ConfigError when a region or a window is not to be had of them; MissingExtraError
-    when a library is not installed.
+    region, style_region, window: of volumes, as for `volumes.compare_volumes`. config, lpips: of
+    pictures, as for `pictures.compare_pictures`; the network is lite if none is given.
+    Raises SampleError when the three are not all pictures, signals or volumes, or do not fit
+    together; ConfigError when a setting is not to be had of them; WeightsError when weights are not
+    there; MissingExtraError when a library is not installed.
     """
+    of_volumes: dict[str, object] = {
+        "--region": region,
+        "--style-region": style_region,
+        "--window": tuple(window) != AUTO,
+    }
+    of_pictures: dict[str, object] = {"--network and its layers": config, "--lpips": lpips}
     match out, content, style:
+        case Picture(), Picture(), Picture():
+            from impasto.metrics.pictures import compare_pictures
+
+            _refuse("pictures", of_volumes)
+            return compare_pictures(out, content, style, config or Config(), lpips)
         case Signal(), Signal(), Signal():
             from impasto.metrics.signals import compare_signals
 
-            if region or style_region or tuple(window) != AUTO:
-                raise ConfigError(
-                    expected="signals without a region and a window",
-                    found="some of them",
-                    remedy="leave --region, --style-region and --window out",
-                )
+            _refuse("signals", of_volumes | of_pictures)
             return compare_signals(out, content, style)
     samples = out, content, style
     if all(map(is_volume, samples)):
         from impasto.metrics.volumes import compare_volumes
 
+        _refuse("volumes", of_pictures)
         reference = as_volume(content)
         return compare_volumes(
             as_volume(out, reference), reference, as_volume(style), region, style_region, window
         )
     raise SampleError(
-        expected="three signals with a sampling rate, or three volumes",
+        expected="three pictures, three signals with a sampling rate, or three volumes",
         found=", ".join(type(sample).__name__ for sample in samples),
-        remedy="compare files of one kind, such as WAV, EDF, WFDB, or NIfTI and DICOM",
+        remedy="compare files of one kind, such as PNG, WAV, EDF, WFDB, or NIfTI and DICOM",
     )
+
+
+def _refuse(kind: str, settings: Mapping[str, object]) -> None:
+    """Raises ConfigError where settings of another kind of samples are given."""
+    given = " and ".join(name for name, value in settings.items() if value)
+    if given:
+        raise ConfigError(
+            expected=f"{kind} without {' and '.join(settings)}",
+            found=given,
+            remedy=f"leave {given} out",
+        )

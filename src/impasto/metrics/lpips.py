@@ -1,0 +1,108 @@
+"""LPIPS (Zhang, Isola, Efros, Shechtman and Wang 2018, The unreasonable effectiveness of deep
+features as a perceptual metric): how different two pictures look, from 0 up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.errors import WeightsError, about
+from impasto.geometry import Region
+from impasto.gradient import terms_of
+from impasto.losses import Weight, weighted
+from impasto.metrics.activations import Values, activations, plan_for
+from impasto.networks import PUBLISHED, Network
+from impasto.networks.weights import fault, load_vgg, read_weights
+from impasto.objective import Objective, Term
+from impasto.patch import Patch
+
+LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+"""Of VGG-16."""
+
+
+@dataclass(frozen=True, eq=False)
+class Perceptual:
+    """The distance at a layer: the mean over positions of ||w * (unit(a) - unit(b))||^2 (equation
+    1), where unit(a) = a / ||a|| over channels, and w^2 are the weights.
+
+    target: b, of the other picture.
+    """
+
+    target: Patch
+    weights: Float[Tensor, "1 channel 1 1"]
+    reach: ClassVar[int] = 0
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    def sums(
+        self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
+    ) -> Float[Tensor, ""]:
+        """The sum over the region's positions."""
+        difference = _unit(activation) - _unit(self.target.over(region))
+        return weighted(difference.square() * self.weights, weight).sum()
+
+    def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
+        """The mean."""
+        return sums / count
+
+
+@dataclass(frozen=True, eq=False)
+class Lpips:
+    """VGG-16 and how much each channel of its layers counts, from 0 up."""
+
+    network: Network
+    weights: dict[str, Float[Tensor, "1 channel 1 1"]]
+
+    @classmethod
+    def of(cls, weights: Path, trunk: Path | None) -> Lpips:
+        """From the file that the authors publish for VGG, version 0.1 (`lin0.model.1.weight` and so
+        on), and torchvision's VGG-16, by default the one in the cache.
+
+        Raises WeightsError when either is not there or something else.
+        """
+        state = read_weights(weights)
+        if trunk is None and not PUBLISHED["vgg16"].path.exists():
+            raise WeightsError(
+                subject="--lpips",
+                expected="the weights of VGG-16 beside those of LPIPS",
+                found=f"none at {PUBLISHED['vgg16'].path}",
+                remedy="run `impasto networks fetch vgg16`, or name a copy as the second file",
+            )
+        path = trunk or PUBLISHED["vgg16"].path
+        # As LPIPS was trained: zeros beyond the border, the largest of four.
+        network = load_vgg("vgg16", path=path, values="auto", padding="zero", pooling="max")
+        with about(str(path)):
+            network.check(LAYERS)
+        found = {}
+        for number, layer in enumerate(LAYERS):
+            key, shape = f"lin{number}.model.1.weight", (1, network.widths[layer], 1, 1)
+            problem = fault(state[key], shape) if key in state else "no such tensor"
+            if problem:
+                raise WeightsError(
+                    subject=str(weights),
+                    expected=f"the weights of LPIPS for VGG, {key} of shape {shape}",
+                    found=problem,
+                    remedy="pass lpips's weights/v0.1/vgg.pth",
+                )
+            found[layer] = state[key].float()
+        return cls(network, found)
+
+    def distance(self, one: Values, other: Values) -> float:
+        """The sum of the distances at the five layers; 0 for what is equal.
+
+        one, other: pictures of one size, sRGB in [0, 1].
+        """
+        terms = tuple(
+            Term("lpips", layer, Perceptual(target, self.weights[layer]), 1.0)
+            for layer, target in activations(self.network, other, LAYERS).items()
+        )
+        objective = Objective(self.network, terms, Patch.whole(one).region)
+        plan = plan_for(self.network, tuple(one.shape[2:]), LAYERS)
+        return terms_of(objective, one, plan)["lpips"]
+
+
+def _unit(activation: Tensor) -> Tensor:
+    return activation / (activation.square().sum(1, keepdim=True).sqrt() + 1e-10)

@@ -1,0 +1,184 @@
+"""The metrics of a stylized picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from impasto.config import Config
+from impasto.errors import ConfigError
+from impasto.gradient import terms_of
+from impasto.libraries import library
+from impasto.losses import FAINT, Gram, MetricGram
+from impasto.media.picture import Picture, fit_picture
+from impasto.metrics import Comparison, Row
+from impasto.metrics.activations import Values, moments, plan_for
+from impasto.metrics.color import color_distance
+from impasto.metrics.lpips import Lpips
+from impasto.metrics.wasserstein import Gaussian, wasserstein2
+from impasto.networks import Network
+from impasto.objective import build_objective
+from impasto.patch import Patch
+from impasto.prepare import check_sides, configured_network, style_space
+from impasto.units import Units
+
+REACH = 5
+"""Positions to either side that SSIM's windows take: a Gaussian of deviation 1.5, cut at 3.5."""
+
+_PIXELS = 1 << 22  # of SSIM, worked on at a time
+
+
+def compare_pictures(
+    out: Picture, content: Picture, style: Picture, config: Config, lpips: Sequence[Path]
+) -> Comparison:
+    """Distances of activations, colors and structure, all at the size of the result.
+
+    The content is brought to it as `stylize` does, cut to its proportions where it has others; the
+    style has its long side, but is never enlarged. Its left half against its right is the floor.
+    config: the network, and the layers with their lambda. lpips: the files of `lpips.Lpips.of`.
+    Raises SampleError when a picture is too small for the network, WeightsError when weights are
+    not there, LayerError for a layer that the network does not have, ConfigError for more files of
+    LPIPS than two, MissingExtraError without scikit-image.
+    """
+    perceptual = _lpips(lpips)
+    config = config.completed()
+    # Nothing is fetched on the way to a number: `impasto networks fetch` shows how far it is.
+    config = replace(
+        config,
+        network=replace(config.network, offline=True),
+        engine=replace(config.engine, precision="fp32"),
+    )
+    network = configured_network(config, out, None)
+    grid = style_space(out, style, out.space)
+    check_sides(network, config.objective.layers, out.space, "result")
+    check_sides(network, config.objective.layers, grid, "style")
+    units = Units.of(out)
+    content = fit_picture(content, out.space)
+    x, c = (units.values(picture, out.space) for picture in (out, content))
+    s = units.values(style, grid)
+    rows = [
+        _content_row(network, config, x, c),
+        Row("SSIM", "", "content", "higher", ssim(out.data, content.data), _whole(out), np.nan),
+    ]
+    if perceptual:
+        distance = perceptual.distance(x, c)
+        rows.append(Row("LPIPS", "", "content", "lower", distance, 0.0, np.nan))
+    rows += _style_rows(network, config, x, c, s)
+    left, right = _halves(s)
+    pairs = (x, s), (c, s), (left, right)
+    colors = [color_distance(one[0].numpy(), other[0].numpy()) for one, other in pairs]
+    rows.append(Row("color distance", "", "style", "lower", *colors))
+    return Comparison((), tuple(rows), network=network.name)
+
+
+def _lpips(files: Sequence[Path]) -> Lpips | None:
+    if len(files) > 2:
+        raise ConfigError(
+            subject="--lpips",
+            expected="the weights of LPIPS, and those of VGG-16 if they are not in the cache",
+            found=f"{len(files)} files",
+            remedy="name one or two",
+        )
+    return Lpips.of(files[0], files[1] if len(files) > 1 else None) if files else None
+
+
+def _content_row(network: Network, config: Config, x: Values, c: Values) -> Row:
+    """J_content of the relative normalization, with alpha 1."""
+    alone = replace(config.objective, alpha=1.0, beta=0.0, gamma=0.0, normalization="relative")
+    plan = plan_for(network, tuple(c.shape[2:]), alone.content_layers)
+    objective = build_objective(Patch.whole(c), [], network, alone, plan)
+    result, no_op = (terms_of(objective, picture, plan)["content"] for picture in (x, c))
+    return Row("content distance", "", "content", "lower", result, no_op, np.nan)
+
+
+def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tensor) -> list[Row]:
+    """J_style of the relative normalization, with beta 1 and lambdas that add up to 1; and W2."""
+    total = sum(weight for _, weight in config.objective.style_layers)
+    if not total:
+        raise ConfigError(
+            subject="--style-layers",
+            expected="a lambda above 0",
+            found="0 for all",
+            remedy="give one to a layer",
+        )
+    shares = {layer: weight / total for layer, weight in config.objective.style_layers}
+    found = [moments(network, picture, shares) for picture in (x, c, s)]
+    pairs = [(found[0], found[2]), (found[1], found[2])]
+    halves = _halves(s)
+    if network.fits(tuple(halves[0].shape[2:]), shares):
+        left, right = (moments(network, half, shares) for half in halves)
+        pairs.append((left, right))
+    rows = []
+    for name, distance in (("Gram", gram_distance), ("W2", w2_distance)):
+        values = [
+            sum(
+                share * distance(one[layer], other[layer], network.metrics.get(layer))
+                for layer, share in shares.items()
+            )
+            for one, other in pairs
+        ]
+        result, no_op, floor = (*values, np.nan)[:3]
+        rows.append(Row(f"style distance, {name}", "", "style", "lower", result, no_op, floor))
+    return rows
+
+
+def gram_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
+    """The relative distance of Gram matrices: `losses.Gram`, or `losses.MetricGram` with a root.
+
+    one, style: as `activations.moments` has them.
+    """
+    if root is not None:
+        return float(MetricGram(style, root.double()).score(one, 1))
+    return float(Gram(style[:-1, :-1], "relative").score(one[:-1, :-1], 1))
+
+
+def w2_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
+    """The Wasserstein-2 distance of Gaussians with the same moments, over that of the style to
+    silence; with a root, in the network's metric."""
+    metric = None if root is None else root.double().numpy()
+    ours, theirs = (Gaussian.of(each.numpy(), metric) for each in (one, style))
+    return wasserstein2(ours, theirs) / math.sqrt(max(theirs.power, FAINT))
+
+
+def ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """The structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004, Image quality assessment:
+    from error visibility to structural similarity), with their Gaussian windows, over all windows
+    that lie within, the mean of R, G and B; NaN where none does.
+
+    one, other: shape (3, height, width), values in [0, 1].
+    """
+    _, height, width = one.shape
+    if min(height, width) <= 2 * REACH:
+        return np.nan
+    metrics = library("skimage.metrics", "to compare pictures", "metrics")
+    total = 0.0
+    step = max(1, _PIXELS // width)
+    for first in range(REACH, height - REACH, step):
+        last = min(first + step, height - REACH)
+        rows = slice(first - REACH, last + REACH)
+        similarity = metrics.structural_similarity(
+            one[:, rows].astype(np.float64),
+            other[:, rows].astype(np.float64),
+            channel_axis=0,
+            data_range=1.0,
+            gaussian_weights=True,
+            use_sample_covariance=False,
+        )
+        total += float(similarity) * (last - first)
+    return float(total / (height - 2 * REACH))
+
+
+def _whole(picture: Picture) -> float:
+    """The similarity of a picture to itself."""
+    return 1.0 if min(picture.space) > 2 * REACH else np.nan
+
+
+def _halves(s: Tensor) -> tuple[Tensor, Tensor]:
+    """To the left and to the right: what is above and below differs more in most paintings."""
+    middle = max(1, s.shape[3] // 2)
+    return s[..., :middle].contiguous(), s[..., -middle:].contiguous()

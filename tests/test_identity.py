@@ -1,0 +1,49 @@
+"""A content that is its own style comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from impasto.config import configure
+from impasto.demo import photograph
+from impasto.media.picture import Picture, from_array
+from impasto.metrics import compare
+from impasto.transfer import stylize
+
+pytest.importorskip("skimage")
+
+
+@pytest.fixture(scope="module")
+def content() -> np.ndarray:
+    return photograph()[:384]
+
+
+def similarity(result: Picture, content: np.ndarray) -> float:
+    same = from_array(content, result.space)
+    return next(row.result for row in compare(result, same, same).rows if row.metric == "SSIM")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_from_the_content(content: np.ndarray, precision: str) -> None:
+    config = configure(size=(64,), coarsest=0, steps=(20,), precision=precision)
+    result = stylize(content, content, config)
+    assert result.value < 1e-5
+    assert isinstance(result.sample, Picture)
+    assert similarity(result.sample, content) > 0.999
+
+
+@pytest.mark.slow
+def test_from_coarser_scales(content: np.ndarray) -> None:
+    """Detail that the coarser scales lack is painted again, if not dot by dot."""
+    result = stylize(content, content, configure(size=(256,)))
+    assert result.value < 0.1
+    assert isinstance(result.sample, Picture)
+    assert similarity(result.sample, content) > 0.5
+
+
+def test_from_noise(content: np.ndarray) -> None:
+    values: list[float] = []
+    config = configure(size=(64,), coarsest=0, steps=(100,), init="noise")
+    result = stylize(content, content, config, callback=lambda p: values.append(p.value))
+    assert result.value < 0.06 * values[0]
