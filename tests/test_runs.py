@@ -68,7 +68,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     assert steps[0] == step + 1
     assert result.finished
     np.testing.assert_array_equal(result.numpy(), expected)
-    kept = sorted(path.name for path in (tmp_path / "run").glob("step*"))
+    kept = sorted(path.name for path in (tmp_path / "run").glob("*.safetensors"))
     assert len(kept) == 2
     again = stylize(content, style, config, run=tmp_path / "run")  # nothing is left to do
     np.testing.assert_array_equal(again.numpy(), expected)
@@ -82,7 +82,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     config = configure(**SETTINGS)
     expected = stylize(content, style, config).numpy()
     stylize(content, style, config, run=tmp_path, callback=interrupt_at(7))
-    last = max(tmp_path.glob("step*"))
+    last = max(tmp_path.glob("*.safetensors"))
     last.write_bytes(damage(last.read_bytes()))
     steps: list[int] = []
     result = stylize(content, style, config, run=tmp_path, callback=lambda p: steps.append(p.step))
@@ -122,7 +122,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
     command += ["--coarsest", "400", "--steps", "40", "30", "--checkpoint-every", "0", "-o"]
 
     def done() -> int:
-        return max((int(p.name[4:10]) for p in (tmp_path / "run").glob("step*")), default=0)
+        return max((int(p.name[4:10]) for p in (tmp_path / "run").glob("*.safetensors")), default=0)
 
     subprocess.run([*command, "whole.npy"], cwd=tmp_path, check=True, timeout=100)
     with subprocess.Popen([*command, "out.npy", "--run", "run"], cwd=tmp_path) as process:

@@ -25,30 +25,49 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 
 from impasto import demo, media
-from impasto.arguments import Command, Compare, Demo, Display, Networks, Plot, Stylize, Texture
-from impasto.config import Config, configure
+from impasto.arguments import (
+    Command,
+    Compare,
+    Demo,
+    Display,
+    Networks,
+    Plot,
+    Report,
+    Resume,
+    Stylize,
+    Texture,
+)
+from impasto.config import configure
 from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
+from impasto.origin import Origin
 from impasto.parallel import current_group
 from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
-from impasto.prepare import SampleLike, content_size
-from impasto.signals import part
+from impasto.prepare import content_size
+from impasto.reports import looked_at, write_report
+from impasto.resume import typed_again, typed_as
 from impasto.textures import texture
 from impasto.transfer import Progress, Result, stylize
 from impasto.views import draw, same_file, show_comparison
 
 
-def run(command: Command) -> bool:
-    """Runs a command; True when Ctrl-C was pressed and what there is of the result is saved."""
+def run(command: Command, arguments: Sequence[str] = ()) -> bool:
+    """Runs a command; True when Ctrl-C was pressed and what there is of the result is saved.
+
+    arguments: the command as typed after `impasto`.
+    """
+    if isinstance(command, Resume):
+        with typed_again(command) as (again, typed):
+            return run(again, typed)
     with Interrupts().installed() as interrupts:
         match command:
             case Stylize():
-                _stylize(command, interrupts)
+                _stylize(command, interrupts, typed_as(command, arguments))
             case Texture():
-                _texture(command, interrupts)
+                _texture(command, interrupts, typed_as(command, arguments))
             case Demo():
                 _demo(command, interrupts)
             case Networks():
@@ -57,6 +76,8 @@ def run(command: Command) -> bool:
                 draw(command)
             case Compare():
                 show_comparison(command)
+            case Report():
+                print(write_report(command))
     return interrupts.pending
 
 
@@ -129,8 +150,7 @@ class JsonLines:
     """Tells each step and the result as a line of JSON."""
 
     def step(self, progress: Progress) -> None:
-        names = ("scale", "scales", "space", "step", "steps", "value", "terms", "seconds", "note")
-        _print_json(event="step", **{name: getattr(progress, name) for name in names})
+        _print_json(event="step", **progress.line())
 
     def note(self, text: str) -> None:
         _print_json(event="note", text=text)
@@ -233,7 +253,7 @@ def _shown(display: Display) -> Iterator[Viewer]:
             yield Bar(bar)
 
 
-def _stylize(command: Stylize, interrupts: Interrupts) -> None:
+def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
     styles = (command.style, *command.styles)
     for path in (command.content, *styles):
         if _overwrites(command, path):
@@ -250,23 +270,24 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     media.check_target(command.output, space, channels)
 
     def make(**shown: Any) -> Result:
-        return stylize(command.content, styles, command.config, run=command.run, **shown)
+        shown |= {"run": command.run, "origin": origin}
+        return stylize(command.content, styles, command.config, **shown)
 
     with _viewer(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer, interrupts)
     if command.display.plot and not current_group().rank:
         labels = ["result", "content", *(["style"] * len(styles))]
-        samples = [result.sample, *_compared(command.content, styles, command.config)]
+        samples = [result.sample, *looked_at(command.content, styles, command.config)]
         plot(samples, labels, command.display.plot, View())
 
 
-def _texture(command: Texture, interrupts: Interrupts) -> None:
+def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
     styles, size = [command.style, *command.styles], command.config.schedule.size
-    gray = media.is_volume_file(command.output)
-    media.check_target(command.output, size, 1 if gray else None)
+    media.check_target(command.output, size, 1 if origin.gray else None)
 
     def make(**shown: Any) -> Result:
-        return texture(styles, size, command.config, gray=gray, run=command.run, **shown)
+        shown |= {"run": command.run, "origin": origin}
+        return texture(styles, size, command.config, gray=origin.gray, **shown)
 
     with _viewer(command.display) as viewer:
         _watched(make, command.output, command.display, viewer, interrupts)
@@ -310,21 +331,6 @@ def _watched(
         result.save(output)
     viewer.result(result, output)
     return result
-
-
-def _compared(
-    content: SampleLike, styles: Sequence[SampleLike], config: Config
-) -> list[media.Sample]:
-    """The content and the styles as the result is to be looked at beside them."""
-    found = [media.as_sample(content, content_size(content, config))]
-    found += [media.as_sample(style) for style in styles]
-    settings = config.signal
-    wanted = [(settings.leads, settings.span)]
-    wanted += [(settings.style_leads, settings.style_span)] * len(styles)
-    return [
-        part(sample, leads, span) if isinstance(sample, media.Signal) else sample
-        for sample, (leads, span) in zip(found, wanted, strict=True)
-    ]
 
 
 def _demo(command: Demo, interrupts: Interrupts) -> None:
