@@ -46,7 +46,7 @@ class Figure:
 def figures_of(findings: Findings) -> list[Figure]:
     """The content, the styles and the result: a figure for each, or plots of them together."""
     flat = [each for each in findings.shown if each.sample.dims > 1 and not _volume(each)]
-    figures = [Figure(each.role, each.name, _source(_picture(each.sample))) for each in flat]
+    figures = [Figure(each.role, _caption(each), _source(_picture(each.sample))) for each in flat]
     # What is looked at comes first, then what it is compared with.
     order = sorted(findings.shown, key=lambda each: each.role != "result")
     signals = [each for each in order if each.sample.dims == 1]
@@ -60,6 +60,12 @@ def figures_of(findings: Findings) -> list[Figure]:
     return figures
 
 
+def _caption(shown: Shown) -> str:
+    """The name, and what of the sample is shown."""
+    solid = shown.sample.dims == 3 and not is_plane(shown.sample)
+    return f"{shown.name}, its middle slice" if solid else shown.name
+
+
 def _volume(shown: Shown) -> bool:
     """Whether it is drawn by planes."""
     return is_volume(shown.sample) and not is_plane(shown.sample)
@@ -67,11 +73,10 @@ def _volume(shown: Shown) -> bool:
 
 def _plot(shown: Sequence[Shown], view: View, suffix: str) -> Figure:
     samples = [_signal(each.sample) if each.sample.dims == 1 else each.sample for each in shown]
-    names = [each.name for each in shown]
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"plot{suffix}"
-        plot(samples, names, path, view)
-        return Figure("", ", ".join(names), _url(path))
+        plot(samples, [each.role for each in shown], path, view)
+        return Figure("", ", ".join(each.name for each in shown), _url(path))
 
 
 def _source(picture: Picture) -> str:

@@ -68,13 +68,13 @@ def _title(origin: Origin) -> str:
 def _state(findings: Findings) -> str:
     if not findings.lines:
         return "No step is done yet."
-    line = next((each for each in findings.lines if each["step"] == findings.step), None)
-    last = findings.lines[-1]
-    stage = "Finished" if findings.step == findings.steps else "Not finished"
-    shown = f"the result shown is of step {findings.step}. " if line else ""
+    first, last = findings.lines[0], findings.lines[-1]
+    before = (
+        f" The result shown is of step {findings.step}." if findings.step < last["step"] else ""
+    )
     return (
-        f"{stage}: {last['step']} of {findings.steps} steps in {last['seconds']:.1f} s; {shown}"
-        f"J went from {findings.lines[0]['value']:.4g} to {last['value']:.4g}."
+        f"{last['step']} of {findings.steps} steps in {last['seconds']:.1f} s; "
+        f"J went from {first['value']:.4g} to {last['value']:.4g}.{before}"
     )
 
 
@@ -127,7 +127,8 @@ def _maps(grams: Grams) -> dict[str, Any]:
     change = result - style
     low = min(0.0, float(style.min()))
     high = max(float(style.max()), low + 1e-12)
-    most = max(float(change.abs().max()), 1e-12)
+    # A channel that is faint in the style may differ so much that nothing else would be seen.
+    most = max(float(torch.quantile(change.abs().flatten(), 0.995)), 1e-12)
     return {
         "name": grams.name,
         "channels": len(grams.style),
@@ -135,6 +136,7 @@ def _maps(grams: Grams) -> dict[str, Any]:
         "distance": grams.distance,
         "limits": (low, high),
         "most": most,
+        "largest": float(change.abs().max()),
         "maps": [
             _levels(style, low, high),
             _levels(result, low, high),
