@@ -24,9 +24,9 @@ from impasto.cli import main
 from impasto.config import configure
 from impasto.errors import ConfigError, MissingExtraError
 from impasto.media.volume import Volume
-from impasto.reports import report
 from impasto.reports import page as pages
-from impasto.reports.findings import findings_of
+from impasto.reports import report
+from impasto.reports.findings import _engine_of, _joined, findings_of
 from impasto.reports.page import page_of
 from impasto.runs import Checkpoint, read_run, read_steps
 from impasto.textures import texture
@@ -89,7 +89,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.open: list[str] = []
+        self.tags = [""]
         self.loaded: list[str] = []
         self.words = ""
         self.feed(text)
@@ -98,11 +98,11 @@ class Page(HTMLParser):
         self.data: Any = json.loads(found[1])
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
+        self.tags.append(tag)
         self.loaded += [value or "" for name, value in attributes if name in {"src", "href"}]
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1] not in {"script", "style"}:
+        if self.tags[-1] not in {"script", "style"}:
             self.words += data
 
 
@@ -126,14 +126,14 @@ def pixels(address: str, folder: Path) -> np.ndarray:
 
 def test_the_report_of_a_picture(painted: Path, tmp_path: Path) -> None:
     found = page(painted / "run" / "report.html")
-    assert "b" not in found.open[found.open.index("h1") :][:2]
+    assert found.tags[found.tags.index("h1") + 1] == "p"  # the name's <b> is no tag
     assert "<b>&.png in the style of style.png" in found.words
     content, style, result = (pixels(address, tmp_path) for address in found.loaded)
     for image, name in ((content, "<b>&.png"), (style, "style.png"), (result, "out.png")):
         with Image.open(painted / name) as original:
             assert np.abs(np.asarray(original) - image.astype(float)).mean() < 4
     assert "--size" in found.words
-    assert "7 of 7 steps" not in found.words  # two scales and those between
+    assert "7 of 7 steps" in found.words
     digest = read_run(painted / "run").inputs["content"]
     assert digest
     assert digest in found.words
@@ -154,9 +154,7 @@ def test_gram_matrices_are_those_of_the_definition(painted: Path) -> None:
     """Against NumPy, from the network's activations of the style's and the result's pixels."""
     run = read_run(painted / "run")
     findings = findings_of(run)
-    from impasto.networks import open_network
-
-    network = open_network("lite", dims=2, channels=3)
+    network = _engine_of(run)[0].network
     found = {grams.name: grams for grams in findings.grams}
     assert list(found) == [f"relu{block}_1" for block in range(1, 6)]
     samples = {shown.role: shown.sample for shown in findings.shown}
@@ -229,13 +227,13 @@ def test_the_command_repeats_the_run(painted: Path, monkeypatch: pytest.MonkeyPa
 def test_a_run_on_its_way(tmp_path: Path, painted: Path) -> None:
     """Before its first step, and in the middle of its first scale."""
     config = configure(size=(32,), coarsest=16, steps=(4, 3), checkpoint_every=0.0)
-    images = [painted / "<b>&.png", painted / "style.png"]
+    content, style = painted / "<b>&.png", painted / "style.png"
 
     def stop(progress: Progress) -> None:
         if progress.step == 2:
             raise KeyboardInterrupt
 
-    stylize(*images, config, run=tmp_path / "run", callback=stop)
+    stylize(content, style, config, run=tmp_path / "run", callback=stop)
     report(tmp_path / "run", tmp_path / "out.html")
     found = page(tmp_path / "out.html")
     assert "2 of 7 steps" in found.words
@@ -244,7 +242,7 @@ def test_a_run_on_its_way(tmp_path: Path, painted: Path) -> None:
     call = re.search(r"impasto\.stylize.*", found.words)
     assert call
     assert "configure('standard', size=(32,), coarsest=16, steps=(4, 3)" in call[0]
-    for path in (tmp_path / "run").glob("*.s*"):
+    for path in (tmp_path / "run").iterdir():
         if path.name != "run.json":
             path.unlink()
     report(tmp_path / "run", tmp_path / "out.html")
@@ -269,8 +267,8 @@ def test_inputs_that_are_gone_are_left_out(tmp_path: Path, painted: Path) -> Non
 
 def test_arrays_are_not_kept(tmp_path: Path) -> None:
     config = configure(size=(16,), coarsest=0, steps=(2,))
-    rng = np.random.default_rng(0)
-    stylize(*rng.random((2, 16, 16, 3), np.float32), config, run=tmp_path)
+    content, style = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
+    stylize(content, style, config, run=tmp_path)
     report(tmp_path, tmp_path / "out.html")
     found = page(tmp_path / "out.html")
     assert "values that a program passed" in found.words
@@ -323,7 +321,7 @@ def test_the_report_of_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(names) == 15
 
 
-def test_the_report_of_a_solid(tmp_path: Path) -> None:
+def test_the_report_of_a_texture(tmp_path: Path) -> None:
     Image.effect_noise((20, 20), 60).convert("RGB").save(tmp_path / "brick.png")
     config = configure("texture3d", coarsest=0, steps=(2,), network="filterbank")
     texture(tmp_path / "brick.png", (16, 16), config, run=tmp_path / "run")
@@ -336,8 +334,6 @@ def test_the_report_of_a_solid(tmp_path: Path) -> None:
 
 
 def test_parts_of_several_processes_are_joined(painted: Path) -> None:
-    from impasto.reports.findings import _engine_of, _joined
-
     engine, scales = _engine_of(read_run(painted / "run"))
     whole = torch.rand(1, 3, 24, 32)
     scalars = {"scale": len(scales), "weight": 0.5}
