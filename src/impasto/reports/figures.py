@@ -53,10 +53,11 @@ def figures_of(findings: Findings) -> list[Figure]:
     volumes = [each for each in order if _volume(each)]
     if signals:
         figures += [_plot(signals[:MOST_SIGNALS], View(kind), ".svg") for kind in _VIEWS]
+    view = View(window=findings.run.origin.config.volume.window)
     if any(each.role == "content" for each in volumes):
-        figures.append(_plot(volumes[:MOST_VOLUMES], View(), ".png"))
+        figures.append(_plot(volumes[:MOST_VOLUMES], view, ".png"))
     else:  # a texture lies nowhere: there is nothing to compare it with place by place
-        figures += [_plot([each], View(), ".png") for each in volumes]
+        figures += [_plot([each], view, ".png") for each in volumes]
     return figures
 
 
