@@ -187,7 +187,7 @@ def report(case: Case) -> Report:
     group = current_group()
     guides = [Guide(0, 1.0)]
     engine = Engine(
-        config, network, units, [style], [units], guides, memory, arrays, group, case.kept
+        config, network, content, units, [style], [units], guides, memory, arrays, group, case.kept
     )
     scale = engine.scale(case.space, None, None)
     build = time.perf_counter() - began

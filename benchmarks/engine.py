@@ -310,7 +310,9 @@ def judged(content: np.ndarray, style: np.ndarray, config: Config) -> Callable[[
     units = Units.of(samples[0])
     network = configured_network(config, samples[0], None)
     guides = [Guide(0, 1.0)]
-    engine = Engine(config, network, units, samples[1:], [units], guides, 4e9, Arrays(4e9), ALONE)
+    engine = Engine(
+        config, network, samples[0], units, samples[1:], [units], guides, 4e9, Arrays(4e9), ALONE
+    )
     scale = engine.scale(samples[0].space, None, None)
     return lambda result: sum(scale.ensemble.terms(result.tensor()[None]).values())
 

@@ -272,7 +272,7 @@ def our_engine(
     units, style_units = Units.of_all(content, [style], config.volume.window)
     guides = [Guide(0, 1.0)]
     engine = RecipeEngine(
-        config, network, units, [style], style_units, guides, memory, arrays, ALONE, recipe
+        config, network, content, units, [style], style_units, guides, memory, arrays, ALONE, recipe
     )
     return engine, grids(config, network, content, [style])
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from impasto import scale, transfer
 from impasto.config import configure
 from impasto.errors import ConfigError, OutputError
 from impasto.media.sample import Sample
+from impasto.plan import choose_plan
 from impasto.transfer import Progress, stylize
 
 SETTINGS: dict[str, Any] = {"coarsest": 400, "steps": (5, 4), "checkpoint_every": 0.0}
@@ -68,7 +71,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     assert steps[0] == step + 1
     assert result.finished
     np.testing.assert_array_equal(result.numpy(), expected)
-    kept = sorted(path.name for path in (tmp_path / "run").glob("step*"))
+    kept = sorted(path.name for path in (tmp_path / "run").glob("*.safetensors"))
     assert len(kept) == 2
     again = stylize(content, style, config, run=tmp_path / "run")  # nothing is left to do
     np.testing.assert_array_equal(again.numpy(), expected)
@@ -82,7 +85,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     config = configure(**SETTINGS)
     expected = stylize(content, style, config).numpy()
     stylize(content, style, config, run=tmp_path, callback=interrupt_at(7))
-    last = max(tmp_path.glob("step*"))
+    last = max(tmp_path.glob("*.safetensors"))
     last.write_bytes(damage(last.read_bytes()))
     steps: list[int] = []
     result = stylize(content, style, config, run=tmp_path, callback=lambda p: steps.append(p.step))
@@ -101,6 +104,31 @@ def test_the_folder_of_another_run_is_refused(
     with pytest.raises(ConfigError, match="another run's: content differs"):
         stylize(style, style, configure(**SETTINGS), run=tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_run_goes_on_with_the_memory_it_began_with(
+    samples: tuple[Sample, Sample],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Plans depend on it, and with them the last bits."""
+    seen: list[float] = []
+
+    def choose(*arguments: Any) -> Any:
+        seen.append(arguments[4])
+        return choose_plan(*arguments)
+
+    monkeypatch.setattr(scale, "choose_plan", choose)
+    caplog.set_level(logging.INFO)
+    for free, expected in ((8e9, 8e9), (7.9e9, 8e9), (9e9, 8e9), (4e9, 4e9)):
+        monkeypatch.setattr(transfer, "memory_left", lambda limit, free=free: free)
+        seen.clear()
+        stylize(*samples, configure(**SETTINGS), run=tmp_path, callback=interrupt_at(2))
+        (tmp_path / "step000002-of-rank0.safetensors").unlink()
+        # What arrays take is off.
+        assert max(seen) == pytest.approx(expected, rel=1e-3)
+        assert ("less memory is free" in caplog.text) == (free == 4e9)
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_one_line(
@@ -122,7 +150,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
     command += ["--coarsest", "400", "--steps", "40", "30", "--checkpoint-every", "0", "-o"]
 
     def done() -> int:
-        return max((int(p.name[4:10]) for p in (tmp_path / "run").glob("step*")), default=0)
+        return max((int(p.name[4:10]) for p in (tmp_path / "run").glob("*.safetensors")), default=0)
 
     subprocess.run([*command, "whole.npy"], cwd=tmp_path, check=True, timeout=100)
     with subprocess.Popen([*command, "out.npy", "--run", "run"], cwd=tmp_path) as process:

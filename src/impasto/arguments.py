@@ -123,7 +123,7 @@ class Stylize(_Styled):
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
     run: Path | None = None
-    """a folder for checkpoints; the same command again goes on from the last one"""
+    """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
     preset: Literal[
         "auto", "standard", "print", "notes", "ecg", "audio-texture", "audio-transfer", "ct"
     ] = "auto"
@@ -152,7 +152,7 @@ class Texture(_Styled):
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
     run: Path | None = None
-    """a folder for checkpoints; the same command again goes on from the last one"""
+    """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
 
 
 @dataclass(frozen=True)
@@ -255,9 +255,32 @@ class Compare:
         return configure(**given) if changed else None
 
 
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was ended, from its last checkpoint, to the very same result."""
+
+    folder: Annotated[Positional[Path], arg(metavar="DIR")]
+    """the folder that --run was given"""
+    quiet: Annotated[bool, arg(aliases=["-q"])] = False
+    """print errors only"""
+    json: bool = False
+    """print each step and the result as lines of JSON"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Show a run, one that is not finished too, in one HTML file: content, style and result, J step
+    by step, Gram matrices, settings, and the command that repeats it."""
+
+    folder: Annotated[Positional[Path], arg(metavar="DIR")]
+    """the folder that --run was given"""
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None
+    """the page; report.html in that folder if none is given"""
+
+
 C = TypeVar("C", "Stylize", "Texture")
 
-Command = Stylize | Texture | Demo | Networks | Plot | Compare
+Command = Stylize | Texture | Demo | Networks | Plot | Compare | Resume | Report
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -284,6 +307,8 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Networks, subcommand("networks")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Compare, subcommand("compare")]
+        | Annotated[Resume, subcommand("resume")]
+        | Annotated[Report, subcommand("report")]
     )
     command: Command = tyro.cli(
         commands,

@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str]) -> int:
 
             command = parse(arguments)
             from impasto.commands import run  # torch loads here, not for --help
-        return INTERRUPTED if run(command) else 0
+        return INTERRUPTED if run(command, arguments) else 0
     except ImpastoError as error:
         print(f"impasto: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError | OutputError) else 1

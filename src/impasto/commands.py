@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 import signal
 import threading
@@ -12,44 +10,57 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as ProgressBar
 
 from impasto import demo, media
-from impasto.arguments import Command, Compare, Demo, Display, Networks, Plot, Stylize, Texture
-from impasto.config import Config, configure
+from impasto.arguments import (
+    Command,
+    Compare,
+    Demo,
+    Display,
+    Networks,
+    Plot,
+    Report,
+    Resume,
+    Stylize,
+    Texture,
+)
+from impasto.config import configure
 from impasto.errors import ConfigError, OutputError
 from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.orientation import is_volume
+from impasto.origin import Origin
 from impasto.parallel import current_group
 from impasto.plots import View, check_target, plot
 from impasto.plots.picture import side_by_side
-from impasto.prepare import SampleLike, content_size, shared_out
-from impasto.signals import part
+from impasto.prepare import content_size, shared_out
+from impasto.reports import looked_at, write_report
+from impasto.resume import typed_again, typed_as
 from impasto.textures import texture
 from impasto.transfer import Progress, Result, stylize
+from impasto.viewers import Viewer, viewer_of
 from impasto.views import draw, same_file, show_comparison
 
 
-def run(command: Command) -> bool:
-    """Runs a command; True when Ctrl-C was pressed and what there is of the result is saved."""
+def run(command: Command, arguments: Sequence[str] = ()) -> bool:
+    """Runs a command; True when Ctrl-C was pressed and what there is of the result is saved.
+
+    arguments: the command as typed after `impasto`.
+    """
+    if isinstance(command, Resume):
+        with typed_again(command) as (again, typed):
+            return run(again, typed)
     with Interrupts().installed() as interrupts:
         match command:
             case Stylize():
-                _stylize(command, interrupts)
+                _stylize(command, interrupts, typed_as(command, arguments))
             case Texture():
-                _texture(command, interrupts)
+                _texture(command, interrupts, typed_as(command, arguments))
             case Demo():
                 _demo(command, interrupts)
             case Networks():
@@ -58,6 +69,8 @@ def run(command: Command) -> bool:
                 draw(command)
             case Compare():
                 show_comparison(command)
+            case Report():
+                print(write_report(command))
     return interrupts.pending
 
 
@@ -100,141 +113,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
-@runtime_checkable
-class Viewer(Protocol):
-    """What is told of a run."""
-
-    def step(self, progress: Progress) -> None: ...
-    def note(self, text: str) -> None: ...
-    def download(self, done: int, total: int) -> None: ...
-    def result(self, result: Result, output: Path) -> None: ...
-
-
-class Silence:
-    """Tells nothing."""
-
-    def step(self, progress: Progress) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def download(self, done: int, total: int) -> None:
-        pass
-
-    def result(self, result: Result, output: Path) -> None:
-        pass
-
-
-class JsonLines:
-    """Tells each step and the result as a line of JSON."""
-
-    def step(self, progress: Progress) -> None:
-        names = ("scale", "scales", "space", "step", "steps", "value", "terms", "seconds", "note")
-        _print_json(event="step", **{name: getattr(progress, name) for name in names})
-
-    def note(self, text: str) -> None:
-        _print_json(event="note", text=text)
-
-    def download(self, done: int, total: int) -> None:
-        _print_json(event="download", done=done, total=total)
-
-    def result(self, result: Result, output: Path) -> None:
-        _print_json(
-            event="result",
-            output=str(output),
-            value=result.value,
-            terms=result.terms,
-            seconds=result.seconds,
-            timings=result.timings,
-            finished=result.finished,
-        )
-
-
-class Bar:
-    """Tells a person: a bar with scale, step, J and its terms, and the time left."""
-
-    def __init__(self, bar: ProgressBar) -> None:
-        self.bar = bar
-        self.task: TaskID | None = None
-
-    def step(self, progress: Progress) -> None:
-        if self.task is None:
-            self.task = self.bar.add_task("", total=progress.steps)
-        if progress.note:
-            self.bar.console.print(f"step {progress.step}: {escape(progress.note)}")
-        terms = "  ".join(f"{kind} {part:.3g}" for kind, part in progress.terms.items())
-        grid = " x ".join(map(str, reversed(progress.space)))
-        description = (
-            f"scale {progress.scale}/{progress.scales} ({grid})  "
-            f"step {progress.step}/{progress.steps}  J {progress.value:.3g}  {terms}"
-        )
-        self.bar.update(self.task, completed=progress.step, description=description)
-
-    def note(self, text: str) -> None:
-        self.bar.console.print(escape(text), highlight=False, soft_wrap=True)
-
-    def download(self, done: int, total: int) -> None:
-        if self.task is None:
-            self.task = self.bar.add_task("", total=total)
-        megabytes = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
-        self.bar.update(self.task, completed=done, total=total, description=megabytes)
-        if done >= total:
-            self.bar.remove_task(self.task)
-            self.task = None
-
-    def result(self, result: Result, output: Path) -> None:
-        self.bar.stop()
-        cut = "" if result.finished else "interrupted; the picture so far is saved.  "
-        console = self.bar.console
-        console.print(
-            f"{cut}{escape(str(output))}  (J {result.value:.4g}, {result.seconds:.1f} s)",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-
-class Notes(logging.Handler):
-    """Hands what the library logs on to a viewer."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__(logging.INFO)
-        self.viewer = viewer
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.viewer.note(record.getMessage())
-
-
-@contextmanager
-def _viewer(display: Display) -> Iterator[Viewer]:
-    """What shows a run, and meanwhile what the library logs."""
-    logger = logging.getLogger("impasto")
-    with _shown(display) as viewer:
-        handler, level = Notes(viewer), logger.level
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        try:
-            yield viewer
-        finally:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-
-
-@contextmanager
-def _shown(display: Display) -> Iterator[Viewer]:
-    if display.quiet or current_group().rank:
-        yield Silence()
-    elif display.json:
-        yield JsonLines()
-    else:
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
-        console = Console(stderr=True, emoji=False)
-        shown = console.is_terminal  # elsewhere a bar comes out as blank lines
-        with ProgressBar(*columns, console=console, transient=True, disable=not shown) as bar:
-            yield Bar(bar)
-
-
-def _stylize(command: Stylize, interrupts: Interrupts) -> None:
+def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
     styles = command.style_paths
     inputs, _ = shared_out(styles, command.config.objective)
     for path in (command.content, *inputs):
@@ -252,28 +131,29 @@ def _stylize(command: Stylize, interrupts: Interrupts) -> None:
     media.check_target(command.output, space, channels)
 
     def make(**shown: Any) -> Result:
-        return stylize(command.content, styles, command.config, run=command.run, **shown)
+        shown |= {"run": command.run, "origin": origin}
+        return stylize(command.content, styles, command.config, **shown)
 
-    with _viewer(command.display) as viewer:
+    with viewer_of(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer, interrupts)
     if command.display.plot and not current_group().rank:
         labels = ["result", "content", *(["style"] * len(inputs))]
-        samples = [result.sample, *_compared(command.content, inputs, command.config)]
+        samples = [result.sample, *looked_at(command.content, inputs, command.config)]
         if is_volume(result.sample):  # the style of its slices may be a picture
             samples = [sample for sample in samples if is_volume(sample)]
         view = View(window=command.config.volume.window)
         plot(samples, labels[: len(samples)], command.display.plot, view)
 
 
-def _texture(command: Texture, interrupts: Interrupts) -> None:
+def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
     styles, size = command.style_paths, command.config.schedule.size
-    gray = media.is_volume_file(command.output)
-    media.check_target(command.output, size, 1 if gray else None)
+    media.check_target(command.output, size, 1 if origin.gray else None)
 
     def make(**shown: Any) -> Result:
-        return texture(styles, size, command.config, gray=gray, run=command.run, **shown)
+        shown |= {"run": command.run, "origin": origin}
+        return texture(styles, size, command.config, gray=origin.gray, **shown)
 
-    with _viewer(command.display) as viewer:
+    with viewer_of(command.display) as viewer:
         _watched(make, command.output, command.display, viewer, interrupts)
 
 
@@ -317,21 +197,6 @@ def _watched(
     return result
 
 
-def _compared(
-    content: SampleLike, styles: Sequence[SampleLike], config: Config
-) -> list[media.Sample]:
-    """The content and the styles as the result is to be looked at beside them."""
-    found = [media.as_sample(content, content_size(content, config))]
-    found += [media.as_sample(style) for style in styles]
-    settings = config.signal
-    wanted = [(settings.leads, settings.span)]
-    wanted += [(settings.style_leads, settings.style_span)] * len(styles)
-    return [
-        part(sample, leads, span) if isinstance(sample, media.Signal) else sample
-        for sample, (leads, span) in zip(found, wanted, strict=True)
-    ]
-
-
 def _demo(command: Demo, interrupts: Interrupts) -> None:
     photograph = demo.photograph()
     config = configure(size=(command.size,))
@@ -350,7 +215,7 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
     media.save(from_array(photograph), folder / "content.png")
     media.save(from_array(painting), folder / "style.png")
     output = folder / "result.png"
-    with _viewer(command.display) as viewer:
+    with viewer_of(command.display) as viewer:
         make = partial(stylize, photograph, [painting], config)
         result = _watched(make, output, command.display, viewer, interrupts)
     names = ("content.png", "style.png", "result.png")
@@ -377,7 +242,7 @@ def _networks(command: Networks) -> None:
             _list_networks(names)
         case "fetch":
             for name in names:
-                with _viewer(Display()) as viewer:
+                with viewer_of(Display()) as viewer:
                     path = fetch(name, viewer.download)
                 print(f"{name}: {path}")
         case "verify":
@@ -398,7 +263,3 @@ def _list_networks(names: Sequence[str]) -> None:
         console.print(f"[bold]{name}[/bold]  {escape(state)}")
         for stage in layer_names(name):
             console.print("  " + " ".join(stage))
-
-
-def _print_json(**values: object) -> None:
-    print(json.dumps(values), flush=True)

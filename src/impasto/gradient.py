@@ -109,6 +109,11 @@ def terms_of(
     objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE
 ) -> dict[str, float]:
     """The weighted terms of J(G) alone: they add up to J."""
+    return _score(objective, sums_of(objective, g, plan), plan)[0]
+
+
+def sums_of(objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE) -> Sums:
+    """What the terms of J add up over the part of G that this process has."""
     totals = objective.zeros()
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
@@ -116,7 +121,7 @@ def terms_of(
             totals[key] += part
 
     look(objective.network, Patch(g, objective.region), objective.reaches, plan, see)
-    return _score(objective, totals, plan)[0]
+    return totals
 
 
 def _score(objective: Objective, sums: Sums, plan: Plan) -> tuple[dict[str, float], Sums]:

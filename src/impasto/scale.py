@@ -54,12 +54,14 @@ _SHARED = 2**17
 class Engine:
     """What all scales share.
 
-    units, style_units: of the content and of each style. guides: which style goes where. memory:
-    bytes of it, for arrays and for tiles at work.
+    given: the content before its colors were changed, where they were. units, style_units: of the
+    content and of each style. guides: which style goes where. memory: bytes of it, for arrays and
+    for tiles at work.
     """
 
     config: Config
     network: Network
+    given: Sample
     units: Units
     styles: list[Sample]
     style_units: list[Units]
@@ -71,12 +73,8 @@ class Engine:
     def scale(self, space: Space, before: Scale | None, resumed: Checkpoint | None) -> Scale:
         """The run at a scale: from where a checkpoint has it, from the scale before, or anew."""
         give_back()  # what the scale before has freed
-        group = self.group if prod(space) >= _SHARED else ALONE
-        slab = group.slabs(space)[group.rank]
-        base = Plan(group=group, new=self.arrays.new)
-        free = self.units.free(space)
-        own_free = None if free is None else free[slab.slices]
-        ensemble = Ensemble(self._members(space, slab, base), slab, base, own_free)
+        ensemble = self.ensemble(space)
+        slab, base = ensemble.region, ensemble.plan
         if resumed:
             return Scale.resumed(self, ensemble, resumed)
         if before:
@@ -86,13 +84,22 @@ class Engine:
         else:
             g = initial(self.config, self.units, space, self.arrays)
         g = self.units.over(g, space, base.new)
-        if free is not None:
+        if (free := self.units.free(space)) is not None:
             g = torch.where(free, g, self.units.values(self.units.content, space))
         start = g[slab.slices].contiguous()
         scale = Scale(self, ensemble, start)
         if before and before.state and self.config.optimizer.optimizer == "adam":
             scale.state = self._carried(before, before.state, start, slab, base)
         return scale
+
+    def ensemble(self, space: Space) -> Ensemble:
+        """J over a grid."""
+        group = self.group if prod(space) >= _SHARED else ALONE
+        slab = group.slabs(space)[group.rank]
+        base = Plan(group=group, new=self.arrays.new)
+        free = self.units.free(space)
+        own_free = None if free is None else free[slab.slices]
+        return Ensemble(self._members(space, slab, base), slab, base, own_free)
 
     def _members(self, space: Space, slab: Region, base: Plan) -> tuple[Member, ...]:
         """The objectives: one, or one with each axis first, all of the same weight."""

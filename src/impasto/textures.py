@@ -16,6 +16,7 @@ from impasto.media.sample import Sample
 from impasto.media.volume import Volume
 from impasto.media.windows import window_of
 from impasto.networks.stage import INPUT
+from impasto.origin import origin_of
 from impasto.prepare import SampleLike, shared_out
 from impasto.transfer import Result, stylize
 from impasto.volumes import as_plane, in_hounsfield
@@ -36,12 +37,26 @@ def texture(
 
     styles: as for `stylize`: pictures, or volumes. size: height and width, or x, y and z, in
     positions, one to a pixel or voxel of the exemplar. gray: of pictures, take the luminance; a
-    solid of one channel goes into the formats of volumes. others: run, callback and download, as
-    for `stylize`. Beside the network's style layers, where none are given, the values themselves
-    are compared: a network hardly sees the color of single positions.
+    solid of one channel goes into the formats of volumes. others: run, origin, callback and
+    download, as for `stylize`. Beside the network's style layers, where none are given, the values
+    themselves are compared: a network hardly sees the color of single positions.
     Raises ConfigError for a size of other dimensions, and as `stylize` does.
     """
     config = config or PRESETS["texture3d"]
+    asked = replace(config, schedule=replace(config.schedule, size=size))
+    origin = others.pop("origin", None) or origin_of(None, styles, asked, texture=True, gray=gray)
+    content, samples, config = texture_inputs(styles, size, config, gray=gray)
+    return stylize(content, samples, config, origin=origin, **others)
+
+
+def texture_inputs(
+    styles: SampleLike | Sequence[SampleLike],
+    size: tuple[int, ...],
+    config: Config,
+    *,
+    gray: bool,
+) -> tuple[Sample, list[Sample], Config]:
+    """What `stylize` is given for a texture: a content, the styles, the settings."""
     things, shares = shared_out(styles, config.objective)
     samples = [_exemplar(media.as_sample(thing), len(size), gray) for thing in things]
     content, config = _blank(samples[0], size, config)
@@ -49,8 +64,8 @@ def texture(
     if not objective.style_layers:
         layers = config.completed(content.dims, len(content.data)).objective.style_layers
         objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
-    config = replace(config, objective=objective, schedule=replace(config.schedule, size=(0,)))
-    return stylize(content, samples, config, **others)
+    schedule = replace(config.schedule, size=(0,))
+    return content, samples, replace(config, objective=objective, schedule=schedule)
 
 
 def _exemplar(sample: Sample, dims: int, gray: bool) -> Sample:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from impasto.geometry import Space
 from impasto.guidance import guided
 from impasto.media.sample import Sample
 from impasto.networks import Report
-from impasto.parallel import Group, current_group
+from impasto.origin import Origin, file_hash, fingerprint, origin_of, settings_files
+from impasto.parallel import current_group
 from impasto.prepare import (
     SampleLike,
     configured_network,
@@ -36,14 +38,18 @@ from impasto.prepare import (
     open_styles,
     shared_out,
 )
-from impasto.runs import Checkpoint, RunFolder, fingerprint
+from impasto.runs import Checkpoint, RunFolder
 from impasto.scale import FOR_ARRAYS, Engine, Scale
-from impasto.settings import ColorMode
 from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
 from impasto.units import Units, Values
 from impasto.version import __version__
 from impasto.volumes import counted
+
+logger = logging.getLogger(__name__)
+
+Scales = list[tuple[Space, int]]
+"""The grids of a run, coarse to fine, and the steps on each."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,10 @@ class Progress:
     note: str
     g: Values = field(repr=False)
     sample: Callable[[], Sample] = field(repr=False)
+
+    def line(self) -> dict[str, Any]:
+        """All but the samples, as a line of JSON has it."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
 
 
 Callback = Callable[[Progress], None]
@@ -114,6 +124,7 @@ def stylize(
     config: Config | None = None,
     *,
     run: str | Path | None = None,
+    origin: Origin | None = None,
     callback: Callback | None = None,
     download: Report | None = None,
 ) -> Result:
@@ -122,8 +133,9 @@ def stylize(
     content, styles: paths, Samples, NumPy pictures (height, width[, channel]), tensors
     (channel, height, width) with values in [0, 1], or PIL pictures; one style or several.
     run: a folder for checkpoints; where it has some of the same run, that goes on from the last.
-    callback: called at every step. download: called with the bytes done and in all while weights
-    are fetched. Ctrl-C ends the run early: what it has is returned, with `finished` False.
+    origin: what that folder tells of where the run comes from, if not from this call. callback:
+    called at every step. download: called with the bytes done and in all while weights are fetched.
+    Ctrl-C ends the run early: what it has is returned, with `finished` False.
 
     Started by torchrun, the processes share the sample; each calls this with the same arguments,
     and each gets the whole result.
@@ -131,6 +143,45 @@ def stylize(
     """
     watch = _Stopwatch()
     config = config or PRESETS["standard"]
+    origin = origin or origin_of(content, styles, config)
+    engine, scales = engine_for(content, styles, config, download)
+    folder = _run_folder(run, origin, engine)
+    resumed = folder.latest() if folder else None
+    if folder:
+        folder.go_on(resumed.step if resumed else 0)
+    if resumed:
+        engine = replace(engine, memory=_as_before(engine.memory, resumed, scales))
+    watch.lap("load")
+    scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)
+    g, terms = scale.whole(), scale.terms()
+    del scale  # and with them the optimizer's arrays: what follows needs a few of its own
+    recipe = {
+        "impasto": __version__,
+        "config": asdict(engine.config),
+        "value": sum(terms.values()),
+        "steps": done,
+        "finished": finished,
+    }
+    sample = finished_sample(engine, g)
+    watch.lap("result")
+    return Result(
+        sample=sample,
+        value=sum(terms.values()),
+        terms=terms,
+        seconds=sum(watch.laps.values()),
+        timings=watch.laps,
+        finished=finished,
+        recipe=recipe,
+    )
+
+
+def engine_for(
+    content: SampleLike,
+    styles: SampleLike | Sequence[SampleLike],
+    config: Config,
+    download: Report | None = None,
+) -> tuple[Engine, Scales]:
+    """What a run needs before its first step, its settings completed; arguments as of `stylize`."""
     memory = memory_left(memory_limit(config.engine.memory))
     arrays = Arrays(FOR_ARRAYS * memory)
     content = open_sample(content, "content", content_size(content, config), arrays)
@@ -153,40 +204,24 @@ def stylize(
     if network.terms.units is not None and isinstance(content, media.Signal):
         network = network.taking(units.low, units.span)
     group = current_group()
-    engine = Engine(config, network, units, styles, style_units, guides, memory, arrays, group)
-    folder, resumed = _run_folder(run, config, content, styles, engine.group)
-    watch.lap("load")
-    as_given = partial(_as_given, content=given, color=config.guidance.color)
-    scale, done, finished = _descend(engine, scales, folder, resumed, watch, as_given, callback)
-    g, terms = scale.whole(), scale.terms()
-    del scale  # and with them the optimizer's arrays: what follows needs a few of its own
-    recipe = {
-        "impasto": __version__,
-        "config": asdict(config),
-        "value": sum(terms.values()),
-        "steps": done,
-        "finished": finished,
-    }
-    sample = as_given(units.sample(units.over(g, content.space, arrays.new), arrays))
-    watch.lap("result")
-    return Result(
-        sample=sample,
-        value=sum(terms.values()),
-        terms=terms,
-        seconds=sum(watch.laps.values()),
-        timings=watch.laps,
-        finished=finished,
-        recipe=recipe,
+    engine = Engine(
+        config, network, given, units, styles, style_units, guides, memory, arrays, group
     )
+    return engine, scales
+
+
+def finished_sample(engine: Engine, g: Values) -> Sample:
+    """G, over the grid of any scale, as the sample of the content's kind that a run gives."""
+    space = engine.units.content.space
+    return _as_given(engine, engine.units.over(g, space, engine.arrays.new))
 
 
 def _descend(
     engine: Engine,
-    scales: list[tuple[Space, int]],
+    scales: Scales,
     folder: RunFolder | None,
     resumed: Checkpoint | None,
     watch: _Stopwatch,
-    as_given: Callable[[Sample], Sample],
     callback: Callback | None,
 ) -> tuple[Scale, int, bool]:
     """The steps of all scales: the last scale that was reached, steps done, whether all were."""
@@ -207,22 +242,25 @@ def _descend(
             for step in here.steps(count):
                 done += 1
                 scale = here
-                if folder and (folder.due() or done == before + count):
-                    folder.save(done, here.tensors(), here.scalars() | {"scale": number})
+                progress = Progress(
+                    scale=number,
+                    scales=len(scales),
+                    space=space,
+                    step=done,
+                    steps=sum(count for _, count in scales),
+                    value=step.evaluation.value,
+                    terms=step.evaluation.terms,
+                    seconds=watch.seconds,
+                    note=step.note,
+                    g=step.sample,
+                    sample=partial(_sample, here),
+                )
+                if folder:
+                    folder.tell(progress.line())
+                    if folder.due() or done == before + count:
+                        numbers = {"scale": number, "memory": engine.memory}
+                        folder.save(done, here.tensors(), here.scalars() | numbers)
                 if callback:
-                    progress = Progress(
-                        scale=number,
-                        scales=len(scales),
-                        space=space,
-                        step=done,
-                        steps=sum(count for _, count in scales),
-                        value=step.evaluation.value,
-                        terms=step.evaluation.terms,
-                        seconds=watch.seconds,
-                        note=step.note,
-                        g=step.sample,
-                        sample=partial(_sample, here, as_given),
-                    )
                     callback(progress)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
             scale = here
@@ -237,31 +275,43 @@ def _descend(
     return scale, done, finished
 
 
-def _sample(scale: Scale, as_given: Callable[[Sample], Sample]) -> Sample:
-    return as_given(scale.engine.units.sample(scale.whole(), scale.engine.arrays))
+def _sample(scale: Scale) -> Sample:
+    return _as_given(scale.engine, scale.whole())
 
 
-def _as_given(sample: Sample, content: Sample, color: ColorMode) -> Sample:
-    """What was worked on as what was given: sound from its spectrogram, at its own rate; pictures
-    with the content's colors, where they are kept."""
-    return recolored(restored(heard(sample)), content, color)
+def _as_given(engine: Engine, g: Values) -> Sample:
+    """G as what was given: sound from its spectrogram, at its own rate; pictures with the content's
+    colors, where they are kept."""
+    sample = restored(heard(engine.units.sample(g, engine.arrays)))
+    return recolored(sample, engine.given, engine.config.guidance.color)
 
 
-def _run_folder(
-    run: str | Path | None, config: Config, content: Sample, styles: list[Sample], group: Group
-) -> tuple[RunFolder | None, Checkpoint | None]:
-    """The folder for checkpoints, and the one to go on from, where there are any."""
+def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFolder | None:
+    """The folder for checkpoints, where one is asked for."""
     if run is None:
-        return None, None
+        return None
+    files = settings_files(engine.config)
     identity = {
         "impasto": __version__,
-        "config": asdict(config),
-        "content": fingerprint(content),
-        "styles": [fingerprint(style) for style in styles],
-        "processes": group.size,
+        "config": asdict(engine.config),
+        "content": fingerprint(engine.units.content),
+        "styles": [fingerprint(style) for style in engine.styles],
+        "files": {role: file_hash(path) for role, path in files.items()},
+        "processes": engine.group.size,
     }
-    folder = RunFolder(Path(run), identity, group, config.engine.checkpoint_every)
-    return folder, folder.latest()
+    every = engine.config.engine.checkpoint_every
+    return RunFolder(Path(run), origin, identity, engine.group, every)
+
+
+def _as_before(memory: float, resumed: Checkpoint, scales: Scales) -> float:
+    """The memory that the run began with, of which the plans depend, and with them the last bits;
+    what there is now where that is much less."""
+    logger.info("going on after step %d of %d", resumed.step, sum(count for _, count in scales))
+    before: float = resumed.scalars["memory"]
+    if 0.8 * before <= memory:
+        return before
+    logger.info("less memory is free than when the run began: its last bits may differ")
+    return memory
 
 
 class _Stopwatch:

@@ -1,0 +1,202 @@
+"""What a report tells, found out from a run's folder and its inputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto import media
+from impasto.config import Config
+from impasto.errors import InputError, MissingExtraError, SampleError
+from impasto.geometry import Space
+from impasto.gradient import sums_of
+from impasto.losses import FAINT, Gram
+from impasto.media.sample import Sample
+from impasto.prepare import SampleLike, content_size, shared_out
+from impasto.runs import Checkpoint, Run, read_steps
+from impasto.scale import Engine
+from impasto.signals import part
+from impasto.textures import texture_inputs
+from impasto.transfer import Scales, engine_for, finished_sample
+from impasto.units import Values
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The Gram matrices of a layer.
+
+    name: of the layer, and of what else tells it from the others. style, result: means over
+    positions, each over what two channels of the style come to, as the relative normalization of J
+    has it.
+    """
+
+    name: str
+    style: Float[Tensor, "channel channel"]
+    result: Float[Tensor, "channel channel"]
+
+    @property
+    def distance(self) -> float:
+        """||result - style||_F / ||style||_F."""
+        return float((self.result - self.style).norm() / self.style.norm().clamp_min(FAINT))
+
+
+class Shown(NamedTuple):
+    """A sample: what it is in the run ("content", "style", "result"), and its file's name."""
+
+    role: str
+    name: str
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a report tells.
+
+    shown: the content, the styles and the result, as far as they can be had. lines: of the steps.
+    step, steps: the one that the result is of, and how many the run has; 0 where it is not known.
+    note: why there is less than could be.
+    """
+
+    run: Run
+    lines: Sequence[Mapping[str, Any]]
+    step: int
+    steps: int
+    shown: tuple[Shown, ...] = ()
+    grams: Sequence[Grams] = ()
+    note: str = ""
+
+
+def findings_of(run: Run) -> Findings:
+    """What a run's folder and its inputs tell.
+
+    Raises MissingExtraError when a library that reads the inputs is not installed.
+    """
+    lines, checkpoints = read_steps(run.folder), run.checkpoint()
+    steps = lines[-1]["steps"] if lines else 0
+    step = checkpoints[0].step if checkpoints else 0
+    plain = Findings(run, lines, step, steps)
+    try:
+        run.check_inputs()
+        engine, scales = _engine_of(run)
+        content, *styles = _inputs_of(run, engine)
+    except MissingExtraError:
+        raise
+    except InputError as error:
+        return replace(plain, note=str(error))
+    files, _ = shared_out(list(run.origin.styles), run.origin.config.objective)
+    names = [path.name for path in files]
+    shown = [Shown("style", *pair) for pair in zip(names, styles, strict=True)]
+    if run.origin.content:
+        shown.insert(0, Shown("content", run.origin.content.name, content))
+    if not checkpoints:
+        note = "there is no checkpoint yet, and so no result to show"
+        return replace(plain, shown=tuple(shown), note=note)
+    g = _joined(checkpoints, scales, engine)
+    name = run.origin.output.name if run.origin.output else "result"
+    shown.append(Shown("result", name, finished_sample(engine, g)))
+    return replace(plain, shown=tuple(shown), grams=_grams(engine, g, names))
+
+
+def looked_at(
+    content: SampleLike, styles: Sequence[SampleLike], config: Config
+) -> list[media.Sample]:
+    """The content and the styles as the result is to be looked at beside them."""
+    found = [media.as_sample(content, content_size(content, config))]
+    found += [media.as_sample(style) for style in styles]
+    settings = config.signal
+    wanted = [(settings.leads, settings.span)]
+    wanted += [(settings.style_leads, settings.style_span)] * len(styles)
+    return [
+        part(sample, leads, span) if isinstance(sample, media.Signal) else sample
+        for sample, (leads, span) in zip(found, wanted, strict=True)
+    ]
+
+
+def _engine_of(run: Run) -> tuple[Engine, Scales]:
+    """What the run had before its first step."""
+    origin = run.origin
+    styles = [style for style in origin.styles if style is not None]
+    if len(styles) < len(origin.styles) or (origin.content is None and not origin.texture):
+        raise SampleError(
+            subject=str(run.folder),
+            expected="files as the content and the styles",
+            found="values that a program passed, which are not kept",
+            remedy="pass paths to have them shown",
+        )
+    config = origin.config
+    if origin.texture:
+        return engine_for(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
+    return engine_for(origin.content, styles, config)
+
+
+def _inputs_of(run: Run, engine: Engine) -> list[Sample]:
+    """The content and the styles to be looked at: pictures at the size they were worked on."""
+    content, origin = engine.units.content, run.origin
+    if content.dims == 2 or origin.texture:
+        return [engine.given if content.dims == 2 else content, *engine.styles]
+    return looked_at(origin.content, origin.styles, engine.config)
+
+
+def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, engine: Engine) -> Values:
+    """G of all processes: each has a slab along the longest axis, or all of it."""
+    space = scales[checkpoints[0].scalars["scale"] - 1][0]
+    parts = [each.tensors["average"] / each.scalars["weight"] for each in checkpoints]
+    shared = tuple(parts[0].shape[2:]) != space
+    g = torch.cat(parts, 2 + space.index(max(space))) if shared else parts[0]
+    return engine.units.clipped(g)
+
+
+def _grams(engine: Engine, g: Values, styles: Sequence[str]) -> list[Grams]:
+    """Those of the layers that the style is compared at, whatever the loss."""
+    config = engine.config.objective
+    if not config.beta or not config.style_layers:
+        return []
+    compared = replace(
+        config,
+        alpha=0.0,
+        gamma=0.0,
+        autocorrelation=0.0,
+        spectrum=0.0,
+        amplitude=0.0,
+        normalization="course",
+        smoothing="none",
+        style_losses=("gram",),
+    )
+    engine = replace(engine, config=replace(engine.config, objective=compared))
+    space: Space = tuple(g.shape[2:])
+    members = engine.ensemble(space).members
+    places = [styles[guide.style] for guide in engine.guides]
+    regions = Counter(places)
+    for index, guide in enumerate(engine.guides):
+        if regions[styles[guide.style]] > 1:
+            places[index] += f", region {index + 1}"
+    found = []
+    for member in members:
+        objective, seen = member.objective, Counter[str]()
+        sums = sums_of(objective, g.movedim(member.axis + 2, 2), member.plan)
+        for term in objective.terms:
+            assert isinstance(term.loss, Gram)
+            names = [term.layer]
+            if len(objective.terms) > len(config.style_layers):
+                names.append(places[seen[term.layer]])
+            if len(members) > 1:
+                names.append(f"slices across {'xyz'[member.axis]}")
+            seen[term.layer] += 1
+            counts = term.mask.counts if term.mask else objective.counts
+            result = sums[term.key] / counts[term.layer]
+            scale = _scale(term.loss.target)
+            found.append(Grams(", ".join(names), scale * term.loss.target, scale * result))
+    return found
+
+
+def _scale(target: Float[Tensor, "channel channel"]) -> Float[Tensor, "channel channel"]:
+    """By which channels count alike, as in the relative normalization of `losses.Gram`."""
+    power = target.diagonal()
+    scale = (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt()
+    return scale[:, None] * scale

@@ -1,0 +1,78 @@
+"""Commands again, from what the folder of their run has kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from impasto import media
+from impasto.arguments import Resume, Stylize, Texture, parse
+from impasto.config import PRESET_BY_SUFFIX
+from impasto.errors import ConfigError
+from impasto.origin import Origin
+from impasto.parallel import current_group
+from impasto.runs import read_run
+
+
+def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
+    """Where the run of a command comes from. arguments: the command as typed after `impasto`."""
+    styles = tuple(path.absolute() for path in command.style_paths)
+    origin = Origin(
+        config=command.config,
+        content=None,
+        styles=styles,
+        preset="texture3d",
+        texture=True,
+        arguments=tuple(arguments),
+        where=Path.cwd(),
+        output=command.output.absolute(),
+    )
+    if isinstance(command, Texture):
+        return replace(origin, gray=media.is_volume_file(command.output))
+    suffix = command.content.suffix.lower()
+    preset = (
+        PRESET_BY_SUFFIX.get(suffix, "standard") if command.preset == "auto" else command.preset
+    )
+    return replace(origin, content=command.content.absolute(), preset=preset, texture=False)
+
+
+@contextmanager
+def typed_again(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequence[str]]]:
+    """The command that a run was started with, in the folder that it was typed in, for its run
+    where that is now.
+
+    Raises ConfigError where there is none or other processes are needed, SampleError when an input
+    is not what it was.
+    """
+    folder = command.folder.absolute()
+    run = read_run(folder)
+    origin = run.origin
+    if not origin.arguments:
+        raise ConfigError(
+            subject=str(command.folder),
+            expected="a run that a command started",
+            found="one that a program started",
+            remedy="run the program again: it goes on from the last checkpoint",
+        )
+    if current_group().size != run.processes:
+        raise ConfigError(
+            subject=str(command.folder),
+            expected=f"{run.processes} processes, as it was started with",
+            found=str(current_group().size),
+            remedy=f"start it by torchrun --nproc-per-node {run.processes}",
+        )
+    run.check_inputs()
+    if not origin.where.is_dir():
+        raise ConfigError(
+            subject=str(command.folder),
+            expected=f"the folder it was started in, {origin.where}",
+            found="none there",
+            remedy=f"repeat its command elsewhere, with --run {folder}",
+        )
+    with chdir(origin.where):
+        again = parse(origin.arguments)
+        assert isinstance(again, Stylize | Texture)
+        shown = replace(again.display, quiet=command.quiet, json=command.json)
+        yield replace(again, run=folder, display=shown), origin.arguments
