@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -129,6 +129,29 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Explain:
+    """Make a page that shows what each layer of the network keeps of two pictures, and what alpha,
+    beta, the start and the optimizer do, formulas beside them: the first figure of Gatys et al.
+    2015 and more, from your own pictures, in some minutes. Ctrl-C leaves a page of what is done."""
+
+    content: Annotated[Positional[Path], arg(metavar="CONTENT")]
+    """a picture"""
+    style: Annotated[Positional[Path], arg(metavar="STYLE")]
+    """another, such as a painting"""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the page, one .html file that holds all it needs"""
+    network: OmitArgPrefixes[NetworkConfig] = field(default_factory=NetworkConfig)
+    size: int = 256
+    """long side of all pictures in pixels"""
+    quick: bool = False
+    """a tenth of the steps, for a first look"""
+    quiet: Annotated[bool, arg(aliases=["-q"])] = False
+    """print errors only"""
+    json: bool = False
+    """print each step as a line of JSON"""
+
+
+@dataclass(frozen=True)
 class Networks:
     """List the networks and their layers, fetch published weights, or verify the copies here."""
 
@@ -197,7 +220,7 @@ class Compare:
 
 C = TypeVar("C", "Stylize", "Texture")
 
-Command = Stylize | Texture | Demo | Networks | Plot | Compare
+Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -220,6 +243,7 @@ def parse(arguments: Sequence[str]) -> Command:
         Annotated[Stylize, subcommand("stylize", default=default)]
         | Annotated[Texture, subcommand("texture", default=texture)]
         | Annotated[Demo, subcommand("demo")]
+        | Annotated[Explain, subcommand("explain")]
         | Annotated[Networks, subcommand("networks")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Compare, subcommand("compare")]

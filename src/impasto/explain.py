@@ -28,7 +28,8 @@ BETAS = (0.5, 2.0, 8.0, 32.0, 128.0)
 MIXTURE = 10.0
 """beta where it is the same for several runs, over alpha = 1."""
 
-_RECONSTRUCTED = {"init": "noise", "optimizer": "lbfgs", "precision": "fp32", "coarsest": 32}
+# Where L-BFGS finds no lower J, Adam carries on: in steps that do not lead away from there.
+_LBFGS = {"optimizer": "lbfgs", "precision": "fp32", "learning_rate": 1e-4}
 _TEXTURE = {"init": "noise", "coarsest": 0, "learning_rate": 0.1, "annealing": 0.02}
 
 
@@ -138,7 +139,15 @@ def experiments(
 
     contents = [
         experiment(
-            "content", layer, 60, beta=0.0, gamma=1.0, content_layers=(layer,), **_RECONSTRUCTED
+            "content",
+            layer,
+            60,
+            beta=0.0,
+            gamma=1.0,
+            content_layers=(layer,),
+            init="noise",
+            coarsest=32,
+            **_LBFGS,
         )
         for layer in depths
     ]
@@ -176,7 +185,7 @@ def experiments(
         for name, settings in (
             ("gradient descent", {"optimizer": "gradient-descent", "learning_rate": 10.0}),
             ("Adam", {"optimizer": "adam"}),
-            ("L-BFGS", {"optimizer": "lbfgs", "precision": "fp32"}),
+            ("L-BFGS", _LBFGS),
         )
     ]
     return (*contents, *styles, *ratios, *starts, *optimizers)
@@ -258,7 +267,7 @@ def _shown(
         return None
 
     def shown(progress: Progress) -> None:
-        note = progress.note or (title if progress.step == 1 else "")
+        note = title if progress.step == 1 else ""
         callback(replace(progress, step=before + progress.step, steps=total, note=note))
 
     return shown

@@ -9,8 +9,9 @@ from importlib.resources import files
 from math import ceil, floor, log10, prod
 from pathlib import Path
 
+from impasto.errors import OutputError
 from impasto.explain import MIXTURE, Experiment, Explanation, Layer, Outcome
-from impasto.media.files import atomic_write
+from impasto.media.files import atomic_write, check_writable
 from impasto.media.picture import Picture
 from impasto.media.strips import image_of
 from impasto.plots.page import BLUE, GREEN, ORANGE, PURPLE, VERMILION
@@ -21,7 +22,19 @@ _KINDS = {"content": "alpha", "style": "beta", "tv": "gamma"}
 _FORMULAS = {"content": "content", "style": "style", "tv": "TV"}
 
 
-def save_explanation(explanation: Explanation, output: Path) -> None:
+def check_page(output: Path) -> None:
+    """Raises OutputError where `save_page` would, before any work is done."""
+    if output.suffix.lower() != ".html":
+        raise OutputError(
+            subject="--output",
+            expected="a name that ends in .html, for the page",
+            found=str(output),
+            remedy="give for example -o page.html",
+        )
+    check_writable(output)
+
+
+def save_page(explanation: Explanation, output: Path) -> None:
     """Writes the page, whole or not at all. Raises OutputError when it cannot be written."""
     with atomic_write(output) as file:
         file.write(page(explanation).encode())
@@ -39,7 +52,7 @@ def page(explanation: Explanation) -> str:
         "content-name": names[0],
         "style-name": names[1],
         "network": html.escape(explanation.network),
-        "size": f"{columns} × {rows}",
+        "size": f"{columns} &times; {rows}",
         "ratio": f"{columns} / {rows}",
         "runs": f"{len(outcomes)} runs, {seconds:.0f} s in all.",
         "warning": _warning(len(outcomes), len(planned)),
@@ -69,7 +82,7 @@ def page(explanation: Explanation) -> str:
 def _warning(done: int, planned: int) -> str:
     if done == planned:
         return ""
-    return f'<p class="warning">Interrupted: {done} of {planned} runs were done.</p>'
+    return f'<p class="warning">Interrupted: {done} of {planned} runs are done.</p>'
 
 
 def _pictures(explanation: Explanation, names: Sequence[str]) -> str:
@@ -81,7 +94,7 @@ def _pictures(explanation: Explanation, names: Sequence[str]) -> str:
     mixed = [o for o in explanation.outcomes if o.experiment.chapter == "ratio"]
     for outcome in mixed[7:8]:
         beta = outcome.experiment.config.objective.beta
-        found.append(_figure(outcome.picture, "G", f"of both, α/β = {_ratio(beta)}"))
+        found.append(_figure(outcome.picture, "G", f"of both, &alpha;/&beta; = {_ratio(beta)}"))
     return "".join(found)
 
 
@@ -100,11 +113,12 @@ def _run(experiment: Experiment, explanation: Explanation) -> str:
     """The figure of an experiment, or its place where it was not run."""
     outcome = next((o for o in explanation.outcomes if o.experiment is experiment), None)
     beta = experiment.config.objective.beta
-    title = f"α/β = {_ratio(beta)}" if experiment.chapter == "ratio" else experiment.name
+    ratio = f"&alpha;/&beta; = {_ratio(beta)}"
+    title = ratio if experiment.chapter == "ratio" else html.escape(experiment.name)
     if outcome is None:
-        caption = f"<figcaption><b>{html.escape(title)}</b></figcaption>"
+        caption = f"<figcaption><b>{title}</b></figcaption>"
         return f'<figure><div class="missing">not run: interrupted</div>{caption}</figure>'
-    return _figure(outcome.picture, html.escape(title), _terms(outcome), _ALT[experiment.chapter])
+    return _figure(outcome.picture, title, _terms(outcome), _ALT[experiment.chapter])
 
 
 _ALT = {
@@ -127,7 +141,7 @@ def _terms(outcome: Outcome) -> str:
     lines = []
     for kind, term in result.terms.items():
         weight = getattr(objective, _KINDS[kind])
-        lines.append(f"<small>{_FORMULAS[kind]} {weight:g} × {term / weight:.3g}</small>")
+        lines.append(f"<small>{_FORMULAS[kind]} {weight:g} &times; {term / weight:.3g}</small>")
     steps = result.recipe["steps"]
     lines.append(f"<small>J {result.value:.3g}, {steps} steps, {result.seconds:.1f} s</small>")
     return "".join(lines)
@@ -152,9 +166,9 @@ def _table_row(layer: Layer) -> str:
     rows, columns = layer.space
     cells = (
         f"{layer.channels}",
-        f"{rows} × {columns}",
+        f"{rows} &times; {columns}",
         f"{layer.channels * prod(layer.space):,}",
-        f"{layer.field} × {layer.field}",
+        f"{layer.field} &times; {layer.field}",
     )
     name = html.escape(layer.name)
     return f"<tr><td>{name}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -196,8 +210,8 @@ def diagram(layers: Sequence[Layer], depths: Sequence[str]) -> str:
                 rows, columns = layer.space
                 words = (
                     f"{layer.channels} channels",
-                    f"{rows} × {columns} positions",
-                    f"each sees {layer.field} × {layer.field} pixels",
+                    f"{rows} &times; {columns} positions",
+                    f"each sees {layer.field} &times; {layer.field} pixels",
                 )
                 left = 4 + step * number
                 parts.append(
@@ -261,7 +275,7 @@ def curves(outcomes: Sequence[Outcome]) -> str:
     parts.append(f'<text x="{right}" y="{bottom + 36}" text-anchor="end">step</text>')
     parts.append(f'<text x="{left}" y="{top - 1}">J</text>')
     styles = (("", VERMILION), ("7 4", BLUE), ("2 3", GREEN))
-    for outcome, curve, (dashes, color) in zip(outcomes, values, styles, strict=False):
+    for curve, (dashes, color) in zip(values, styles, strict=False):
         points = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in enumerate(curve, start=1))
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2.2" '
