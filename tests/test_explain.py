@@ -138,9 +138,7 @@ def test_receptive_fields_are_where_the_gradient_is(name: str) -> None:
     assert [layer.field for layer in layers] == [3, 10, 24, 68, 156]
 
 
-def test_steps_are_counted_over_all_runs(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_steps_are_counted_over_all_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = experiments(folder / "style.png", 48, NetworkConfig(), quick=True)[5:8]
     monkeypatch.setattr(module, "experiments", lambda *_, **__: planned)
     seen: list[Progress] = []
@@ -149,9 +147,9 @@ def test_steps_are_counted_over_all_runs(
     assert {progress.steps for progress in seen} == {90}
     notes = {progress.step: progress.note for progress in seen if progress.note}
     assert notes == {
-        1: "run 1 of 3: style, 1_1",
-        31: "run 2 of 3: style, 1_1 + 2_1",
-        61: "run 3 of 3: style, 1_1 + 2_1 + 3_1",
+        1: "run 1 of 3: style, relu1_1",
+        31: "run 2 of 3: style, relu1_1 + 2_1",
+        61: "run 3 of 3: style, relu1_1 + 2_1 + 3_1",
     }
 
 
@@ -325,7 +323,8 @@ def test_the_command_writes_the_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
-    main("explain style.png style.png -o page.html --size 48 --quick --json".split())
+    command = "style.png style.png -o page.html --size 48 --quick --json"
+    main(["explain", *command.split()])
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[-1]["text"] == "page.html  (27 of 27 runs)"
     assert lines[-2]["step"] == lines[-2]["steps"]

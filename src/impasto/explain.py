@@ -154,7 +154,8 @@ def experiments(
     styles = []
     for count in range(1, len(depths) + 1):
         layers = tuple((layer, 1 / count) for layer in depths[:count])
-        name = " + ".join(layer.removeprefix("relu") for layer in depths[:count])
+        deeper = (layer.removeprefix("relu") for layer in depths[1:count])
+        name = " + ".join((depths[0], *deeper))
         styles.append(
             experiment(
                 "style", name, 300, alpha=0.0, beta=1.0, gamma=0.3, style_layers=layers, **_TEXTURE

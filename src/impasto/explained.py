@@ -18,7 +18,10 @@ from impasto.plots.page import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from impasto.version import __version__
 
 COLORS = (BLUE, GREEN, ORANGE, VERMILION, PURPLE)
+_MEASURED = {"lite": "as VGG-19, which lite was trained after, would compare its own"}
 _KINDS = {"content": "alpha", "style": "beta", "tv": "gamma"}
+_STEP, _FLOOR = 200, 150
+"""Of the diagram: from block to block, and where the slabs stand."""
 _FORMULAS = {"content": "content", "style": "style", "tv": "TV"}
 
 
@@ -54,7 +57,7 @@ def page(explanation: Explanation) -> str:
         "network": html.escape(explanation.network),
         "size": f"{columns} &times; {rows}",
         "ratio": f"{columns} / {rows}",
-        "runs": f"{len(outcomes)} runs, {seconds:.0f} s in all.",
+        "runs": f"{len(outcomes)} runs, {seconds:.0f}&nbsp;s in all.",
         "warning": _warning(len(outcomes), len(planned)),
         "pictures": _pictures(explanation, names),
         "diagram": diagram(explanation.layers, explanation.depths),
@@ -63,6 +66,7 @@ def page(explanation: Explanation) -> str:
         "table": "".join(map(_table_row, explanation.layers)),
         "mixture": f"1/{MIXTURE:g}",
         "curves": curves([o for o in outcomes if o.experiment.chapter == "optimizer"]),
+        "measured": _MEASURED.get(explanation.network, "with all channels of about equal power"),
         "version": __version__,
     }
     originals = {
@@ -92,9 +96,7 @@ def _pictures(explanation: Explanation, names: Sequence[str]) -> str:
         _figure(explanation.style, "S, the style", names[1]),
     ]
     mixed = [o for o in explanation.outcomes if o.experiment.chapter == "ratio"]
-    for outcome in mixed[7:8]:
-        beta = outcome.experiment.config.objective.beta
-        found.append(_figure(outcome.picture, "G", f"of both, &alpha;/&beta; = {_ratio(beta)}"))
+    found += [_figure(o.picture, "G, of both", _ratio(o.experiment)) for o in mixed[3:4]]
     return "".join(found)
 
 
@@ -112,9 +114,9 @@ def _grid(explanation: Explanation) -> str:
 def _run(experiment: Experiment, explanation: Explanation) -> str:
     """The figure of an experiment, or its place where it was not run."""
     outcome = next((o for o in explanation.outcomes if o.experiment is experiment), None)
-    beta = experiment.config.objective.beta
-    ratio = f"&alpha;/&beta; = {_ratio(beta)}"
-    title = ratio if experiment.chapter == "ratio" else html.escape(experiment.name)
+    title = html.escape(experiment.name)
+    if experiment.chapter == "ratio":
+        title = _ratio(experiment)
     if outcome is None:
         caption = f"<figcaption><b>{title}</b></figcaption>"
         return f'<figure><div class="missing">not run: interrupted</div>{caption}</figure>'
@@ -130,9 +132,10 @@ _ALT = {
 }
 
 
-def _ratio(beta: float) -> str:
-    """1 / beta as a fraction."""
-    return f"{1 / beta:g}" if beta <= 1 else f"1/{beta:g}"
+def _ratio(experiment: Experiment) -> str:
+    """alpha over beta, of an alpha of 1."""
+    beta = experiment.config.objective.beta
+    return f"&alpha;/&beta; = {f'{1 / beta:g}' if beta <= 1 else f'1/{beta:g}'}"
 
 
 def _terms(outcome: Outcome) -> str:
@@ -192,49 +195,48 @@ def _squares(explanation: Explanation) -> str:
 
 def diagram(layers: Sequence[Layer], depths: Sequence[str]) -> str:
     """The layers as slabs, as high as their maps and as thick as their channels are many."""
-    step, top, bottom = 200, 10, 150
     tallest, widest = max(max(x.space) for x in layers), max(x.channels for x in layers)
     stages = sorted({layer.stage for layer in layers})
     parts = []
-    for number, (stage, color) in enumerate(zip(stages, COLORS, strict=True)):
-        x = 4.0 + step * number
+    for left, stage, color in zip(range(0, _STEP * 5, _STEP), stages, COLORS, strict=True):
+        x = float(left)
         for layer in (layer for layer in layers if layer.stage == stage):
-            height = (bottom - top) * max(layer.space) / tallest
+            height = 140 * max(layer.space) / tallest
             thickness = 6 + 20 * layer.channels / widest
-            first = layer.name in depths
+            opacity = 1 if layer.name in depths else 0.4
             parts.append(
-                f'<rect x="{x:g}" y="{bottom - height:.1f}" width="{thickness:.1f}" '
-                f'height="{height:.1f}" rx="1.5" fill="{color}" opacity="{1 if first else 0.4}"/>'
+                f'<rect x="{x:.1f}" y="{_FLOOR - height:.1f}" width="{thickness:.1f}" '
+                f'height="{height:.1f}" rx="1.5" fill="{color}" opacity="{opacity}"/>'
             )
-            if first:
-                rows, columns = layer.space
-                words = (
-                    f"{layer.channels} channels",
-                    f"{rows} &times; {columns} positions",
-                    f"each sees {layer.field} &times; {layer.field} pixels",
-                )
-                left = 4 + step * number
-                parts.append(
-                    f'<text x="{left}" y="{bottom + 20}" font-weight="bold">{layer.name}</text>'
-                )
-                parts += [
-                    f'<text x="{left}" y="{bottom + 37 + 16 * line}">{word}</text>'
-                    for line, word in enumerate(words)
-                ]
             x += thickness + 5
+        tapped = (layer for layer in layers if layer.stage == stage and layer.name in depths)
+        parts += [_label(layer, left) for layer in tapped]
         if stage != stages[-1]:
-            end = 4 + step * (number + 1) - 8
             parts.append(
-                f'<path d="M{x + 4:g} {bottom - 6} H{end} m-6 -4 l6 4 l-6 4" fill="none" '
-                'stroke="currentColor" opacity="0.5"/>'
+                f'<path d="M{x + 4:.1f} {_FLOOR - 6} H{left + _STEP - 8} m-6 -4 l6 4 l-6 4" '
+                'fill="none" stroke="currentColor" opacity="0.5"/>'
+                f'<text x="{x + 6:.1f}" y="{_FLOOR - 12}">pool</text>'
             )
-            if end - x > 50:
-                parts.append(f'<text x="{x + 6:g}" y="{bottom - 12}" opacity="0.7">pool</text>')
-    width, height = step * len(stages), bottom + 76
     return (
-        f'<svg viewBox="0 0 {width} {height}" width="100%" style="min-width: 860px" role="img" '
+        f'<svg viewBox="0 0 {_STEP * len(stages)} {_FLOOR + 76}" width="100%" '
+        'style="min-width: 860px" role="img" '
         'aria-label="The layers block by block; the table below has all numbers">'
         f"{''.join(parts)}</svg>"
+    )
+
+
+def _label(layer: Layer, left: float) -> str:
+    """What a layer is, in lines below its slab."""
+    rows, columns = layer.space
+    lines = (
+        f'<tspan class="name">{html.escape(layer.name)}</tspan>',
+        f"{layer.channels} channels",
+        f"{rows} &times; {columns} positions",
+        f"each sees {layer.field} &times; {layer.field} pixels",
+    )
+    return "".join(
+        f'<text x="{left}" y="{_FLOOR + 20 + 17 * number}">{line}</text>'
+        for number, line in enumerate(lines)
     )
 
 
