@@ -143,13 +143,13 @@ def test_steps_are_counted_over_all_runs(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "experiments", lambda *_, **__: planned)
     seen: list[Progress] = []
     explain(folder / "a & <b>.png", folder / "style.png", 48, callback=seen.append)
-    assert [progress.step for progress in seen] == list(range(1, 91))
-    assert {progress.steps for progress in seen} == {90}
+    assert [progress.step for progress in seen] == list(range(1, 46))
+    assert {progress.steps for progress in seen} == {45}
     notes = {progress.step: progress.note for progress in seen if progress.note}
     assert notes == {
         1: "run 1 of 3: style, relu1_1",
-        31: "run 2 of 3: style, relu1_1 + 2_1",
-        61: "run 3 of 3: style, relu1_1 + 2_1 + 3_1",
+        16: "run 2 of 3: style, relu1_1 + 2_1",
+        31: "run 3 of 3: style, relu1_1 + 2_1 + 3_1",
     }
 
 
@@ -160,7 +160,7 @@ def test_an_interrupted_run_and_those_after_it_are_left_out(
     monkeypatch.setattr(module, "experiments", lambda *_, **__: planned)
 
     def interrupt(progress: Progress) -> None:
-        if progress.step == 40:
+        if progress.step == 20:
             raise KeyboardInterrupt
 
     found = explain(folder / "a & <b>.png", folder / "style.png", 48, callback=interrupt)

@@ -30,7 +30,6 @@ MIXTURE = 10.0
 
 # Where L-BFGS finds no lower J, Adam carries on: in steps that do not lead away from there.
 _LBFGS = {"optimizer": "lbfgs", "precision": "fp32", "learning_rate": 1e-4}
-_TEXTURE = {"init": "noise", "coarsest": 0, "learning_rate": 0.1, "annealing": 0.02}
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,16 @@ def experiments(
         name = " + ".join((depths[0], *deeper))
         styles.append(
             experiment(
-                "style", name, 300, alpha=0.0, beta=1.0, gamma=0.3, style_layers=layers, **_TEXTURE
+                "style",
+                name,
+                150,
+                alpha=0.0,
+                beta=1.0,
+                gamma=0.1,
+                style_layers=layers,
+                init="noise",
+                coarsest=0,
+                **_LBFGS,
             )
         )
     ratios = [
