@@ -14,9 +14,9 @@ from typing import Any
 
 from impasto import media
 from impasto.config import Config, NetworkConfig, configure
-from impasto.errors import ConfigError, SampleError, about
+from impasto.errors import ConfigError, SampleError
 from impasto.geometry import Region, Space
-from impasto.media.picture import Picture
+from impasto.media.picture import Picture, open_picture
 from impasto.networks import Network, Report
 from impasto.networks.stage import INPUT
 from impasto.prepare import configured_network, grids
@@ -106,10 +106,14 @@ def explain(
     network = network or NetworkConfig()
     depths = depths_of(network)
     planned = experiments(style, size, network, quick=quick)
-    pictures = [_picture(path, size) for path in (content, style)]
-    opened = configured_network(planned[0].config.completed(), pictures[0], download)
+    for path in (content, style):
+        _check_picture(path)
+    picture = open_picture(content, (size,))
+    longest = min(max(picture.space), max(media.grid(style)[1]))  # a style is never enlarged
+    pictures = picture, open_picture(style, (longest,))
+    opened = configured_network(planned[0].config.completed(), picture, download)
     lengths = [
-        sum(steps for _, steps in grids(each.config.completed(), opened, pictures[0], pictures[1:]))
+        sum(steps for _, steps in grids(each.config.completed(), opened, picture, pictures[1:]))
         for each in planned
     ]
     outcomes: list[Outcome] = []
@@ -120,7 +124,7 @@ def explain(
         if not outcome.result.finished:
             break
         outcomes.append(outcome)
-    layers = tuple(layers_of(opened, pictures[0].space))
+    layers = tuple(layers_of(opened, picture.space))
     names = Path(content).name, Path(style).name
     return Explanation(names, *pictures, opened.name, layers, depths, planned, tuple(outcomes))
 
@@ -256,16 +260,14 @@ def field_of(network: Network, layer: str) -> int:
     return region.space[0]
 
 
-def _picture(path: str | Path, size: int) -> Picture:
-    with about(str(path)):
-        sample = media.as_sample(path, (size,)) if media.is_picture(path) else None
-        if not isinstance(sample, Picture):
-            raise SampleError(
-                expected="a picture (JPEG, PNG, TIFF or WebP)",
-                found="another kind of file",
-                remedy="signals and volumes are for `impasto stylize`",
-            )
-    return sample
+def _check_picture(path: str | Path) -> None:
+    if not media.is_picture(path):
+        raise SampleError(
+            subject=str(path),
+            expected="a picture (JPEG, PNG, TIFF or WebP)",
+            found="another kind of file",
+            remedy="signals and volumes are for `impasto stylize`",
+        )
 
 
 def _shown(

@@ -47,7 +47,7 @@ def page(explanation: Explanation) -> str:
     """The page as HTML that loads nothing."""
     text = files("impasto").joinpath("explained.html").read_text("utf-8")
     content, style = explanation.content, explanation.style
-    names = [html.escape(Path(path).name) for path in explanation.names]
+    names = [html.escape(name) for name in explanation.names]
     outcomes, planned = explanation.outcomes, explanation.experiments
     seconds = sum(outcome.result.seconds for outcome in outcomes)
     rows, columns = content.space
