@@ -46,12 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def explanation(folder: Path) -> Explanation:
-    """Each run with one step a scale."""
+    """Some runs of each chapter, with one step a scale."""
     with pytest.MonkeyPatch.context() as patch:
         planned = module.experiments
 
         def hurried(*arguments: object, **named: object) -> tuple[module.Experiment, ...]:
             found = planned(*arguments, **named)  # type: ignore[arg-type]
+            found = (found[0], found[5], *found[10:14], found[20], *found[-3:])
             return tuple(
                 replace(each, config=replace(config, schedule=replace(config.schedule, steps=(1,))))
                 for each in found
