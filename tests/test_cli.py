@@ -645,8 +645,8 @@ def test_networks_that_are_not_here_are_refused(
         ("stylize content.png -o out.png", "STYLE"),
         ("demo --size large", "--size"),
         ("networks dance", "action"),
-        ("paint", "stylize, texture, demo, networks"),
-        ("", "stylize, texture, demo, networks"),
+        ("paint", "stylize, texture, demo, explain, networks"),
+        ("", "stylize, texture, demo, explain, networks"),
     ],
 )
 def test_what_cannot_be_parsed_is_named(

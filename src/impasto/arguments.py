@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -167,6 +167,29 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Explain:
+    """Make a page that shows what each layer of the network keeps of two pictures, and what alpha,
+    beta, the start and the optimizer do, formulas beside them: the first figure of Gatys et al.
+    2015 and more, from your own pictures, in some minutes. Ctrl-C leaves a page of what is done."""
+
+    content: Annotated[Positional[Path], arg(metavar="CONTENT")]
+    """a picture"""
+    style: Annotated[Positional[Path], arg(metavar="STYLE")]
+    """another, such as a painting"""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the page, one .html file that holds all it needs"""
+    network: OmitArgPrefixes[NetworkConfig] = field(default_factory=NetworkConfig)
+    size: int = 256
+    """long side of all pictures in pixels"""
+    quick: bool = False
+    """a tenth of the steps, for a first look"""
+    quiet: Annotated[bool, arg(aliases=["-q"])] = False
+    """print errors only"""
+    json: bool = False
+    """print each step as a line of JSON"""
+
+
+@dataclass(frozen=True)
 class Networks:
     """List the networks and their layers, fetch published weights, or verify the copies here."""
 
@@ -280,7 +303,7 @@ class Report:
 
 C = TypeVar("C", "Stylize", "Texture")
 
-Command = Stylize | Texture | Demo | Networks | Plot | Compare | Resume | Report
+Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare | Resume | Report
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -304,6 +327,7 @@ def parse(arguments: Sequence[str]) -> Command:
         Annotated[Stylize, subcommand("stylize", default=default)]
         | Annotated[Texture, subcommand("texture", default=texture)]
         | Annotated[Demo, subcommand("demo")]
+        | Annotated[Explain, subcommand("explain")]
         | Annotated[Networks, subcommand("networks")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Compare, subcommand("compare")]

@@ -21,6 +21,7 @@ from impasto.arguments import (
     Compare,
     Demo,
     Display,
+    Explain,
     Networks,
     Plot,
     Report,
@@ -30,6 +31,8 @@ from impasto.arguments import (
 )
 from impasto.config import configure
 from impasto.errors import ConfigError, OutputError
+from impasto.explain import explain
+from impasto.explained import check_page, save_page
 from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
@@ -63,6 +66,8 @@ def run(command: Command, arguments: Sequence[str] = ()) -> bool:
                 _texture(command, interrupts, typed_as(command, arguments))
             case Demo():
                 _demo(command, interrupts)
+            case Explain():
+                _explain(command, interrupts)
             case Networks():
                 _networks(command)
             case Plot():
@@ -224,6 +229,28 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
     media.save(row, folder / "side-by-side.png")
     if not (command.display.quiet or command.display.json):
         print(f"content, style and result side by side: {folder / 'side-by-side.png'}")
+
+
+def _explain(command: Explain, interrupts: Interrupts) -> None:
+    check_page(command.output)
+    with viewer_of(Display(quiet=command.quiet, json=command.json)) as viewer:
+
+        def callback(progress: Progress) -> None:
+            viewer.step(progress)
+            interrupts.step()
+
+        explanation = explain(
+            command.content,
+            command.style,
+            command.size,
+            command.network,
+            quick=command.quick,
+            callback=callback,
+            download=viewer.download,
+        )
+        save_page(explanation, command.output)
+        done, planned = len(explanation.outcomes), len(explanation.experiments)
+        viewer.note(f"{command.output}  ({done} of {planned} runs)")
 
 
 def _networks(command: Networks) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
@@ -14,10 +14,10 @@ from impasto.config import ObjectiveConfig
 from impasto.errors import ConfigError, SampleError
 from impasto.geometry import Region
 from impasto.losses import Content, Gram, Loss, MetricGram, TotalVariation, weighted
+from impasto.mask import Mask
 from impasto.moments import Moments
 from impasto.networks.stage import INPUT, Network
 from impasto.patch import Assembly, Patch
-from impasto.resample import averaged
 from impasto.smoothing import SmoothContent, SmoothGram, exponential_products, largest, peak
 from impasto.statistics import (
     AMPLITUDES,
@@ -31,47 +31,6 @@ from impasto.statistics import (
     windows_counted,
 )
 from impasto.walk import WHOLE, Plan, Reaches, look, walk
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """How much each position counts, from 0 to 1.
-
-    weights: by layer, over all of its grid, shape (1, 1, *grid). counts: their sums.
-    """
-
-    weights: Mapping[str, Tensor]
-    counts: Mapping[str, float]
-
-    @classmethod
-    def of(cls, weight: Tensor, network: Network, layers: Collection[str]) -> Mask:
-        """A weight over the sample's grid, shape (1, 1, *space), brought to that of each layer.
-
-        Raises SampleError where nothing is left that counts.
-        """
-        grids = network.grids(tuple(weight.shape[2:]), layers)
-        by_grid = {grid: averaged(weight, grid) for grid in set(grids.values())}
-        weights = {layer: by_grid[grid] for layer, grid in grids.items()}
-        counts = {layer: each.sum(dtype=torch.float64).item() for layer, each in weights.items()}
-        if not all(counts.values()):
-            raise SampleError(
-                expected="positions that count",
-                found="a gap or a mask over all of it",
-                remedy="choose another part of the sample",
-            )
-        return cls(weights, counts)
-
-    def over(self, layer: str, region: Region) -> Tensor:
-        """The weights of a region of a layer."""
-        return self.weights[layer][region.slices]
-
-    def thinned(self, kept: Sequence[int]) -> Mask:
-        """That of some positions along the first axis, which all layers have in common."""
-        index = torch.tensor(kept)
-        weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}
-        counts = {name: each.sum(dtype=torch.float64).item() for name, each in weights.items()}
-        return Mask(weights, counts)
-
 
 Sums = dict[tuple[str, Callable[..., Tensor], Mask | None], Tensor]
 """Sums over positions by layer, by what makes them, and by mask: terms that share these share the
