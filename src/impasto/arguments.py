@@ -125,11 +125,22 @@ class Stylize(_Styled):
     run: Path | None = None
     """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
     preset: Literal[
-        "auto", "standard", "print", "notes", "ecg", "audio-texture", "audio-transfer", "ct"
+        "auto",
+        "draft",
+        "standard",
+        "fine",
+        "print",
+        "gatys",
+        "notes",
+        "ecg",
+        "audio-texture",
+        "audio-transfer",
+        "ct",
     ] = "auto"
     """where the other defaults come from; auto is ecg for recordings such as .hea, .edf and .csv,
-    audio-transfer for sounds, ct for volumes, standard for all else; print is for large sizes, 4096
-    if none is given; notes is the course's formulas to the letter"""
+    audio-transfer for sounds, ct for volumes, standard for all else; draft is a quick look, fine
+    takes more steps, print is for large sizes, 4096 if none is given; gatys is the paper of 2016
+    with its network, notes the course's formulas to the letter"""
 
 
 @dataclass(frozen=True)

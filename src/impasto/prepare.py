@@ -17,7 +17,7 @@ from impasto.config import Config, ObjectiveConfig
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.media.sample import Sample
-from impasto.networks import Network, Report, open_network
+from impasto.networks import Network, Report, calibrate, open_network
 from impasto.signals import part
 from impasto.units import Units, Values
 
@@ -143,6 +143,16 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
+    if settings.calibrated:
+        if not isinstance(content, media.Picture) or not network.name.startswith(("lite", "vgg")):
+            raise ConfigError(
+                subject="--calibrated",
+                expected="a picture, and lite, vgg16 or vgg19 as the network",
+                found=f"{network.name} and a sample over {content.dims} axes",
+                remedy="leave it out",
+            )
+        network.metrics.clear()
+        calibrate(network, torch.from_numpy(content.data)[None])
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
             subject="--style-axes",

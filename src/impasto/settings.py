@@ -27,6 +27,9 @@ class NetworkConfig:
     Caffe does, RGB or BGR; auto knows Oxford's VGG-19 and takes all others for torchvision's"""
     pooling: Literal["max", "average"] = "max"
     """how lite, vgg16 and vgg19 downsample"""
+    calibrated: bool = False
+    """bring the mean of each filter's activation over the content to one, as Gatys et al. 2016 did;
+    of vgg16, vgg19 and lite, whose metrics are left out then"""
     padding: Literal["replicate", "reflect", "periodic", "zero"] = "replicate"
     """what the network sees beyond the border; periodic is the other side, for textures that tile;
     zero draws a frame"""

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from impasto.errors import ConfigError
+from impasto.networks.calibration import calibrate
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import EMBEDDED, lite, load_lite
 from impasto.networks.series import series_bank, wide
@@ -111,6 +112,7 @@ __all__ = [
     "Filters",
     "Network",
     "Report",
+    "calibrate",
     "fetch",
     "layer_names",
     "open_network",
