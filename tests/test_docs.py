@@ -49,6 +49,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(part).save(tmp_path / name)
     times = np.arange(1200) / 120
     Image.fromarray(photograph()[150:190, 100:140]).save(tmp_path / "brick.png")
+    halves = np.zeros((150, 200), np.uint8)
+    halves[:, :100] = 255
+    for name in ("content-mask.png", "style-mask.png", "strength.png"):
+        Image.fromarray(halves).save(tmp_path / name)
+    (tmp_path / "paintings").mkdir()
+    for name in ("style.jpg", "other.jpg"):
+        (tmp_path / "paintings" / name).write_bytes((tmp_path / name).read_bytes())
     for name, seed in (("chest.nii.gz", 0), ("sharp.nii.gz", 1)):
         values = np.random.default_rng(seed).normal(0, 300, (1, 20, 18, 18)).astype(np.float32)
         media.save(Volume(values, dtype=np.dtype(np.int16)), tmp_path / name)

@@ -27,6 +27,8 @@ from impasto.networks.lite import load_lite
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.transfer import Progress
 
+pytestmark = pytest.mark.slow  # whole runs
+
 DEPTHS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 

@@ -166,6 +166,7 @@ def test_what_a_mask_of_the_content_leaves_out_stays_to_the_bit(
         assert np.abs(right - content.data[..., 32:]).mean() > 0.01
 
 
+@pytest.mark.slow
 def test_the_strength_says_how_much_style_each_place_takes(tmp_path: Path) -> None:
     strength = saved(tmp_path, "strength", halves((25, 25, 25), WHITE))
     large, style = from_array(photograph()[:360, :480], (128,)), from_array(paint(90, 120, seed=3))
@@ -182,9 +183,43 @@ def test_where_the_strength_is_none_the_content_stays(
     np.testing.assert_array_equal(lefts(result.data)[0], content.data[..., :32])
 
 
+def test_a_style_may_have_one_region_alone(
+    content: Picture, style: Picture, tmp_path: Path
+) -> None:
+    names = ("ours", "white", "black")
+    colors = ((BLACK, WHITE), (WHITE, WHITE), (BLACK, BLACK))
+    masks = tuple(saved(tmp_path, n, halves(*c)) for n, c in zip(names, colors, strict=True))
+    _, found = guided(content, [style, style], [0.5, 0.5], GuidanceConfig(mask=masks))
+    assert [(guide.style, guide.share) for guide in found] == [(1, 1.0), (0, 1.0)]
+
+
+def test_nearly_black_is_black(content: Picture, style: Picture, tmp_path: Path) -> None:
+    assert list(regions(halves((2, 2, 2), (250, 255, 254)))) == [BLACK, WHITE]
+    mask = saved(tmp_path, "mask", halves((3, 0, 0), (0, 200, 0)))
+    guarded, _ = guided(content, [style], [1.0], GuidanceConfig(mask=(mask,)))
+    assert guarded.free is not None
+    left, right = lefts(guarded.free)
+    assert right.all()
+    assert not left.any()
+
+
+def test_what_is_not_free_stays_at_every_scale(style: Picture, tmp_path: Path) -> None:
+    mask = saved(tmp_path, "mask", halves(BLACK, WHITE))
+    config = configure(mask=(mask,), size=(96,), coarsest=32, steps=(4,))
+    large = from_array(photograph()[:240, :320], (96,))
+    last: list[Tensor] = []
+    stylize(large, style, config, callback=lambda step: last.append(step.g[0].clone()))
+    np.testing.assert_allclose(last[-1][..., :47], large.data[..., :47], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"strength": "black.png"}, "expected a place that takes some style"),
+        (
+            {"mask": ("small.png",), "region_strengths": (1.0,)},
+            "--region-strengths: expected a mask of the content and one of each style",
+        ),
         ({"mask": ("absent.png",)}, "absent.png"),
         ({"mask": ("small.png", "small.png", "small.png")}, "--mask: expected one mask, or 2"),
         ({"mask": ("black.png",)}, "black.png: expected a mask that is not black everywhere"),
@@ -248,6 +283,7 @@ def test_shares_follow_the_names_of_styles(tmp_path: Path, monkeypatch: pytest.M
         command("one.jpg:-2")
 
 
+@pytest.mark.slow
 def test_a_folder_is_all_pictures_in_it(content: Picture, tmp_path: Path) -> None:
     paths = []
     for seed in range(2):
@@ -264,6 +300,7 @@ def test_a_folder_is_all_pictures_in_it(content: Picture, tmp_path: Path) -> Non
     np.testing.assert_array_equal(third.sample.data, expected.sample.data)
 
 
+@pytest.mark.slow
 def test_a_smaller_style_has_finer_strokes() -> None:
     """As if the style's picture had been shrunk by that."""
     content, style = photograph()[:240, :320], paint(300, 400, seed=1)
@@ -273,6 +310,16 @@ def test_a_smaller_style_has_finer_strokes() -> None:
     np.testing.assert_allclose(scaled.sample.data, expected.sample.data, atol=2e-3)
     own = stylize(content, small, configure(style_scale=0.0, **QUICK))
     np.testing.assert_array_equal(own.sample.data, expected.sample.data)
+
+
+def test_a_run_that_ends_early_has_its_checkpoint(
+    content: Picture, style: Picture, tmp_path: Path
+) -> None:
+    config = configure(size=(32,), coarsest=0, steps=(40,), patience=1)
+    first = stylize(content, style, config, run=tmp_path / "run")
+    assert list((tmp_path / "run").glob("step*.safetensors"))
+    again = stylize(content, style, config, run=tmp_path / "run")
+    np.testing.assert_array_equal(first.sample.data, again.sample.data)
 
 
 def test_a_scale_ends_when_j_no_longer_falls(content: Picture, style: Picture) -> None:

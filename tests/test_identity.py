@@ -11,6 +11,8 @@ from impasto.media.picture import Picture, from_array
 from impasto.metrics import compare
 from impasto.transfer import stylize
 
+pytestmark = pytest.mark.slow  # whole runs
+
 pytest.importorskip("skimage")
 
 

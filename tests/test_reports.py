@@ -33,6 +33,8 @@ from impasto.textures import texture
 from impasto.transfer import Progress, stylize
 from tests.missing import hide
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SMALL = ["--size", "32", "--coarsest", "16", "--steps", "4", "3", "--checkpoint-every", "0", "-q"]
 
 PROBE = """

@@ -23,6 +23,8 @@ from impasto.errors import ConfigError, SampleError
 from impasto.runs import read_run, read_steps
 from impasto.transfer import stylize
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SETTINGS = [
     "--size",
     "32",

@@ -212,6 +212,7 @@ def test_signals_and_volumes_take_the_same_path(dims: int) -> None:
     assert steps[-1].value < 0.9 * steps[0].value
 
 
+@pytest.mark.slow
 def test_several_styles_are_mixed_by_their_weights(content: np.ndarray, style: np.ndarray) -> None:
     other = paint(90, 120, seed=9)[:, ::-1, ::-1]
 

@@ -326,7 +326,7 @@ def parse(arguments: Sequence[str]) -> Command:
         finder.add_argument(*flags)
     finder.add_argument("--mask", nargs="*")
     found, others = finder.parse_known_args(arguments)
-    preset = found.preset if found.preset in PRESETS else _fitting(others)
+    preset = found.preset if found.preset in PRESETS else fitting_preset(others)
     config = PRESETS[preset]
     if found.network in LAYERS:
         config = replace(config, network=replace(config.network, network=found.network))
@@ -376,7 +376,7 @@ def _default(kind: type[C], config: Config, **others: Any) -> C:
     return default
 
 
-def _fitting(arguments: Sequence[str]) -> str:
+def fitting_preset(arguments: Sequence[str]) -> str:
     """The preset for what the first file among the arguments is."""
     for path in map(Path, arguments):
         if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):

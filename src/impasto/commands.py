@@ -121,14 +121,7 @@ class Interrupts:
 def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
     styles = command.style_paths
     inputs, _ = shared_out(styles, command.config.objective)
-    for path in (command.content, *inputs):
-        if _overwrites(command, path):
-            raise ConfigError(
-                subject="--output",
-                expected="a file that is not one of the inputs",
-                found=str(command.output),
-                remedy="choose another name for the result",
-            )
+    _check_inputs_stay(command, [command.content, *inputs])
     media.check_target(command.output)
     if command.display.plot:
         check_target(command.display.plot)
@@ -152,6 +145,7 @@ def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
 
 def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
     styles, size = command.style_paths, command.config.schedule.size
+    _check_inputs_stay(command, shared_out(styles, command.config.objective)[0])
     media.check_target(command.output, size, 1 if origin.gray else None)
 
     def make(**shown: Any) -> Result:
@@ -162,7 +156,18 @@ def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
         _watched(make, command.output, command.display, viewer, interrupts)
 
 
-def _overwrites(command: Stylize, path: Path) -> bool:
+def _check_inputs_stay(command: Stylize | Texture, inputs: Sequence[Path]) -> None:
+    """Raises ConfigError where the result would take the place of one of them."""
+    if any(_overwrites(command, path) for path in inputs):
+        raise ConfigError(
+            subject="--output",
+            expected="a file that is not one of the inputs",
+            found=str(command.output),
+            remedy="choose another name for the result",
+        )
+
+
+def _overwrites(command: Stylize | Texture, path: Path) -> bool:
     """Whether the result, or a preview on the way to it, would take the place of an input."""
     output = command.output
     if same_file(output, path):

@@ -35,6 +35,8 @@ _MOST = 0.05
 """Share of a mask that edges have at most."""
 _ALIKE = 24
 """How far two masks' colors may be apart, of 255, to be one region's."""
+_EVEN = 8
+"""How far the colors of a region may be apart, of 255."""
 _ASPECT = 0.03
 """How far the sides of a mask may be from those of its picture, in proportion."""
 
@@ -84,7 +86,15 @@ def guided(
         ]
         free = strength > 0
         content = replace(content, free=free if content.free is None else free & content.free)
-    return content, [guide for guide in guides if guide.place is None or guide.place.any()]
+    guides = [guide for guide in guides if guide.place is None or guide.place.any()]
+    if not guides:
+        raise SampleError(
+            subject="--mask --strength --region-strengths",
+            expected="a place that takes some style",
+            found="none",
+            remedy="paint white what is to take it, or pass a strength above 0",
+        )
+    return content, guides
 
 
 def _check_pictures_only(content: Sample, settings: GuidanceConfig) -> None:
@@ -112,6 +122,13 @@ def _masked(
             found=str(len(paths)),
             remedy="pass one for each picture",
         )
+    if len(paths) == 1 and settings.region_strengths:
+        raise ConfigError(
+            subject="--region-strengths",
+            expected="a mask of the content and one of each style",
+            found="one of the content alone",
+            remedy="pass them, or --strength for a map",
+        )
     with about(paths[0]):
         mask = _opened(paths[0], content)
         ours = regions(mask)
@@ -137,7 +154,7 @@ def _masked(
         pairs = [
             (guide, source)
             for guide, of_style in zip(guides, theirs, strict=True)
-            if guide.share and (source := _alike(of_style, color)) is not None
+            if guide.share and (source := _alike(of_style, color)) is not None and source.any()
         ]
         name = f"region #{bytes(color).hex()} ({100 * plane.mean():.0f} % of the content)"
         if not pairs:
@@ -211,9 +228,18 @@ def _colors(data: np.ndarray) -> list[Color]:
     """The colors that are more than edges, the darkest first."""
     levels = np.rint(255 * data).astype(np.uint32)
     packed, counts = np.unique(levels[0] << 16 | levels[1] << 8 | levels[2], return_counts=True)
-    found = packed[counts >= _LEAST * counts.sum()].tolist()
-    colors = [(code >> 16, code >> 8 & 255, code & 255) for code in found]
+    often = np.argsort(-counts, kind="stable")
+    colors: list[Color] = []
+    for code in packed[often][counts[often] >= _LEAST * counts.sum()].tolist():
+        color = _even((code >> 16, code >> 8 & 255, code & 255))
+        if all(np.abs(np.subtract(color, other)).max() > _ALIKE for other in colors):
+            colors.append(color)
     return sorted(colors, key=lambda color: (sum(color), color))
+
+
+def _even(color: Color) -> Color:
+    """The color, black or white where it is nearly that."""
+    return BLACK if max(color) <= _ALIKE else WHITE if min(color) >= 255 - _ALIKE else color
 
 
 def _is_of(mask: Picture, colors: Sequence[Color]) -> bool:
@@ -223,7 +249,7 @@ def _is_of(mask: Picture, colors: Sequence[Color]) -> bool:
     levels = 255 * mask.data
     far = np.ones(mask.space, bool)
     for color in colors:
-        far &= np.abs(levels - np.reshape(color, (3, 1, 1))).max(0) > _ALIKE
+        far &= np.abs(levels - np.reshape(color, (3, 1, 1))).max(0) > _EVEN
     return bool(far.mean() <= _MOST)
 
 

@@ -70,6 +70,13 @@ def open_styles(
 
     A style with fewer pixels stays as it is.
     """
+    if config.schedule.style_scale != 1 and not isinstance(content, media.Picture):
+        raise ConfigError(
+            subject="--style-scale",
+            expected="1 for all but pictures",
+            found=f"{config.schedule.style_scale:g}",
+            remedy="leave it out",
+        )
     if config.volume.style_axes and (content.dims, len(things)) != (3, 3):
         raise ConfigError(
             subject="--style-axes",
@@ -149,7 +156,7 @@ def configured_network(config: Config, content: Sample, download: Report | None)
                 subject="--calibrated",
                 expected="a picture, and lite, vgg16 or vgg19 as the network",
                 found=f"{network.name} and a sample over {content.dims} axes",
-                remedy="leave it out",
+                remedy="pass --no-calibrated",
             )
         network.metrics.clear()
         calibrate(network, torch.from_numpy(content.data)[None])

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from impasto import media
-from impasto.arguments import Resume, Stylize, Texture, parse
-from impasto.config import PRESET_BY_SUFFIX
+from impasto.arguments import Resume, Stylize, Texture, fitting_preset, parse
 from impasto.errors import ConfigError
 from impasto.origin import Origin
 from impasto.parallel import current_group
@@ -31,10 +30,9 @@ def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
     )
     if isinstance(command, Texture):
         return replace(origin, gray=media.is_volume_file(command.output))
-    suffix = command.content.suffix.lower()
-    preset = (
-        PRESET_BY_SUFFIX.get(suffix, "standard") if command.preset == "auto" else command.preset
-    )
+    preset: str = command.preset
+    if preset == "auto":
+        preset = fitting_preset([str(path) for path in (command.content, *command.style_paths)])
     return replace(origin, content=command.content.absolute(), preset=preset, texture=False)
 
 

@@ -89,7 +89,7 @@ class Engine:
         start = g[slab.slices].contiguous()
         scale = Scale(self, ensemble, start)
         if before and before.state and self.config.optimizer.optimizer == "adam":
-            scale.state = self._carried(before, before.state, start, slab, base)
+            scale.state = self._carried(before, before.state, start, ensemble)
         return scale
 
     def ensemble(self, space: Space) -> Ensemble:
@@ -205,12 +205,13 @@ class Engine:
         return Draw(count, candidates, self._plan(self.network, space, base, room))
 
     def _carried(
-        self, before: Scale, state: optimizers.State, start: Values, slab: Region, plan: Plan
+        self, before: Scale, state: optimizers.State, start: Values, ensemble: Ensemble
     ) -> optimizers.State:
         """Adam's state at the next scale, where it would else begin with steps of full length.
 
         Gradients are smaller there, about as many times as there are more positions.
         """
+        slab, plan = ensemble.region, ensemble.plan
         ((m, v),) = state.moments
         ratio = prod(before.space) / prod(slab.whole)
 
@@ -220,7 +221,7 @@ class Engine:
             for channel in range(finer.shape[1]):
                 plane = slice(channel, channel + 1)
                 finer[:, plane] = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
-            return finer
+            return finer if ensemble.free is None else finer.mul_(ensemble.free)
 
         moments = carried(m, "bicubic").mul_(ratio), carried(v, "bilinear").mul_(ratio**2)
         return optimizers.State(
@@ -292,9 +293,9 @@ class Scale:
 
     def steps(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         """The steps that are left of `count`; a step is valid until the next one."""
-        patience = self.engine.config.schedule.patience or count
+        patience = self.engine.config.schedule.patience
         loop = self._loop(count)
-        while self.taken < count and self.stale < patience:
+        while self.taken < count and not self._ended(patience):
             if (step := next(loop, None)) is None:
                 return
             # A step into what is not finite, from which the optimizer will retreat, is left out.
@@ -308,6 +309,15 @@ class Scale:
                 self.lowest, self.stale = step.evaluation.value, 0
             self.state = step.state
             yield step
+
+    def _ended(self, patience: int) -> bool:
+        """Whether J has not fallen for so many steps, as the first process sees it: where each has
+        all of a small scale, the last bits may differ."""
+        if not patience:
+            return False
+        group = self.engine.group
+        stale = torch.tensor([float(self.stale >= patience and group.rank == 0)])
+        return bool(group.total(stale))
 
     def whole(self) -> Values:
         """The average so far, inside its range, of all processes."""

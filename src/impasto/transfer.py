@@ -262,6 +262,9 @@ def _descend(
                         folder.save(done, here.tensors(), here.scalars() | numbers)
                 if callback:
                     callback(progress)
+            if folder and scale is here and done < before + count:  # it has ended early
+                numbers = {"scale": number, "memory": engine.memory}
+                folder.save(done, here.tensors(), here.scalars() | numbers)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
             scale = here
             done = before + count
@@ -294,8 +297,9 @@ def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFo
     identity = {
         "impasto": __version__,
         "config": asdict(engine.config),
-        "content": fingerprint(engine.units.content),
+        "content": fingerprint(engine.given),
         "styles": [fingerprint(style) for style in engine.styles],
+        "shares": [guide.share for guide in engine.guides],
         "files": {role: file_hash(path) for role, path in files.items()},
         "processes": engine.group.size,
     }

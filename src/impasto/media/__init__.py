@@ -212,7 +212,8 @@ def is_plain_folder(path: Path) -> bool:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures in a folder, by name. Raises SampleError where there are none."""
-    found = sorted(path for path in folder.iterdir() if suffix_of(path) in formats.SUFFIXES)
+    files = (path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    found = sorted(path for path in files if suffix_of(path) in formats.SUFFIXES)
     if not found:
         raise SampleError(
             subject=os.fspath(folder),

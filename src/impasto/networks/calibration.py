@@ -25,13 +25,15 @@ def calibrate(network: Network, picture: Float[Tensor, "1 channel *space"]) -> N
     x, before = picture, torch.ones(picture.shape[1])
     for stage in network.stages:
         for operation in stage.operations.values():
-            x = operation(x)
             if not isinstance(operation, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+                x = operation(x)
                 continue
+            ones = (1,) * network.dims
+            operation.weight *= before.reshape(1, -1, *ones)
+            x = operation(x)
             mean = x.relu().flatten(2).mean((0, 2))
             mean = mean.clamp_min(FAINTEST * mean.mean().clamp_min(1e-6))
-            ones = (1,) * network.dims
-            operation.weight *= before.reshape(1, -1, *ones) / mean.reshape(-1, 1, *ones)
+            operation.weight /= mean.reshape(-1, 1, *ones)
             assert operation.bias is not None
             operation.bias /= mean
             x, before = x / mean.reshape(1, -1, *ones), mean

@@ -140,7 +140,8 @@ def _inputs_of(run: Run, engine: Engine) -> list[Sample]:
     content, origin = engine.units.content, run.origin
     if content.dims == 2 or origin.texture:
         return [engine.given if content.dims == 2 else content, *engine.styles]
-    return looked_at(origin.content, origin.styles, engine.config)
+    styles, _ = shared_out(list(origin.styles), origin.config.objective)
+    return looked_at(origin.content, styles, engine.config)
 
 
 def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, engine: Engine) -> Values:
@@ -172,9 +173,9 @@ def _grams(engine: Engine, g: Values, styles: Sequence[str]) -> list[Grams]:
     space: Space = tuple(g.shape[2:])
     members = engine.ensemble(space).members
     places = [styles[guide.style] for guide in engine.guides]
-    regions = Counter(places)
+    regions = Counter(guide.style for guide in engine.guides)
     for index, guide in enumerate(engine.guides):
-        if regions[styles[guide.style]] > 1:
+        if regions[guide.style] > 1:
             places[index] += f", region {index + 1}"
     found = []
     for member in members:

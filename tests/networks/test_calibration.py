@@ -1,0 +1,66 @@
+"""Activations brought to a mean of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from impasto.config import configure
+from impasto.demo import paint
+from impasto.errors import ConfigError
+from impasto.media.sample import Sample
+from impasto.networks.calibration import FAINTEST, calibrate
+from impasto.networks.vgg import vgg
+from impasto.transfer import stylize
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_each_filter_has_a_mean_of_one_and_the_function_is_the_same(
+    dims: int, pooling: Any
+) -> None:
+    torch.manual_seed(dims)
+    network = vgg("narrow", (2, 1, 2), (5, 6, 7), dims=dims, channels=2, pooling=pooling)
+    network.requires_grad_(False)
+    x = torch.rand((1, 2, *(24, 16, 12)[:dims]))
+    layers = [f"relu{name}" for name in ("1_1", "1_2", "2_1", "3_1", "3_2")]
+    before = {name: a.clone() for name, a in network(x, layers).items()}
+    calibrate(network, x)
+    after = network(x, layers)
+    for name in layers:
+        was, now = (a.flatten(2).mean((0, 2)) for a in (before[name], after[name]))
+        bright = was >= 2 * FAINTEST * was.mean()
+        torch.testing.assert_close(now[bright], torch.ones(int(bright.sum())), rtol=1e-4, atol=0)
+        scale = (now[bright] / was[bright]).reshape(1, -1, *(1,) * dims)
+        torch.testing.assert_close(
+            after[name][:, bright], before[name][:, bright] * scale, rtol=1e-3, atol=1e-5
+        )
+
+
+def test_filters_that_hardly_answer_stay_faint() -> None:
+    network = vgg("narrow", (1,), (3,), dims=2, channels=1, last_pooling=False)
+    network.requires_grad_(False)
+    layer = network.stages[0].operations["conv1_1"]
+    assert isinstance(layer, torch.nn.Conv2d)
+    layer.weight.zero_()
+    assert layer.bias is not None
+    layer.bias.copy_(torch.tensor([1.0, 1.0, 1e-4]))
+    calibrate(network, torch.rand(1, 1, 8, 8))
+    found = network(torch.rand(1, 1, 8, 8), ["relu1_1"])["relu1_1"].mean((0, 2, 3))
+    assert found[:2].tolist() == pytest.approx([1, 1])
+    assert 1e-4 < found[2].item() < 2e-3
+
+
+@pytest.mark.slow
+def test_a_run_with_calibrated_activations() -> None:
+    picture = paint(40, 60, seed=1)
+    quick: dict[str, Any] = {"size": (48,), "steps": (3,), "network": "lite", "style_layers": ()}
+    config = configure("gatys", **quick)
+    result = stylize(picture, picture[:, ::-1].copy(), config)
+    plain = stylize(picture, picture[:, ::-1].copy(), configure("gatys", calibrated=False, **quick))
+    assert result.value != pytest.approx(plain.value, rel=1e-3)
+    signal = Sample(torch.rand(1, 400).numpy())
+    with pytest.raises(ConfigError, match="--calibrated: expected a picture"):
+        stylize(signal, signal, configure(calibrated=True, network="filterbank"))
