@@ -12,6 +12,8 @@ from impasto import demo
 from impasto.errors import MissingExtraError
 from tests.missing import hide
 
+pytestmark = pytest.mark.slow
+
 SEED = 12
 
 

@@ -235,6 +235,7 @@ def test_targets_that_cannot_hold_the_sample(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.npy"]
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_memory_beside_the_array(tmp_path: Path, suffix: str) -> None:

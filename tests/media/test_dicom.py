@@ -285,6 +285,7 @@ def test_only_results_are_replaced(tmp_path: Path) -> None:
             save(loaded(folder), tmp_path / name)
 
 
+@pytest.mark.slow
 @on_linux
 def test_memory_beside_the_array(tmp_path: Path) -> None:
     """48 images of 512 x 512, 50 MB as floats."""

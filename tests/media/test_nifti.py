@@ -209,6 +209,7 @@ def test_real_volumes(tmp_path: Path, shared: Path, name: str) -> None:
     assert (tmp_path / "b.nii.gz").read_bytes() == (tmp_path / "c.nii.gz").read_bytes()
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_memory_beside_the_array(tmp_path: Path, suffix: str) -> None:

@@ -174,6 +174,7 @@ def test_other_grids_and_types(tmp_path: Path) -> None:
     assert np.abs(values - moved.data[0]).max() <= 0.5
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("encoding", ["raw", "gzip"])
 def test_memory_beside_the_array(tmp_path: Path, encoding: str) -> None:

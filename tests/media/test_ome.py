@@ -178,6 +178,7 @@ def test_what_is_replaced_and_what_is_a_plain_array(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "c.ome.zarr" / "zarr.json").read_text())["node_type"] == "group"
 
 
+@pytest.mark.slow
 @on_linux
 def test_memory_beside_the_array(tmp_path: Path) -> None:
     """16 million voxels of 16 bits, 64 MB as floats, from a folder and into another."""

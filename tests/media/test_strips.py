@@ -168,6 +168,7 @@ print(peak() - before - data.nbytes / 2**20)
 """
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 def test_memory_beside_the_array(tmp_path: Path, suffix: str) -> None:

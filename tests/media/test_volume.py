@@ -143,6 +143,7 @@ print(peak() - before - finer.data.nbytes / 2**20)
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @on_linux
 def test_memory_beside_the_array() -> None:
     assert printed(GROWTH) < 80
