@@ -256,7 +256,6 @@ def our_engine(
     config = configure(
         **settings,
         padding="zero",
-        precision="fp32",  # J falls so far that bf16's rounding counts
         optimizer=optimizer,
         style_losses=("gram",),
         size=(max(content.space),),
@@ -293,8 +292,7 @@ def _reached(
         for number, _ in enumerate(scale.steps(cap if last else count), start=1):
             if last and number % EVERY == 0:
                 seconds = time.perf_counter() - clock
-                average = scale.total / scale.weight
-                curve.append((seconds, _value(recipe, average)))
+                curve.append((seconds, _value(recipe, scale.average)))
                 if curve[-1][1] <= goal:
                     return curve, scale.whole()
                 clock = time.perf_counter() - seconds

@@ -117,8 +117,8 @@ class Config:
         _check(
             "--steps",
             " ".join(map(str, schedule.steps)) or "none",
-            "one or two numbers from 1 up",
-            len(schedule.steps) in {1, 2} and min(schedule.steps) >= 1,
+            "one number from 1 up, or two, the second no larger",
+            len(schedule.steps) in {1, 2} and schedule.steps[0] >= schedule.steps[-1] >= 1,
         )
         _check("--seed", schedule.seed, "a number from 0 to 2^63 - 1", 0 <= schedule.seed < 2**63)
         _check("--average", schedule.average, "a number in [0, 1)", 0 <= schedule.average < 1)
@@ -209,7 +209,7 @@ PRESETS = {
     # ones. 4096 x 2731 in about 2 min on two cores, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(objective=_PICTURES, schedule=ScheduleConfig(size=(4096,), steps=(150, 4))),
     # To see in a moment what a style does. 512 x 384 in 4 s on two cores.
-    "draft": Config(objective=_PICTURES, schedule=ScheduleConfig(steps=(24, 2), average=0.8)),
+    "draft": Config(objective=_PICTURES, schedule=ScheduleConfig(steps=(20, 2), average=0.8)),
     # More and shorter steps at each scale.
     "fine": Config(
         objective=_PICTURES,

@@ -224,9 +224,7 @@ def grids(
             for axis in range(content.dims)
         )
     ]
-    return [
-        (space, config.schedule.steps_at(index, len(spaces))) for index, space in enumerate(spaces)
-    ]
+    return [(space, config.schedule.steps_at(index)) for index, space in enumerate(spaces)]
 
 
 def check_sides(network: Network, layers: Collection[str], sides: Space, role: str) -> None:
@@ -270,8 +268,10 @@ def style_space(
     Pictures have `scale` times its long side, or for 0 what of their own pixels it has of the
     content's, but are never enlarged: their blur, and the blocks of their JPEG, would be the
     texture. Anything else is scaled as the content is. A picture that is the style of slices across
-    `axis` of a volume has square pixels in mm.
+    `axis` of a volume has square pixels in mm. Where the whole grids are the same, so are these.
     """
+    if style.space == content.space and scale == 1:
+        return space
     factor = max(space) / max(content.space)
     if isinstance(content, media.Picture) and scale:
         side = min(scale * max(space), max(style.space))

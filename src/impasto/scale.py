@@ -9,6 +9,7 @@ from math import prod
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from impasto import optimizers
@@ -26,6 +27,7 @@ from impasto.parallel import ALONE, Group, agreed, gather, shared
 from impasto.patch import Patch, give_back
 from impasto.plan import between, choose_plan, works
 from impasto.prepare import initial, rate_of, style_space
+from impasto.refine import refined
 from impasto.resample import Kernel, resample
 from impasto.runs import Checkpoint
 from impasto.units import Units, Values, weights_over
@@ -74,16 +76,16 @@ class Engine:
         """The run at a scale: from where a checkpoint has it, from the scale before, or anew."""
         give_back()  # what the scale before has freed
         ensemble = self.ensemble(space)
-        slab, base = ensemble.region, ensemble.plan
+        slab = ensemble.region
         if resumed:
             return Scale.resumed(self, ensemble, resumed)
         if before:
             g = before.whole()
             if before.group is not self.group:
                 g = agreed(self.group, g)
+            g = self._refined(g, space)
         else:
             g = initial(self.config, self.units, space, self.arrays)
-        g = self.units.over(g, space, base.new)
         if (free := self.units.free(space)) is not None:
             g = torch.where(free, g, self.units.values(self.units.content, space))
         start = g[slab.slices].contiguous()
@@ -91,6 +93,17 @@ class Engine:
         if before and before.state and self.config.optimizer.optimizer == "adam":
             scale.state = self._carried(before, before.state, start, ensemble)
         return scale
+
+    def _refined(self, g: Values, space: Space) -> Float[Tensor, "1 channel *finer"]:
+        """G over the next finer grid."""
+        units, new = self.units, self.arrays.new
+        if not self.config.objective.alpha:
+            return units.over(g, space, new)
+        content = units.values(units.content, tuple(g.shape[2:]), new)
+        finer = refined(g, content, units.values(units.content, space, new))
+        for (part,) in optimizers.blocks(finer):
+            part.copy_(units.clipped(part))
+        return finer
 
     def ensemble(self, space: Space) -> Ensemble:
         """J over a grid."""
@@ -268,7 +281,7 @@ class Scale:
         self.start = start
         config = engine.config
         self.decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
-        self.total = self.new(tuple(start.shape), start.dtype).zero_()
+        self.average = self.new(tuple(start.shape), start.dtype).zero_()
         self.weight = 0.0
         self.taken = 0
         self.lowest, self.stale = math.inf, 0
@@ -278,10 +291,10 @@ class Scale:
     def resumed(cls, engine: Engine, ensemble: Ensemble, checkpoint: Checkpoint) -> Scale:
         """Where a checkpoint has left it."""
         tensors, scalars = dict(checkpoint.tensors), checkpoint.scalars
-        total = tensors.pop("average")
+        average = tensors.pop("average")
         state = optimizers.State.rebuilt(tensors, scalars["state"])
         scale = cls(engine, ensemble, state.x)
-        scale.total, scale.state = total, state
+        scale.average, scale.state = average, state
         scale.weight, scale.taken = scalars["weight"], scalars["taken"]
         scale.lowest, scale.stale = scalars["lowest"], scalars["stale"]
         return scale
@@ -300,9 +313,11 @@ class Scale:
                 return
             # A step into what is not finite, from which the optimizer will retreat, is left out.
             finite = math.isfinite(self._inner(step.state.x, step.state.x))
-            for total, x in optimizers.blocks(self.total, step.state.x if finite else step.sample):
-                total.lerp_(x, 1 - self.decay)
             self.weight = self.decay * self.weight + 1 - self.decay
+            share = (1 - self.decay) / self.weight  # so that what does not change stays the same
+            following = step.state.x if finite else step.sample
+            for average, x in optimizers.blocks(self.average, following):
+                average.lerp_(x, share)
             self.taken += 1
             self.stale += 1
             if step.evaluation.value < (1 - _FALL) * self.lowest:
@@ -331,7 +346,7 @@ class Scale:
     def tensors(self) -> dict[str, Tensor]:
         """The arrays of a checkpoint."""
         assert self.state is not None
-        return self.state.tensors() | {"average": self.total}
+        return self.state.tensors() | {"average": self.average}
 
     def scalars(self) -> dict[str, Any]:
         """The numbers of a checkpoint."""
@@ -347,9 +362,9 @@ class Scale:
     def _own(self) -> Values:
         if not self.weight:
             return self.start
-        own = self.new(tuple(self.total.shape), self.total.dtype)
-        for mean, total in optimizers.blocks(own, self.total):
-            mean.copy_(self.engine.units.clipped(total / self.weight))
+        own = self.new(tuple(self.average.shape), self.average.dtype)
+        for clipped, average in optimizers.blocks(own, self.average):
+            clipped.copy_(self.engine.units.clipped(average))
         return own
 
     def _inner(self, a: Tensor, b: Tensor) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -181,7 +180,8 @@ class ScheduleConfig:
     coarsest: int = 128
     """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
     steps: tuple[int, ...] = (130, 25)
-    """steps at the coarsest and the finest scale, or one number for all scales"""
+    """steps at the coarsest scale, a third fewer at each that follows, and the fewest at any; or
+    one number for all scales"""
     patience: int = 0
     """steps without a fall of J by a thousandth after which a scale ends; 0 for never [>= 0]"""
     init: str = "content"
@@ -191,11 +191,12 @@ class ScheduleConfig:
     average: float = 0.9
     """decay of the running average of G that becomes the result; 0 for none [0 to 1)"""
 
-    def steps_at(self, scale: int, scales: int) -> int:
-        """Steps at one of the scales, counted from 0, between the two numbers geometrically."""
-        first, last = self.steps[0], self.steps[-1]
-        share = scale / (scales - 1) if scales > 1 else 1.0
-        return max(1, round(math.pow(first, 1 - share) * math.pow(last, share)))
+    def steps_at(self, scale: int) -> int:
+        """Steps at one of the scales, counted from 0.
+
+        How many follow does not matter: a larger run goes on from what a smaller one comes to.
+        """
+        return max(self.steps[-1], round(self.steps[0] * (2 / 3) ** scale))
 
 
 @dataclass(frozen=True)

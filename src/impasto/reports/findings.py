@@ -147,7 +147,7 @@ def _inputs_of(run: Run, engine: Engine) -> list[Sample]:
 def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, engine: Engine) -> Values:
     """G of all processes: each has a slab along the longest axis, or all of it."""
     space = scales[checkpoints[0].scalars["scale"] - 1][0]
-    parts = [each.tensors["average"] / each.scalars["weight"] for each in checkpoints]
+    parts = [each.tensors["average"] for each in checkpoints]
     shared = tuple(parts[0].shape[2:]) != space
     g = torch.cat(parts, 2 + space.index(max(space))) if shared else parts[0]
     return engine.units.clipped(g)
