@@ -165,7 +165,7 @@ class GuidanceConfig:
     """style: G takes the styles' colors. The content's are kept by match, the styles' colors
     brought to the content's mean and covariance first; by luminance, of which alone G is made; or
     by oklab, where the result keeps its lightness only. palette: all of the styles' colors, the
-    content's brought to theirs first"""
+    content's brought first to theirs, mixed by their shares"""
 
 
 @dataclass(frozen=True)

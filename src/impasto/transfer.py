@@ -194,7 +194,7 @@ def engine_for(
     content, styles = counted(content, styles, config.volume, config.guidance.mask)
     content, guides = guided(content, styles, shares, config.guidance)
     given = content
-    content, styles = colored(content, styles, config.guidance.color)
+    content, styles = colored(content, styles, shares, config.guidance.color, arrays.numpy)
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
@@ -286,7 +286,7 @@ def _as_given(engine: Engine, g: Values) -> Sample:
     """G as what was given: sound from its spectrogram, at its own rate; pictures with the content's
     colors, where they are kept."""
     sample = restored(heard(engine.units.sample(g, engine.arrays)))
-    return recolored(sample, engine.given, engine.config.guidance.color)
+    return recolored(sample, engine.given, engine.config.guidance.color, engine.arrays.numpy)
 
 
 def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFolder | None:
