@@ -88,10 +88,10 @@ Callback = Callable[[Progress], None]
 class Result:
     """What a run came to.
 
-    sample: G, with the content's metadata. value, terms: J of that very sample, at the last scale
-    reached, and its parts. seconds: the run's time. timings: where it went, in order, the parts
-    adding up to it. finished: False when it was interrupted. recipe: the settings, as kept in the
-    saved file's metadata.
+    sample: G, with the content's metadata. value, terms: J of G at the last scale reached, and its
+    parts; a `color` that keeps the content's chroma gives it to the sample after that. seconds:
+    the run's time. timings: where it went, in order, the parts adding up to it. finished: False
+    when it was interrupted. recipe: the settings, as kept in the saved file's metadata.
     """
 
     sample: Sample
@@ -225,23 +225,18 @@ def _descend(
     callback: Callback | None,
 ) -> tuple[Scale, int, bool]:
     """The steps of all scales: the last scale that was reached, steps done, whether all were."""
+    first = resumed.scalars["scale"] if resumed else 1
+    done = sum(count for _, count in scales[: first - 1])
     scale: Scale | None = None
-    done = 0
     finished = True
     try:
-        for number, (space, count) in enumerate(scales, start=1):
-            before = done
-            if resumed and number < resumed.scalars["scale"]:
-                done += count
-                continue
+        for number, (space, count) in enumerate(scales[first - 1 :], start=first):
             name = " x ".join(map(str, space))
             here = engine.scale(space, scale, resumed)
-            taken, resumed = here.taken, None
-            done += taken
+            before, resumed = done, None
             watch.lap(f"targets {name}")
             for step in here.steps(count):
-                done += 1
-                scale = here
+                scale, done = here, before + here.taken
                 progress = Progress(
                     scale=number,
                     scales=len(scales),
@@ -257,17 +252,14 @@ def _descend(
                 )
                 if folder:
                     folder.tell(progress.line())
-                    if folder.due() or done == before + count:
-                        numbers = {"scale": number, "memory": engine.memory}
-                        folder.save(done, here.tensors(), here.scalars() | numbers)
+                    if folder.due() or here.taken == count:
+                        _keep(folder, done, number, here)
                 if callback:
                     callback(progress)
-            if folder and scale is here and done < before + count:  # it has ended early
-                numbers = {"scale": number, "memory": engine.memory}
-                folder.save(done, here.tensors(), here.scalars() | numbers)
+            if folder and scale is here and here.taken < count:  # it has ended early
+                _keep(folder, done, number, here)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
-            scale = here
-            done = before + count
+            scale, done = here, before + count
             watch.lap(f"steps {name}")
     except KeyboardInterrupt:
         if scale is None:
@@ -276,6 +268,12 @@ def _descend(
         watch.lap(f"steps {' x '.join(map(str, scale.space))}")
     assert scale is not None
     return scale, done, finished
+
+
+def _keep(folder: RunFolder, done: int, number: int, scale: Scale) -> None:
+    """Writes the checkpoint of a scale, by its number, after so many steps of the run."""
+    numbers = {"scale": number, "memory": scale.engine.memory}
+    folder.save(done, scale.tensors(), scale.scalars() | numbers)
 
 
 def _sample(scale: Scale) -> Sample:
