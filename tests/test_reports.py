@@ -325,14 +325,17 @@ def test_the_report_of_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_report_of_a_texture(tmp_path: Path) -> None:
     Image.effect_noise((20, 20), 60).convert("RGB").save(tmp_path / "brick.png")
-    config = configure("texture3d", coarsest=0, steps=(2,), network="filterbank")
+    config = configure("texture3d", coarsest=0, steps=(2,), network="filterbank", gamma=1.0)
     texture(tmp_path / "brick.png", (16, 16), config, run=tmp_path / "run")
     report(tmp_path / "run", tmp_path / "out.html")
     found = page(tmp_path / "out.html")
     assert "A texture like brick.png" in found.words
     assert len(found.loaded) == 2
     assert found.data["grams"][0]["name"] == "input"
-    assert f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.conf" in found.words
+    assert (
+        f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.configure('texture3d', "
+        in found.words
+    )
 
 
 def test_parts_of_several_processes_are_joined(painted: Path) -> None:

@@ -149,7 +149,7 @@ class Texture(_Styled):
     Solids of a picture are gray in the formats of volumes, and RGB in .npy and .zarr."""
 
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
-    """the exemplar: a picture, or a volume"""
+    """the exemplar: a picture, a folder of pictures, or a volume"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
     """more of them, with their shares as in `one.png:0.7 other.png:0.3`, or one for each axis with
     --style-axes"""

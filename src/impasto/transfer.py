@@ -131,7 +131,8 @@ def stylize(
     """The sample G that minimizes J(G): the content of one sample in the style of others.
 
     content, styles: paths, Samples, NumPy pictures (height, width[, channel]), tensors
-    (channel, height, width) with values in [0, 1], or PIL pictures; one style or several.
+    (channel, height, width) with values in [0, 1], or PIL pictures; one style or several, a folder
+    being all pictures in it.
     run: a folder for checkpoints; where it has some of the same run, that goes on from the last.
     origin: what that folder tells of where the run comes from, if not from this call. callback:
     called at every step. download: called with the bytes done and in all while weights are fetched.

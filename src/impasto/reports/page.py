@@ -247,7 +247,7 @@ def _tuples(value: Any) -> Any:
 def _inputs(findings: Findings) -> Iterable[tuple[str, ...]]:
     run = findings.run
     for role, path in run.origin.inputs.items():
-        digest = run.inputs.get(role) or "none: several files"
+        digest = run.inputs.get(role) or "none: a record, named without a suffix"
         yield escape(role), escape(str(path)), f"<code>{escape(digest)}</code>"
 
 
