@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 
 from impasto import media
 from impasto.cli import main
@@ -30,7 +30,7 @@ from impasto.reports.findings import _engine_of, _joined, findings_of
 from impasto.reports.page import page_of
 from impasto.runs import Checkpoint, read_run, read_steps
 from impasto.textures import texture
-from impasto.transfer import Progress, stylize
+from impasto.transfer import Callback, Progress, stylize
 from tests.missing import hide
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -253,6 +253,48 @@ def test_a_run_on_its_way(tmp_path: Path, painted: Path) -> None:
     assert "no checkpoint yet" in found.words
     assert len(found.loaded) == 2
     assert found.data["grams"] == found.data["curves"]["steps"] == []
+
+
+@pytest.mark.parametrize("color", ["match", "luminance", "palette"])
+def test_styles_are_shown_as_given(color: str, tmp_path: Path) -> None:
+    for name, tone in (("content.png", "teal"), ("style.png", "orange")):
+        Image.new("RGB", (32, 24), tone).save(tmp_path / name)
+    config = configure(size=(32,), coarsest=0, steps=(1,), color=color)
+    stylize(tmp_path / "content.png", tmp_path / "style.png", config, run=tmp_path / "run")
+    report(tmp_path / "run", tmp_path / "out.html")
+    for address, tone in zip(
+        page(tmp_path / "out.html").loaded[:2], ("teal", "orange"), strict=True
+    ):
+        np.testing.assert_allclose(
+            pixels(address, tmp_path)[12, 16], ImageColor.getrgb(tone), atol=4
+        )
+
+
+def test_a_run_that_ended_early_says_so(tmp_path: Path, painted: Path) -> None:
+    """Where J no longer falls, at the last scale or before; not where it was interrupted."""
+    files = painted / "<b>&.png", painted / "style.png"
+
+    def told(name: str, callback: Callback | None = None, **settings: Any) -> str:
+        config = configure(size=(32,), checkpoint_every=0.0, **settings)
+        stylize(*files, config, run=tmp_path / name, callback=callback)
+        report(tmp_path / name, tmp_path / "out.html")
+        return page(tmp_path / "out.html").words
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    still: Any = {"patience": 2, "optimizer": "gradient-descent", "learning_rate": 1e-9}
+    early = "it ended early, as J no longer fell"
+    words = told("last", coarsest=0, steps=(9,), **still)
+    assert "3 of 9 steps" in words
+    assert early in words
+    words = told("all", coarsest=16, steps=(9, 3), **still)
+    assert "6 of 12 steps" in words
+    assert early in words
+    words = told("interrupted", stop, coarsest=0, steps=(9,))
+    assert "5 of 9 steps" in words
+    assert early not in words
 
 
 def test_inputs_that_are_gone_are_left_out(tmp_path: Path, painted: Path) -> None:

@@ -254,11 +254,11 @@ def _descend(
                 if folder:
                     folder.tell(progress.line())
                     if folder.due() or here.taken == count:
-                        _keep(folder, done, number, here)
+                        _keep(folder, done, number, here, ended=False)
                 if callback:
                     callback(progress)
-            if folder and scale is here and here.taken < count:  # it has ended early
-                _keep(folder, done, number, here)
+            if folder and scale is here and here.taken < count:
+                _keep(folder, done, number, here, ended=True)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
             scale, done = here, before + count
             watch.lap(f"steps {name}")
@@ -271,9 +271,10 @@ def _descend(
     return scale, done, finished
 
 
-def _keep(folder: RunFolder, done: int, number: int, scale: Scale) -> None:
-    """Writes the checkpoint of a scale, by its number, after so many steps of the run."""
-    numbers = {"scale": number, "memory": scale.engine.memory}
+def _keep(folder: RunFolder, done: int, number: int, scale: Scale, *, ended: bool) -> None:
+    """Writes the checkpoint of a scale, by its number, after so many steps of the run. ended:
+    whether the scale has ended before all of its steps."""
+    numbers = {"scale": number, "memory": scale.engine.memory, "ended": ended}
     folder.save(done, scale.tensors(), scale.scalars() | numbers)
 
 

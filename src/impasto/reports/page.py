@@ -72,9 +72,10 @@ def _state(findings: Findings) -> str:
     before = (
         f" The result shown is of step {findings.step}." if findings.step < last["step"] else ""
     )
+    early = "; it ended early, as J no longer fell" if findings.early else ""
     return (
-        f"{last['step']} of {findings.steps} steps in {last['seconds']:.1f} s; "
-        f"J went from {first['value']:.4g} to {last['value']:.4g}.{before}"
+        f"{len(findings.lines)} of {findings.steps} steps in {last['seconds']:.1f} s; "
+        f"J went from {first['value']:.4g} to {last['value']:.4g}{early}.{before}"
     )
 
 
