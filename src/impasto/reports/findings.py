@@ -109,7 +109,8 @@ def looked_at(
 ) -> list[media.Sample]:
     """The content and the styles as the result is to be looked at beside them."""
     found = [media.as_sample(content, content_size(content, config))]
-    found += [media.as_sample(style) for style in styles]
+    size = (max(found[0].space),) if isinstance(found[0], media.Picture) else (0,)
+    found += [media.as_sample(s, size if media.is_picture(s) else (0,)) for s in styles]
     settings = config.signal
     wanted = [(settings.leads, settings.span)]
     wanted += [(settings.style_leads, settings.style_span)] * len(styles)
