@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -31,9 +30,10 @@ from impasto.reports.page import page_of
 from impasto.runs import Checkpoint, read_run, read_steps
 from impasto.textures import texture
 from impasto.transfer import Callback, Progress, stylize
+from tests.browser import probed
 from tests.missing import hide
 
-pytestmark = pytest.mark.slow  # whole runs
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # whole runs
 
 SMALL = ["--size", "32", "--coarsest", "16", "--steps", "4", "3", "--checkpoint-every", "0", "-q"]
 
@@ -62,14 +62,6 @@ setTimeout(() => {
 }, 300)
 </script>
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -394,24 +386,9 @@ def test_parts_of_several_processes_are_joined(painted: Path) -> None:
 
 
 def test_a_browser_draws_the_report(painted: Path, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
     text = (painted / "run" / "report.html").read_text()
-    path = tmp_path / "probed.html"
-    path.write_text(text.replace("</body>", PROBE + "</body>"))
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000"]
-    dom = subprocess.run(
-        [*command, "--window-size=400,800", path.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    ).stdout
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
-    assert found, dom[-2000:]
-    seen = json.loads(html.unescape(found[1]))
+    flags = "--virtual-time-budget=10000", "--window-size=400,800"
+    seen = probed(text, PROBE, tmp_path, *flags)
     assert seen["at"] == "20%"
     assert seen["images"] == [32] * 5
     lines = read_steps(painted / "run")
