@@ -29,13 +29,16 @@ from impasto.reports.findings import _engine_of, _joined, findings_of
 from impasto.reports.page import page_of
 from impasto.runs import Checkpoint, read_run, read_steps
 from impasto.textures import texture
-from impasto.transfer import Callback, Progress, stylize
+from impasto.transfer import Progress, stylize
 from tests.browser import probed
 from tests.missing import hide
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # whole runs
 
 SMALL = ["--size", "32", "--coarsest", "16", "--steps", "4", "3", "--checkpoint-every", "0", "-q"]
+
+# J falls by nothing, and each scale ends after three steps.
+STILL = {"patience": 2, "optimizer": "gradient-descent", "learning_rate": 1e-9}
 
 PROBE = """
 <script>
@@ -262,31 +265,27 @@ def test_styles_are_shown_as_given(color: str, tmp_path: Path) -> None:
         )
 
 
-def test_a_run_that_ended_early_says_so(tmp_path: Path, painted: Path) -> None:
-    """Where J no longer falls, at the last scale or before; not where it was interrupted."""
-    files = painted / "<b>&.png", painted / "style.png"
-
-    def told(name: str, callback: Callback | None = None, **settings: Any) -> str:
-        config = configure(size=(32,), checkpoint_every=0.0, **settings)
-        stylize(*files, config, run=tmp_path / name, callback=callback)
-        report(tmp_path / name, tmp_path / "out.html")
-        return page(tmp_path / "out.html").words
-
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("3 of 9 steps", {"coarsest": 0, "steps": (9,), **STILL}),
+        ("6 of 12 steps", {"coarsest": 16, "steps": (9, 3), **STILL}),
+        ("5 of 9 steps", {"coarsest": 0, "steps": (9,)}),
+    ],
+)
+def test_a_run_that_ended_early_is_told_from_an_interrupted_one(
+    words: str, settings: Any, tmp_path: Path, painted: Path
+) -> None:
     def stop(progress: Progress) -> None:
         if progress.step == 5:
             raise KeyboardInterrupt
 
-    still: Any = {"patience": 2, "optimizer": "gradient-descent", "learning_rate": 1e-9}
-    early = "it ended early, as J no longer fell"
-    words = told("last", coarsest=0, steps=(9,), **still)
-    assert "3 of 9 steps" in words
-    assert early in words
-    words = told("all", coarsest=16, steps=(9, 3), **still)
-    assert "6 of 12 steps" in words
-    assert early in words
-    words = told("interrupted", stop, coarsest=0, steps=(9,))
-    assert "5 of 9 steps" in words
-    assert early not in words
+    config = configure(size=(32,), checkpoint_every=0.0, **settings)
+    stylize(painted / "<b>&.png", painted / "style.png", config, run=tmp_path, callback=stop)
+    report(tmp_path, tmp_path / "out.html")
+    found = page(tmp_path / "out.html")
+    assert words in found.words
+    assert ("it ended early, as J no longer fell" in found.words) == ("patience" in settings)
 
 
 def test_inputs_that_are_gone_are_left_out(tmp_path: Path, painted: Path) -> None:
@@ -366,10 +365,8 @@ def test_the_report_of_a_texture(tmp_path: Path) -> None:
     assert "A texture like brick.png" in found.words
     assert len(found.loaded) == 2
     assert found.data["grams"][0]["name"] == "input"
-    assert (
-        f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.configure('texture3d', "
-        in found.words
-    )
+    call = f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.configure('texture3d', "
+    assert call in found.words
 
 
 def test_parts_of_several_processes_are_joined(painted: Path) -> None:
