@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,18 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
 settings.register_profile("impasto", deadline=None, derandomize=True)
 settings.load_profile("impasto")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For runs in this process: two threads wait for each other where other work shares the cores,
+    and the last bits depend on their number."""
+    import torch  # which tests of media do without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from impasto import demo, media
@@ -39,15 +38,8 @@ from impasto.cli import main
 print("ready", file=sys.stderr, flush=True)
 main()
 """
+pytestmark = pytest.mark.usefixtures("one_thread")
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits are POSIX's")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

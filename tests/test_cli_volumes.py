@@ -72,6 +72,19 @@ def test_volumes_have_a_preset_of_their_own(scans: Path) -> None:
     assert command.config.optimizer == PRESETS["standard"].optimizer
 
 
+def stylized(content: str, style: str, output: str, *flags: str) -> tuple[Volume, Volume]:
+    """The content and the result of a command that takes the preset of volumes."""
+    command = "stylize", content, style, "-o", output, *flags, *FEW
+    parsed = arguments.parse(command)
+    assert isinstance(parsed, arguments.Stylize)
+    assert parsed.config.schedule.coarsest == PRESETS["ct"].schedule.coarsest
+    assert impasto(*command) == 0
+    found, out = media.load(content), media.load(output)
+    assert isinstance(found, Volume)
+    assert isinstance(out, Volume)
+    return found, out
+
+
 def test_a_folder_of_dicom_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pydicom")
     from tests.media.series import series, stored_values
@@ -79,14 +92,7 @@ def test_a_folder_of_dicom_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     series(Path("scan"), stored_values(18, 20, 22))
     series(Path("other"), stored_values(18, 20, 22, seed=1), step=1.0)
-    command = "stylize", "scan", "other", "-o", "out.dcm", "--window", "1000", "1500", *FEW
-    parsed = arguments.parse(command)
-    assert isinstance(parsed, arguments.Stylize)
-    assert parsed.config.schedule.coarsest == PRESETS["ct"].schedule.coarsest
-    assert impasto(*command) == 0
-    content, out = media.load("scan"), media.load("out.dcm")
-    assert isinstance(content, Volume)
-    assert isinstance(out, Volume)
+    content, out = stylized("scan", "other", "out.dcm", "--window", "1000", "1500")
     np.testing.assert_allclose(out.affine, content.affine, atol=1e-6)
     changed, inside = out.data != content.data, abs(content.data - 1000) <= 750
     assert not changed[~inside].any()
@@ -100,13 +106,7 @@ def test_an_ome_zarr_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for name, seed in (("cells", 0), ("grain", 1)):
         values = np.rint(smooth(20, 18, 17, seed=seed) + 1000)
         media.save(Volume(values, affine=affine, dtype=np.dtype("u2")), f"{name}.ome.zarr")
-    command = "stylize", "cells.ome.zarr", "grain.ome.zarr", "-o", "out.ome.zarr", *FEW
-    parsed = arguments.parse(command)
-    assert isinstance(parsed, arguments.Stylize)
-    assert parsed.config.schedule.coarsest == PRESETS["ct"].schedule.coarsest
-    assert impasto(*command) == 0
-    content, out = media.load("cells.ome.zarr"), media.load("out.ome.zarr")
-    assert isinstance(out, Volume)
+    content, out = stylized("cells.ome.zarr", "grain.ome.zarr", "out.ome.zarr")
     assert out.dtype == np.dtype("u2")
     np.testing.assert_allclose(out.affine, affine)
     assert (out.data != content.data).mean() > 0.8

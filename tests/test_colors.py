@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,10 +15,11 @@ from impasto.colors import colored, from_oklab, matched, recolored, to_oklab
 from impasto.config import configure
 from impasto.demo import paint, photograph
 from impasto.errors import ConfigError
+from impasto.media import blocks
 from impasto.media.picture import Picture, from_array
 from impasto.media.sample import Sample
 from impasto.settings import ColorMode
-from impasto.transfer import stylize
+from impasto.transfer import engine_for, stylize
 
 CONTENT = from_array(photograph()[:240, :320], (64,))
 STYLE = from_array(paint(90, 120, seed=3), (64,))
@@ -32,27 +36,44 @@ def test_matched_colors_have_the_others_mean_and_covariance() -> None:
         Picture(data=(0.5 + scale * random.standard_normal((3, 40, 50))).astype(np.float32))
         for scale in (0.02, 0.04)
     )
-    for found, expected in zip(moments(matched(low, [high])), moments(high.data), strict=True):
+    for found, expected in zip(
+        moments(matched(low, [high], [1.0])), moments(high.data), strict=True
+    ):
         np.testing.assert_allclose(found, expected, atol=1e-5)
-    mean, covariance = moments(matched(low, [low]))
+    mean, covariance = moments(matched(low, [low], [1.0]))
     np.testing.assert_allclose(mean, moments(low.data)[0], atol=1e-6)
     np.testing.assert_allclose(covariance, moments(low.data)[1], atol=1e-6)
 
 
-def test_several_likes_count_as_all_their_pixels() -> None:
-    random = np.random.default_rng(1)
-    one, two, own = (
-        Picture(data=(mean + 0.03 * random.standard_normal((3, 40, 50))).astype(np.float32))
-        for mean in (0.4, 0.6, 0.5)
-    )
-    both = np.concatenate([one.data, two.data], axis=2)
-    for found, expected in zip(moments(matched(own, [one, two])), moments(both), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+def drawn(mean: float, *space: int) -> Picture:
+    """Colors about a mean, correlated."""
+    random = np.random.default_rng(round(100 * mean))
+    values = np.tensordot(random.uniform(0, 0.02, (3, 3)), random.normal(size=(3, *space)), 1)
+    return Picture(data=(mean + values).astype(np.float32))
+
+
+def test_the_palette_is_the_styles_mixed_by_their_shares() -> None:
+    """However many pixels each has."""
+    own, *styles = drawn(0.5, 40, 50), drawn(0.4, 30, 60), drawn(0.6, 20, 20)
+    shares = [0.8, 0.2]
+    content, _ = colored(own, styles, shares, "palette")
+    rows = np.concatenate([style.data.reshape(3, -1) for style in styles], axis=1).astype(float)
+    weights = np.repeat([0.8 / 1800, 0.2 / 400], [1800, 400])
+    mean, covariance = moments(content.data)
+    np.testing.assert_allclose(mean, rows @ weights, atol=1e-5)
+    expected = np.cov(rows, aweights=weights, bias=True)
+    np.testing.assert_allclose(covariance, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_hands_the_shares_on() -> None:
+    config = configure(size=(64,), color="palette", style_weights=(1.0, 0.0))
+    engine, _ = engine_for(drawn(0.5, 64, 64), [drawn(0.4, 64, 64), drawn(0.6, 64, 64)], config)
+    assert engine.units.content.data.mean() == pytest.approx(0.4, abs=0.01)
 
 
 def test_colors_of_gray_are_gray() -> None:
     gray = Picture(data=np.broadcast_to(CONTENT.data.mean(0), CONTENT.data.shape).copy())
-    found = matched(STYLE, [gray])
+    found = matched(STYLE, [gray], [1.0])
     assert np.ptp(found, axis=0).max() < 0.06
 
 
@@ -83,17 +104,17 @@ def test_the_contents_chroma_is_kept(mode: ColorMode) -> None:
 
 
 def test_luminance_is_all_that_such_a_run_sees() -> None:
-    content, (style,) = colored(CONTENT, [STYLE], "luminance")
+    content, (style,) = colored(CONTENT, [STYLE], [1.0], "luminance")
     for sample in (content, style):
         np.testing.assert_array_equal(sample.data[0], sample.data[2])
     assert style.data.mean() == pytest.approx(content.data.mean(), abs=0.02)
 
 
 def test_match_changes_the_style_and_palette_the_content() -> None:
-    content, (style,) = colored(CONTENT, [STYLE], "match")
+    content, (style,) = colored(CONTENT, [STYLE], [1.0], "match")
     assert content is CONTENT
     np.testing.assert_allclose(moments(style.data)[0], moments(CONTENT.data)[0], atol=0.03)
-    content, (style,) = colored(CONTENT, [STYLE], "palette")
+    content, (style,) = colored(CONTENT, [STYLE], [1.0], "palette")
     assert style is STYLE
     np.testing.assert_allclose(moments(content.data)[0], moments(STYLE.data)[0], atol=0.03)
     assert recolored(content, CONTENT, "palette") is content
@@ -102,4 +123,25 @@ def test_match_changes_the_style_and_palette_the_content() -> None:
 def test_colors_are_those_of_pictures() -> None:
     signal = Sample(np.zeros((1, 400), np.float32))
     with pytest.raises(ConfigError, match="--color: expected style, for all but pictures"):
-        colored(signal, [signal], "match")
+        colored(signal, [signal], [1.0], "match")
+
+
+@pytest.mark.parametrize(
+    ("mode", "copies"), [("match", 1), ("palette", 1), ("luminance", 2), ("oklab", 0)]
+)
+def test_memory_is_that_of_what_changes(
+    mode: ColorMode, copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_BLOCK", 2**12)
+    content, style = drawn(0.4, 500, 400), drawn(0.6, 500, 400)
+    assert peak(lambda: colored(content, [style], [1.0], mode)) < copies + 0.2
+    assert peak(lambda: recolored(style, content, mode)) < (mode in {"luminance", "oklab"}) + 0.2
+
+
+def peak(work: Callable[[], object]) -> float:
+    """Of memory, over that of a picture of 500 x 400."""
+    tracemalloc.start()
+    _ = work()
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found / (4 * 3 * 500 * 400)

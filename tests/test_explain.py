@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,10 +19,11 @@ from impasto.cli import main
 from impasto.config import Config, NetworkConfig
 from impasto.demo import photograph
 from impasto.explain import BETAS, MIXTURE, Explanation, experiments, explain, layers_of
-from impasto.explained import curves, page, save_page
+from impasto.explained import curves, page
 from impasto.networks.lite import load_lite
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.transfer import Progress
+from tests.browser import probed
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -271,20 +269,7 @@ document.body.append(pre)
 
 @pytest.mark.parametrize("width", [1280, 500])
 def test_a_browser_shows_it(explanation: Explanation, tmp_path: Path, width: int) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    output = tmp_path / "page.html"
-    save_page(explanation, output)
-    output.write_text(output.read_text().replace("</body>", PROBE + "</body>"))
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
-    dom = subprocess.run(
-        [*command, output.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    ).stdout
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
-    assert found, dom[-2000:]
-    seen = json.loads(html.unescape(found[1]))
+    seen = probed(page(explanation), PROBE, tmp_path, f"--window-size={width},900")
     assert len(seen.pop("formulas")) == 9
     assert seen == {"open": True, "first": True, "next": True, "wide": True}
 

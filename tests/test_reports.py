@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 
 from impasto import media
 from impasto.cli import main
@@ -31,11 +30,15 @@ from impasto.reports.page import page_of
 from impasto.runs import Checkpoint, read_run, read_steps
 from impasto.textures import texture
 from impasto.transfer import Progress, stylize
+from tests.browser import probed
 from tests.missing import hide
 
-pytestmark = pytest.mark.slow  # whole runs
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # whole runs
 
 SMALL = ["--size", "32", "--coarsest", "16", "--steps", "4", "3", "--checkpoint-every", "0", "-q"]
+
+# J falls by nothing, and each scale ends after three steps.
+STILL = {"patience": 2, "optimizer": "gradient-descent", "learning_rate": 1e-9}
 
 PROBE = """
 <script>
@@ -62,14 +65,6 @@ setTimeout(() => {
 }, 300)
 </script>
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +250,44 @@ def test_a_run_on_its_way(tmp_path: Path, painted: Path) -> None:
     assert found.data["grams"] == found.data["curves"]["steps"] == []
 
 
+@pytest.mark.parametrize("color", ["match", "luminance", "palette"])
+def test_styles_are_shown_as_given(color: str, tmp_path: Path) -> None:
+    for name, tone in (("content.png", "teal"), ("style.png", "orange")):
+        Image.new("RGB", (32, 24), tone).save(tmp_path / name)
+    config = configure(size=(32,), coarsest=0, steps=(1,), color=color)
+    stylize(tmp_path / "content.png", tmp_path / "style.png", config, run=tmp_path / "run")
+    report(tmp_path / "run", tmp_path / "out.html")
+    for address, tone in zip(
+        page(tmp_path / "out.html").loaded[:2], ("teal", "orange"), strict=True
+    ):
+        np.testing.assert_allclose(
+            pixels(address, tmp_path)[12, 16], ImageColor.getrgb(tone), atol=4
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("3 of 9 steps", {"coarsest": 0, "steps": (9,), **STILL}),
+        ("6 of 12 steps", {"coarsest": 16, "steps": (9, 3), **STILL}),
+        ("5 of 9 steps", {"coarsest": 0, "steps": (9,)}),
+    ],
+)
+def test_a_run_that_ended_early_is_told_from_an_interrupted_one(
+    words: str, settings: Any, tmp_path: Path, painted: Path
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    config = configure(size=(32,), checkpoint_every=0.0, **settings)
+    stylize(painted / "<b>&.png", painted / "style.png", config, run=tmp_path, callback=stop)
+    report(tmp_path, tmp_path / "out.html")
+    found = page(tmp_path / "out.html")
+    assert words in found.words
+    assert ("it ended early, as J no longer fell" in found.words) == ("patience" in settings)
+
+
 def test_inputs_that_are_gone_are_left_out(tmp_path: Path, painted: Path) -> None:
     shutil.copytree(painted, tmp_path / "moved")
     record = tmp_path / "moved" / "run" / "run.json"
@@ -325,14 +358,15 @@ def test_the_report_of_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_report_of_a_texture(tmp_path: Path) -> None:
     Image.effect_noise((20, 20), 60).convert("RGB").save(tmp_path / "brick.png")
-    config = configure("texture3d", coarsest=0, steps=(2,), network="filterbank")
+    config = configure("texture3d", coarsest=0, steps=(2,), network="filterbank", gamma=1.0)
     texture(tmp_path / "brick.png", (16, 16), config, run=tmp_path / "run")
     report(tmp_path / "run", tmp_path / "out.html")
     found = page(tmp_path / "out.html")
     assert "A texture like brick.png" in found.words
     assert len(found.loaded) == 2
     assert found.data["grams"][0]["name"] == "input"
-    assert f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.conf" in found.words
+    call = f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.configure('texture3d', "
+    assert call in found.words
 
 
 def test_parts_of_several_processes_are_joined(painted: Path) -> None:
@@ -349,24 +383,9 @@ def test_parts_of_several_processes_are_joined(painted: Path) -> None:
 
 
 def test_a_browser_draws_the_report(painted: Path, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
     text = (painted / "run" / "report.html").read_text()
-    path = tmp_path / "probed.html"
-    path.write_text(text.replace("</body>", PROBE + "</body>"))
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000"]
-    dom = subprocess.run(
-        [*command, "--window-size=400,800", path.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    ).stdout
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
-    assert found, dom[-2000:]
-    seen = json.loads(html.unescape(found[1]))
+    flags = "--virtual-time-budget=10000", "--window-size=400,800"
+    seen = probed(text, PROBE, tmp_path, *flags)
     assert seen["at"] == "20%"
     assert seen["images"] == [32] * 5
     lines = read_steps(painted / "run")

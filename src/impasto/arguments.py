@@ -38,9 +38,6 @@ class Display:
 
     preview: int = 0
     """write the picture so far every so many steps, as OUT-step0050.png and so on; 0 never"""
-    plot: Path | None = None
-    """draw the result, the content and the style side by side or over one another in this file:
-    .png, or for signals and volumes also .svg, .pdf or .html"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
@@ -122,6 +119,9 @@ class Stylize(_Styled):
     volume: OmitArgPrefixes[VolumeConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
+    plot: Path | None = None
+    """draw the result, the content and the style side by side or over one another in this file:
+    .png, or for signals and volumes also .svg, .pdf or .html"""
     run: Path | None = None
     """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
     preset: Literal[
@@ -149,7 +149,7 @@ class Texture(_Styled):
     Solids of a picture are gray in the formats of volumes, and RGB in .npy and .zarr."""
 
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
-    """the exemplar: a picture, or a volume"""
+    """the exemplar: a picture, a folder of pictures, or a volume"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
     """more of them, with their shares as in `one.png:0.7 other.png:0.3`, or one for each axis with
     --style-axes"""
@@ -162,6 +162,9 @@ class Texture(_Styled):
     network: OmitArgPrefixes[NetworkConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
+    plot: Path | None = None
+    """draw the result and the exemplar side by side in this file: .png; or the volumes of them over
+    one another: .png, .svg, .pdf or .html"""
     run: Path | None = None
     """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
 

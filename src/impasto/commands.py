@@ -36,10 +36,9 @@ from impasto.explained import check_page, save_page
 from impasto.geometry import fitted_space
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
-from impasto.orientation import is_volume
 from impasto.origin import Origin
 from impasto.parallel import current_group
-from impasto.plots import View, check_target, plot
+from impasto.plots import View, check_plot, plot
 from impasto.plots.picture import side_by_side
 from impasto.prepare import content_size, shared_out
 from impasto.reports import looked_at, write_report
@@ -47,7 +46,7 @@ from impasto.resume import typed_again, typed_as
 from impasto.textures import texture
 from impasto.transfer import Progress, Result, stylize
 from impasto.viewers import Viewer, viewer_of
-from impasto.views import draw, same_file, show_comparison
+from impasto.views import draw, drawn, same_file, show_comparison, stand_in, texture_stand_in
 
 
 def run(command: Command, arguments: Sequence[str] = ()) -> bool:
@@ -121,10 +120,13 @@ class Interrupts:
 def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
     styles = command.style_paths
     inputs, _ = shared_out(styles, command.config.objective)
-    _check_inputs_stay(command, [command.content, *inputs])
+    paths = [command.content, *inputs]
+    _check_inputs_stay(command, paths)
     media.check_target(command.output)
-    if command.display.plot:
-        check_target(command.display.plot)
+    view = View(window=command.config.volume.window)
+    if command.plot:
+        kinds = [stand_in(path) for path in paths]
+        check_plot(drawn([kinds[0], *kinds]), command.plot, view)
     channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
 
@@ -134,19 +136,23 @@ def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
 
     with viewer_of(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer, interrupts)
-    if command.display.plot and not current_group().rank:
+    if command.plot and not current_group().rank:
+        others = looked_at(command.content, inputs, command.config)
+        samples = drawn([result.sample, *others])
         labels = ["result", "content", *(["style"] * len(inputs))]
-        samples = [result.sample, *looked_at(command.content, inputs, command.config)]
-        if is_volume(result.sample):  # the style of its slices may be a picture
-            samples = [sample for sample in samples if is_volume(sample)]
-        view = View(window=command.config.volume.window)
-        plot(samples, labels[: len(samples)], command.display.plot, view)
+        plot(samples, labels[: len(samples)], command.plot, view)
 
 
 def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
     styles, size = command.style_paths, command.config.schedule.size
-    _check_inputs_stay(command, shared_out(styles, command.config.objective)[0])
+    inputs, _ = shared_out(styles, command.config.objective)
+    _check_inputs_stay(command, inputs)
     media.check_target(command.output, size, 1 if origin.gray else None)
+    view = View(window=command.config.volume.window)
+    if command.plot:
+        kinds = [stand_in(path) for path in inputs]
+        made = texture_stand_in(command.output, size, 1 if origin.gray else len(kinds[0].data))
+        check_plot(drawn([made, *kinds]), command.plot, view)
 
     def make(**shown: Any) -> Result:
         shown |= {"run": command.run, "origin": origin}
@@ -154,16 +160,31 @@ def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
 
     with viewer_of(command.display) as viewer:
         _watched(make, command.output, command.display, viewer, interrupts)
+    if command.plot and not current_group().rank:
+        samples = drawn([media.load(path) for path in (command.output, *inputs)])
+        labels = ["result", *(["exemplar"] * len(inputs))]
+        plot(samples, labels[: len(samples)], command.plot, view)
 
 
 def _check_inputs_stay(command: Stylize | Texture, inputs: Sequence[Path]) -> None:
-    """Raises ConfigError where the result would take the place of one of them."""
+    """Raises ConfigError where the result or its plot would take the place of one of them, or the
+    plot that of the result."""
     if any(_overwrites(command, path) for path in inputs):
         raise ConfigError(
             subject="--output",
             expected="a file that is not one of the inputs",
             found=str(command.output),
             remedy="choose another name for the result",
+        )
+    if command.plot and (
+        command.plot.absolute() == command.output.absolute()
+        or any(same_file(command.plot, path) for path in (command.output, *inputs))
+    ):
+        raise ConfigError(
+            subject="--plot",
+            expected="a file that is neither one of the inputs nor the result",
+            found=str(command.plot),
+            remedy="choose another name for the plot",
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Sequence
-from importlib.resources import files
 from math import ceil, floor, log10, prod
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from impasto.media.files import atomic_write, check_writable
 from impasto.media.picture import Picture
 from impasto.media.strips import image_of
 from impasto.plots.page import BLUE, GREEN, ORANGE, PURPLE, VERMILION
+from impasto.templates import filled
 from impasto.version import __version__
 
 COLORS = (BLUE, GREEN, ORANGE, VERMILION, PURPLE)
@@ -45,7 +45,6 @@ def save_page(explanation: Explanation, output: Path) -> None:
 
 def page(explanation: Explanation) -> str:
     """The page as HTML that loads nothing."""
-    text = files("impasto").joinpath("explained.html").read_text("utf-8")
     content, style = explanation.content, explanation.style
     names = [html.escape(name) for name in explanation.names]
     outcomes, planned = explanation.outcomes, explanation.experiments
@@ -78,9 +77,7 @@ def page(explanation: Explanation) -> str:
         figures = [_run(experiment, explanation) for experiment in found]
         texts[chapter] = "".join([*figures, *originals.get(chapter, [])])
     texts["grid"] = _grid(explanation)
-    for name, value in texts.items():
-        text = text.replace(f"<!--{name}-->", value)
-    return text
+    return filled("impasto", "explained.html", texts)
 
 
 def _warning(done: int, planned: int) -> str:

@@ -18,8 +18,13 @@ from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.media.sample import Sample
 from impasto.networks import Network, Report, calibrate, open_network
+from impasto.resample import resample
 from impasto.signals import part
 from impasto.units import Units, Values
+
+CALIBRATED_ON = 512
+"""The most pixels of the long side that a network is calibrated on: means over a picture hardly
+depend on its size, and the network holds all activations of a layer at once."""
 
 SampleLike = Any
 """A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
@@ -159,7 +164,7 @@ def configured_network(config: Config, content: Sample, download: Report | None)
                 remedy="pass --no-calibrated",
             )
         network.metrics.clear()
-        calibrate(network, torch.from_numpy(content.data)[None])
+        calibrate(network, _thumbnail(content, network))
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
             subject="--style-axes",
@@ -183,6 +188,17 @@ def configured_network(config: Config, content: Sample, download: Report | None)
         with about(flag):
             network.check(layers)
     return network
+
+
+def _thumbnail(picture: media.Picture, network: Network) -> Values:
+    """What a network is calibrated on: the picture, brought to CALIBRATED_ON; of a slender one, its
+    short side to what the network needs. Raises SampleError where it has not that much."""
+    deepest = {network.layers[-1]}
+    check_sides(network, deepest, picture.space, "content")
+    least = network.smallest_side(deepest) / min(picture.space)
+    scale = min(1.0, max(CALIBRATED_ON / max(picture.space), least))
+    space = scaled_space(picture.space, scale)
+    return resample(torch.from_numpy(picture.data)[None], space).clamp(0, 1)
 
 
 def _bfloat16(precision: str, network: str) -> bool:

@@ -13,6 +13,7 @@ from impasto.errors import ConfigError
 from impasto.origin import Origin
 from impasto.parallel import current_group
 from impasto.runs import read_run
+from impasto.textures import PRESET
 
 
 def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
@@ -22,7 +23,7 @@ def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
         config=command.config,
         content=None,
         styles=styles,
-        preset="texture3d",
+        preset=PRESET,
         texture=True,
         arguments=tuple(arguments),
         where=Path.cwd(),

@@ -136,7 +136,8 @@ class RunFolder:
 class Run:
     """The folder of a run as it was left.
 
-    inputs: the SHA-256 of each input file by its role; None for those that are several files.
+    inputs: the SHA-256 of each input, a file or a folder, by its role; None for a record that is
+    named without a suffix.
     """
 
     folder: Path

@@ -27,8 +27,8 @@ class NetworkConfig:
     pooling: Literal["max", "average"] = "max"
     """how lite, vgg16 and vgg19 downsample"""
     calibrated: bool = False
-    """bring the mean of each filter's activation over the content to one, as Gatys et al. 2016 did;
-    of vgg16, vgg19 and lite, whose metrics are left out then"""
+    """bring the mean of each filter's activation over the content, at 512 pixels at most, to one,
+    as Gatys et al. 2016 did; of vgg16, vgg19 and lite, whose metrics are left out then"""
     padding: Literal["replicate", "reflect", "periodic", "zero"] = "replicate"
     """what the network sees beyond the border; periodic is the other side, for textures that tile;
     zero draws a frame"""
@@ -164,7 +164,7 @@ class GuidanceConfig:
     """style: G takes the styles' colors. The content's are kept by match, the styles' colors
     brought to the content's mean and covariance first; by luminance, of which alone G is made; or
     by oklab, where the result keeps its lightness only. palette: all of the styles' colors, the
-    content's brought to theirs first"""
+    content's brought first to theirs, mixed by their shares"""
 
 
 @dataclass(frozen=True)

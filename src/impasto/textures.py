@@ -21,6 +21,9 @@ from impasto.prepare import SampleLike, shared_out
 from impasto.transfer import Result, stylize
 from impasto.volumes import as_plane, in_hounsfield
 
+PRESET = "texture3d"
+"""Where the settings come from that are not given."""
+
 
 def texture(
     styles: SampleLike | Sequence[SampleLike],
@@ -35,16 +38,18 @@ def texture(
     Gatys et al. 2015 (Texture synthesis using convolutional neural networks); of solids, the slices
     across each axis look like the exemplar, as in Kopf et al. 2007 and Gutierrez et al. 2020.
 
-    styles: as for `stylize`: pictures, or volumes. size: height and width, or x, y and z, in
-    positions, one to a pixel or voxel of the exemplar. gray: of pictures, take the luminance; a
-    solid of one channel goes into the formats of volumes. others: run, origin, callback and
-    download, as for `stylize`. Beside the network's style layers, where none are given, the values
-    themselves are compared: a network hardly sees the color of single positions.
+    styles: as for `stylize`: pictures, folders of them, or volumes. size: height and width, or x, y
+    and z, in positions, one to a pixel or voxel of the exemplar. gray: of pictures, take the
+    luminance; a solid of one channel goes into the formats of volumes. others: run, origin,
+    callback and download, as for `stylize`. Beside the network's style layers, where none are
+    given, the values themselves are compared: a network hardly sees the color of single positions.
     Raises ConfigError for a size of other dimensions, and as `stylize` does.
     """
-    config = config or PRESETS["texture3d"]
+    config = config or PRESETS[PRESET]
     asked = replace(config, schedule=replace(config.schedule, size=size))
-    origin = others.pop("origin", None) or origin_of(None, styles, asked, texture=True, gray=gray)
+    origin = others.pop("origin", None) or origin_of(
+        None, styles, asked, preset=PRESET, texture=True, gray=gray
+    )
     content, samples, config = texture_inputs(styles, size, config, gray=gray)
     return stylize(content, samples, config, origin=origin, **others)
 

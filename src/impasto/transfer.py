@@ -88,10 +88,10 @@ Callback = Callable[[Progress], None]
 class Result:
     """What a run came to.
 
-    sample: G, with the content's metadata. value, terms: J of that very sample, at the last scale
-    reached, and its parts. seconds: the run's time. timings: where it went, in order, the parts
-    adding up to it. finished: False when it was interrupted. recipe: the settings, as kept in the
-    saved file's metadata.
+    sample: G, with the content's metadata. value, terms: J of G at the last scale reached, and its
+    parts; a `color` that keeps the content's chroma gives it to the sample after that. seconds:
+    the run's time. timings: where it went, in order, the parts adding up to it. finished: False
+    when it was interrupted. recipe: the settings, as kept in the saved file's metadata.
     """
 
     sample: Sample
@@ -131,7 +131,8 @@ def stylize(
     """The sample G that minimizes J(G): the content of one sample in the style of others.
 
     content, styles: paths, Samples, NumPy pictures (height, width[, channel]), tensors
-    (channel, height, width) with values in [0, 1], or PIL pictures; one style or several.
+    (channel, height, width) with values in [0, 1], or PIL pictures; one style or several, a folder
+    being all pictures in it.
     run: a folder for checkpoints; where it has some of the same run, that goes on from the last.
     origin: what that folder tells of where the run comes from, if not from this call. callback:
     called at every step. download: called with the bytes done and in all while weights are fetched.
@@ -194,7 +195,7 @@ def engine_for(
     content, styles = counted(content, styles, config.volume, config.guidance.mask)
     content, guides = guided(content, styles, shares, config.guidance)
     given = content
-    content, styles = colored(content, styles, config.guidance.color)
+    content, styles = colored(content, styles, shares, config.guidance.color, arrays.numpy)
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
     network = configured_network(config, content, download)
@@ -225,23 +226,18 @@ def _descend(
     callback: Callback | None,
 ) -> tuple[Scale, int, bool]:
     """The steps of all scales: the last scale that was reached, steps done, whether all were."""
+    first = resumed.scalars["scale"] if resumed else 1
+    done = sum(count for _, count in scales[: first - 1])
     scale: Scale | None = None
-    done = 0
     finished = True
     try:
-        for number, (space, count) in enumerate(scales, start=1):
-            before = done
-            if resumed and number < resumed.scalars["scale"]:
-                done += count
-                continue
+        for number, (space, count) in enumerate(scales[first - 1 :], start=first):
             name = " x ".join(map(str, space))
             here = engine.scale(space, scale, resumed)
-            taken, resumed = here.taken, None
-            done += taken
+            before, resumed = done, None
             watch.lap(f"targets {name}")
             for step in here.steps(count):
-                done += 1
-                scale = here
+                scale, done = here, before + here.taken
                 progress = Progress(
                     scale=number,
                     scales=len(scales),
@@ -257,17 +253,14 @@ def _descend(
                 )
                 if folder:
                     folder.tell(progress.line())
-                    if folder.due() or done == before + count:
-                        numbers = {"scale": number, "memory": engine.memory}
-                        folder.save(done, here.tensors(), here.scalars() | numbers)
+                    if folder.due() or here.taken == count:
+                        _keep(folder, done, number, here, ended=False)
                 if callback:
                     callback(progress)
-            if folder and scale is here and done < before + count:  # it has ended early
-                numbers = {"scale": number, "memory": engine.memory}
-                folder.save(done, here.tensors(), here.scalars() | numbers)
+            if folder and scale is here and here.taken < count:
+                _keep(folder, done, number, here, ended=True)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
-            scale = here
-            done = before + count
+            scale, done = here, before + count
             watch.lap(f"steps {name}")
     except KeyboardInterrupt:
         if scale is None:
@@ -278,6 +271,13 @@ def _descend(
     return scale, done, finished
 
 
+def _keep(folder: RunFolder, done: int, number: int, scale: Scale, *, ended: bool) -> None:
+    """Writes the checkpoint of a scale, by its number, after so many steps of the run. ended:
+    whether the scale has ended before all of its steps."""
+    numbers = {"scale": number, "memory": scale.engine.memory, "ended": ended}
+    folder.save(done, scale.tensors(), scale.scalars() | numbers)
+
+
 def _sample(scale: Scale) -> Sample:
     return _as_given(scale.engine, scale.whole())
 
@@ -286,7 +286,7 @@ def _as_given(engine: Engine, g: Values) -> Sample:
     """G as what was given: sound from its spectrogram, at its own rate; pictures with the content's
     colors, where they are kept."""
     sample = restored(heard(engine.units.sample(g, engine.arrays)))
-    return recolored(sample, engine.given, engine.config.guidance.color)
+    return recolored(sample, engine.given, engine.config.guidance.color, engine.arrays.numpy)
 
 
 def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFolder | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,7 +17,10 @@ from rich.table import Table
 from impasto import media
 from impasto.arguments import Compare, Plot
 from impasto.errors import ConfigError, about
+from impasto.geometry import Space
+from impasto.media.picture import Picture
 from impasto.metrics import Comparison, compare
+from impasto.orientation import is_volume
 from impasto.plots import View, check_target, plot
 
 
@@ -36,6 +41,28 @@ def draw(command: Plot) -> None:
     check_target(command.output)
     samples = [media.load(path) for path in paths]
     plot(samples, [path.name for path in paths], command.output, view)
+
+
+def drawn(samples: Sequence[media.Sample]) -> list[media.Sample]:
+    """Those that are drawn with the first, a result: the style of a volume may be a picture."""
+    return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
+
+
+def stand_in(path: Path) -> media.Sample:
+    """What a plot is checked with before its run: of a file's kind, a signal itself."""
+    if media.is_picture(path):
+        return Picture(np.zeros((3, 1, 1), np.float32))
+    channels, space = media.grid(path)
+    return _one_position(channels, 3) if len(space) == 3 else media.load(path)
+
+
+def texture_stand_in(output: Path, size: Space, channels: int) -> media.Sample:
+    """The same of a texture that is to be written there."""
+    return stand_in(output) if media.is_picture(output) else _one_position(channels, len(size))
+
+
+def _one_position(channels: int, dims: int) -> media.Sample:
+    return media.Sample(np.zeros((channels, *(1,) * dims), np.float32))
 
 
 def show_comparison(command: Compare) -> None:

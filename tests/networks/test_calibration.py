@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from impasto import prepare
 from impasto.config import configure
 from impasto.demo import paint
-from impasto.errors import ConfigError
+from impasto.errors import ConfigError, SampleError
+from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.networks.calibration import FAINTEST, calibrate
 from impasto.networks.vgg import vgg
+from impasto.prepare import configured_network
 from impasto.transfer import stylize
 
 
@@ -64,3 +68,17 @@ def test_a_run_with_calibrated_activations() -> None:
     signal = Sample(torch.rand(1, 400).numpy())
     with pytest.raises(ConfigError, match="--calibrated: expected a picture"):
         stylize(signal, signal, configure(calibrated=True, network="filterbank"))
+
+
+def test_a_large_picture_is_looked_at_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slender one as large as the network needs; one that is too small for it is refused."""
+    looked_at: list[tuple[int, ...]] = []
+    monkeypatch.setattr(prepare, "CALIBRATED_ON", 48)
+    monkeypatch.setattr(prepare, "calibrate", lambda _, x: looked_at.append(tuple(x.shape[2:])))
+    config = configure("gatys", network="lite", style_layers=(), size=(0,))
+    for space in ((60, 90), (30, 40), (20, 200)):
+        picture = Picture(np.zeros((3, *space), np.float32))
+        configured_network(config.completed(), picture, None)
+    assert looked_at == [(32, 48), (30, 40), (16, 160)]
+    with pytest.raises(SampleError, match="content: expected at least 16 positions"):
+        configured_network(config.completed(), Picture(np.zeros((3, 8, 60), np.float32)), None)

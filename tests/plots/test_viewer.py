@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from impasto.media.volume import Volume
 from impasto.plots import View, plot
 from impasto.plots import planes_screen as screen
 from impasto.plots.volume import page_of
+from tests.browser import probed
 from tests.media.volumes import volume
 
 CONTENT = volume(20, 24, 10)
@@ -111,20 +109,9 @@ def test_a_large_volume_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (thin == screen.stored(row)[::2, ::2, ::2]).all()
 
 
-def test_a_browser_draws_the_planes(drawn: Path) -> None:
+def test_a_browser_draws_the_planes(drawn: Path, tmp_path: Path) -> None:
     """Without any window; the planes as they are at the start, after a slider and after a click."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    drawn.write_text(drawn.read_text().replace("</body>", PROBE + "</body>"))
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += [f"--user-data-dir={drawn.parent / 'profile'}", "--virtual-time-budget=10000"]
-    dom = subprocess.run(
-        [*command, drawn.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    ).stdout
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
-    assert found, dom[-2000:]
-    seen = json.loads(html.unescape(found[1]))
+    seen = probed(drawn.read_text(), PROBE, tmp_path, "--virtual-time-budget=10000")
     rows = page_of([RESULT, CONTENT, STYLE], LABELS, View()).rows
     expected = {"start": (10, 12, 5), "axial": (10, 12, 2), "click": (10, 5, 8)}
     assert seen["place"] == list(expected["click"])

@@ -20,6 +20,7 @@ def calibrate(network: Network, picture: Float[Tensor, "1 channel *space"]) -> N
     passes scales on, and so do poolings, so filters divided by their means, and those after them
     multiplied, compute the same function but for the scale of each layer.
     Filters that hardly answer to the picture are multiplied by no more than FAINTEST allows.
+    picture: held with a layer's activations at full size; 512 pixels are enough.
     network: a plain sequence of convolutions, ReLUs and poolings, as `vgg.vgg` makes it.
     """
     x, before = picture, torch.ones(picture.shape[1])

@@ -10,16 +10,23 @@ from typing import Literal
 
 from impasto import windows
 from impasto.errors import ConfigError, OutputError, SampleError
+from impasto.leads import is_audio
 from impasto.media.files import check_writable
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signal import Signal
 from impasto.media.volume import Volume
 from impasto.orientation import as_volume, is_volume
+from impasto.plots.page import matplotlib, plotly
 
-__all__ = ["SUFFIXES", "View", "check_target", "plot"]
+__all__ = ["MOST", "SUFFIXES", "View", "check_plot", "check_target", "drawn_as", "plot"]
 
 SUFFIXES = (".png", ".svg", ".pdf", ".html")
+
+Kind = Literal["ecg", "spectrum", "spectrogram", "pictures", "planes"]
+
+MOST = {"ecg": 3, "spectrum": 6, "spectrogram": 6, "planes": 6}
+"""Samples in one plot."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,10 @@ def plot(
 
     samples: what is looked at, then what it is compared with: the content, the style. Pictures
     come side by side, volumes below one another. labels: a name for each.
-    Raises SampleError when a sample cannot be drawn or they are of several kinds, ConfigError when
-    the view is not to be had of them, OutputError when the file cannot be written, and
-    MissingExtraError when a library is not installed.
+    Raises as `check_plot` does, SampleError when a sample cannot be drawn, ConfigError when the
+    view is not to be had of it, and OutputError when the file cannot be written.
     """
-    check_target(output)
+    check_plot(samples, output, view)
     if all(isinstance(sample, Signal) for sample in samples):
         from impasto.plots.signal import plot_signals
 
@@ -76,17 +82,59 @@ def plot(
         from impasto.plots.picture import plot_pictures
 
         plot_pictures([s for s in samples if isinstance(s, Picture)], Path(output))
-    elif all(map(is_volume, samples)):
+    else:
         from impasto.plots.volume import plot_volumes
 
         like = next((s for s in samples if isinstance(s, Volume)), None)
         plot_volumes([as_volume(s, like) for s in samples], labels, Path(output), view)
-    else:
-        raise SampleError(
-            expected="signals with a sampling rate only, pictures only, or volumes only",
-            found=", ".join(type(sample).__name__ for sample in samples),
-            remedy="plot each kind by itself",
+
+
+def check_plot(samples: Sequence[Sample], output: str | os.PathLike[str], view: View) -> None:
+    """Raises where `plot` would for the path, and for what the samples are and their number.
+
+    That is SampleError for samples of several kinds, ConfigError for too many, OutputError for
+    another suffix or a file that cannot be written, MissingExtraError where the library that draws
+    is not installed.
+    """
+    check_target(output)
+    suffix = Path(output).suffix.lower()
+    kind = drawn_as(samples, view)
+    if kind == "pictures" and suffix != ".png":
+        raise OutputError(
+            subject=os.fspath(output),
+            expected="a name that ends in .png, for pictures",
+            found=suffix,
+            remedy="choose one that does",
         )
+    if len(samples) > MOST.get(kind, len(samples)):
+        raise ConfigError(
+            subject="plot",
+            expected=f"at most {MOST[kind]} samples drawn as {kind}",
+            found=str(len(samples)),
+            remedy="plot fewer at a time",
+        )
+    if suffix != ".html" and kind != "pictures":
+        matplotlib()
+    elif suffix == ".html" and kind != "planes":
+        plotly()
+
+
+def drawn_as(samples: Sequence[Sample], view: View) -> Kind:
+    """What a plot of the samples is. Raises SampleError where they are of several kinds."""
+    signals = [sample for sample in samples if isinstance(sample, Signal)]
+    if len(signals) == len(samples):
+        if view.kind != "auto":
+            return view.kind
+        return "spectrogram" if all(map(is_audio, signals)) else "ecg"
+    if all(isinstance(sample, Picture) for sample in samples):
+        return "pictures"
+    if all(map(is_volume, samples)):
+        return "planes"
+    raise SampleError(
+        expected="signals with a sampling rate only, pictures only, or volumes only",
+        found=", ".join(type(sample).__name__ for sample in samples),
+        remedy="plot each kind by itself",
+    )
 
 
 def check_target(output: str | os.PathLike[str]) -> None:

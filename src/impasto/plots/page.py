@@ -46,8 +46,7 @@ def new_figure(width: float, height: float) -> Any:
 
     Raises MissingExtraError when matplotlib is not installed.
     """
-    figures = library("matplotlib.figure", "to draw plots", "plots")
-    return figures.Figure(figsize=(width / 25.4, height / 25.4))
+    return matplotlib().figure.Figure(figsize=(width / 25.4, height / 25.4))
 
 
 def write(axes: Any, x: float, y: float, text: str, size: float, **style: Any) -> None:
@@ -67,6 +66,15 @@ def save_figure(figure: Any, output: Path) -> None:
         figure.savefig(data, format=format_, dpi=dpi, metadata=undated)
     with atomic_write(output) as file:
         file.write(data.getbuffer())
+
+
+def matplotlib() -> Any:
+    """matplotlib, with its figures.
+
+    Raises MissingExtraError when it is not installed.
+    """
+    library("matplotlib.figure", "to draw plots", "plots")
+    return library("matplotlib", "to draw plots", "plots")
 
 
 def plotly() -> Any:

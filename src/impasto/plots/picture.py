@@ -8,22 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from impasto import media
-from impasto.errors import OutputError
 from impasto.media.picture import Picture, fit_picture
 
 
 def plot_pictures(pictures: Sequence[Picture], output: Path) -> None:
-    """Saves pictures side by side, at the height of the first.
+    """Saves pictures side by side, at the height of the first, as PNG.
 
-    Raises OutputError when the suffix is not .png, or the file cannot be written.
+    Raises OutputError when the file cannot be written.
     """
-    if output.suffix.lower() != ".png":
-        raise OutputError(
-            subject=str(output),
-            expected="a name that ends in .png, for pictures",
-            found=output.suffix,
-            remedy="choose one that does",
-        )
     media.save(side_by_side(pictures, pictures[0].space[0]), output)
 
 

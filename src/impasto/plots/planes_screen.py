@@ -7,7 +7,6 @@ import base64
 import gzip
 import html
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from impasto.media.blocks import blocks
 from impasto.media.files import atomic_write
 from impasto.plots.page import DISCLAIMER
 from impasto.plots.planes import CROSS, CROSS_ON_WHITE, DIVERGING, PLANES, Page, Row
+from impasto.templates import filled
 
 MOST = 1 << 24
 """Voxels of a volume on a page; of a larger one, every second along each axis, or third."""
@@ -45,11 +45,8 @@ def save_planes(page: Page, output: Path) -> None:
         "disclaimer": DISCLAIMER,
         "data": json.dumps(data).replace("<", "\\u003c"),
     }
-    text = files("impasto.plots").joinpath("planes.html").read_text("utf-8")
-    for name, value in texts.items():
-        text = text.replace(f"<!--{name}-->", value)
     with atomic_write(output) as file:
-        file.write(text.encode())
+        file.write(filled("impasto.plots", "planes.html", texts).encode())
 
 
 def _row(row: Row, scale: float) -> dict[str, Any]:

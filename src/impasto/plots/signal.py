@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto.errors import ConfigError
 from impasto.leads import is_audio, lead, matched
 from impasto.media.signal import Signal, place
-from impasto.plots import View
+from impasto.plots import View, drawn_as
 from impasto.plots.page import Heading, clock, colors, listed, save_figure, save_page
 from impasto.plots.paper import Lines, Paper, rows_of
 from impasto.plots.paper_print import paper_figure
@@ -25,9 +25,6 @@ SPECTRUM_WINDOW, AUDIO_SPECTRUM_WINDOW = 4.0, 0.2
 SPECTROGRAM_WINDOW, AUDIO_SPECTROGRAM_WINDOW = 0.5, 0.093
 """Seconds."""
 
-MOST = {"ecg": 3, "spectrum": 6, "spectrogram": 6}
-"""Samples in one plot."""
-
 _COLUMNS = 6000  # of an envelope: 0.05 mm each on paper
 
 Stretches = Sequence[tuple[int, int]]
@@ -41,18 +38,8 @@ def plot_signals(
     Raises as `plots.plot` does.
     """
     audio = all(map(is_audio, signals))
-    kind = view.kind
-    if kind == "auto":
-        kind = "spectrogram" if audio else "ecg"
-    if len(signals) > MOST[kind]:
-        raise ConfigError(
-            subject="plot",
-            expected=f"at most {MOST[kind]} files for the view {kind}",
-            found=str(len(signals)),
-            remedy="plot fewer at a time",
-        )
     screen = output.suffix.lower() == ".html"
-    match kind:
+    match drawn_as(signals, view):
         case "ecg":
             paper = _paper(signals, labels, view)
             figure = paper_page(paper) if screen else paper_figure(paper)

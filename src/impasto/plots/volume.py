@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from impasto.errors import ConfigError
 from impasto.media.volume import Volume
 from impasto.media.windows import window_of
 from impasto.orientation import same_grid
@@ -19,9 +18,6 @@ from impasto.plots.planes_screen import save_planes
 from impasto.volumes import style_window
 from impasto.windows import AUTO
 
-MOST = 6
-"""Volumes in one plot."""
-
 
 def plot_volumes(
     volumes: Sequence[Volume], labels: Sequence[str], output: Path, view: View
@@ -31,13 +27,6 @@ def plot_volumes(
 
     Raises as `plots.plot` does.
     """
-    if len(volumes) > MOST:
-        raise ConfigError(
-            subject="plot",
-            expected=f"at most {MOST} volumes",
-            found=str(len(volumes)),
-            remedy="plot fewer at a time",
-        )
     page = page_of(volumes, labels, view)
     if output.suffix.lower() == ".html":
         save_planes(page, output)

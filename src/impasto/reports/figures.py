@@ -15,16 +15,13 @@ from impasto import media
 from impasto.media.picture import Picture, fit_picture
 from impasto.media.sample import Sample
 from impasto.orientation import is_volume
-from impasto.plots import View, plot
+from impasto.plots import MOST, View, plot
 from impasto.prepare import RATE
 from impasto.reports.findings import Findings, Shown
 from impasto.volumes import is_plane
 
 LONGEST = 1600
 """Pixels of a picture's long side; larger ones are shown smaller."""
-
-MOST_SIGNALS, MOST_VOLUMES = 3, 6
-"""Samples in one plot."""
 
 _VIEWS: tuple[Literal["auto", "spectrum"], ...] = ("auto", "spectrum")
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
@@ -52,10 +49,10 @@ def figures_of(findings: Findings) -> list[Figure]:
     signals = [each for each in order if each.sample.dims == 1]
     volumes = [each for each in order if _volume(each)]
     if signals:
-        figures += [_plot(signals[:MOST_SIGNALS], View(kind), ".svg") for kind in _VIEWS]
+        figures += [_plot(signals[: MOST["ecg"]], View(kind), ".svg") for kind in _VIEWS]
     view = View(window=findings.run.origin.config.volume.window)
     if any(each.role == "content" for each in volumes):
-        figures.append(_plot(volumes[:MOST_VOLUMES], view, ".png"))
+        figures.append(_plot(volumes[: MOST["planes"]], view, ".png"))
     else:  # a texture lies nowhere: there is nothing to compare it with place by place
         figures += [_plot([each], view, ".png") for each in volumes]
     return figures

@@ -18,7 +18,7 @@ from impasto.geometry import Space
 from impasto.gradient import sums_of
 from impasto.losses import FAINT, Gram
 from impasto.media.sample import Sample
-from impasto.prepare import SampleLike, content_size, shared_out
+from impasto.prepare import SampleLike, content_size, open_styles, shared_out
 from impasto.runs import Checkpoint, Run, read_steps
 from impasto.scale import Engine
 from impasto.signals import part
@@ -60,13 +60,14 @@ class Findings:
 
     shown: the content, the styles and the result, as far as they can be had. lines: of the steps.
     step, steps: the one that the result is of, and how many the run has; 0 where it is not known.
-    note: why there is less than could be.
+    early: whether it was done before that many. note: why there is less than could be.
     """
 
     run: Run
     lines: Sequence[Mapping[str, Any]]
     step: int
     steps: int
+    early: bool
     shown: tuple[Shown, ...] = ()
     grams: Sequence[Grams] = ()
     note: str = ""
@@ -80,7 +81,7 @@ def findings_of(run: Run) -> Findings:
     lines, checkpoints = read_steps(run.folder), run.checkpoint()
     steps = lines[-1]["steps"] if lines else 0
     step = checkpoints[0].step if checkpoints else 0
-    plain = Findings(run, lines, step, steps)
+    plain = Findings(run, lines, step, steps, _ended_early(lines, checkpoints))
     try:
         run.check_inputs()
         engine, scales = _engine_of(run)
@@ -108,7 +109,8 @@ def looked_at(
 ) -> list[media.Sample]:
     """The content and the styles as the result is to be looked at beside them."""
     found = [media.as_sample(content, content_size(content, config))]
-    found += [media.as_sample(style) for style in styles]
+    size = (max(found[0].space),) if isinstance(found[0], media.Picture) else (0,)
+    found += [media.as_sample(s, size if media.is_picture(s) else (0,)) for s in styles]
     settings = config.signal
     wanted = [(settings.leads, settings.span)]
     wanted += [(settings.style_leads, settings.style_span)] * len(styles)
@@ -135,12 +137,24 @@ def _engine_of(run: Run) -> tuple[Engine, Scales]:
     return engine_for(origin.content, styles, config)
 
 
+def _ended_early(lines: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> bool:
+    """Whether the run is done with fewer steps than it has: some of its scales ended early."""
+    if not lines or len(lines) == lines[-1]["steps"]:
+        return False
+    last, scalars = lines[-1], checkpoints[0].scalars if checkpoints else {}
+    ended = scalars.get("scale") == last["scales"] and scalars.get("ended", False)
+    return bool(ended or last["step"] == last["steps"])
+
+
 def _inputs_of(run: Run, engine: Engine) -> list[Sample]:
-    """The content and the styles to be looked at: pictures at the size they were worked on."""
+    """The content and the styles to be looked at as they were given: pictures at the size they
+    were worked on."""
     content, origin = engine.units.content, run.origin
-    if content.dims == 2 or origin.texture:
-        return [engine.given if content.dims == 2 else content, *engine.styles]
+    if origin.texture:
+        return [content, *engine.styles]
     styles, _ = shared_out(list(origin.styles), origin.config.objective)
+    if content.dims == 2:  # the run may have seen them in other colors
+        return [engine.given, *open_styles(styles, engine.given, engine.config, engine.arrays)]
     return looked_at(origin.content, styles, engine.config)
 
 

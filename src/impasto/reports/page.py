@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from impasto.origin import Origin
 from impasto.plots.planes import DIVERGING
 from impasto.reports.figures import Figure, figures_of
 from impasto.reports.findings import Findings, Grams
+from impasto.templates import filled
 
 LARGEST = 256
 """Channels along a side of a heat map; of more, each point is a mean over some."""
@@ -52,10 +52,7 @@ def page_of(findings: Findings) -> str:
         "versions": _table((escape(k), escape(str(v))) for k, v in findings.run.versions.items()),
         "data": json.dumps(data).replace("<", "\\u003c"),
     }
-    text = files("impasto.reports").joinpath("report.html").read_text("utf-8")
-    for name, value in texts.items():
-        text = text.replace(f"<!--{name}-->", value)
-    return text
+    return filled("impasto.reports", "report.html", texts)
 
 
 def _title(origin: Origin) -> str:
@@ -72,9 +69,10 @@ def _state(findings: Findings) -> str:
     before = (
         f" The result shown is of step {findings.step}." if findings.step < last["step"] else ""
     )
+    early = "; it ended early, as J no longer fell" if findings.early else ""
     return (
-        f"{last['step']} of {findings.steps} steps in {last['seconds']:.1f} s; "
-        f"J went from {first['value']:.4g} to {last['value']:.4g}.{before}"
+        f"{len(findings.lines)} of {findings.steps} steps in {last['seconds']:.1f} s; "
+        f"J went from {first['value']:.4g} to {last['value']:.4g}{early}.{before}"
     )
 
 
@@ -247,7 +245,7 @@ def _tuples(value: Any) -> Any:
 def _inputs(findings: Findings) -> Iterable[tuple[str, ...]]:
     run = findings.run
     for role, path in run.origin.inputs.items():
-        digest = run.inputs.get(role) or "none: several files"
+        digest = run.inputs.get(role) or "none: a record, named without a suffix"
         yield escape(role), escape(str(path)), f"<code>{escape(digest)}</code>"
 
 
