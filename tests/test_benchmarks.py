@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import _evaluation, breakdown, engine, optimizers, recipes, signals, startup
+from benchmarks import _evaluation, breakdown, engine, optimizers, recipes, signals, sizes, startup
 from benchmarks import moments as roots
 from benchmarks._evaluation import Case, report
 from benchmarks._recipes import (
@@ -23,7 +23,8 @@ from benchmarks._recipes import (
     with_replicated_border,
 )
 from impasto import media
-from impasto.demo import photograph
+from impasto.config import configure
+from impasto.demo import paint, photograph
 from impasto.media.picture import Picture, from_array
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 
@@ -102,6 +103,22 @@ def test_the_ways_to_take_the_root(
     lines = printed(roots, monkeypatch, capsys, "--runs", "1", "--widths", "8")
     errors = [float(line.split("|")[5]) for line in lines if "float64" in line and "32" not in line]
     assert max(errors[:2]) < 1e-9 < errors[2]
+
+
+def test_the_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(sizes, monkeypatch, capsys, "--sizes", "48", "64", "--preset", "draft")
+    assert [line.split("|")[1].strip() for line in lines] == ["48", "64", "within"]
+
+
+def test_the_content_has_all_of_itself_and_nothing_of_the_style() -> None:
+    content, style = (
+        from_array(picture) for picture in (photograph()[:96, :128], paint(96, 128, 3))
+    )
+    config = configure()
+    assert sizes.shares(content, content, style, config) == pytest.approx((0, 1))
+    lost, missing = sizes.shares(style, content, style, config)
+    assert lost == pytest.approx(1, abs=0.3)
+    assert missing == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.slow

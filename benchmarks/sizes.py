@@ -1,0 +1,128 @@
+"""Whether alpha and beta mean the same at every size.
+
+Each size is a run of its own. Content is J_content of the result over that of a picture that has
+the style's activations in other places, so 1 is nothing of the content; style is J_style of the
+result over that of the content, so 1 is nothing of the style. Both at the size of the result, and
+then as seen at the smallest. The last row is how far each is from its mean at most.
+
+    python -m benchmarks.sizes [--sizes 256 512 1024] [--content FILE --style FILE]
+        [--preset standard] [--pictures FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks._tables import machine, table
+from impasto import media
+from impasto.config import Config, configure
+from impasto.demo import paint, photograph
+from impasto.gradient import terms_of
+from impasto.media.picture import Picture, fit_picture, from_array
+from impasto.metrics.activations import Values, moments, plan_for
+from impasto.networks import Network
+from impasto.objective import build_objective
+from impasto.patch import Patch
+from impasto.prepare import configured_network, style_space
+from impasto.transfer import stylize
+from impasto.units import Units
+
+
+class Shares(NamedTuple):
+    """What is lost of the content, and what is missing of the style."""
+
+    content: float
+    style: float
+
+
+def shares(result: Picture, content: Picture, style: Picture, config: Config) -> Shares:
+    """Of a result, at its size."""
+    config = replace(config, engine=replace(config.engine, precision="fp32")).completed()
+    network = configured_network(config, result, None)
+    units = Units.of(result)
+    x, c = (units.values(p, result.space) for p in (result, fit_picture(content, result.space)))
+    s = units.values(style, style_space(result, style, result.space))
+    layers = config.objective.content_layers
+    here, there = (moments(network, values, layers) for values in (c, s))
+    lost = []
+    for layer in layers:
+        power, other = (found[layer].diagonal()[:-1].sum().item() for found in (here, there))
+        common = (here[layer][-1, :-1] @ there[layer][-1, :-1]).item()
+        (distance,) = terms(network, config, [x], c, [], content_layers=(layer,), beta=0.0)
+        lost.append(distance * power / (power + other - 2 * common))
+    missing, no_op = terms(network, config, [x, c], c, [s], alpha=0.0)
+    return Shares(statistics.mean(lost), missing / no_op)
+
+
+def terms(
+    network: Network,
+    config: Config,
+    pictures: Sequence[Values],
+    content: Values,
+    styles: Sequence[Values],
+    **settings: object,
+) -> list[float]:
+    """J of each picture, with some settings of the objective changed."""
+    objective = replace(config.objective, **settings)  # type: ignore[arg-type]
+    plan = plan_for(network, tuple(content.shape[2:]), objective.layers)
+    own = [plan_for(network, tuple(style.shape[2:]), objective.layers) for style in styles]
+    patches = [Patch.whole(style) for style in styles]
+    j = build_objective(Patch.whole(content), patches, network, objective, plan, own)
+    return [sum(terms_of(j, picture, plan).values()) for picture in pictures]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
+    parser.add_argument("--content", type=Path, help="another than the demo's photograph")
+    parser.add_argument("--style", type=Path, help="another than the demo's painting")
+    parser.add_argument("--preset", default="standard")
+    parser.add_argument("--pictures", type=Path, help="a folder for the results")
+    arguments = parser.parse_args()
+    content = _opened(arguments.content) or from_array(photograph())
+    style = _opened(arguments.style) or from_array(paint(768, 1024, seed=12))
+    names = (path.name if path else "the demo's" for path in (arguments.content, arguments.style))
+    sides = (f"{max(picture.space)} pixels" for picture in (content, style))
+    what = " in the style of ".join(
+        f"{name} ({side})" for name, side in zip(names, sides, strict=True)
+    )
+    print(f"{machine()}\n{arguments.preset}, {what}\n")
+    lines, rows = [], []
+    smallest = min(arguments.sizes)
+    for size in arguments.sizes:
+        config = configure(arguments.preset, size=(size,))
+        result = stylize(content, style, config)
+        picture = result.sample
+        assert isinstance(picture, Picture)
+        own = shares(picture, content, style, config)
+        seen = shares(fit_picture(picture, (smallest,)), content, style, config)
+        rows.append([*own, *seen])
+        lines.append([str(size), *(f"{value:.3f}" for value in rows[-1]), f"{result.seconds:.0f}"])
+        if arguments.pictures:
+            arguments.pictures.mkdir(parents=True, exist_ok=True)
+            result.save(arguments.pictures / f"{size}.png")
+    spreads = [
+        max(abs(v / statistics.mean(each) - 1) for v in each) for each in zip(*rows, strict=True)
+    ]
+    lines.append(["within", *(f"{100 * spread:.0f} %" for spread in spreads)])
+    at = f"seen at {smallest}"
+    table(["size", "content", "style", f"content, {at}", f"style, {at}", "seconds"], lines)
+
+
+def _opened(path: Path | None) -> Picture | None:
+    if path is None:
+        return None
+    picture = media.load(path)
+    assert isinstance(picture, Picture)
+    return picture
+
+
+if __name__ == "__main__":
+    main()
