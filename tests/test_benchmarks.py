@@ -102,7 +102,7 @@ def test_the_ways_to_take_the_root(
 ) -> None:
     lines = printed(roots, monkeypatch, capsys, "--runs", "1", "--widths", "8")
     errors = [float(line.split("|")[5]) for line in lines if "float64" in line and "32" not in line]
-    assert max(errors[:2]) < 1e-9 < errors[2]
+    assert max(errors[:2]) < 1e-8 < errors[2]
 
 
 def test_the_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +156,8 @@ def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
     recipe: recipes.Recipe = NeuralStyle(network, pair)
     if kind is StyleTransfer:
         recipe = StyleTransfer(with_replicated_border(network), pair, 128)
-    ours, scales = recipes.our_engine(content, style, settings, "adam", recipe)
+    exact: dict[str, str | None] = settings | {"precision": "fp32"}
+    ours, scales = recipes.our_engine(content, style, exact, "adam", recipe)
     assert scales[-1][0] == content.space
     scale = ours.scale(content.space, None, None)
     noise = torch.rand(pair.content.shape, generator=torch.Generator().manual_seed(0))

@@ -167,8 +167,17 @@ def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
 
 
 def _check_inputs_stay(command: Stylize | Texture, inputs: Sequence[Path]) -> None:
-    """Raises ConfigError where the result or its plot would take the place of one of them, or the
-    plot that of the result."""
+    """Raises ConfigError where the result or its plot would take the place of one of them or be
+    added to a folder that is a style, or the plot would take the place of the result."""
+    for flag, target in (("--output", command.output), ("--plot", command.plot)):
+        for style in command.style_paths:
+            if target and media.is_plain_folder(style) and same_file(target.parent, style):
+                raise ConfigError(
+                    subject=flag,
+                    expected="a file outside the folder of the style, all of whose pictures count",
+                    found=str(target),
+                    remedy="write it to another folder",
+                )
     if any(_overwrites(command, path) for path in inputs):
         raise ConfigError(
             subject="--output",

@@ -201,7 +201,7 @@ class _Convolution(torch.autograd.Function):
             gradient,
             # Whose shape and order are looked at, but no value.
             gradient.new_empty_strided(ctx.shape, ctx.stride),
-            operation.weight,
+            operation.weight.to(gradient.dtype),  # another one where it was cast on the way
             None,
             operation.stride,
             (0,) * dims,
