@@ -252,13 +252,15 @@ def our_engine(
     optimizer: str,
     recipe: Recipe,
 ) -> tuple[RecipeEngine, list[tuple[Space, int]]]:
-    """Our engine and the scales of the default preset."""
+    """Our engine, and the scales of the default preset or, of one scale as its recipe, the last:
+    G of a coarser one is no better a start under the first recipe's J than the content."""
     config = configure(
         **settings,
         padding="zero",
         optimizer=optimizer,
         style_losses=("gram",),
         size=(max(content.space),),
+        coarsest=0 if isinstance(recipe, NeuralStyle) else recipe.coarsest,
         content_layers=(CONTENT,),
         style_layers=tuple((layer, 1.0) for layer in STYLE),
     ).completed()

@@ -3,9 +3,10 @@
 Each size is a run of its own. Content is J_content of the result over that of a picture that has
 the style's activations in other places, so 1 is nothing of the content; style is J_style of the
 result over that of the content, so 1 is nothing of the style. Both at the size of the result, and
-then as seen at the smallest. The last row is how far each is from its mean at most.
+then as seen at the smallest. Of several pairs the means are told. The last row is how far each is
+from its mean over the sizes at most.
 
-    python -m benchmarks.sizes [--sizes 256 512 1024] [--content FILE --style FILE]
+    python -m benchmarks.sizes [--sizes 256 512 1024] [--content FILE ... --style FILE ...]
         [--preset standard] [--pictures FOLDER]
 """
 
@@ -81,33 +82,40 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
-    parser.add_argument("--content", type=Path, help="another than the demo's photograph")
-    parser.add_argument("--style", type=Path, help="another than the demo's painting")
+    parser.add_argument("--content", type=Path, nargs="+", default=[], help="the demo's if none")
+    parser.add_argument("--style", type=Path, nargs="+", default=[], help="one for each content")
     parser.add_argument("--preset", default="standard")
     parser.add_argument("--pictures", type=Path, help="a folder for the results")
     arguments = parser.parse_args()
-    content = _opened(arguments.content) or from_array(photograph())
-    style = _opened(arguments.style) or from_array(paint(768, 1024, seed=12))
-    names = (path.name if path else "the demo's" for path in (arguments.content, arguments.style))
-    sides = (f"{max(picture.space)} pixels" for picture in (content, style))
-    what = " in the style of ".join(
-        f"{name} ({side})" for name, side in zip(names, sides, strict=True)
+    contents, styles = (
+        [_opened(path) for path in paths] or [from_array(drawn)]
+        for paths, drawn in (
+            (arguments.content, photograph()),
+            (arguments.style, paint(768, 1024, seed=12)),
+        )
     )
-    print(f"{machine()}\n{arguments.preset}, {what}\n")
+    pairs = list(zip(contents, styles, strict=True))
+    sides = ", ".join(" and ".join(str(max(p.space)) for p in pair) for pair in pairs)
+    print(f"{machine()}\n{arguments.preset}; pixels of the contents and styles: {sides}\n")
     lines, rows = [], []
     smallest = min(arguments.sizes)
     for size in arguments.sizes:
         config = configure(arguments.preset, size=(size,))
-        result = stylize(content, style, config)
-        picture = result.sample
-        assert isinstance(picture, Picture)
-        own = shares(picture, content, style, config)
-        seen = shares(fit_picture(picture, (smallest,)), content, style, config)
-        rows.append([*own, *seen])
-        lines.append([str(size), *(f"{value:.3f}" for value in rows[-1]), f"{result.seconds:.0f}"])
-        if arguments.pictures:
-            arguments.pictures.mkdir(parents=True, exist_ok=True)
-            result.save(arguments.pictures / f"{size}.png")
+        found, seconds = [], 0.0
+        for number, (content, style) in enumerate(pairs, start=1):
+            result = stylize(content, style, config)
+            picture = result.sample
+            assert isinstance(picture, Picture)
+            seen = fit_picture(picture, (smallest,))
+            found.append(
+                [value for p in (picture, seen) for value in shares(p, content, style, config)]
+            )
+            seconds += result.seconds / len(pairs)
+            if arguments.pictures:
+                arguments.pictures.mkdir(parents=True, exist_ok=True)
+                result.save(arguments.pictures / f"{number}-{size}.png")
+        rows.append([statistics.mean(each) for each in zip(*found, strict=True)])
+        lines.append([str(size), *(f"{value:.3f}" for value in rows[-1]), f"{seconds:.0f}"])
     spreads = [
         max(abs(v / statistics.mean(each) - 1) for v in each) for each in zip(*rows, strict=True)
     ]
@@ -116,9 +124,7 @@ def main() -> None:
     table(["size", "content", "style", f"content, {at}", f"style, {at}", "seconds"], lines)
 
 
-def _opened(path: Path | None) -> Picture | None:
-    if path is None:
-        return None
+def _opened(path: Path) -> Picture:
     picture = media.load(path)
     assert isinstance(picture, Picture)
     return picture

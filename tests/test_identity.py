@@ -36,13 +36,13 @@ def test_from_the_content(content: np.ndarray, precision: str) -> None:
 
 
 def test_from_coarser_scales(content: np.ndarray) -> None:
-    result = stylize(content, content, configure(size=(256,)))
+    result = stylize(content, content, configure(size=(256,), steps=(20, 5)))
     np.testing.assert_array_equal(result.sample.data, from_array(content, (256,)).data)
     assert result.value == 0
 
 
 def test_from_noise(content: np.ndarray) -> None:
     values: list[float] = []
-    config = configure(size=(64,), coarsest=0, steps=(100,), init="noise")
+    config = configure(size=(64,), coarsest=0, steps=(100,), init="noise", learning_rate=0.03)
     result = stylize(content, content, config, callback=lambda p: values.append(p.value))
     assert result.value < 0.06 * values[0]

@@ -18,6 +18,7 @@ from impasto.geometry import Region
 from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.objective import Objective
 from impasto.parallel import shared
+from impasto.preconditioner import favor_large_forms
 from impasto.walk import Plan
 
 Values = Float[Tensor, "1 channel *space"]
@@ -95,6 +96,12 @@ class Ensemble:
         if self.free is not None:
             gradient.mul_(self.free)
         return Evaluation(sum(terms.values()), terms, gradient)
+
+    def precondition(self, x: Values) -> None:
+        """A step in place of a gradient x: larger for large forms, 0 where G is not free."""
+        favor_large_forms(x)
+        if self.free is not None:
+            x.mul_(self.free)
 
     def terms(self, g: Values) -> dict[str, float]:
         """The weighted terms of J(G), all slices looked at."""

@@ -36,6 +36,9 @@ Values = Float[Tensor, "1 channel *space"]
 Project = Callable[[Tensor], Tensor]
 """Acts on each value alone; is given a flat block of them at a time."""
 
+Precondition = Callable[[Tensor], None]
+"""Multiplies a sample, in place, by a symmetric positive matrix, near the inverse Hessian's."""
+
 Allocate = Callable[[torch.Size, torch.dtype], Tensor]
 """A contiguous array of any values."""
 
@@ -117,6 +120,10 @@ class Step(Generic[E]):
 def identity(x: Tensor) -> Tensor:
     """No projection."""
     return x
+
+
+def plain(x: Tensor) -> None:
+    """No preconditioning."""
 
 
 def dot(a: Tensor, b: Tensor) -> float:
@@ -205,12 +212,14 @@ def lbfgs(
     decay: float = 1.0,
     inner: Inner = dot,
     project: Project = identity,
+    precondition: Precondition = plain,
     moments: torch.dtype | None = None,
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
     """L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithms 7.4 and 3.5).
 
+    precondition: what its inverse Hessian is made from, times a number, in place of the identity.
     The search sets the step itself; `learning_rate`, `decay`, `project` and `moments` are Adam's,
     which
     carries on from the best sample when the search finds no lower J even along the gradient.
@@ -221,7 +230,7 @@ def lbfgs(
     state = state or _start(x, learning_rate)
     note = ""
     if not state.adam:
-        last = yield from _searched(evaluate, state, inner, new)
+        last = yield from _searched(evaluate, state, inner, precondition, new)
         if last is None:
             return
         state = replace(_start(last, learning_rate), adam=True)
@@ -242,7 +251,11 @@ def lbfgs(
 
 
 def _searched(
-    evaluate: Evaluate[E], state: State, inner: Inner, new: Allocate | None
+    evaluate: Evaluate[E],
+    state: State,
+    inner: Inner,
+    precondition: Precondition,
+    new: Allocate | None,
 ) -> Generator[Step[E], None, Tensor | None]:
     """L-BFGS itself; comes to the sample from which no lower J is found, None at a minimum."""
     arrays = _Arrays(new or _allocator(state.x), state.x, chain(*state.moments))
@@ -252,7 +265,8 @@ def _searched(
     while (square := inner(here.gradient, here.gradient)) > 0:
         for pairs in (state.moments, ()) if state.moments else ((),):
             kept = (state.x, *chain(*pairs))
-            direction = _two_loop(here.gradient, pairs, inner, arrays.spare(*kept))
+            spare = arrays.spare(*kept)
+            direction = _two_loop(here.gradient, pairs, inner, precondition, spare)
             point = arrays.spare(*kept, direction)
             first = 1.0 if pairs else 1 / math.sqrt(square)
             there = strong_wolfe(evaluate, state.x, here, direction, inner, first, point)
@@ -272,18 +286,26 @@ def _searched(
     return None
 
 
-def _two_loop(gradient: Tensor, pairs: tuple[Pair, ...], inner: Inner, q: Tensor) -> Tensor:
+def _two_loop(
+    gradient: Tensor, pairs: tuple[Pair, ...], inner: Inner, precondition: Precondition, q: Tensor
+) -> Tensor:
     """-H gradient into q, H the inverse Hessian that the pairs suggest (algorithm 7.4)."""
-    torch.neg(gradient, out=q)
     if not pairs:
+        torch.neg(gradient, out=q)
+        precondition(q)
         return q
+    newest = pairs[-1][1]
+    q.copy_(newest)
+    precondition(q)
+    steepest = inner(newest, q)
+    torch.neg(gradient, out=q)
     curvatures = [inner(s, y) for s, y in pairs]
     shares = []
     for (s, y), curvature in zip(reversed(pairs), reversed(curvatures), strict=True):
         shares.append(inner(s, q) / curvature)
         q.sub_(y, alpha=shares[-1])
-    newest = pairs[-1][1]
-    q.mul_(curvatures[-1] / inner(newest, newest))
+    precondition(q)
+    q.mul_(curvatures[-1] / steepest)
     for (s, y), curvature, share in zip(pairs, curvatures, reversed(shares), strict=True):
         q.add_(s, alpha=share - inner(y, q) / curvature)
     return q

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -373,9 +374,9 @@ class Scale:
 
     def _loop(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
         settings = self.engine.config.optimizer
-        loop = {
+        loop: Any = {
             "adam": optimizers.adam,
-            "lbfgs": optimizers.lbfgs,
+            "lbfgs": partial(optimizers.lbfgs, precondition=self.ensemble.precondition),
             "gradient-descent": optimizers.gradient_descent,
         }[settings.optimizer]
 
@@ -384,7 +385,7 @@ class Scale:
                 g, (self.engine.config.schedule.seed, *self.space, self.taken)
             )
 
-        return loop(
+        steps: Iterator[optimizers.Step[Evaluation]] = loop(
             evaluate,
             self.start,
             learning_rate=settings.learning_rate,
@@ -394,3 +395,4 @@ class Scale:
             new=self.new,
             state=self.state,
         )
+        return steps
