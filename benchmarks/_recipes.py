@@ -252,18 +252,18 @@ class Wasserstein:
 
     @classmethod
     def of(cls, mean: Tensor, products: Tensor) -> Wasserstein:
-        covariance = _covariance(mean, products)
-        return cls(mean, covariance, square_root(covariance))
+        own = covariance(mean, products)
+        return cls(mean, own, square_root(own))
 
     def squared(self, mean: Tensor, products: Tensor) -> Tensor:
         """W_2^2 over the number of channels."""
-        covariance = _covariance(mean, products)
-        common = square_root(self.root @ covariance @ self.root)
-        spread = (self.covariance + covariance - 2 * common).diagonal().mean()
+        own = covariance(mean, products)
+        common = square_root(self.root @ own @ self.root)
+        spread = (self.covariance + own - 2 * common).diagonal().mean()
         return (mean - self.mean).square().mean() + spread
 
 
-def _covariance(mean: Tensor, products: Tensor) -> Tensor:
+def covariance(mean: Tensor, products: Tensor) -> Tensor:
     return products - mean.outer(mean) + 1e-4 * torch.eye(len(mean), dtype=mean.dtype)
 
 
@@ -275,6 +275,16 @@ def square_root(matrix: Tensor, steps: int = 12) -> Tensor:
     for _ in range(steps):
         step = (3 * identity - z @ y) / 2
         y, z = y @ step, step @ z
+    return y * norm.sqrt()
+
+
+def square_roots(values: Tensor, steps: int = 12) -> Tensor:
+    """What that iteration makes of a matrix's eigenvalues."""
+    norm = values.square().sum().sqrt()
+    y, z = values / norm, torch.ones_like(values)
+    for _ in range(steps):
+        step = (3 - z * y) / 2
+        y, z = y * step, step * z
     return y * norm.sqrt()
 
 
