@@ -588,6 +588,20 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(
     assert listing(studio) == {"content.png", "style.png", "folder.png", "link.png"}
 
 
+@pytest.mark.parametrize("flag", ["--output", "--plot"])
+def test_results_stay_out_of_a_folder_that_is_a_style(
+    studio: Path, capfd: pytest.CaptureFixture[str], flag: str
+) -> None:
+    (studio / "paintings").mkdir()
+    (studio / "style.png").rename("paintings/style.png")
+    named = {"--output": "out.png", "--plot": "plot.png"} | {flag: "paintings/new.png"}
+    arguments = [part for pair in named.items() for part in pair]
+    assert impasto("stylize", "content.png", "paintings", *arguments, *SMALL) == 2
+    assert "outside the folder of the style" in one_line(capfd)
+    assert listing(studio) == {"content.png", "paintings"}
+    assert listing(studio / "paintings") == {"style.png"}
+
+
 def test_a_preview_does_not_take_the_place_of_an_input(
     studio: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
