@@ -171,10 +171,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is named")
     parser.add_argument("--assets", type=Path, required=True)
     arguments = parser.parse_args()
-    for name in arguments.parts:
+    for name in arguments.parts or PARTS:
         show, columns = PARTS[name]
         sheet(show(Assets(arguments.assets)), columns, FIGURES / f"gallery-{name}.jpg")
 

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import _evaluation, breakdown, engine, optimizers, recipes, signals, sizes, startup
+from benchmarks import (
+    _evaluation,
+    breakdown,
+    engine,
+    optimizers,
+    presets,
+    recipes,
+    signals,
+    sizes,
+    startup,
+)
 from benchmarks import moments as roots
 from benchmarks._evaluation import Case, report
 from benchmarks._recipes import (
@@ -197,3 +207,12 @@ def test_the_published_recipes(
     lines = printed(recipes, monkeypatch, capsys, *arguments, *files)
     assert len(lines) == 3 + 1 + 4
     assert media.load(tmp_path / "sheet.png").space[0] == 48
+
+
+@pytest.mark.slow
+def test_the_presets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(presets, monkeypatch, capsys, "draft", "--size", "48", "--steps", "2")
+    (line,) = lines
+    seconds, peak = (float(cell.split()[0]) for cell in line.split("|")[3:5])
+    assert seconds > 0.1
+    assert peak > 0.1
