@@ -60,7 +60,8 @@ def used(arguments: Sequence[str | Path]) -> tuple[float, int]:
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "impasto", *arguments])
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
         raise SystemExit(f"impasto {' '.join(map(str, arguments))} failed")
     return time.perf_counter() - began, usage.ru_maxrss * 1024
 

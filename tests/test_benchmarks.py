@@ -119,8 +119,11 @@ def test_the_ways_to_take_the_root(
     assert max(errors[:2]) < 1e-8 < errors[2]
 
 
-def test_the_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed(sizes, monkeypatch, capsys, "--sizes", "48", "64", "--preset", "draft")
+def test_the_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--sizes", "48", "64", "--preset", "draft", *saved(pictures(), tmp_path)]
+    lines = printed(sizes, monkeypatch, capsys, *arguments)
     assert [line.split("|")[1].strip() for line in lines] == ["48", "64", "within"]
 
 
@@ -159,6 +162,15 @@ def test_recordings_of_several_lengths(
 def pictures() -> tuple[Picture, Picture]:
     whole = photograph()
     return from_array(whole[100:196, 150:278]), from_array(whole[300:396, 200:328, ::-1])
+
+
+def saved(pair: tuple[Picture, Picture], folder: Path) -> list[str]:
+    """The flags that name a content and a style."""
+    flags = []
+    for picture, name in zip(pair, ("content", "style"), strict=True):
+        media.save(picture, folder / f"{name}.png")
+        flags += [f"--{name}", f"{folder}/{name}.png"]
+    return flags
 
 
 @pytest.mark.parametrize("kind", [NeuralStyle, StyleTransfer])
@@ -200,19 +212,19 @@ def test_the_recipes_wasserstein_distance() -> None:
 def test_the_published_recipes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for picture, name in zip(pictures(), ("content.png", "style.png"), strict=True):
-        media.save(picture, tmp_path / name)
+    files = saved(pictures(), tmp_path)
     arguments = ["--size", "64", "--steps", "4", "--cap", "10", "--sheet", f"{tmp_path}/sheet.png"]
-    files = ["--content", f"{tmp_path}/content.png", "--style", f"{tmp_path}/style.png"]
     lines = printed(recipes, monkeypatch, capsys, *arguments, *files)
     assert len(lines) == 3 + 1 + 4
     assert media.load(tmp_path / "sheet.png").space[0] == 48
 
 
 @pytest.mark.slow
-def test_the_presets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed(presets, monkeypatch, capsys, "draft", "--size", "48", "--steps", "2")
-    (line,) = lines
+def test_the_presets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["draft", "--size", "48", "--steps", "2", *saved(pictures(), tmp_path)]
+    (line,) = printed(presets, monkeypatch, capsys, *arguments)
     seconds, peak = (float(cell.split()[0]) for cell in line.split("|")[3:5])
     assert seconds > 0.1
     assert peak > 0.1
