@@ -24,7 +24,7 @@ from jaxtyping import Shaped
 
 from impasto.errors import SampleError, about
 from impasto.libraries import library
-from impasto.media.blocks import New, blocks, in_memory
+from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.coding import decoding
 from impasto.media.files import (
     StrPath,
@@ -296,7 +296,8 @@ def _save_zarr(
             zarr_format=kind.zarr_format,
             dimension_names=kind.axes if named else None,
         )
-        for block in blocks(values.shape, chunks):
+        # Of several chunks at once zarr would go on with the others after one has failed.
+        for block in cells(values.shape, chunks):
             array[block] = converted(_with_gaps(values, gaps, block), kind.dtype)
 
 

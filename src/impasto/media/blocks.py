@@ -48,8 +48,12 @@ def blocks(shape: Sequence[int], unit: Sequence[int] = ()) -> Iterator[tuple[sli
     sides = [min(pair) for pair in zip(unit or (1,) * len(shape), shape, strict=True)]
     for axis in reversed(range(len(shape))):
         sides[axis] = min(shape[axis], sides[axis] * max(1, _BLOCK // prod(sides)))
-    corners = product(*map(range, [0] * len(shape), shape, sides))
-    for corner in corners:
+    yield from cells(shape, sides)
+
+
+def cells(shape: Sequence[int], sides: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """What cuts an array of that shape into boxes with these sides, in C order."""
+    for corner in product(*map(range, [0] * len(shape), shape, sides)):
         yield tuple(
             slice(start, min(start + side, length))
             for start, side, length in zip(corner, sides, shape, strict=True)

@@ -26,7 +26,7 @@ from impasto.media.arrays import (
     ome_version,
     zarr_library,
 )
-from impasto.media.blocks import New, blocks, in_memory
+from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
 from impasto.media.volume import Volume, check_affine
@@ -143,7 +143,8 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
             dimension_names=[axis["name"] for axis in axes] if version == "0.5" else None,
             **keys,
         )
-        for block in blocks(values.shape, chunks):
+        # Of several chunks at once zarr would go on with the others after one has failed.
+        for block in cells(values.shape, chunks):
             array[block] = converted(values[block], dtype)
 
 
