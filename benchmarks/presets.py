@@ -23,8 +23,6 @@ from impasto.media.picture import from_array
 PRESETS = ("draft", "standard", "fine", "print", "notes")
 """Those that need no download."""
 
-OWN_SIZE = {"notes": ("100", "100")}
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -47,8 +45,8 @@ def main() -> None:
         lines = []
         for preset in arguments.presets:
             output = folder / f"{preset}.png"
-            size = OWN_SIZE.get(preset, (arguments.size,))
-            given = ["-o", output, "--preset", preset, "--size", *size, "--quiet", *flags]
+            size = [] if preset == "notes" else ["--size", arguments.size]  # it has its own
+            given = ["-o", output, "--preset", preset, *size, "--quiet", *flags]
             seconds, peak = used(["stylize", content, style, *given])
             space = media.grid(output)[1]
             lines.append([preset, shape(space), f"{seconds:.1f} s", gigabytes(peak)])

@@ -70,8 +70,8 @@ EVERY = 5
 class Transport:
     """Wasserstein's distance of the second recipe, as sums and a score.
 
-    Its matrix iteration acts on each eigenvalue alone: with those, the same value takes a
-    thirtieth of the time.
+    Its matrix iteration acts on each eigenvalue alone: with those, the same value takes
+    half the time of 128 channels.
     """
 
     target: Wasserstein
