@@ -115,14 +115,14 @@ class Region:
 
         Shares of disjoint regions are disjoint, and those of a partition are one of `whole`.
         """
-
-        def share(cuts: Space) -> Space:
-            return tuple(
+        start, stop = (
+            tuple(
                 w if cut == full else min(cut // s, w)
                 for cut, s, full, w in zip(cuts, stride, self.whole, whole, strict=True)
             )
-
-        return Region(share(self.start), share(self.stop), whole)
+            for cuts in (self.start, self.stop)
+        )
+        return Region(start, stop, whole)
 
     def tiles(self, space: Space, multiple: int = 1) -> list[Region]:
         """The region cut into equal boxes of about `space`, the last ones smaller.

@@ -9,6 +9,7 @@ gradient pass  the stages in reverse: pull dJ/d(sums), and the gradient that cam
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -56,8 +57,25 @@ class _Piece:
         if self.output and above:
             outputs.append(self.output.values)
             gradients.append(above.over(self.output.region))
-        (gradient,) = torch.autograd.grad(outputs, self.leaf, gradients)
+        scalar = _Scalar.apply(gradients, *outputs)  # type: ignore[no-untyped-call]
+        (gradient,) = torch.autograd.grad(scalar, self.leaf)
         return Patch(gradient, self.tile.source)
+
+
+class _Scalar(torch.autograd.Function):
+    """A scalar with given gradients by some tensors; 0 stands for its value.
+
+    What `torch.autograd.grad` does with gradients too, which imports SymPy first: 0.6 s.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gradients: list[Tensor], *outputs: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return outputs[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.gradients
 
 
 def value_and_grad(
