@@ -1,8 +1,9 @@
 """Draws the pictures of gallery.md, one sheet a part, with the seconds of each run.
 
-    python docs/make_gallery.py --assets FOLDER [PART ...]
+    python docs/make_gallery.py --assets FOLDER [--vgg16 FILE] [PART ...]
 
 FOLDER has content/kodak03.png and so on (Kodak's photographs) and style/starry_night.jpg and so on.
+FILE has the weights of VGG-16; without it the part gatys is left out.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class Shown(NamedTuple):
 
 
 class Assets(NamedTuple):
-    """A folder with contents and styles."""
+    """A folder with contents and styles, and weights."""
 
     folder: Path
+    vgg16: Path | None
 
     def content(self, name: str) -> Path:
         return self.folder / "content" / f"{name}.png"
@@ -155,6 +157,14 @@ def presets(assets: Assets) -> list[Shown]:
     return [*found, made("notes", *pair, preset="notes", size=(100, 100))]
 
 
+def gatys(assets: Assets) -> list[Shown]:
+    """The preset of Gatys 2016, with VGG-16 in place of VGG-19."""
+    content, style = assets.content("kodak19"), assets.style("starry_night")
+    vgg: dict[str, Any] = {"network": "vgg16", "weights": str(assets.vgg16), "size": (512,)}
+    result = made("gatys, VGG-16", content, [style], preset="gatys", **vgg)
+    return [opened("content", content), opened("style", style), result]
+
+
 PARTS: dict[str, tuple[Callable[[Assets], list[Shown]], int]] = {
     "losses": (losses, 3),
     "styles": (styles, 4),
@@ -163,6 +173,7 @@ PARTS: dict[str, tuple[Callable[[Assets], list[Shown]], int]] = {
     "colors": (colors, 3),
     "sizes": (sizes, 4),
     "presets": (presets, 3),
+    "gatys": (gatys, 3),
 }
 """What to show, and in how many columns."""
 
@@ -173,10 +184,12 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is named")
     parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("--vgg16", type=Path, help="weights that the part gatys needs")
     arguments = parser.parse_args()
-    for name in arguments.parts or PARTS:
+    assets = Assets(arguments.assets, arguments.vgg16)
+    for name in arguments.parts or [part for part in PARTS if part != "gatys" or assets.vgg16]:
         show, columns = PARTS[name]
-        sheet(show(Assets(arguments.assets)), columns, FIGURES / f"gallery-{name}.jpg")
+        sheet(show(assets), columns, FIGURES / f"gallery-{name}.jpg")
 
 
 def sheet(shown: list[Shown], columns: int, path: Path) -> None:

@@ -135,8 +135,10 @@ def _style_size(thing: SampleLike, role: str, content: Sample, config: Config) -
     return (min(max(own), max(1, round(scale * max(content.space)))),)
 
 
-def configured_network(config: Config, content: Sample, download: Report | None) -> Network:
-    """The configured network, for samples like the content."""
+def configured_network(
+    config: Config, content: Sample, download: Report | None, styles: Sequence[Sample] = ()
+) -> Network:
+    """The configured network, for samples like the content; calibrated on it and the styles."""
     settings = config.network
     network = open_network(
         settings.network,
@@ -164,7 +166,8 @@ def configured_network(config: Config, content: Sample, download: Report | None)
                 remedy="pass --no-calibrated",
             )
         network.metrics.clear()
-        calibrate(network, _thumbnail(content, network))
+        seen = [("content", content), *(("style", style) for style in styles)]
+        calibrate(network, [_thumbnail(sample, network, role) for role, sample in seen])
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
             subject="--style-axes",
@@ -190,11 +193,11 @@ def configured_network(config: Config, content: Sample, download: Report | None)
     return network
 
 
-def _thumbnail(picture: media.Picture, network: Network) -> Values:
+def _thumbnail(picture: Sample, network: Network, role: str) -> Values:
     """What a network is calibrated on: the picture, brought to CALIBRATED_ON; of a slender one, its
     short side to what the network needs. Raises SampleError where it has not that much."""
     deepest = {network.layers[-1]}
-    check_sides(network, deepest, picture.space, "content")
+    check_sides(network, deepest, picture.space, role)
     least = network.smallest_side(deepest) / min(picture.space)
     scale = min(1.0, max(CALIBRATED_ON / max(picture.space), least))
     space = scaled_space(picture.space, scale)

@@ -373,17 +373,18 @@ class Scale:
         return self.group.total(dot).item()
 
     def _loop(self, count: int) -> Iterator[optimizers.Step[Evaluation]]:
-        settings = self.engine.config.optimizer
+        config, settings = self.engine.config, self.engine.config.optimizer
+        # What favors large forms is slow to take noise out, unless the total variation does that.
+        rough = config.schedule.init == "noise" and not config.objective.gamma
+        precondition = optimizers.plain if rough else self.ensemble.precondition
         loop: Any = {
             "adam": optimizers.adam,
-            "lbfgs": partial(optimizers.lbfgs, precondition=self.ensemble.precondition),
+            "lbfgs": partial(optimizers.lbfgs, precondition=precondition),
             "gradient-descent": optimizers.gradient_descent,
         }[settings.optimizer]
 
         def evaluate(g: Values) -> Evaluation:
-            return self.ensemble.value_and_grad(
-                g, (self.engine.config.schedule.seed, *self.space, self.taken)
-            )
+            return self.ensemble.value_and_grad(g, (config.schedule.seed, *self.space, self.taken))
 
         steps: Iterator[optimizers.Step[Evaluation]] = loop(
             evaluate,

@@ -198,7 +198,7 @@ def engine_for(
     content, styles = colored(content, styles, shares, config.guidance.color, arrays.numpy)
     if config.signal.representation == "spectrogram":
         content, *styles = spectrograms([content, *styles])
-    network = configured_network(config, content, download)
+    network = configured_network(config, content, download, styles)
     content, *styles = fitted([content, *styles], network)
     scales = grids(config, network, content, styles)
     units, style_units = Units.of_all(content, styles, config.volume.window)

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.networks.stage import Network
 
-FAINTEST = 0.1
-"""The least mean that is brought to one, over that of all filters of the layer."""
+FAINTEST = 0.5
+"""What no filter's mean counts as less than, over the mean of all filters of the layer: fainter
+ones are faint in these pictures more often than in all pictures."""
 
 
 @torch.no_grad()
-def calibrate(network: Network, picture: Float[Tensor, "1 channel *space"]) -> None:
-    """Brings the mean of each filter's activation over a picture to one.
+def calibrate(network: Network, pictures: Sequence[Float[Tensor, "1 channel *_"]]) -> None:
+    """Brings the mean of each layer's activation over some pictures to one, filters to one another.
 
     Gatys et al. 2016 (Image style transfer using convolutional neural networks, section 2): a ReLU
     passes scales on, and so do poolings, so filters divided by their means, and those after them
-    multiplied, compute the same function but for the scale of each layer.
-    Filters that hardly answer to the picture are multiplied by no more than FAINTEST allows.
-    picture: held with a layer's activations at full size; 512 pixels are enough.
+    multiplied, compute the same function but for the scale of each filter.
+    Theirs were the means over ImageNet. Filters that hardly answer to these pictures are brought up
+    by no more than FAINTEST allows.
+    pictures: held with a layer's activations at full size; 512 pixels are enough.
     network: a plain sequence of convolutions, ReLUs and poolings, as `vgg.vgg` makes it.
     """
-    x, before = picture, torch.ones(picture.shape[1])
+    found, before = list(pictures), torch.ones(pictures[0].shape[1])
     for stage in network.stages:
         for operation in stage.operations.values():
             if not isinstance(operation, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                x = operation(x)
+                found = [operation(x) for x in found]
                 continue
             ones = (1,) * network.dims
             operation.weight *= before.reshape(1, -1, *ones)
-            x = operation(x)
-            mean = x.relu().flatten(2).mean((0, 2))
-            mean = mean.clamp_min(FAINTEST * mean.mean().clamp_min(1e-6))
-            operation.weight /= mean.reshape(-1, 1, *ones)
+            found = [operation(x) for x in found]
+            mean = torch.stack([x.relu().flatten(2).mean((0, 2)) for x in found]).mean(0)
+            scale = mean.clamp_min(FAINTEST * mean.mean().clamp_min(1e-6))
+            scale *= (mean / scale).mean().clamp_min(1e-6)
+            operation.weight /= scale.reshape(-1, 1, *ones)
             assert operation.bias is not None
-            operation.bias /= mean
-            x, before = x / mean.reshape(1, -1, *ones), mean
+            operation.bias /= scale
+            found, before = [x / scale.reshape(1, -1, *ones) for x in found], scale
