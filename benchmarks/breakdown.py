@@ -17,8 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from skimage.data import astronaut
+
 from impasto import media
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.media.picture import from_array
 
 Laps = dict[str, float]
@@ -28,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--content", type=Path, help="another content than the demo's photograph")
+    parser.add_argument(
+        "--content", type=Path, help="another content than scikit-image's astronaut"
+    )
     parser.add_argument("--style", type=Path, help="another style than the demo's painting")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -36,7 +40,7 @@ def main() -> None:
         content, style = arguments.content, arguments.style
         if content is None:
             content = folder / "content.png"
-            media.save(from_array(photograph()), content)
+            media.save(from_array(astronaut()), content)
         if style is None:
             style = folder / "style.png"
             media.save(from_array(paint(768, 1024, seed=12)), style)

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skimage.data import astronaut
 
 from benchmarks._evaluation import Case, measure, medians
 from benchmarks._tables import (
@@ -47,7 +48,7 @@ from benchmarks._tables import (
 from impasto import media
 from impasto.arrays import Arrays
 from impasto.config import Config, configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.geometry import Space
 from impasto.guidance import Guide
 from impasto.media.picture import Picture, from_array
@@ -282,7 +283,7 @@ def growth(arguments: argparse.Namespace) -> None:
 
 def precision(arguments: argparse.Namespace) -> None:
     """The same run in fp32 and in bf16, both results judged in fp32."""
-    content, style = photograph(), paint(768, 1024, seed=12)
+    content, style = astronaut(), paint(768, 1024, seed=12)
     side = max(64, 256 // arguments.shrink)
     steps = 300 if arguments.shrink == 1 else 5
     settings: dict[str, Any] = {"size": (side,), "coarsest": 0, "steps": (steps,)}

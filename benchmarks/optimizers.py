@@ -14,10 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import torch
+from skimage.data import astronaut
 from torch import Tensor
 
 from impasto.config import configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.gradient import value_and_grad
 from impasto.media.picture import from_array
 from impasto.networks.filterbank import filterbank
@@ -74,7 +75,7 @@ def problem() -> tuple[Objective, Tensor]:
     network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
     content, style = (
         torch.from_numpy(from_array(array, (100, 100)).data)[None]
-        for array in (photograph(), paint(768, 1024, seed=12))
+        for array in (astronaut(), paint(768, 1024, seed=12))
     )
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))
     return build_objective(

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from skimage.data import astronaut
+
 from benchmarks._tables import gigabytes, machine, shape, table
 from impasto import media
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.media.picture import from_array
 
 PRESETS = ("draft", "standard", "fine", "print", "notes")
@@ -30,7 +32,7 @@ def main() -> None:
     )
     parser.add_argument("presets", nargs="*", default=PRESETS)
     parser.add_argument("--size", default="512")
-    parser.add_argument("--content", type=Path, help="another than the demo's photograph")
+    parser.add_argument("--content", type=Path, help="another than scikit-image's astronaut")
     parser.add_argument("--style", type=Path, help="another than the demo's painting")
     arguments, flags = parser.parse_known_args()
     print(f"{machine()}\n")
@@ -39,7 +41,7 @@ def main() -> None:
         content = arguments.content or folder / "content.png"
         style = arguments.style or folder / "style.png"
         if not arguments.content:
-            media.save(from_array(photograph()), content)
+            media.save(from_array(astronaut()), content)
         if not arguments.style:
             media.save(from_array(paint(768, 1024, seed=12)), style)
         lines = []

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from skimage.data import astronaut
 from torch import Tensor
 
 from benchmarks._recipes import (
@@ -40,7 +41,7 @@ from benchmarks._tables import machine, table
 from impasto import media
 from impasto.arrays import Arrays
 from impasto.config import Config, configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.ensemble import Member
 from impasto.geometry import Region, Space
 from impasto.guidance import Guide
@@ -170,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--runs", type=int, default=1, help="runs, of which medians are taken")
-    parser.add_argument("--content", type=Path, help="another than the demo's photograph")
+    parser.add_argument("--content", type=Path, help="another than scikit-image's astronaut")
     parser.add_argument("--style", type=Path, help="another than the demo's painting")
     parser.add_argument("--network", default="lite")
     parser.add_argument("--weights", help="a file with weights for it")
@@ -178,7 +179,7 @@ def main() -> None:
     parser.add_argument("--cap", type=int, default=400, help="of ours at the last scale")
     parser.add_argument("--sheet", type=Path, help="the pictures side by side, in this .png")
     arguments = parser.parse_args()
-    content = _opened(arguments.content, photograph, arguments.size)
+    content = _opened(arguments.content, astronaut, arguments.size)
     style = _opened(arguments.style, lambda: paint(768, 1024, seed=12), arguments.size)
     settings = {"network": arguments.network, "weights": arguments.weights}
     pair = Pair(*(torch.from_numpy(picture.data)[None] for picture in (content, style)))

@@ -19,10 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from skimage.data import astronaut
+
 from benchmarks._tables import machine, table
 from impasto import media
 from impasto.config import Config, configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.gradient import terms_of
 from impasto.media.picture import Picture, fit_picture, from_array
 from impasto.metrics.activations import Values, moments, plan_for
@@ -90,7 +92,7 @@ def main() -> None:
     contents, styles = (
         [_opened(path) for path in paths] or [from_array(drawn)]
         for paths, drawn in (
-            (arguments.content, photograph()),
+            (arguments.content, astronaut()),
             (arguments.style, paint(768, 1024, seed=12)),
         )
     )

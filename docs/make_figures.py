@@ -1,4 +1,7 @@
-"""Draws the figures of the docs, from the demo's two pictures: python docs/make_figures.py"""
+"""Draws the figures of the docs, of scikit-image's photographs and the demo's painting.
+
+    python docs/make_figures.py
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from skimage.data import astronaut
 from torch import Tensor
 
 from impasto import media
@@ -24,7 +28,7 @@ from impasto.networks.lite import load_lite
 from impasto.transfer import Progress, stylize
 
 FIGURES = Path(__file__).parent / "figures"
-CONTENT, STYLE = photograph(), paint(768, 1024, seed=12)
+CONTENT, STYLE = astronaut(), paint(768, 1024, seed=12)
 
 
 def main() -> None:
@@ -38,7 +42,8 @@ def main() -> None:
 
 def demo() -> None:
     """The three pictures of the README, side by side."""
-    pictures = [CONTENT, STYLE, (stylize(CONTENT, STYLE).numpy() * 255).round().astype(np.uint8)]
+    result = (stylize(photograph(), STYLE).numpy() * 255).round().astype(np.uint8)
+    pictures = [photograph(), STYLE, result]
     parts = []
     for picture in pictures:
         width = round(320 * picture.shape[1] / picture.shape[0])

@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 
 from benchmarks import (
     _evaluation,
@@ -34,7 +35,7 @@ from benchmarks._recipes import (
 )
 from impasto import media
 from impasto.config import configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.media.picture import Picture, from_array
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 
@@ -119,6 +120,7 @@ def test_the_ways_to_take_the_root(
     assert max(errors[:2]) < 1e-8 < errors[2]
 
 
+@pytest.mark.slow
 def test_the_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,9 +129,10 @@ def test_the_sizes(
     assert [line.split("|")[1].strip() for line in lines] == ["48", "64", "within"]
 
 
+@pytest.mark.slow
 def test_the_content_has_all_of_itself_and_nothing_of_the_style() -> None:
     content, style = (
-        from_array(picture) for picture in (photograph()[:96, :128], paint(96, 128, 3))
+        from_array(picture) for picture in (astronaut()[:96, :128], paint(96, 128, 3))
     )
     config = configure()
     assert sizes.shares(content, content, style, config) == pytest.approx((0, 1))
@@ -160,7 +163,7 @@ def test_recordings_of_several_lengths(
 
 
 def pictures() -> tuple[Picture, Picture]:
-    whole = photograph()
+    whole = astronaut()
     return from_array(whole[100:196, 150:278]), from_array(whole[300:396, 200:328, ::-1])
 
 

@@ -125,6 +125,7 @@ def test_an_old_result_is_replaced(studio: Path) -> None:
     assert pixels(studio / "out.png").shape == (36, 48, 3)
 
 
+@pytest.mark.slow
 def test_several_styles_are_mixed_by_their_weights(studio: Path) -> None:
     media.save(from_array(255 - pixels(studio / "style.png")), studio / "second.png")
     weights = (("1", "0"), ("0", "1"), ("1", "3"))
@@ -249,6 +250,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"impasto {__version__}\n"
 
 
+@pytest.mark.slow
 def test_networks_lists_the_layers_that_flags_take(
     studio: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,6 +266,7 @@ def test_networks_lists_the_layers_that_flags_take(
     assert "vgg" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_demo_writes_four_pictures(
     studio: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,10 +277,10 @@ def test_the_demo_writes_four_pictures(
     folder = studio / "new" / "demo"
     spaces = {path.name: pixels(path).shape for path in folder.iterdir()}
     assert spaces == {
-        "content.png": (512, 512, 3),
+        "content.png": (300, 451, 3),
         "style.png": (768, 1024, 3),
-        "result.png": (48, 48, 3),
-        "side-by-side.png": (48, 48 + 64 + 48 + 2, 3),
+        "result.png": (32, 48, 3),
+        "side-by-side.png": (32, 48 + 43 + 48 + 2, 3),
     }
     assert str(Path("new", "demo", "side-by-side.png")) in capfd.readouterr().out
 

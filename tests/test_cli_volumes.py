@@ -85,6 +85,7 @@ def stylized(content: str, style: str, output: str, *flags: str) -> tuple[Volume
     return found, out
 
 
+@pytest.mark.slow
 def test_a_folder_of_dicom_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pydicom")
     from tests.media.series import series, stored_values

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from skimage.data import astronaut
 
 from impasto.colors import colored, from_oklab, matched, recolored, to_oklab
 from impasto.config import configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.errors import ConfigError
 from impasto.media import blocks
 from impasto.media.picture import Picture, from_array
@@ -21,7 +22,7 @@ from impasto.media.sample import Sample
 from impasto.settings import ColorMode
 from impasto.transfer import engine_for, stylize
 
-CONTENT = from_array(photograph()[:240, :320], (64,))
+CONTENT = from_array(astronaut()[:240, :320], (64,))
 STYLE = from_array(paint(90, 120, seed=3), (64,))
 
 

@@ -116,7 +116,7 @@ def test_the_photograph_needs_no_download(monkeypatch: pytest.MonkeyPatch) -> No
     pytest.importorskip("skimage")
     monkeypatch.setitem(sys.modules, "pooch", None)  # what scikit-image downloads with
     photograph = demo.photograph()
-    assert photograph.shape == (512, 512, 3)
+    assert photograph.shape == (300, 451, 3)
     assert photograph.dtype == np.uint8
     assert photograph.std() > 40
 

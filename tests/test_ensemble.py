@@ -130,6 +130,7 @@ def close(one: Tensor, other: Tensor) -> bool:
 PROBLEM = (volume(0, *SPACE), [volume(1 + axis, 8, 6, 9) for axis in range(3)], volume(5, *SPACE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["replicate", "reflect", "zero"])
 @pytest.mark.parametrize("normalization", ["course", "relative"])
 def test_slices_are_what_a_network_for_pictures_sees(padding: Padding, normalization: str) -> None:
@@ -159,6 +160,7 @@ def test_a_step_over_some_slices_is_exact_on_those() -> None:
         assert sum(ours.terms(g).values()) == pytest.approx(every, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 3])
 @pytest.mark.parametrize("size", [2, 3])
 def test_processes_share_slices_along_any_axis(size: int, count: int) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from skimage.data import astronaut
 
 from impasto import explain as module
 from impasto.cli import main
 from impasto.config import Config, NetworkConfig
-from impasto.demo import photograph
 from impasto.explain import BETAS, MIXTURE, Explanation, experiments, explain, layers_of
 from impasto.explained import curves, page
 from impasto.networks.lite import load_lite
@@ -39,8 +39,8 @@ def chapter(name: str) -> list[Config]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A content and a style whose names are not to be taken for HTML."""
     folder = tmp_path_factory.mktemp("pictures")
-    Image.fromarray(photograph()[0:96, 150:278]).save(folder / "a & <b>.png")
-    Image.fromarray(photograph()[300:380, 300:400]).save(folder / "style.png")
+    Image.fromarray(astronaut()[0:96, 150:278]).save(folder / "a & <b>.png")
+    Image.fromarray(astronaut()[300:380, 300:400]).save(folder / "style.png")
     return folder
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 from torch import Tensor
 
 from impasto import media
 from impasto.arguments import Stylize, parse
 from impasto.config import ObjectiveConfig, configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.errors import ConfigError, SampleError
 from impasto.gradient import value_and_grad
 from impasto.guidance import BLACK, WHITE, Guide, guided, regions
@@ -31,7 +32,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 @pytest.fixture(scope="module")
 def content() -> Picture:
-    return from_array(photograph()[:240, :320], (64,))
+    return from_array(astronaut()[:240, :320], (64,))
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ def test_what_a_mask_of_the_content_leaves_out_stays_to_the_bit(
 @pytest.mark.slow
 def test_the_strength_says_how_much_style_each_place_takes(tmp_path: Path) -> None:
     strength = saved(tmp_path, "strength", halves((25, 25, 25), WHITE))
-    large, style = from_array(photograph()[:360, :480], (128,)), from_array(paint(90, 120, seed=3))
+    large, style = from_array(astronaut()[:360, :480], (128,)), from_array(paint(90, 120, seed=3))
     config = configure(strength=strength, size=(128,), coarsest=0, steps=(80,))
     change = np.abs(stylize(large, style, config).sample.data - large.data)
     assert change[..., :48].mean() < 0.6 * change[..., 80:].mean()
@@ -206,7 +207,7 @@ def test_nearly_black_is_black(content: Picture, style: Picture, tmp_path: Path)
 def test_what_is_not_free_stays_at_every_scale(style: Picture, tmp_path: Path) -> None:
     mask = saved(tmp_path, "mask", halves(BLACK, WHITE))
     config = configure(mask=(mask,), size=(96,), coarsest=32, steps=(4,))
-    large = from_array(photograph()[:240, :320], (96,))
+    large = from_array(astronaut()[:240, :320], (96,))
     last: list[Tensor] = []
     stylize(large, style, config, callback=lambda step: last.append(step.g[0].clone()))
     np.testing.assert_allclose(last[-1][..., :47], large.data[..., :47], atol=1e-6)
@@ -303,7 +304,7 @@ def test_a_folder_is_all_pictures_in_it(content: Picture, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_smaller_style_has_finer_strokes() -> None:
     """As if the style's picture had been shrunk by that."""
-    content, style = photograph()[:240, :320], paint(300, 400, seed=1)
+    content, style = astronaut()[:240, :320], paint(300, 400, seed=1)
     small = from_array(style, (32,))
     scaled = stylize(content, style, configure(style_scale=0.5, **QUICK))
     expected = stylize(content, small, configure(**QUICK))
@@ -312,6 +313,7 @@ def test_a_smaller_style_has_finer_strokes() -> None:
     np.testing.assert_array_equal(own.sample.data, expected.sample.data)
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_early_has_its_checkpoint(
     content: Picture, style: Picture, tmp_path: Path
 ) -> None:
@@ -322,6 +324,7 @@ def test_a_run_that_ends_early_has_its_checkpoint(
     np.testing.assert_array_equal(first.sample.data, again.sample.data)
 
 
+@pytest.mark.slow
 def test_a_scale_ends_when_j_no_longer_falls(content: Picture, style: Picture) -> None:
     values: list[float] = []
     config = configure(size=(32,), coarsest=0, steps=(400,), patience=8)

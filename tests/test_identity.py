@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.data import astronaut
 
 from impasto.config import configure
-from impasto.demo import photograph
 from impasto.media.picture import Picture, from_array
 from impasto.metrics import compare
 from impasto.transfer import stylize
@@ -18,7 +18,7 @@ pytest.importorskip("skimage")
 
 @pytest.fixture(scope="module")
 def content() -> np.ndarray:
-    return photograph()[:384]
+    return astronaut()[:384]
 
 
 def similarity(result: Picture, content: np.ndarray) -> float:

@@ -102,6 +102,7 @@ def test_sums_add_over_disjoint_regions(space: Space, seed: int, data: st.DataOb
         torch.testing.assert_close(sum(parts), loss.sums(a, whole), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(spaces(smallest=2, largest=4), seeds, normalizations)
 def test_gradients_equal_finite_differences(
     space: Space, seed: int, normalization: Normalization

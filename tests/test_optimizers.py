@@ -294,6 +294,7 @@ def test_the_projection_holds_after_each_step(loop: Any) -> None:
     assert steps[-1].state.x.min() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loop", "rate"), [*LOOPS, *BY_ADAM])
 @given(seed=seeds, space=spaces(), block=st.integers(1, 50))
 def test_the_block_size_does_not_matter(
@@ -354,6 +355,7 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return uncounted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loop", "rate", "arrays"),
     [

@@ -64,6 +64,7 @@ def evaluated(problem: Problem, plan: Plan) -> tuple[Evaluation, dict[str, float
     return replace(evaluation, gradient=whole), terms_of(objective, g.values, plan)
 
 
+@pytest.mark.slow
 @given(st.data(), st.integers(1, 3))
 @settings(max_examples=25)
 def test_any_number_of_ranks_equals_plain_automatic_differentiation(

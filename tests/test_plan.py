@@ -154,6 +154,7 @@ def test_arrays_too_large_for_fresh_pages_are_cut_though_they_fit() -> None:
     assert chosen("vgg", space, "auto", 1e12).tiles
 
 
+@pytest.mark.slow
 @given(cases, rooms)
 @settings(max_examples=15)
 def test_what_is_chosen_fits(case: tuple[str, Space], room: float) -> None:
@@ -263,6 +264,7 @@ def arrays(stages: list[Work]) -> int:
     return sum(sizes[1:]) + max(a + b for a, b in zip(sizes, [*sizes[1:], 0], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [None, 0.3, 0.1])
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("kind", KINDS)

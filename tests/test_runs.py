@@ -37,6 +37,7 @@ def interrupt_at(step: int) -> Any:
     return callback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "step"),
     [
@@ -77,6 +78,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     np.testing.assert_array_equal(again.numpy(), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b""])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     samples: tuple[Sample, Sample], damage: Any, tmp_path: Path

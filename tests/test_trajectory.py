@@ -139,6 +139,7 @@ def test_in_float64_all_plans_take_the_same_way(dims: int, name: str) -> None:
     assert in_float64(dims, PLANS[name]) == pytest.approx(in_float64(dims, WHOLE), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("dims", SPACES)
 def test_so_do_runs(dims: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +147,7 @@ def test_so_do_runs(dims: int, name: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert values == pytest.approx(in_float64(dims, WHOLE), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["whole", "streamed"])
 @pytest.mark.parametrize("dims", SPACES)
 def test_the_same_seed_gives_the_same_bytes(

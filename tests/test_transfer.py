@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.data import astronaut
 
 import impasto
 from impasto import scale
 from impasto.config import PRESETS, configure
-from impasto.demo import paint, photograph
+from impasto.demo import paint
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
 from impasto.media.picture import from_array, read_recipe
 from impasto.media.sample import Sample
@@ -33,7 +34,7 @@ QUICK: dict[str, Any] = {"size": (48,), "coarsest": 0, "steps": (6,)}
 
 @pytest.fixture(scope="module")
 def content() -> np.ndarray:
-    return photograph()[100:300, 150:400]
+    return astronaut()[100:300, 150:400]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_each_optimizer_brings_j_below_one_percent_from_noise(
         if progress.value < 0.01 * values[0]:
             raise KeyboardInterrupt
 
-    stylize(photograph(), paint(768, 1024, seed=12), config, callback=log)
+    stylize(astronaut(), paint(768, 1024, seed=12), config, callback=log)
     assert values[-1] < 0.01 * values[0]
 
 
@@ -119,6 +120,7 @@ def test_the_same_seed_gives_the_same_bytes(
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_all_kinds_of_pictures_give_the_same_result(
     content: np.ndarray, style: np.ndarray, tmp_path: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_all_kinds_of_pictures_give_the_same_result(
     assert tuple(expected.tensor().shape) == (3, 38, 48)
 
 
+@pytest.mark.slow
 def test_the_result_has_both_the_content_and_the_style(
     content: np.ndarray, style: np.ndarray
 ) -> None:
@@ -197,6 +200,7 @@ def _gram_distance(a_style: np.ndarray, a_g: np.ndarray) -> float:
     return float(distance / max(norm, 1e-6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dims", [1, 3])
 def test_signals_and_volumes_take_the_same_path(dims: int) -> None:
     rng = np.random.default_rng(dims)

@@ -51,6 +51,7 @@ def test_any_plan_equals_plain_automatic_differentiation(data: st.DataObject) ->
     assert terms_of(objective, problem.g, plan) == pytest.approx(evaluation.terms, rel=1e-12)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=20)
 def test_in_float32_any_plan_is_near(data: st.DataObject) -> None:

@@ -41,9 +41,9 @@ LAMP_RADIUS = 1.75  # the radius of the eddy around a moon or a star, in radii o
 
 
 def photograph() -> NDArray[np.uint8]:
-    """NASA's portrait of the astronaut Eileen Collins (512, 512, 3) in 0..255; public domain."""
+    """Chelsea the cat (300, 451, 3) in 0..255, by Stéfan van der Walt; CC0."""
     data = library("skimage.data", "for the demo's photograph", "demo")
-    return np.asarray(data.astronaut(), dtype=np.uint8)
+    return np.asarray(data.chelsea(), dtype=np.uint8)
 
 
 def paint(height: int, width: int, seed: int) -> NDArray[np.uint8]:
@@ -104,18 +104,18 @@ class Scene:
 
     def river(self, points: Floats) -> tuple[Floats, Floats]:
         """Its distance, 1 at the banks, and its direction in radians: (n,) each."""
-
-        def midstream(fall: Floats) -> Floats:
-            root = np.sqrt(fall)  # perspective: the meanders widen toward the viewer
-            return np.asarray(self.across * (0.66 - 0.22 * fall + 0.16 * root * np.sin(9 * root)))
-
         x, y = points.T
         drop = self.down - self.crests(x)[1]
         fall = np.clip(1 - (self.down - y) / drop, 0, None)
-        middle = midstream(fall)
-        angle = np.arctan2(0.01 * drop, midstream(fall + 0.01) - middle)
+        middle = self.midstream(fall)
+        angle = np.arctan2(0.01 * drop, self.midstream(fall + 0.01) - middle)
         bank = np.abs(x - middle) / (self.across * (0.012 + 0.075 * fall))
         return np.where(fall > 0.04, bank, np.inf), angle  # its source is behind the rise
+
+    def midstream(self, fall: Floats) -> Floats:
+        """The middle of the river, x (n,), so far down from the horizon, which is 0, (n,)."""
+        root = np.sqrt(fall)  # perspective: the meanders widen toward the viewer
+        return np.asarray(self.across * (0.66 - 0.22 * fall + 0.16 * root * np.sin(9 * root)))
 
     def flow(self, points: Floats) -> Floats:
         """The direction of the strokes (n,), in radians, at points (n, 2)."""

@@ -123,6 +123,7 @@ def test_flipped_bits_are_seen_where_the_format_has_checksums(
     refused(path, "damage")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     suffix=st.sampled_from([".jpg", ".png", ".tif", ".webp"]),

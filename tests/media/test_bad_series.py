@@ -207,6 +207,7 @@ def three_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return series(tmp_path_factory.mktemp("three"), stored_values(3))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(where=st.floats(0, 1), garbage=st.binary(min_size=1, max_size=40))
 def test_garbage_is_an_error_or_a_volume(

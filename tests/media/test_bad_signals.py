@@ -310,6 +310,7 @@ def test_sizes(tmp_path: Path, suffix: str) -> None:
             read(path, (64,))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     suffix=st.sampled_from(SUFFIXES[:7]),  # the decoder of MP3 prints

@@ -207,6 +207,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         no_room(tmp_path / "out.bin", nullcontext())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not files._O_TMPFILE, reason="no O_TMPFILE on this system")
 def test_kill_at_random_moments(tmp_path: Path) -> None:
     """After kill -9 the file is one of those written, whole, and beside it there is nothing.

@@ -113,6 +113,7 @@ def test_a_result_too_large_to_be_meant() -> None:
         from_array(smooth(4, 4), (10**6,))
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_large_file_is_cheap_when_little_is_asked(tmp_path: Path) -> None:
     """48 megapixels, 576 MB as floats, in a process that may grow by far less."""

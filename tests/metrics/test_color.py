@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from skimage.data import astronaut
 
 from impasto.colors import to_oklab
-from impasto.demo import photograph
 from impasto.media.picture import from_array
 from impasto.metrics import color
 from impasto.metrics.color import color_distance
@@ -47,8 +47,8 @@ def test_places_do_not_count() -> None:
 
 
 def test_it_is_sliced_wasserstein() -> None:
-    one = from_array(photograph()[100:140, 150:200]).data
-    other = from_array(photograph()[300:360, 200:280, ::-1]).data
+    one = from_array(astronaut()[100:140, 150:200]).data
+    other = from_array(astronaut()[300:360, 200:280, ::-1]).data
     directions = np.random.default_rng(0).normal(size=(2000, 3))
     directions /= np.linalg.norm(directions, axis=1)[:, None]
     colors = [to_oklab(picture.astype(float)).reshape(3, -1).T for picture in (one, other)]
@@ -61,7 +61,7 @@ def test_it_is_sliced_wasserstein() -> None:
 
 def test_large_pictures_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (
-        from_array(picture).data for picture in (photograph(), photograph()[200:400, ::-1, ::-1])
+        from_array(picture).data for picture in (astronaut(), astronaut()[200:400, ::-1, ::-1])
     )
     whole = color_distance(one, other)
     monkeypatch.setattr(color, "_LOOKED_AT", 20_000)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 from torch import Tensor
 
-from impasto.demo import photograph
 from impasto.errors import LayerError, WeightsError
 from impasto.media.picture import Picture, from_array
 from impasto.metrics import activations, compare, lpips
@@ -51,7 +51,7 @@ def values(picture: Picture) -> Tensor:
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[Picture, Picture]:
-    one = from_array(photograph()[100:260, 150:390], SPACE)
+    one = from_array(astronaut()[100:260, 150:390], SPACE)
     noise = np.random.default_rng(0).normal(0, 0.05, one.data.shape)
     return one, Picture((one.data + noise).clip(0, 1).astype(np.float32))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.data import astronaut
 
 from impasto.config import Config, configure
-from impasto.demo import photograph
 from impasto.errors import ConfigError, LayerError, SampleError, WeightsError
 from impasto.media.picture import Picture, fit_picture, from_array
 from impasto.metrics import Row, activations, compare, pictures
@@ -28,12 +28,12 @@ SPACE = 40, 56
 
 @pytest.fixture(scope="module")
 def content() -> Picture:
-    return from_array(photograph()[100:300, 150:430], SPACE)
+    return from_array(astronaut()[100:300, 150:430], SPACE)
 
 
 @pytest.fixture(scope="module")
 def style() -> Picture:
-    return from_array(photograph()[300:360, 200:280, ::-1])
+    return from_array(astronaut()[300:360, 200:280, ::-1])
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_without_a_metric_gram_matrices_are_of_the_networks_own_channels(
 
 
 def test_a_content_of_another_size_is_brought_to_the_results(out: Picture, style: Picture) -> None:
-    larger = from_array(photograph()[100:300, 150:430])
+    larger = from_array(astronaut()[100:300, 150:430])
     found, same = rows(out, larger, style), rows(out, fit_picture(larger, SPACE), style)
     assert {name: row.result for name, row in found.items()} == {
         name: row.result for name, row in same.items()

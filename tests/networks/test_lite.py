@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from skimage.data import astronaut
 from torch import Tensor
 
 from impasto.config import Config
-from impasto.demo import photograph
 from impasto.errors import WeightsError
 from impasto.losses import MetricGram
 from impasto.media.picture import from_array
@@ -30,7 +30,7 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def picture() -> Tensor:
-    return torch.from_numpy(from_array(photograph(), (256,)).data)[None]
+    return torch.from_numpy(from_array(astronaut(), (256,)).data)[None]
 
 
 def test_the_file_is_small_and_says_where_it_is_from() -> None:

@@ -170,6 +170,7 @@ def test_a_module_given_to_be_traced_is_not_trained_or_random() -> None:
 # Plans.
 
 
+@pytest.mark.slow
 def test_streamed_in_little_memory() -> None:
     network = network_of(residual("rbdp"), "relu", "layers")
     config = ObjectiveConfig(
