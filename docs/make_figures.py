@@ -1,6 +1,6 @@
 """Draws the figures of the docs, of scikit-image's photographs and the demo's painting.
 
-    python docs/make_figures.py
+python docs/make_figures.py
 """
 
 from __future__ import annotations
