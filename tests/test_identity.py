@@ -18,7 +18,7 @@ pytest.importorskip("skimage")
 
 @pytest.fixture(scope="module")
 def content() -> np.ndarray:
-    return astronaut()[:384]
+    return np.asarray(astronaut()[:384])
 
 
 def similarity(result: Picture, content: np.ndarray) -> float:

@@ -34,7 +34,7 @@ QUICK: dict[str, Any] = {"size": (48,), "coarsest": 0, "steps": (6,)}
 
 @pytest.fixture(scope="module")
 def content() -> np.ndarray:
-    return astronaut()[100:300, 150:400]
+    return np.asarray(astronaut()[100:300, 150:400])
 
 
 @pytest.fixture(scope="module")
