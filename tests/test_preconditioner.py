@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from impasto import ensemble
+from impasto.config import configure
 from impasto.optimizers import Precondition, lbfgs, plain
 from impasto.preconditioner import favor_large_forms
+from impasto.transfer import stylize
 from tests.test_optimizers import Value, function
 
 spaces = st.one_of(
@@ -75,3 +80,18 @@ def test_rough_problems_are_solved_in_fewer_steps() -> None:
         return count
 
     assert evaluations(favor_large_forms) < 0.8 * evaluations(plain)
+
+
+@pytest.mark.parametrize(
+    ("init", "gamma", "favored"),
+    [("content", 0.0, True), ("noise", 0.1, True), ("noise", 0.0, False)],
+)
+def test_not_where_noise_is_smoothed_by_nothing(
+    init: str, gamma: float, favored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(ensemble, "favor_large_forms", lambda x: calls.append(x.ndim))
+    picture = np.random.default_rng(0).random((24, 32, 3), dtype=np.float32)
+    settings: dict[str, Any] = {"size": (32,), "coarsest": 0, "steps": (3,), "optimizer": "lbfgs"}
+    stylize(picture, picture[::-1].copy(), configure(init=init, gamma=gamma, **settings))
+    assert bool(calls) is favored

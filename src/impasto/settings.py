@@ -27,8 +27,9 @@ class NetworkConfig:
     pooling: Literal["max", "average"] = "max"
     """how lite, vgg16 and vgg19 downsample"""
     calibrated: bool = False
-    """bring the mean of each filter's activation over the content, at 512 pixels at most, to one,
-    as Gatys et al. 2016 did; of vgg16, vgg19 and lite, whose metrics are left out then"""
+    """bring filters to one mean activation over the content and the styles, at 512 pixels at most,
+    and layers to a mean of one, as Gatys et al. 2016 did over ImageNet; of vgg16, vgg19 and lite,
+    whose metrics are left out then"""
     padding: Literal["replicate", "reflect", "periodic", "zero"] = "replicate"
     """what the network sees beyond the border; periodic is the other side, for textures that tile;
     zero draws a frame"""
