@@ -1,7 +1,8 @@
 """Where the time goes from the shell's prompt to the file: `impasto stylize` with its defaults.
 
 Prints the median of several runs: start-up, loading, and for each scale the targets and the
-steps, then saving. The pictures are the demo's, at their full size.
+steps, then saving. The pictures are scikit-image's astronaut and the
+demo's painting, at their full size.
 
     python -m benchmarks.breakdown [--size 512] [--runs 3]
 """

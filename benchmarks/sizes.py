@@ -84,7 +84,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
-    parser.add_argument("--content", type=Path, nargs="+", default=[], help="the demo's if none")
+    parser.add_argument(
+        "--content", type=Path, nargs="+", default=[], help="scikit-image's astronaut if none"
+    )
     parser.add_argument("--style", type=Path, nargs="+", default=[], help="one for each content")
     parser.add_argument("--preset", default="standard")
     parser.add_argument("--pictures", type=Path, help="a folder for the results")
