@@ -1,7 +1,8 @@
 """J against time from noise: our three optimizers, and the obvious PyTorch loops beside them.
 
-Prints the table of docs/optimizers.md and, with --plot FILE, draws it. The picture is scikit-image's
-astronaut at 100 x 100, J the course's through the filterbank; all loops minimize the same J from one noise.
+Prints the table of docs/optimizers.md and, with --plot FILE, draws it. The picture is
+scikit-image's astronaut at 100 x 100, J the course's through the filterbank; all loops minimize the
+same J from one noise.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def problem() -> tuple[Objective, Tensor]:
-    """The course's J through the filterbank, of the astronaut and the demo's painting, and noise."""
+    """The course's J through the filterbank, of astronaut and painting, and the noise."""
     config = configure(
         "notes", network="filterbank", alpha=10.0, beta=1e10, gamma=0.0, content_layers=()
     ).completed()
