@@ -543,7 +543,7 @@ def test_what_is_no_picture_is_refused(
         ("--style-weights 1 2", "--style-weights"),
         ("--style-weights 0", "--style-weights"),
         ("--style-weights", "--style-weights"),
-        ("--style-layers wave1 nan", "--style-layers wave1"),
+        ("--style-layers wave1 nan", "'wave1' nan"),
         ("--style-layers bogus 1", "'bogus'"),
         ("--content-layers bogus", "'bogus'"),
         ("--init bogus", "bogus"),

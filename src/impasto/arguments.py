@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
+from impasto.checked import Checked, Count
 from impasto.config import (
     LAYERS,
     PRESET_BY_SUFFIX,
@@ -33,24 +34,15 @@ from impasto.windows import AUTO
 
 
 @dataclass(frozen=True)
-class Display:
+class Display(Checked):
     """What is shown on the way."""
 
-    preview: int = 0
+    preview: Count = 0
     """write the picture so far every so many steps, as OUT-step0050.png and so on; 0 never"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
     """print each step and the result as lines of JSON"""
-
-    def __post_init__(self) -> None:
-        if self.preview < 0:
-            raise ConfigError(
-                subject="--preview",
-                expected="a number of steps from 0 up",
-                found=str(self.preview),
-                remedy="give for example --preview 50",
-            )
 
 
 class _Styled:

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+from msgspec import Meta
+
+from impasto.checked import LARGEST, Checked, Count, Number, Positive, plain
 from impasto.errors import ConfigError
 from impasto.windows import AUTO
 
 ColorMode = Literal["style", "match", "luminance", "oklab", "palette"]
+Layers = Annotated[
+    tuple[tuple[str, Number], ...],
+    Meta(description="names of layers, each with its lambda, a finite number from 0 up, or alone"),
+]
+Losses = Annotated[
+    tuple[Literal["gram", "moments"], ...],
+    Meta(min_length=1, description="gram or moments, once for all style layers or once for each"),
+]
+Size = Annotated[
+    tuple[Count, ...],
+    Meta(max_length=3, description="a whole number from 0 up, or one from 1 up for each axis"),
+]
+Steps = Annotated[
+    tuple[Annotated[int, Meta(ge=1)], ...],
+    Meta(
+        min_length=1, max_length=2, description="one number from 1 up, or two, the second no larger"
+    ),
+]
+Span = Annotated[
+    tuple[Number, ...],
+    Meta(max_length=2, description="two finite numbers of seconds, the earlier first"),
+]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, description="a number from 0 to 2^63 - 1")]
+Decay = Annotated[float, Meta(ge=0, lt=1, description="a number in [0, 1)")]
+Part = Annotated[float, Meta(gt=0, le=1, description="a number in (0, 1]")]
+Exponent = Annotated[float, Meta(ge=1, le=LARGEST, description="a finite number from 1 up")]
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Checked):
     """The network whose activations are compared."""
 
     network: str = "auto"
@@ -36,34 +65,34 @@ class NetworkConfig:
     filters: Literal["slices", "inflated"] = "slices"
     """how lite, vgg16 and vgg19 look at volumes: at slices across each axis, or through filters
     that are repeated along each"""
-    kernel: int = 0
+    kernel: Count = 0
     """positions along each side of the filterbank's filters, odd, for pictures and volumes; 0 for 9
     and 5 [>= 0]"""
-    widths: tuple[float, float] = (0.012, 1.0)
+    widths: tuple[Positive, Positive] = (0.012, 1.0)
     """the filterbank's shortest and longest filter for signals, in seconds"""
     offline: bool = False
     """never download; say what is missing instead"""
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig:
+class ObjectiveConfig(Checked):
     """J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
 
-    alpha: float = 1.0
+    alpha: Number = 1.0
     """weight of the content [>= 0]"""
-    beta: float = 6.0
+    beta: Number = 6.0
     """weight of the style [>= 0]"""
-    gamma: float = 0.0
+    gamma: Number = 0.0
     """weight of the total variation, for smoothness [>= 0]"""
     content_layers: tuple[str, ...] = ()
     """layers whose activations keep the content, in equal shares; none means the network's own"""
-    style_layers: tuple[tuple[str, float], ...] = ()
+    style_layers: Layers = ()
     """layers whose statistics make the style, each with its lambda, as in
     `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
-    style_losses: tuple[str, ...] = ("gram",)
+    style_losses: Losses = ("gram",)
     """gram: Gram matrices are compared; moments: means and covariances, by their Wasserstein
     distance; one for all style layers, or one for each"""
-    style_weights: tuple[float, ...] = (1.0,)
+    style_weights: tuple[Number, ...] = (1.0,)
     """share of each style: a number a style, or one number for equal shares"""
     normalization: Literal["relative", "course", "notes"] = "relative"
     """relative: the weights mean the same at any size; course: Gram matrices over
@@ -71,18 +100,26 @@ class ObjectiveConfig:
     smoothing: Literal["none", "softmax"] = "none"
     """softmax: activations are compared after a softmax over all channels and positions, for
     residual networks, whose few large peaks decide all else"""
-    autocorrelation: float = 0.0
+    autocorrelation: Number = 0.0
     """weight of the distance of autocorrelations, for signals [>= 0]"""
-    lag: float = 0.5
+    lag: Positive = 0.5
     """the longest lag looked at, in seconds [> 0]"""
-    spectrum: float = 0.0
+    spectrum: Number = 0.0
     """weight of the distance of log power spectra, for signals [>= 0]"""
-    spectrum_window: float = 1.0
+    spectrum_window: Positive = 1.0
     """length of the windows that spectra are taken of, in seconds [> 0]"""
-    amplitude: float = 0.0
+    amplitude: Number = 0.0
     """weight of the distance of the amplitudes' distributions, for signals [>= 0]"""
-    tv_power: float = 2.0
+    tv_power: Exponent = 2.0
     """exponent of the differences in the total variation [>= 1]"""
+
+    def __post_init__(self) -> None:
+        layers: Any = plain(self.style_layers)
+        layers = [layers] if isinstance(layers, str) else layers
+        if isinstance(layers, list) and all(isinstance(layer, str) for layer in layers):
+            shares = tuple((layer, 1 / len(layers)) for layer in layers)
+            object.__setattr__(self, "style_layers", shares)
+        super().__post_init__()
 
     @property
     def statistics(self) -> bool:
@@ -117,23 +154,23 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
-class SignalConfig:
+class SignalConfig(Checked):
     """What is taken of signals, and as what."""
 
     leads: tuple[str, ...] = ()
     """channels of the content, by name; all if none are given"""
     style_leads: tuple[str, ...] = ()
     """channels of the styles, in the order of the content's; by their names if none are given"""
-    span: tuple[float, ...] = ()
+    span: Span = ()
     """a stretch of the content, from and to in seconds; all of it if none is given"""
-    style_span: tuple[float, ...] = ()
+    style_span: Span = ()
     """a stretch of the styles, from and to in seconds"""
     representation: Literal["waveform", "spectrogram"] = "waveform"
     """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
 
 
 @dataclass(frozen=True)
-class VolumeConfig:
+class VolumeConfig(Checked):
     """What may change of volumes, and how they are looked at."""
 
     window: tuple[str, ...] = AUTO
@@ -141,22 +178,28 @@ class VolumeConfig:
     or a level and a width such as -600 1500; auto is all but 0.5 % at each end"""
     keep_air: bool = False
     """leave air as it is, and out of the statistics: below -900 HU, or below the window"""
-    slices: int = 10
+    slices: Count = 10
     """slices across each axis that a step of adam looks at, where the network takes slices; all
     where there are fewer, or for 0 [>= 0]"""
     style_axes: bool = False
     """three styles, the first for slices across the first axis, and so on"""
 
+    def __post_init__(self) -> None:
+        window: Any = plain(self.window)
+        if isinstance(window, list):  # level and width as numbers
+            object.__setattr__(self, "window", tuple(map(str, window)))
+        super().__post_init__()
+
 
 @dataclass(frozen=True)
-class GuidanceConfig:
+class GuidanceConfig(Checked):
     """Where the styles go, and whose colors are kept."""
 
     mask: tuple[str, ...] = ()
     """a mask of the content: where it is 0 the content stays as it is; of pictures also one of the
     content and then one of each style: regions of the same color belong together, or soft, white
     to white and black to black"""
-    region_strengths: tuple[float, ...] = ()
+    region_strengths: tuple[Number, ...] = ()
     """how much style each region of the masks takes, the darkest first; 1 for all if none are
     given"""
     strength: str | None = None
@@ -169,27 +212,28 @@ class GuidanceConfig:
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
+class ScheduleConfig(Checked):
     """Sizes, start and end of the run."""
 
-    size: tuple[int, ...] = ()
+    size: Size = ()
     """long side of the result in pixels, 0 for the content's own; or height and width, cropped; if
     none is given 512 for pictures and the content's own for all else"""
-    style_scale: float = 1.0
+    style_scale: Number = 1.0
     """long side of styles that are pictures over that of the result, for larger or finer strokes;
     they are never enlarged; 0 for their own pixels [>= 0]"""
-    coarsest: int = 128
-    """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only"""
-    steps: tuple[int, ...] = (130, 25)
+    coarsest: Count = 128
+    """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only
+    [>= 0]"""
+    steps: Steps = (130, 25)
     """steps at the coarsest scale, a third fewer at each that follows, and the fewest at any; or
     one number for all scales"""
-    patience: int = 0
+    patience: Count = 0
     """steps without a fall of J by a thousandth after which a scale ends; 0 for never [>= 0]"""
     init: str = "content"
     """what G starts as: content, noise, or a file"""
-    seed: int = 0
-    """seed of the noise and of the filterbank"""
-    average: float = 0.9
+    seed: Seed = 0
+    """seed of the noise and of the filterbank [>= 0]"""
+    average: Decay = 0.9
     """decay of the running average of G that becomes the result; 0 for none [0 to 1)"""
 
     def steps_at(self, scale: int) -> int:
@@ -201,21 +245,21 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Checked):
     """How G follows its gradient."""
 
     optimizer: Literal["adam", "lbfgs", "gradient-descent"] = "adam"
     """adam; lbfgs with a strong Wolfe search; or gradient-descent, G := G - lr dJ/dG"""
-    learning_rate: float = 0.03
+    learning_rate: Positive = 0.03
     """step of adam and gradient-descent; lbfgs finds its own [> 0]"""
-    annealing: float = 1.0
+    annealing: Part = 1.0
     """the learning rate at the end of a scale, over that at its beginning (0 to 1]"""
     clip: bool = True
     """after each step of adam and gradient-descent, bring G back into the range of its kind"""
 
 
 @dataclass(frozen=True)
-class EngineConfig:
+class EngineConfig(Checked):
     """How J is computed."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -227,5 +271,5 @@ class EngineConfig:
     memory: str = "auto"
     """what the process may hold, as in 4GB; auto is four fifths of what is free. Where arrays do
     not fit they go to files in TMPDIR"""
-    checkpoint_every: float = 60.0
+    checkpoint_every: Number = 60.0
     """seconds between the checkpoints of a --run folder [>= 0]"""
