@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from impasto.errors import OutputError
-from impasto.media import check_target, grid, is_picture, save
+from impasto.media import check_target, files, grid, is_picture, save
 from tests.media.memory import growth, on_linux
+from tests.media.places import contents
 from tests.media.series import TILTED, image, in_order, series, stored_values
 from tests.media.volumes import TILTED as TILTED_BOX
 from tests.media.volumes import loaded, volume
@@ -283,6 +286,64 @@ def test_only_results_are_replaced(tmp_path: Path) -> None:
             check_target(tmp_path / name)
         with pytest.raises(OutputError, match=words):
             save(loaded(folder), tmp_path / name)
+
+
+@pytest.mark.parametrize("stranger", ["9001.dcm", "0002.dcm", "0004.dcm", "0042.dcm"])
+def test_a_folder_with_a_file_of_another_stays_as_it_is(tmp_path: Path, stranger: str) -> None:
+    """Beside a result or in the place of one of its images, DICOM or not, a link, or one that comes
+    while the result is written."""
+    content = loaded(series(tmp_path / "a", stored_values(3)))
+    target = tmp_path / "out.dcm"
+    words = r"nothing there, or an earlier \.dcm that may be replaced, found a folder that holds"
+    strangers = {
+        "another's": (tmp_path / "a" / "IM000").read_bytes(),
+        "no DICOM": b"the only copy of my thesis",
+    }
+    for data in strangers.values():
+        save(content, target)
+        (target / stranger).write_bytes(data)
+        before = contents(target)
+        for attempt in (check_target, partial(save, content)):
+            with pytest.raises(OutputError, match=words):
+                attempt(target)
+        assert contents(target) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "out.dcm"]
+        shutil.rmtree(target)
+
+
+def test_a_link_and_an_image_of_another_series_are_not_replaced(tmp_path: Path) -> None:
+    content = loaded(series(tmp_path / "a", stored_values(3)))
+    for name in ("out.dcm", "other.dcm"):
+        save(content, tmp_path / name)
+    ours = tmp_path / "out.dcm" / "0002.dcm"
+    ours.unlink()
+    ours.symlink_to(tmp_path / "other.dcm" / "0002.dcm")
+    with pytest.raises(OutputError, match="a folder that holds something else"):
+        check_target(tmp_path / "out.dcm")
+    ours.unlink()
+    shutil.copy(tmp_path / "other.dcm" / "0002.dcm", ours)
+    with pytest.raises(OutputError, match="a folder that holds something else"):
+        save(content, tmp_path / "out.dcm")
+
+
+def test_a_file_that_comes_while_the_result_is_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = loaded(series(tmp_path / "a", stored_values(3)))
+    target = tmp_path / "out.dcm"
+    save(content, target)
+    sync = files._sync
+
+    def meanwhile(folder: Path) -> None:
+        sync(folder)
+        (target / "9001.dcm").write_bytes(b"just saved")
+
+    monkeypatch.setattr(files, "_sync", meanwhile)
+    with pytest.raises(OutputError, match="a folder that holds something else by now"):
+        save(content, target)
+    assert (target / "9001.dcm").read_bytes() == b"just saved"
+    assert len(os.listdir(target)) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "out.dcm"]
 
 
 @pytest.mark.slow

@@ -163,9 +163,12 @@ def test_volumes_from_elsewhere(tmp_path: Path) -> None:
 
 
 def test_what_is_replaced_and_what_is_a_plain_array(tmp_path: Path) -> None:
-    path = stored(tmp_path / "a.zarr", smooth(4, 5, 6)[0])
-    check_target(path)
-    save(loaded(path), path)
+    theirs = stored(tmp_path / "a.zarr", smooth(4, 5, 6)[0])
+    with pytest.raises(OutputError, match="nothing there, or an earlier"):
+        check_target(theirs)
+    path = tmp_path / "ours.zarr"
+    for _ in range(2):
+        save(loaded(theirs), path)
     plain = load(path / "s0")
     assert isinstance(plain, ArraySample)
     save(plain, path)

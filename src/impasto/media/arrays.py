@@ -8,7 +8,6 @@ has four, the first of them 1.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -37,6 +36,7 @@ from impasto.media.files import (
 )
 from impasto.media.sample import Sample, check_own_space
 from impasto.media.signal import Signal
+from impasto.media.zarr_folders import MARK, holds_result
 
 SUFFIXES = (".npy", ".zarr")
 
@@ -150,7 +150,7 @@ def check_array_target(path: StrPath) -> None:
     else:
         with about(os.fspath(path)):
             zarr_library()
-        check_folder_writable(path, holds_array)
+        check_folder_writable(path, holds_result)
 
 
 def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -284,9 +284,9 @@ def _save_zarr(
     dims = kind.dims
     sides = (1, *(CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
     chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
-    added = {} if recipe is None else {"impasto": recipe}
+    added = {MARK: recipe or ""}
     named = kind.zarr_format == 3 and kind.axes is not None and len(kind.axes) == values.ndim
-    with atomic_folder(path, holds_array) as folder:
+    with atomic_folder(path, holds_result) as folder:
         array = zarr.create_array(
             zarr.storage.LocalStore(folder),
             shape=values.shape,
@@ -317,37 +317,6 @@ def converted(values: Values, dtype: np.dtype[Any]) -> Values:
     if high > limits.max:  # 64 bits: the nearest float64 is one past the range
         high = np.nextafter(high, 0)
     return np.clip(wide, float(limits.min), high).astype(dtype)
-
-
-def holds_array(folder: Path) -> bool:
-    """Whether a folder is a Zarr array, an OME-Zarr image or empty: what may be replaced."""
-    if (folder / ".zarray").exists() or ome_version(folder):
-        return True
-    if not (folder / "zarr.json").exists():
-        return not any(folder.iterdir())
-    return _json(folder / "zarr.json").get("node_type") == "array"
-
-
-def ome_version(folder: Path) -> str | None:
-    """The version of an OME-Zarr image's metadata, "?" where they say none; None for others."""
-    attributes = _json(folder / "zarr.json").get("attributes")
-    found = attributes.get("ome") if isinstance(attributes, dict) else None
-    if not isinstance(found, dict):
-        found = _json(folder / ".zattrs")
-    scales = found.get("multiscales")
-    if not isinstance(scales, list):
-        return None
-    first = scales[0] if scales and isinstance(scales[0], dict) else {}
-    return str(found.get("version") or first.get("version") or "?")
-
-
-def _json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is none."""
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def zarr_library() -> ModuleType:

@@ -37,6 +37,7 @@ _STALE = (
 )
 _LONGEST = {"LO": 64, "ST": 1024, "LT": 10240}
 _RECIPE = "impasto: "
+_MAKER = "impasto"
 
 
 def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
@@ -71,7 +72,7 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
             pydicom.dcmwrite(
                 whole, image, implicit_vr=False, little_endian=True, enforce_file_format=True
             )
-            (folder / f"{number + 1:04d}.dcm").write_bytes(whole.getbuffer())
+            (folder / _name(number + 1)).write_bytes(whole.getbuffer())
 
 
 def check_dicom_target(path: StrPath) -> None:
@@ -199,7 +200,7 @@ def _stamp(pydicom: Any, recipe: str | None) -> Callable[[Any], None]:
         equipment.PurposeOfReferenceCodeSequence = [
             _code(pydicom, "109102", "Processing Equipment")
         ]
-        equipment.Manufacturer = "impasto"
+        equipment.Manufacturer = _MAKER
         equipment.SoftwareVersions = __version__
         earlier = list(image.get("ContributingEquipmentSequence") or ())
         image.ContributingEquipmentSequence = [*earlier, equipment]
@@ -272,15 +273,33 @@ def _check_right_angle(directions: Float64[np.ndarray, "3 2"]) -> None:
 
 
 def _holds_result(folder: Path) -> bool:
-    """Whether a folder is empty or holds a series written here: what may be replaced."""
+    """Whether a folder is empty or holds one series written here and nothing else: what may be
+    replaced."""
     files = list(folder.iterdir())
-    if any(file.suffix != ".dcm" or not file.stem.isdigit() for file in files):
+    names = {_name(number) for number in range(1, len(files) + 1)}
+    if {file.name for file in files} != names:
         return False
-    if not files:
-        return True
+    if any(file.is_symlink() or not file.is_file() for file in files):
+        return False
+    series = {_series_of_ours(file) for file in files}
+    return len(series) <= 1 and None not in series
+
+
+def _series_of_ours(file: Path) -> str | None:
+    """The UID of the series that an image was written here with; None for any other file."""
+    tags = ["SeriesDescription", "SeriesInstanceUID", "ContributingEquipmentSequence"]
     try:
-        with decoding_dicom(files[0]):
-            first = pydicom_library().dcmread(files[0], specific_tags=["SeriesDescription"])
+        with decoding_dicom(file):
+            read = pydicom_library().dcmread
+            image = read(file, stop_before_pixels=True, specific_tags=tags)
+            makers = [str(item.get("Manufacturer")) for item in image.get(tags[2]) or ()]
+            if makers[-1:] != [_MAKER] or NOT_FOR_DIAGNOSIS not in str(image.get(tags[0])):
+                return None
+            return str(image.get(tags[1]))
     except SampleError:
-        return False
-    return NOT_FOR_DIAGNOSIS in str(first.get("SeriesDescription"))
+        return None
+
+
+def _name(number: int) -> str:
+    """Of the file of an image, from 1."""
+    return f"{number:04d}.dcm"

@@ -49,12 +49,13 @@ def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
         pyedflib = pyedflib_library()
     source = signal.source if isinstance(signal.source, EdfSource) else None
     bits = 24 if Path(path).suffix.lower() == ".bdf" else 16
-    with atomic_set(path) as folder:
+    name = Path(path).name
+    with atomic_set(path, name, lambda header: ()) as folder:  # of one file, the one that is named
         channels = _channels(signal, source, bits)
         record, seconds = _record(signal, source)
         records = -(-signal.space[0] // record)
         plus = source is None or source.plus or bool(signal.annotations)
-        target = folder / Path(path).name
+        target = folder / name
         with encoding(
             "a signal that EDF can hold",
             "pyedflib",

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,10 @@ from typing import BinaryIO
 from impasto.errors import OutputError, SampleError, about
 
 StrPath = str | os.PathLike[str]
+
+Ours = Callable[[Path], Collection[str]]
+"""Of the header of a format of several files, the names of those that make a result of ours, the
+header among them; none where it is not one."""
 
 # Zero where the system has no files without a name.
 _O_TMPFILE: int = getattr(os, "O_TMPFILE", 0)
@@ -60,7 +64,8 @@ def atomic_folder(path: StrPath, replaceable: Callable[[Path], bool]) -> Iterato
 
     Until then, and for ever if the block raises, `path` stays as it was and nothing is left
     beside it; a killed process leaves a hidden folder. A symbolic link is followed.
-    replaceable: whether a folder that is there already may go.
+    replaceable: whether a folder that is there already may go, with all that is in it; asked before
+    the block, and again at its end, for others may have put something there meanwhile.
     Raises OutputError when it may not, or the folder or a file in it cannot be written.
     """
     with about(os.fspath(path)), _as_output_error(path):
@@ -71,19 +76,20 @@ def atomic_folder(path: StrPath, replaceable: Callable[[Path], bool]) -> Iterato
         try:
             yield folder
             _sync(folder)
-            _put_in_place(folder, target)
+            _put_in_place(folder, target, replaceable)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def atomic_set(path: StrPath) -> Iterator[Path]:
+def atomic_set(path: StrPath, header: str, ours: Ours) -> Iterator[Path]:
     """Makes an empty folder whose files take their places beside `path` when the block ends well.
 
-    For a format of several files: `path` is the one that names the others, the last to be moved,
-    so that where it stands the others do. If the block or a move raises, all stays as it was and
-    nothing is left beside it; a killed process leaves a hidden folder.
-    Raises OutputError when a file cannot be written there.
+    For a format of several files. header: the name of the one that names the others, the last to be
+    moved, so that where it stands the others do. If the block or a move raises, all stays as it was
+    and nothing is left beside it; a killed process leaves a hidden folder.
+    ours: as for `check_set_writable`.
+    Raises OutputError when a file cannot be written there, or is another's.
     """
     with about(os.fspath(path)), _as_output_error(path):
         parent = Path(os.path.realpath(Path(path).parent))
@@ -92,10 +98,24 @@ def atomic_set(path: StrPath) -> Iterator[Path]:
         try:
             yield folder
             _sync(folder)
-            names = sorted(os.listdir(folder), key=lambda name: name == Path(path).name)
+            names = sorted(os.listdir(folder), key=lambda name: name == header)
+            _check_set(parent, Path(path).name, header, names, ours)
             _exchange(folder, parent, names)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_set_writable(path: StrPath, header: str, names: Collection[str], ours: Ours) -> None:
+    """Raises OutputError where `atomic_set` would for files of these names, before any work.
+
+    path: the file that the user named, which may be replaced whatever it is. ours: the names of the
+    others that may, given the header that is there: those of an earlier result.
+    """
+    parent = Path(path).parent
+    for name in names:
+        check_writable(parent / name)
+    with about(os.fspath(path)), _as_output_error(path):
+        _check_set(Path(os.path.realpath(parent)), Path(path).name, header, names, ours)
 
 
 def check_folder_writable(path: StrPath, replaceable: Callable[[Path], bool]) -> None:
@@ -162,12 +182,31 @@ def _check_folder(target: Path, replaceable: Callable[[Path], bool]) -> None:
     if not os.path.lexists(target):
         return
     if not target.is_dir() or not replaceable(target):
+        folder = target.is_dir()
+        raise _occupied(target, "a folder that holds something else" if folder else "a file")
+    _check_not_protected(target)
+
+
+def _occupied(target: Path, found: str) -> OutputError:
+    return OutputError(
+        expected=f"nothing there, or an earlier {target.suffix} that may be replaced",
+        found=found,
+        remedy="choose another name",
+    )
+
+
+def _check_set(parent: Path, named: str, header: str, names: Collection[str], ours: Ours) -> None:
+    """Raises OutputError where one of the names is of a file that nobody asked to replace."""
+    others = [name for name in names if name != named and os.path.lexists(parent / name)]
+    if not others:
+        return
+    earlier = ours(parent / header) if os.path.isfile(parent / header) else ()
+    if strange := sorted(set(others) - set(earlier)):
         raise OutputError(
-            expected=f"nothing there, or an earlier {target.suffix} that may be replaced",
-            found="a folder that holds something else" if target.is_dir() else "a file",
+            expected="nothing there, or an earlier result that may be replaced",
+            found=f"{strange[0]}, which is something else's and would be written too",
             remedy="choose another name",
         )
-    _check_not_protected(target)
 
 
 def _sync(folder: Path) -> None:
@@ -178,7 +217,7 @@ def _sync(folder: Path) -> None:
                 os.fsync(file.fileno())
 
 
-def _put_in_place(folder: Path, target: Path) -> None:
+def _put_in_place(folder: Path, target: Path, replaceable: Callable[[Path], bool]) -> None:
     if not target.exists():
         folder.rename(target)
         return
@@ -187,6 +226,8 @@ def _put_in_place(folder: Path, target: Path) -> None:
     old = _hidden_name(target.parent)
     try:
         target.rename(old)
+        if not replaceable(old):
+            raise _occupied(target, "a folder that holds something else by now")
         folder.rename(target)
     except BaseException:
         if not target.exists():

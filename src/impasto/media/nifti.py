@@ -27,6 +27,7 @@ from impasto.media.files import (
     StrPath,
     atomic_set,
     atomic_write,
+    check_set_writable,
     check_writable,
     open_regular,
     suffix_of,
@@ -45,6 +46,7 @@ SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
 
 _MAGIC = {b"n+1\0": 348, b"ni1\0": 348, b"n+2\0": 540, b"ni2\0": 540}
 _MILLIMETERS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # of the codes of units; 0 is unknown
+_MARK = f"impasto: {NOT_FOR_DIAGNOSIS}".encode()
 _COMMENT = 6  # the code of an extension that is text
 _MOST_EXTENSIONS = 2**26
 _LARGEST_SIDE = 2**15 - 1  # of NIfTI-1
@@ -131,10 +133,10 @@ def save_nifti(volume: Volume, path: StrPath, recipe: str | None = None) -> None
                 file.write(head)
                 write_voxels(file, volume, dtype, volume.slope, volume.intercept)
         return
-    target = Path(path).with_suffix(".hdr")
-    with atomic_set(target) as folder:
-        (folder / target.name).write_bytes(head)
-        with open(folder / target.with_suffix(".img").name, "wb") as file:
+    names = _pair(path)
+    with atomic_set(path, names[0], _of_ours) as folder:
+        (folder / names[0]).write_bytes(head)
+        with open(folder / names[1], "wb") as file:
             write_voxels(file, volume, dtype, volume.slope, volume.intercept)
 
 
@@ -142,9 +144,23 @@ def check_nifti_target(path: StrPath) -> None:
     """Raises where `save_nifti` would for the path alone, before any work is done."""
     with about(os.fspath(path)):
         _nibabel()
-    paired = suffix_of(path) in (".hdr", ".img")
-    for name in [Path(path).with_suffix(s) for s in (".hdr", ".img")] if paired else [path]:
-        check_writable(name)
+    if suffix_of(path) in (".hdr", ".img"):
+        check_set_writable(path, _pair(path)[0], _pair(path), _of_ours)
+    else:
+        check_writable(path)
+
+
+def _pair(path: StrPath) -> tuple[str, str]:
+    """The names of the header and of the values of a pair."""
+    return Path(path).with_suffix(".hdr").name, Path(path).with_suffix(".img").name
+
+
+def _of_ours(header: Path) -> tuple[str, ...]:
+    """The files of a pair that was written here, by its header; none of any other."""
+    with open(header, "rb") as file:
+        raw = file.read(_MOST_EXTENSIONS)
+    paired = raw[344:348] == b"ni1\0" or raw[4:8] == b"ni2\0"
+    return _pair(header) if paired and _MARK in raw else ()
 
 
 @contextmanager
@@ -331,9 +347,8 @@ def _marked(
     extensions: tuple[tuple[int, bytes], ...], recipe: str | None
 ) -> tuple[tuple[int, bytes], ...]:
     """The extensions and, in the place of an earlier one, the comment that this wrote it."""
-    mark = f"impasto: {NOT_FOR_DIAGNOSIS}".encode()
-    kept = [(code, text) for code, text in extensions if not text.startswith(mark)]
-    comment = mark if recipe is None else mark + b"\n" + recipe.encode()
+    kept = [(code, text) for code, text in extensions if not text.startswith(_MARK)]
+    comment = _MARK if recipe is None else _MARK + b"\n" + recipe.encode()
     padding = -(len(comment) + 8) % 16
     return (*kept, (_COMMENT, comment + bytes(padding)))
 

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from impasto.errors import about
-from impasto.media.files import StrPath, atomic_set, atomic_write, check_writable
+from impasto.media.files import (
+    StrPath,
+    atomic_set,
+    atomic_write,
+    check_set_writable,
+    check_writable,
+)
 from impasto.media.nrrd import DTYPES, PACKED, TYPES, NrrdSource, pynrrd_library
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volume import Volume
@@ -28,6 +34,7 @@ _OF_AXES = (
 _OF_FILES = ("data file", "datafile", "line skip", "lineskip", "byte skip", "byteskip")
 _RECIPE = "impasto"
 _USE = "intended use"
+_LONGEST_HEADER = 2**24
 
 
 def save_nrrd(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
@@ -52,8 +59,8 @@ def save_nrrd(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
             with writer(plain) as file:
                 write_voxels(file, volume, dtype)
         return
-    values = f"{target.stem}.raw{'.gz' if packed else ''}"
-    with atomic_set(target) as folder:
+    values = _values(target)[packed]
+    with atomic_set(path, target.name, _of_ours) as folder:
         (folder / target.name).write_bytes(_joined([*lines, f"data file: {values}"]))
         with open(folder / values, "wb") as plain, writer(plain) as file:
             write_voxels(file, volume, dtype)
@@ -63,7 +70,25 @@ def check_nrrd_target(path: StrPath) -> None:
     """Raises where `save_nrrd` would for the path alone, before any work is done."""
     with about(os.fspath(path)):
         pynrrd_library()
-    check_writable(path)
+    target = Path(path)
+    if target.suffix.lower() == ".nrrd":
+        check_writable(path)
+    else:
+        check_set_writable(path, target.name, [target.name, *_values(target)], _of_ours)
+
+
+def _values(header: Path) -> tuple[str, str]:
+    """The names of the file of values beside a header, plain and compressed."""
+    return f"{header.stem}.raw", f"{header.stem}.raw.gz"
+
+
+def _of_ours(header: Path) -> set[str]:
+    """The files of a volume that was written here, by its header; none of any other."""
+    with open(header, "rb") as file:
+        lines = file.read(_LONGEST_HEADER).decode("utf-8", "surrogateescape").splitlines()
+    if f"{_USE}:={NOT_FOR_DIAGNOSIS}" not in lines:
+        return set()
+    return {header.name, *(_field((line,), "data file") or "" for line in lines)} - {""}
 
 
 def _stored(volume: Volume, source: NrrdSource | None) -> np.dtype[Any]:

@@ -22,8 +22,6 @@ from impasto.media.arrays import (
     CHUNK_SIDES,
     converted,
     decoding_array,
-    holds_array,
-    ome_version,
     zarr_library,
 )
 from impasto.media.blocks import New, blocks, cells, in_memory
@@ -31,6 +29,7 @@ from impasto.media.files import StrPath, atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
 from impasto.media.volume import Volume, check_affine
 from impasto.media.voxels import plain_dtype
+from impasto.media.zarr_folders import MARK, holds_result, ome_version
 
 SUFFIX = ".ome.zarr"
 
@@ -129,7 +128,7 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
     chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
     dtype = plain_dtype(volume)
     keys = {} if version == "0.5" else {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
-    with atomic_folder(path, holds_array) as folder:
+    with atomic_folder(path, holds_result) as folder:
         group = zarr.create_group(
             zarr.storage.LocalStore(folder),
             zarr_format=_VERSIONS[version],
@@ -152,7 +151,7 @@ def check_ome_target(path: StrPath) -> None:
     """Raises where `save_ome` would for the path alone, before any work is done."""
     with about(os.fspath(path)):
         zarr_library()
-    check_folder_writable(path, holds_array)
+    check_folder_writable(path, holds_result)
 
 
 @contextmanager
@@ -318,5 +317,4 @@ def _written(
         ]
         scales.pop("coordinateTransformations", None)
     attributes["intended use"] = NOT_FOR_DIAGNOSIS
-    attributes.pop("impasto", None)
-    return attributes if recipe is None else {**attributes, "impasto": recipe}
+    return {**attributes, MARK: recipe or ""}

@@ -19,10 +19,10 @@ from types import ModuleType
 import numpy as np
 
 from impasto.errors import OutputError, about
-from impasto.media.annotators import wfdb_library, write_annotations
-from impasto.media.files import StrPath, atomic_set, check_writable
+from impasto.media.annotators import ANNOTATORS, wfdb_library, write_annotations
+from impasto.media.files import StrPath, atomic_set, check_set_writable
 from impasto.media.gaps import pieces
-from impasto.media.records import SUFFIXES, Lead, RecordSource
+from impasto.media.records import LONGEST_HEADER, SUFFIXES, Lead, RecordSource
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.signal import Signal, with_recipe
 
@@ -48,15 +48,16 @@ def save_record(signal: Signal, path: StrPath, recipe: str | None = None) -> Non
         wfdb = wfdb_library()
     source = signal.source if isinstance(signal.source, RecordSource) else RecordSource()
     leads = [_written(lead) for lead in source.leads] or _chosen_leads(signal)
-    with atomic_set(stem.with_name(f"{stem.name}.hea")) as folder, _full_disk():
+    header = f"{stem.name}.hea"
+    with atomic_set(path, header, _of_ours) as folder, _full_disk():
         lines = _write_signals(wfdb, signal, leads, stem.name, folder)
         write_annotations(wfdb, signal, dict(source.labels), stem.name, folder)
         marked = (line for line in source.comments if line != NOT_FOR_DIAGNOSIS)
         comments = [*with_recipe(list(marked), recipe), NOT_FOR_DIAGNOSIS]
         text = [_record_line(signal, source, stem.name), *lines]
         text += [f"# {' '.join(comment.split())}" for comment in comments]
-        header = folder / f"{stem.name}.hea"
-        header.write_bytes("\n".join([*text, ""]).encode("utf-8", "surrogateescape"))
+        whole = "\n".join([*text, ""])
+        (folder / header).write_bytes(whole.encode("utf-8", "surrogateescape"))
 
 
 def check_record_target(path: StrPath) -> None:
@@ -64,8 +65,19 @@ def check_record_target(path: StrPath) -> None:
     stem = _target_stem(path)
     with about(os.fspath(path)):
         wfdb_library()
-    for suffix in SUFFIXES:
-        check_writable(stem.with_name(stem.name + suffix))
+    names = [stem.name + suffix for suffix in SUFFIXES]
+    check_set_writable(path, names[0], names, _of_ours)
+
+
+def _of_ours(header: Path) -> set[str]:
+    """The files of a record that was written here, by its header; none of any other."""
+    with open(header, "rb") as file:
+        text = file.read(LONGEST_HEADER).decode("utf-8", "surrogateescape")
+    if f"# {NOT_FOR_DIAGNOSIS}" not in text.splitlines():
+        return set()
+    lines = [line.split() for line in text.splitlines() if line.strip() and line[:1] != "#"]
+    annotated = {f"{header.stem}.{annotator}" for annotator in ANNOTATORS}
+    return {header.name, *(words[0] for words in lines[1:]), *annotated}
 
 
 def _target_stem(path: StrPath) -> Path:

@@ -30,7 +30,7 @@ SUFFIXES = (".hea", ".dat")
 _BITS = {"8": 8, "80": 8, "212": 12, "310": 32 / 3, "311": 32 / 3, "24": 24, "32": 32}
 _BITS |= dict.fromkeys(("16", "61", "160"), 16)
 _COMPRESSED = ("508", "516", "524")
-_LONGEST_HEADER = 2**24
+LONGEST_HEADER = 2**24
 
 
 class Lead(NamedTuple):
@@ -145,7 +145,7 @@ def _header(path: StrPath, names: Sequence[str] | None) -> _Header:
     name = Path(os.path.abspath(path))
     stem = name.with_suffix("") if name.suffix.lower() in SUFFIXES else name
     with open_regular(f"{stem}.hea", "a WFDB header") as file:
-        lines = file.read(_LONGEST_HEADER).decode("utf-8", "surrogateescape").splitlines()
+        lines = file.read(LONGEST_HEADER).decode("utf-8", "surrogateescape").splitlines()
     _check_lines(lines)
     with _decoding():
         record = wfdb_library().rdheader(str(stem), rd_segments=True)
