@@ -16,7 +16,7 @@ from impasto.geometry import Region, Space, Window
 from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, vgg
-from impasto.walk import WHOLE, Plan, walk
+from impasto.walk import WALKS, WHOLE, Plan
 from tests.problems import Problem, a_plan, a_problem
 from tests.strategies import normal
 
@@ -83,9 +83,9 @@ def tiles(dims: int, kept: int = 1) -> Plan:
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """No walk laid out before or after by other windows is taken."""
-    walk.cache_clear()
+    WALKS.clear()
     yield
-    walk.cache_clear()
+    WALKS.clear()
 
 
 def one_less(side: int, padded: bool) -> Any:
@@ -124,7 +124,7 @@ def test_a_halo_one_position_too_small_is_found_out(
     objective = problem.objective()
     assert error(value_and_grad(objective, problem.g, tiles(dims)), problem) < 1e-12
     monkeypatch.setattr(Window, "source", one_less(side, padded))
-    walk.cache_clear()
+    WALKS.clear()
     try:
         found = error(value_and_grad(objective, problem.g, tiles(dims)), problem)
     except (RuntimeError, ValueError):
@@ -145,7 +145,7 @@ def test_a_window_too_small_is_found_out(padding: Padding) -> None:
         smaller.append(replace(right, padding=(0, 0)))
     objective = problem.objective()
     for wrong in smaller:
-        walk.cache_clear()
+        WALKS.clear()
         windows["conv1_2"] = wrong
         try:
             evaluation = value_and_grad(objective, problem.g, tiles(2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -106,9 +106,27 @@ class Leg:
     kept: int
 
 
-@lru_cache(maxsize=64)
+_Way = tuple[Space, Reaches, tuple[Space, ...], float, Group]
+
+WALKS: WeakKeyDictionary[Network, dict[_Way, tuple[Leg, ...]]] = WeakKeyDictionary()
+"""The walks laid out so far, for as long as their network is there."""
+
+MOST = 64
+"""Walks kept of a network."""
+
+
 def walk(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[Leg, ...]:
-    """The legs for a sample over `space`."""
+    """The legs for a sample over `space`, laid out the first time."""
+    walks = WALKS.setdefault(network, {})
+    way = space, reaches, plan.tiles, plan.kept, plan.group
+    if way not in walks:
+        if len(walks) == MOST:
+            del walks[next(iter(walks))]
+        walks[way] = _laid_out(network, space, reaches, plan)
+    return walks[way]
+
+
+def _laid_out(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[Leg, ...]:
     legs = []
     route = path(network, reaches)
     owned = plan.group.slabs(space)

@@ -26,10 +26,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from impasto.errors import ConfigError, LayerError, WeightsError
-from impasto.networks import NETWORKS, layer_names, open_network, weights
+from impasto.networks import NETWORKS, layer_names, open_network
+from impasto.networks import published as downloads
+from impasto.networks.published import PUBLISHED, Published, fetch, verify
 from impasto.networks.stage import Network
 from impasto.networks.vgg import VGG19, Padding, Pooling
-from impasto.networks.weights import PUBLISHED, Published, Values, fetch, load_vgg, verify
+from impasto.networks.weights import Values, load_vgg
 
 State = dict[str, Tensor]
 
@@ -164,8 +166,9 @@ class Publisher:
 
     @property
     def files(self) -> list[str]:
-        """What the cache holds."""
-        return sorted(path.name for path in self.cache.rglob("*") if path.is_file())
+        """What the cache holds, beside the lock."""
+        names = (path.name for path in self.cache.rglob("*") if path.is_file())
+        return sorted(name for name in names if not name.endswith(".lock"))
 
     def start_part(self, data: bytes) -> None:
         self.part.parent.mkdir(parents=True)
@@ -209,7 +212,7 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
         url = f"http://127.0.0.1:{server.server_port}/models/vgg19-{digest}.pth"
         monkeypatch.setitem(PUBLISHED, "vgg19", Published(url, digest, 548, VGG19))
         monkeypatch.setattr(platformdirs, "user_cache_path", lambda app: publisher.cache / app)
-        monkeypatch.setattr(weights, "_PAUSE", 0.001)
+        monkeypatch.setattr(downloads, "_PAUSE", 0.001)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -247,7 +250,8 @@ def test_a_whole_download_is_reported_and_kept(publisher: Publisher) -> None:
     reports = []
 
     def report(done: int, total: int) -> None:
-        assert publisher.files == [publisher.part.name]  # the finished file only when complete
+        # The finished file only when complete.
+        assert publisher.files == [f"{publisher.path.stem}-{os.getpid()}.part"]
         reports.append((done, total))
 
     path = fetch("vgg19", report)
@@ -398,7 +402,7 @@ def test_the_waits_between_tries_double(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(weights, "_PAUSE", 0.5)
+    monkeypatch.setattr(downloads, "_PAUSE", 0.5)
     monkeypatch.setattr("time.sleep", waits.append)
     publisher.plan = [503] * 5
     with pytest.raises(WeightsError):
@@ -416,6 +420,22 @@ def test_another_file_than_the_published_is_not_kept(publisher: Publisher) -> No
     assert publisher.files == []
     publisher.data = published
     assert fetch("vgg19", unheard).read_bytes() == published
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_anew(publisher: Publisher) -> None:
+    publisher.path.parent.mkdir(parents=True)
+    publisher.path.write_bytes(publisher.data[:-1000])
+    assert fetch("vgg19", unheard).read_bytes() == publisher.data
+    assert publisher.requests == [None]
+    assert publisher.files == [publisher.path.name]
+
+
+def test_parts_that_killed_processes_left_are_gone_on_with(publisher: Publisher) -> None:
+    publisher.start_part(publisher.data[:1000])
+    publisher.part.with_name(f"{publisher.path.stem}-1.part").write_bytes(publisher.data[:3000])
+    assert fetch("vgg19", unheard).read_bytes() == publisher.data
+    assert publisher.requests == ["bytes=3000-"]
+    assert publisher.files == [publisher.path.name]
 
 
 def test_a_cache_that_cannot_be_written(publisher: Publisher) -> None:
@@ -438,7 +458,7 @@ def test_verify_tells_missing_from_wrong_and_right(publisher: Publisher) -> None
     publisher.path.write_bytes(publisher.data[:-1])
     with pytest.raises(WeightsError) as caught:
         verify("vgg19")
-    check_message(caught.value, "SHA-256", str(publisher.path), "delete the file")
+    check_message(caught.value, "SHA-256", str(publisher.path), "to download it anew")
     publisher.path.write_bytes(publisher.data)
     assert verify("vgg19") == hashlib.sha256(publisher.data).hexdigest()
     assert publisher.requests == []
@@ -463,7 +483,7 @@ def test_offline_and_a_wrong_file_cached(publisher: Publisher) -> None:
     publisher.path.write_bytes(publisher.data[:-1])
     with pytest.raises(WeightsError) as caught:
         opened(offline=True)
-    check_message(caught.value, "delete the file and run `impasto networks fetch vgg19`")
+    check_message(caught.value, "run `impasto networks fetch vgg19` to download it anew")
     assert publisher.requests == []
 
 

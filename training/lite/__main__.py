@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from impasto.networks.weights import sha256
+from impasto.networks.published import sha256
 from training.lite.export import export
 from training.lite.pictures import Pictures
 from training.lite.teachers import Teachers

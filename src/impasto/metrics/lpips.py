@@ -15,7 +15,7 @@ from impasto.geometry import Region
 from impasto.gradient import terms_of
 from impasto.losses import Weight, weighted
 from impasto.metrics.activations import Values, activations, plan_for
-from impasto.networks import PUBLISHED, Network
+from impasto.networks import PUBLISHED, Network, verify
 from impasto.networks.weights import fault, load_vgg, read_weights
 from impasto.objective import Objective, Term
 from impasto.patch import Patch
@@ -71,6 +71,8 @@ class Lpips:
                 found=f"none at {PUBLISHED['vgg16'].path}",
                 remedy="run `impasto networks fetch vgg16`, or name a copy as the second file",
             )
+        if trunk is None:
+            verify("vgg16")
         path = trunk or PUBLISHED["vgg16"].path
         # As LPIPS was trained: zeros beyond the border, the largest of four.
         network = load_vgg("vgg16", path=path, values="auto", padding="zero", pooling="max")

@@ -11,12 +11,13 @@ from impasto.errors import ConfigError
 from impasto.networks.calibration import calibrate
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import EMBEDDED, lite, load_lite
+from impasto.networks.published import PUBLISHED, Report, fetch, verify
 from impasto.networks.series import series_bank, wide
 from impasto.networks.stage import Network
 from impasto.networks.user import user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.volumetric import Filters, inflated, shown, sliced
-from impasto.networks.weights import PUBLISHED, Report, Values, fetch, load_vgg, verify
+from impasto.networks.weights import Values, load_vgg
 
 NETWORKS = ("lite", "filterbank", "wide", *PUBLISHED)
 
@@ -88,7 +89,7 @@ def _for_pictures(
     if weights is None:
         if offline:
             verify(name)
-        weights = fetch(name, report)
+        weights = PUBLISHED[name].path if offline else fetch(name, report)
     return load_vgg(name, path=weights, values=values, padding=padding, pooling=pooling)
 
 

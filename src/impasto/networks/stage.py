@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain, count
 from math import prod
 
@@ -73,7 +73,7 @@ class Stage(nn.Module):
             and source != INPUT
             and overwritten(self.operations[source])
         }
-        self._grids = cache(self._uncached_grids)
+        self._grids: dict[Space, dict[str, Space]] = {}
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -90,9 +90,11 @@ class Stage(nn.Module):
 
         Raises SampleError for a space over which parts that are put together differ in theirs.
         """
-        return self._grids(space)
+        if space not in self._grids:
+            self._grids[space] = self._grids_over(space)
+        return self._grids[space]
 
-    def _uncached_grids(self, space: Space) -> dict[str, Space]:
+    def _grids_over(self, space: Space) -> dict[str, Space]:
         grids = {INPUT: space}
         for name, sources in self.sources.items():
             given = {grids[source] for source in sources}

@@ -1,15 +1,12 @@
-"""Published weights: where they are, fetching and checking them, and filling a network."""
+"""Weights files: reading and checking them, and filling a network."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import re
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,51 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import WeightsError, about
+from impasto.networks.published import PUBLISHED
 from impasto.networks.stage import Network
-from impasto.networks.vgg import VGG16, VGG19, WIDTHS, Padding, Pooling, vgg
-
-Report = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all."""
+from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 
 Values = Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"]
 """What the weights take: [0, 1] less ImageNet's mean over its deviation, or 0-255 less the mean."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """Weights as torchvision publishes them.
-
-    sha256: the first digits of the file's digest, which are all that is published (they end the
-    file's name). blocks: convolutions of each block.
-    """
-
-    url: str
-    sha256: str
-    megabytes: int
-    blocks: tuple[int, ...]
-
-    @property
-    def path(self) -> Path:
-        """Where this machine keeps the file, whether it is there yet or not."""
-        import platformdirs
-
-        return platformdirs.user_cache_path("impasto") / self.url.rsplit("/", 1)[1]
-
-
-_TORCHVISION = "https://download.pytorch.org/models/"
-PUBLISHED = {
-    "vgg16": Published(f"{_TORCHVISION}vgg16-397923af.pth", "397923af", 528, VGG16),
-    "vgg19": Published(f"{_TORCHVISION}vgg19-dcbb9e9d.pth", "dcbb9e9d", 548, VGG19),
-}
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
 
 # The Oxford VGG-19 is told by the absolute sum of conv1_1 over each input channel: R, G, B.
 _OXFORD_CONV1_1 = (90.8664, 99.4484, 80.1201)
-
-_PAUSE = 0.5
-"""Seconds before a download is tried a second time; each further wait is twice the one before."""
 
 
 def load_vgg(
@@ -137,124 +101,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             remedy="save the network's state_dict()",
         )
     return dict(state)
-
-
-def fetch(name: str, report: Report, *, attempts: int = 5) -> Path:
-    """Downloads published weights into the cache, from where an earlier try stopped.
-
-    Returns the file's path, at once when it is there. Raises WeightsError when the server cannot
-    be reached or what came is not the published file.
-    """
-    published = PUBLISHED[name]
-    if published.path.exists():
-        return published.path
-    part = published.path.with_suffix(".part")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        _download(published.url, part, report, attempts)
-        digest = sha256(part)
-        if digest.startswith(published.sha256):
-            os.replace(part, published.path)
-            return published.path
-        part.unlink()
-    except OSError as error:  # the errors of requests are among them
-        raise WeightsError(
-            subject=name,
-            expected=f"to download {published.url}",
-            found=_root(error),
-            remedy=f"run `impasto networks fetch {name}` to go on from where it stopped, "
-            "or pass a copy with --weights FILE",
-        ) from error
-    raise WeightsError(
-        subject=name,
-        expected=f"a file whose SHA-256 starts with {published.sha256}",
-        found=digest[:16],
-        remedy=f"run `impasto networks fetch {name}` to download it anew",
-    )
-
-
-def verify(name: str) -> str:
-    """The SHA-256 of the cached file. Raises WeightsError when it is missing or another file."""
-    published = PUBLISHED[name]
-    if not published.path.is_file():
-        raise WeightsError(
-            subject=name,
-            expected=f"{published.path}",
-            found="no such file",
-            remedy=f"run `impasto networks fetch {name}` ({published.megabytes} MB), "
-            "or pass a copy with --weights FILE",
-        )
-    digest = sha256(published.path)
-    if not digest.startswith(published.sha256):
-        raise WeightsError(
-            subject=str(published.path),
-            expected=f"a SHA-256 that starts with {published.sha256}",
-            found=digest[:16],
-            remedy=f"delete the file and run `impasto networks fetch {name}`",
-        )
-    return digest
-
-
-def sha256(path: Path) -> str:
-    """The file's digest in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _download(url: str, part: Path, report: Report, attempts: int) -> None:
-    """Completes `part`, trying again for as long as one try in so many brings it further."""
-    import requests
-
-    failures = 0
-    most = part.stat().st_size if part.exists() else 0
-    with requests.Session() as session:
-        while True:
-            try:
-                _append(session, url, part, report)
-                return
-            except requests.RequestException as error:
-                size = part.stat().st_size if part.exists() else 0
-                failures = 1 if size > most else failures + 1
-                most = max(most, size)
-                if failures == attempts or not _passing(error):
-                    raise
-            time.sleep(_PAUSE * 2 ** (failures - 1))
-
-
-def _append(session: object, url: str, part: Path, report: Report) -> None:
-    """Appends to `part` what is missing of the file at `url`."""
-    import requests
-
-    assert isinstance(session, requests.Session)
-    done = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # compressed bytes could not be counted
-    if done:
-        headers["Range"] = f"bytes={done}-"
-    with session.get(url, headers=headers, stream=True, timeout=30) as response:
-        if done and response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # nothing is missing; the digest decides
-        response.raise_for_status()
-        resumed = response.status_code == requests.codes.partial_content
-        done = done if resumed else 0
-        length = response.headers.get("Content-Length", "")
-        total = done + int(length) if length.isdecimal() else 0
-        with part.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_content(1 << 18):
-                file.write(chunk)
-                done += len(chunk)
-                report(done, max(done, total))
-        if done < total:  # urllib3 before 2.0 takes a lost connection for the end
-            raise requests.ConnectionError(f"the connection closed at {done} of {total} bytes")
-
-
-def _passing(error: Exception) -> bool:
-    """Whether a download that failed so may succeed a moment later."""
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code >= 500
-    lost = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-    return isinstance(error, lost)
 
 
 def _convolutions(
@@ -350,11 +196,3 @@ def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):
         return "something other than tensors, which is never unpickled"
     return "a truncated or damaged file"
-
-
-def _root(error: BaseException) -> str:
-    """The first line of what an error began with: under a failed request, the socket's."""
-    while error.__context__ is not None:
-        error = error.__context__
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
