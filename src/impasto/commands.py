@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +34,7 @@ from impasto.errors import ConfigError, OutputError
 from impasto.explain import explain
 from impasto.explained import check_page, save_page
 from impasto.geometry import fitted_space
+from impasto.guards import DEMO, check_files
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.origin import Origin
@@ -45,8 +46,9 @@ from impasto.reports import looked_at, write_report
 from impasto.resume import typed_again, typed_as
 from impasto.textures import texture
 from impasto.transfer import Progress, Result, stylize
+from impasto.version import __version__
 from impasto.viewers import Viewer, viewer_of
-from impasto.views import draw, drawn, same_file, show_comparison, stand_in, texture_stand_in
+from impasto.views import draw, drawn, show_comparison, stand_in, texture_stand_in
 
 
 def run(command: Command, arguments: Sequence[str] = ()) -> bool:
@@ -57,6 +59,7 @@ def run(command: Command, arguments: Sequence[str] = ()) -> bool:
     if isinstance(command, Resume):
         with typed_again(command) as (again, typed):
             return run(again, typed)
+    check_files(command)
     with Interrupts().installed() as interrupts:
         match command:
             case Stylize():
@@ -121,7 +124,6 @@ def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
     styles = command.style_paths
     inputs, _ = shared_out(styles, command.config.objective)
     paths = [command.content, *inputs]
-    _check_inputs_stay(command, paths)
     media.check_target(command.output)
     view = View(window=command.config.volume.window)
     if command.plot:
@@ -146,7 +148,6 @@ def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
 def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
     styles, size = command.style_paths, command.config.schedule.size
     inputs, _ = shared_out(styles, command.config.objective)
-    _check_inputs_stay(command, inputs)
     media.check_target(command.output, size, 1 if origin.gray else None)
     view = View(window=command.config.volume.window)
     if command.plot:
@@ -164,47 +165,6 @@ def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
         samples = drawn([media.load(path) for path in (command.output, *inputs)])
         labels = ["result", *(["exemplar"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
-
-
-def _check_inputs_stay(command: Stylize | Texture, inputs: Sequence[Path]) -> None:
-    """Raises ConfigError where the result or its plot would take the place of one of them or be
-    added to a folder that is a style, or the plot would take the place of the result."""
-    for flag, target in (("--output", command.output), ("--plot", command.plot)):
-        for style in command.style_paths:
-            if target and media.is_plain_folder(style) and same_file(target.parent, style):
-                raise ConfigError(
-                    subject=flag,
-                    expected="a file outside the folder of the style, all of whose pictures count",
-                    found=str(target),
-                    remedy="write it to another folder",
-                )
-    if any(_overwrites(command, path) for path in inputs):
-        raise ConfigError(
-            subject="--output",
-            expected="a file that is not one of the inputs",
-            found=str(command.output),
-            remedy="choose another name for the result",
-        )
-    if command.plot and (
-        command.plot.absolute() == command.output.absolute()
-        or any(same_file(command.plot, path) for path in (command.output, *inputs))
-    ):
-        raise ConfigError(
-            subject="--plot",
-            expected="a file that is neither one of the inputs nor the result",
-            found=str(command.plot),
-            remedy="choose another name for the plot",
-        )
-
-
-def _overwrites(command: Stylize | Texture, path: Path) -> bool:
-    """Whether the result, or a preview on the way to it, would take the place of an input."""
-    output = command.output
-    if same_file(output, path):
-        return True
-    preview = rf"{re.escape(output.stem)}-step\d{{4,}}{re.escape(output.suffix)}"
-    named = command.display.preview > 0 and re.fullmatch(preview, path.name) is not None
-    return named and same_file(output.parent, path.parent)
 
 
 def _watched(
@@ -239,6 +199,7 @@ def _watched(
 
 def _demo(command: Demo, interrupts: Interrupts) -> None:
     photograph = demo.photograph()
+    content, style, output, beside = (command.output / name for name in DEMO)
     config = configure(size=(command.size,))
     fitted_space(photograph.shape[:2], config.schedule.size)  # refuses what is no size
     folder = command.output
@@ -252,18 +213,17 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
             remedy="choose another one with -o",
         ) from error
     painting = demo.paint(768, 1024, seed=12)
-    media.save(from_array(photograph), folder / "content.png")
-    media.save(from_array(painting), folder / "style.png")
-    output = folder / "result.png"
+    made = json.dumps({"impasto": __version__, "demo": True})
+    media.save(from_array(photograph), content, made)
+    media.save(from_array(painting), style, made)
     with viewer_of(command.display) as viewer:
         make = partial(stylize, photograph, [painting], config)
         result = _watched(make, output, command.display, viewer, interrupts)
-    names = ("content.png", "style.png", "result.png")
-    pictures = [open_picture(folder / name) for name in names]
+    pictures = [open_picture(path) for path in (content, style, output)]
     row = side_by_side(pictures, result.sample.space[0])
-    media.save(row, folder / "side-by-side.png")
+    media.save(row, beside, made)
     if not (command.display.quiet or command.display.json):
-        print(f"content, style and result side by side: {folder / 'side-by-side.png'}")
+        print(f"content, style and result side by side: {beside}")
 
 
 def _explain(command: Explain, interrupts: Interrupts) -> None:

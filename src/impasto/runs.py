@@ -79,6 +79,7 @@ class RunFolder:
             if group.rank == 0:
                 _compare_versions(run.versions)
         elif group.rank == 0:
+            _check_no_strangers(folder)
             record = {
                 "identity": identity,
                 "origin": origin.record(),
@@ -217,6 +218,19 @@ def read_checkpoint(folder: Path, step: int, rank: int) -> Checkpoint:
         return Checkpoint(step, tensors, json.loads(file.metadata()["scalars"]))
 
 
+def is_kept(name: str) -> bool:
+    """Whether a run keeps a file of that name in its folder, whatever the letter case."""
+    return name.casefold() in {RECORD, STEPS} or _NAME.fullmatch(name.casefold()) is not None
+
+
+def kept_in(folder: Path) -> list[Path]:
+    """The files in a folder that a run keeps there; none where there is no folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if is_kept(path.name))
+    except OSError:
+        return []
+
+
 def _line(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values).encode() + b"\n"
 
@@ -261,6 +275,17 @@ def _difference(known: Any, identity: Any, name: str = "something") -> str:
         return name
     key = differing[0]
     return _difference(known.get(key), identity[key], key)
+
+
+def _check_no_strangers(folder: Path) -> None:
+    """Refuses to begin a run where its files would take the place of others."""
+    if kept := kept_in(folder):
+        raise ConfigError(
+            subject=str(folder),
+            expected=f"a new folder, or one of a run, with its {RECORD}",
+            found=f"none, but {kept[0].name}, which would be written over",
+            remedy="choose another one with --run",
+        )
 
 
 def _no_run(folder: Path, found: str) -> ConfigError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,14 +26,6 @@ from impasto.plots import View, check_target, plot
 def draw(command: Plot) -> None:
     """Draws files in one picture."""
     paths = (command.file, *command.others)
-    for path in paths:
-        if same_file(command.output, path):
-            raise ConfigError(
-                subject="--output",
-                expected="a file that is not one of the inputs",
-                found=str(command.output),
-                remedy="choose another name for the plot",
-            )
     view = View(
         command.view, command.start, command.seconds, command.leads, command.window, command.at
     )
@@ -96,14 +87,6 @@ def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
                 remedy="leave --span and --style-span out",
             )
         return sample.stretch(*span)
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Whether two names lead to one file."""
-    try:
-        return os.path.samefile(one, other)
-    except OSError:  # one of them is not there, or may not be looked at
-        return False
 
 
 def _json(comparison: Comparison) -> str:

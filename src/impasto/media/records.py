@@ -96,7 +96,7 @@ def is_record(path: StrPath) -> bool:
     name = Path(path)
     if name.suffix.lower() in SUFFIXES:
         return True
-    return not name.exists() and name.with_name(f"{name.name}.hea").is_file()
+    return not os.path.exists(name) and os.path.isfile(f"{name}.hea")
 
 
 def open_record(

@@ -1,0 +1,60 @@
+"""The files that a sample of one name is made of."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from impasto.media.annotators import ANNOTATORS
+from impasto.media.dicom_headers import SUFFIXES as DICOM
+from impasto.media.dicom_headers import files_in, has_magic
+from impasto.media.files import suffix_of
+from impasto.media.records import SUFFIXES as RECORDS
+from impasto.media.records import is_record
+
+_LONGEST_HEADER = 2**24
+_DATA_FILE = re.compile(rb"^data ?file: *(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+_SIGNAL_FILE = re.compile(rb"^([^#\s]\S*)\s", re.MULTILINE)
+
+
+def parts(path: Path) -> list[Path]:
+    """The files that are read when a sample of that name is, or that saving one there may replace:
+    the name itself, and for a format of several files, or a DICOM series by one of its images, the
+    others, those in its header and those that are there."""
+    return list(dict.fromkeys([path, *_others(path)]))
+
+
+def _others(path: Path) -> Iterator[Path]:
+    suffix = suffix_of(path)
+    if suffix in (".hdr", ".img"):
+        yield from (path.with_suffix(other) for other in (".hdr", ".img"))
+    elif suffix == ".nhdr":
+        yield from (path.with_suffix(other) for other in (".raw", ".raw.gz"))
+        yield from _named(path, _DATA_FILE)
+    elif is_record(path):
+        stem = path.with_suffix("") if suffix in RECORDS else path
+        header = stem.with_name(f"{stem.name}.hea")
+        yield from (header, stem.with_name(f"{stem.name}.dat"), *_named(header, _SIGNAL_FILE))
+        yield from (stem.with_name(f"{stem.name}.{annotator}") for annotator in ANNOTATORS)
+        yield from _beside(stem, re.compile(re.escape(stem.name) + r"_\d+\.dat"))
+    elif os.path.isfile(path) and (suffix in DICOM or has_magic(path)):
+        yield from files_in(path.parent)
+
+
+def _named(header: Path, pattern: re.Pattern[bytes]) -> list[Path]:
+    """The files beside a header that it names."""
+    try:
+        with open(header, "rb") as file:
+            found = pattern.findall(file.read(_LONGEST_HEADER))
+    except OSError:
+        return []
+    return [header.parent / os.fsdecode(name) for name in found if b"\0" not in name]
+
+
+def _beside(stem: Path, pattern: re.Pattern[str]) -> list[Path]:
+    try:
+        return [stem.parent / name for name in os.listdir(stem.parent) if pattern.fullmatch(name)]
+    except OSError:
+        return []
