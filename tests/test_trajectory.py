@@ -15,12 +15,12 @@ from impasto.config import Config, configure
 from impasto.geometry import Space
 from impasto.gradient import value_and_grad
 from impasto.media.sample import Sample
+from impasto.networks import RATE
 from impasto.networks.filterbank import filterbank
 from impasto.networks.series import series_bank
 from impasto.objective import build_objective
 from impasto.optimizers import adam
 from impasto.patch import Patch
-from impasto.prepare import RATE
 from impasto.transfer import Result, stylize
 from impasto.walk import WHOLE, Plan
 

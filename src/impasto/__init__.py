@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from impasto.errors import ImpastoError
     from impasto.media.picture import Picture
     from impasto.media.sample import Sample
+    from impasto.metrics.activations import activations
     from impasto.textures import texture
     from impasto.transfer import Progress, Result, stylize
 
@@ -30,6 +31,7 @@ _HOMES = {
     "ImpastoError": "errors",
     "Picture": "media.picture",
     "Sample": "media.sample",
+    "activations": "metrics.activations",
     "Progress": "transfer",
     "Result": "transfer",
     "stylize": "transfer",
@@ -45,6 +47,7 @@ __all__ = [
     "Result",
     "Sample",
     "__version__",
+    "activations",
     "configure",
     "stylize",
     "texture",

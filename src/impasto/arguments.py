@@ -204,7 +204,7 @@ class Networks:
     )
     """list all, fetch, or verify"""
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="[NAME ...]")] = ()
-    """networks to fetch or verify; all published ones if none is named"""
+    """networks to list, module:callable among them, or to fetch or verify; all if none is named"""
 
 
 @dataclass(frozen=True)

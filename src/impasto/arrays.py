@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from impasto.errors import MemoryLimitError
+from impasto.errors import MemoryLimitError, amount
 from impasto.geometry import Space
 
 
@@ -46,7 +46,7 @@ class Arrays:
         except OSError as error:
             raise MemoryLimitError(
                 subject=str(self.folder),
-                expected=f"{size / 1e9:.1f} GB of disk for what memory has no room for",
+                expected=f"{amount(size)} of disk for what memory has no room for",
                 found=error.strerror or str(error),
                 remedy="free some, or set TMPDIR to a folder on a larger disk",
             ) from error

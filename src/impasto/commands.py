@@ -252,7 +252,7 @@ def _networks(command: Networks) -> None:
     known = NETWORKS if command.action == "list" else tuple(PUBLISHED)
     names = command.names or known
     for name in names:
-        if name not in known:
+        if name not in known and (command.action != "list" or ":" not in name):
             raise ConfigError(
                 subject=f"networks {command.action}",
                 expected=" or ".join(known),
@@ -281,7 +281,7 @@ def _list_networks(names: Sequence[str]) -> None:
             size = f"{PUBLISHED[name].megabytes} MB from {PUBLISHED[name].url}"
             state = f"cached at {path}" if path.exists() else f"not here yet: {size}"
         else:
-            state = "built in, no download"
+            state = "your own" if ":" in name else "built in, no download"
         console.print(f"[bold]{name}[/bold]  {escape(state)}")
         for stage in layer_names(name):
             console.print("  " + " ".join(stage))

@@ -121,14 +121,6 @@ class Config:
             f"auto, {', '.join(LAYERS)} or module:callable",
             network == "auto" or network in LAYERS or ":" in network,
         )
-        if ":" in network:
-            layers = self.objective.content_layers and self.objective.style_layers
-            _check(
-                "--network",
-                network,
-                "--content-layers and --style-layers with a network of your own",
-                bool(layers),
-            )
         shortest, longest = settings.widths
         _check(
             "--widths",

@@ -74,6 +74,14 @@ class NumericalError(ImpastoError):
     """J stays non-finite whatever the step."""
 
 
+def amount(size: float) -> str:
+    """Bytes as people say them: "340 MB", "1.50 GB"; less than none is none."""
+    megabytes = max(0.0, size) / 1e6
+    if megabytes >= 1000:
+        return f"{megabytes / 1000:.2f} GB"
+    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.2g} MB"
+
+
 @contextmanager
 def about(subject: str) -> Iterator[None]:
     """Names the subject (a file, a flag) of the errors raised inside that do not name one yet."""

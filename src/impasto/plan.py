@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from impasto.errors import MemoryLimitError
+from impasto.errors import MemoryLimitError, amount
 from impasto.geometry import Region, Space
 from impasto.networks.operations import Each, convolution_in
 from impasto.networks.stage import INPUT, Network, Stage
@@ -248,7 +248,7 @@ def _cache() -> float:
 def _too_little(needed: float, room: float, otherwise: str = "") -> MemoryLimitError:
     return MemoryLimitError(
         subject="--memory",
-        expected=f"{needed / 1e9:.2f} GB for the work on tiles",
-        found=f"{max(0.0, room) / 1e9:.2f} GB left for it",
+        expected=f"{amount(needed)} for the work on tiles",
+        found=f"{amount(room)} left for it",
         remedy=f"free memory, raise --memory or pass a smaller --size {otherwise}",
     )

@@ -17,7 +17,7 @@ from impasto.config import Config, ObjectiveConfig
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.media.sample import Sample
-from impasto.networks import Network, Report, calibrate, open_network
+from impasto.networks import RATE, Network, Report, calibrate, open_network, user_layers
 from impasto.resample import resample
 from impasto.signals import part
 from impasto.units import Units, Values
@@ -27,10 +27,13 @@ CALIBRATED_ON = 512
 depend on its size, and the network holds all activations of a layer at once."""
 
 SampleLike = Any
-"""A path, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
+"""A path, bytes, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
 
-RATE = 360.0
-"""Positions a second of signals whose file gives no rate: that of many an ECG."""
+
+def decoded(thing: SampleLike, role: str) -> SampleLike:
+    """What is in bytes, or in a file that is open, as a sample; anything else as it is."""
+    with about(role):
+        return media.decoded(thing)
 
 
 def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sample:
@@ -90,8 +93,9 @@ def open_styles(
             remedy="pass one for each axis, or leave it out",
         )
     samples = []
-    for number, thing in enumerate(things, start=1):
+    for number, given in enumerate(things, start=1):
         role = f"style {number}"
+        thing = decoded(given, role)
         sample = open_sample(thing, role, _style_size(thing, role, content, config), arrays)
         with about(role):
             sample = _alike(sample, content, config)
@@ -139,11 +143,13 @@ def configured_network(
     config: Config, content: Sample, download: Report | None, styles: Sequence[Sample] = ()
 ) -> Network:
     """The configured network, for samples like the content; calibrated on it and the styles."""
-    settings = config.network
+    settings, (dims, channels) = config.network, (content.dims, len(content.data))
+    if ":" in settings.network:
+        _check_layers_given(config, dims, channels, rate_of(content))
     network = open_network(
         settings.network,
-        dims=content.dims,
-        channels=len(content.data),
+        dims=dims,
+        channels=channels,
         weights=Path(settings.weights) if settings.weights else None,
         values=settings.weights_input,
         padding=settings.padding,
@@ -191,6 +197,27 @@ def configured_network(
         with about(flag):
             network.check(layers)
     return network
+
+
+def in_terms(network: Network, units: Units) -> Network:
+    """The same network for G in those units, where it expects values in units of its own."""
+    if network.terms.units is None or not isinstance(units.content, media.Signal):
+        return network
+    return network.taking(units.low, units.span)
+
+
+def _check_layers_given(config: Config, dims: int, channels: int, rate: float) -> None:
+    """Raises ConfigError, which tells the layers, where those of a user's network are wanted."""
+    if config.objective.content_layers and config.objective.style_layers:
+        return
+    name = config.network.network
+    layers = user_layers(name, dims=dims, channels=channels, rate=rate)
+    raise ConfigError(
+        subject="--network",
+        expected="--content-layers and --style-layers with a network of your own",
+        found=f"none for {name}, whose layers are {', '.join(layers)}",
+        remedy="name some of them",
+    )
 
 
 def _thumbnail(picture: Sample, network: Network, role: str) -> Values:

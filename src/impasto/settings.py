@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,37 @@ Part = Annotated[float, Meta(gt=0, le=1, description="a number in (0, 1]")]
 Exponent = Annotated[float, Meta(ge=1, le=LARGEST, description="a finite number from 1 up")]
 
 
+class Passed(str):
+    """The name, as `module:callable`, of a network that a program passes.
+
+    network: the module itself, or what makes it. Copies of settings have the name alone.
+    """
+
+    network: Any
+
+    def __new__(cls, network: Any) -> Passed:
+        is_module = not hasattr(network, "__qualname__")  # but a class, or a function
+        named = type(network) if is_module else network
+        name = f"{named.__module__}:{named.__qualname__}"
+        if is_module:
+            name += f"@{_fingerprint(network)}"
+        passed = super().__new__(cls, name)
+        passed.network = network
+        return passed
+
+    def __deepcopy__(self, memo: Any) -> str:
+        return str.__str__(self)
+
+
+def _fingerprint(module: Any) -> str:
+    """What tells a module's parameters from others."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().double().numpy().tobytes())
+    return digest.hexdigest()[:8]
+
+
 @dataclass(frozen=True)
 class NetworkConfig(Checked):
     """The network whose activations are compared."""
@@ -72,6 +104,12 @@ class NetworkConfig(Checked):
     """the filterbank's shortest and longest filter for signals, in seconds"""
     offline: bool = False
     """never download; say what is missing instead"""
+
+    def __post_init__(self) -> None:
+        network: Any = self.network
+        if callable(network):
+            object.__setattr__(self, "network", Passed(network))
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from impasto.config import PRESETS, Config
 from impasto.errors import about
 from impasto.geometry import Space
 from impasto.guidance import guided
+from impasto.media.picture import as_pil
 from impasto.media.sample import Sample
 from impasto.networks import Report
 from impasto.origin import Origin, file_hash, fingerprint, origin_of, settings_files
@@ -31,7 +32,9 @@ from impasto.prepare import (
     SampleLike,
     configured_network,
     content_size,
+    decoded,
     grids,
+    in_terms,
     memory_left,
     memory_limit,
     open_sample,
@@ -81,7 +84,8 @@ class Progress:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
 
 
-Callback = Callable[[Progress], None]
+Callback = Callable[[Progress], bool | None]
+"""Called at every step; False ends the run with what it has."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,13 @@ class Result:
         """The values, channels last as pictures are in NumPy: float32 (*space, channel)."""
         return np.moveaxis(self.sample.data, 0, -1)
 
+    def pil(self) -> Any:
+        """The picture as a PIL image, RGB or RGBA, in sRGB.
+
+        Raises SampleError where the sample is no picture, MissingExtraError without Pillow.
+        """
+        return as_pil(self.sample)
+
     def tensor(self) -> Float[Tensor, "channel *space"]:
         """The values, channels first: float32 (channel, *space)."""
         return torch.from_numpy(self.sample.data)
@@ -130,12 +141,13 @@ def stylize(
 ) -> Result:
     """The sample G that minimizes J(G): the content of one sample in the style of others.
 
-    content, styles: paths, Samples, NumPy pictures (height, width[, channel]), tensors
-    (channel, height, width) with values in [0, 1], or PIL pictures; one style or several, a folder
-    being all pictures in it.
+    content, styles: paths, the bytes of a file or a file that is open, Samples, NumPy pictures
+    (height, width[, channel]), tensors (channel, height, width) of uint8 or with values in [0, 1],
+    or PIL pictures; one style or several, a folder being all pictures in it.
     run: a folder for checkpoints; where it has some of the same run, that goes on from the last.
     origin: what that folder tells of where the run comes from, if not from this call. callback:
-    called at every step. download: called with the bytes done and in all while weights are fetched.
+    called at every step; False from it ends the run as Ctrl-C does. download: called with the bytes
+    done and in all while weights are fetched.
     Ctrl-C ends the run early: what it has is returned, with `finished` False.
 
     Started by torchrun, the processes share the sample; each calls this with the same arguments,
@@ -185,6 +197,7 @@ def engine_for(
     """What a run needs before its first step, its settings completed; arguments as of `stylize`."""
     memory = memory_left(memory_limit(config.engine.memory))
     arrays = Arrays(FOR_ARRAYS * memory)
+    content = decoded(content, "content")
     content = open_sample(content, "content", content_size(content, config), arrays)
     if isinstance(content, media.Signal):
         with about("content"):
@@ -202,8 +215,7 @@ def engine_for(
     content, *styles = fitted([content, *styles], network)
     scales = grids(config, network, content, styles)
     units, style_units = Units.of_all(content, styles, config.volume.window)
-    if network.terms.units is not None and isinstance(content, media.Signal):
-        network = network.taking(units.low, units.span)
+    network = in_terms(network, units)
     group = current_group()
     engine = Engine(
         config, network, given, units, styles, style_units, guides, memory, arrays, group
@@ -255,8 +267,8 @@ def _descend(
                     folder.tell(progress.line())
                     if folder.due() or here.taken == count:
                         _keep(folder, done, number, here, ended=False)
-                if callback:
-                    callback(progress)
+                if callback and callback(progress) is False:
+                    raise KeyboardInterrupt
             if folder and scale is here and here.taken < count:
                 _keep(folder, done, number, here, ended=True)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.

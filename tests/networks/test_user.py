@@ -87,7 +87,7 @@ def test_a_module_in_the_current_folder() -> None:
     [
         ("nowhere:Net", "No module named 'nowhere'"),
         ("mine:Nett", "has no attribute 'Nett'"),
-        ("mine:seen", "'list' object is not callable"),
+        ("mine:seen", "is not a callable object"),
         ("mine:none", "found NoneType from mine:none"),
         ("mine:Wrong", "found None, 3 and () of mine:Wrong"),
     ],

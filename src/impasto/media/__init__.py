@@ -35,6 +35,7 @@ from impasto.media.files import StrPath, check_writable, suffix_of
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signal import Annotation, Signal
+from impasto.media.streams import spooled
 from impasto.media.volume import Volume
 
 __all__ = [
@@ -237,12 +238,13 @@ def is_volume_file(path: StrPath) -> bool:
 
 
 def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
-    """The sample in a path, a NumPy array, a tensor or a PIL image; a Sample itself.
+    """The sample in a path, bytes, a NumPy array, a tensor or a PIL image; a Sample itself.
 
     size, new: as for `load`; a Sample that is no picture is given back as it is, and so is a
     picture that has the size already.
     Raises SampleError when the thing is nothing of these, or cannot be used.
     """
+    thing = decoded(thing)
     match thing:
         case str() | os.PathLike():
             return load(thing, size, new=new)
@@ -257,10 +259,23 @@ def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory)
     if hasattr(thing, "getexif"):
         return picture.from_pil(thing, size, new)
     raise SampleError(
-        expected="a path, a Sample, a NumPy array, a tensor or a PIL image",
+        expected="a path, bytes, a Sample, a NumPy array, a tensor or a PIL image",
         found=type(thing).__name__,
         remedy="convert it to one of those",
     )
+
+
+def decoded(thing: Any) -> Any:
+    """The sample in the bytes of a file, or in a file that is open; anything else as it is.
+
+    Raises SampleError for bytes of no format that is known by its first bytes.
+    """
+    if hasattr(thing, "read"):
+        thing = thing.read()
+    if not isinstance(thing, bytes | bytearray | memoryview):
+        return thing
+    with spooled(thing) as path:
+        return load(path)
 
 
 def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from impasto.errors import MemoryLimitError
+from impasto.errors import MemoryLimitError, amount
 
 New = Callable[[tuple[int, ...]], np.ndarray]
 """Makes the float32 array of a shape that a sample's values are put in; all of them are written.
@@ -30,7 +30,7 @@ def in_memory(shape: tuple[int, ...]) -> Float32[np.ndarray, "..."]:
         return np.empty(shape, np.float32)
     except (MemoryError, ValueError) as error:
         raise MemoryLimitError(
-            expected=f"{4 * prod(shape) / 1e9:.1f} GB of memory for values of shape {shape}",
+            expected=f"{amount(4 * prod(shape))} of memory for values of shape {shape}",
             found="less than that",
             remedy="pass a smaller --size, or a part of it",
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import shutil
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from impasto.errors import OutputError, SampleError, about
+
+# libvips's warnings and pyvips's own notes are for those who ask for them: what a decoder has to
+# say of a file is in our errors. Files come first among the modules of media that load pyvips.
+if logging.getLogger("pyvips").level == logging.NOTSET:
+    logging.getLogger("pyvips").setLevel(logging.ERROR)
 
 StrPath = str | os.PathLike[str]
 

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, Shaped
 
 from impasto.errors import OutputError, SampleError, about
 from impasto.geometry import fitted_space
+from impasto.libraries import library
 from impasto.media import raster, xmp
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write
@@ -113,12 +114,13 @@ def from_array(
 
 
 def from_tensor(tensor: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
-    """A picture from a tensor of floats in [0, 1], shape (channel, height, width) or (1, ...).
+    """A picture from a tensor of shape (channel, height, width) or (1, ...).
 
-    channel, size, new: as for `from_array`. Any object with PyTorch's detach, float, cpu, numpy.
+    channel, types of the values, size, new: as for `from_array`.
     Raises SampleError when the shape or the values are something else.
     """
-    array = np.asarray(tensor.detach().float().cpu().numpy())
+    tensor = tensor.detach().cpu()
+    array = np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
     if array.ndim == 4 and len(array) == 1:
         array = array[0]
     if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
@@ -154,6 +156,22 @@ def from_pil(image: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> 
     if dpi := image.info.get("dpi"):
         vips = vips.copy(xres=float(dpi[0]) / 25.4, yres=float(dpi[1]) / 25.4)
     return _picture(vips, size, new)
+
+
+def as_pil(sample: Sample) -> Any:
+    """A picture as a PIL image, RGB or RGBA, of 8 bits a channel, in sRGB.
+
+    Raises SampleError for what is no picture, MissingExtraError where Pillow is not installed.
+    """
+    if not isinstance(sample, Picture):
+        raise SampleError(
+            expected="a picture",
+            found=f"a {type(sample).__name__} of shape {sample.data.shape}",
+            remedy="take its numpy() or its tensor()",
+        )
+    pillow = library("PIL.Image", "for PIL images", "pil")
+    planes = [*sample.data] if sample.alpha is None else [*sample.data, sample.alpha]
+    return pillow.fromarray(np.rint(255 * np.stack(planes, axis=2)).astype(np.uint8))
 
 
 def fit_picture(picture: Picture, size: tuple[int, ...], new: New = in_memory) -> Picture:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from impasto.arrays import Arrays
+from impasto.config import configure
+from impasto.errors import LayerError
 from impasto.geometry import Region, Space
 from impasto.losses import MetricGram
 from impasto.networks import Network
 from impasto.patch import Assembly, Patch
 from impasto.plan import choose_plan
-from impasto.prepare import memory_left, memory_limit
+from impasto.prepare import (
+    SampleLike,
+    check_sides,
+    configured_network,
+    in_terms,
+    memory_left,
+    memory_limit,
+    open_sample,
+)
 from impasto.scale import FOR_ARRAYS
+from impasto.signals import fitted
+from impasto.units import Units
 from impasto.walk import Plan, Reaches, look
 
 Values = Float[Tensor, "1 channel *space"]
@@ -52,7 +65,41 @@ def moments(network: Network, x: Values, layers: Collection[str]) -> dict[str, T
     return {layer: total / prod(grids[layer]) for layer, total in totals.items()}
 
 
-def activations(network: Network, x: Values, layers: Collection[str]) -> Mapping[str, Patch]:
+def activations(
+    sample: SampleLike, layers: str | Sequence[str], network: Any = "lite", **settings: Any
+) -> dict[str, Tensor]:
+    """What layers of a network make of a sample, as in C of J_content and S of J_style.
+
+    sample: as for `stylize`, at its own size unless `size` is given. layers: names. network: one of
+    `impasto networks`, module:callable, an nn.Module or what makes one. settings: as for
+    `configure`, such as weights and offline.
+    Each has shape (channel, *space) of its own layer, in fp32 unless `precision` says otherwise.
+
+        a = activations("style.jpg", ["relu1_1"])["relu1_1"].flatten(1)
+        gram = a @ a.T
+
+    Raises LayerError for a layer that the network does not have, and as `stylize` does.
+    """
+    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    settings = {"precision": "fp32", "network": network} | settings
+    config = configure(content_layers=names, style_layers=names, **settings)
+    arrays = Arrays(FOR_ARRAYS * memory_left(memory_limit(config.engine.memory)))
+    opened = open_sample(sample, "sample", config.schedule.size or (0,), arrays)
+    config = config.completed(opened.dims, len(opened.data))
+    try:
+        built = configured_network(config, opened, None)
+    except LayerError as error:
+        error.subject = "layers"  # not the flag's name
+        raise
+    (brought,) = fitted([opened], built)
+    check_sides(built, names, brought.space, "sample")
+    units, _ = Units.of_all(brought, [], config.volume.window)
+    x = units.values(brought, brought.space, arrays.new)
+    found = patches(in_terms(built, units), x, names)
+    return {name: found[name].over(found[name].region)[0].float() for name in names}
+
+
+def patches(network: Network, x: Values, layers: Collection[str]) -> Mapping[str, Patch]:
     """Each layer's activations."""
     space = tuple(x.shape[2:])
     plan = plan_for(network, space, layers)

@@ -14,7 +14,7 @@ from impasto.errors import WeightsError, about
 from impasto.geometry import Region
 from impasto.gradient import terms_of
 from impasto.losses import Weight, weighted
-from impasto.metrics.activations import Values, activations, plan_for
+from impasto.metrics.activations import Values, patches, plan_for
 from impasto.networks import PUBLISHED, Network, verify
 from impasto.networks.weights import fault, load_vgg, read_weights
 from impasto.objective import Objective, Term
@@ -99,7 +99,7 @@ class Lpips:
         """
         terms = tuple(
             Term("lpips", layer, Perceptual(target, self.weights[layer]), 1.0)
-            for layer, target in activations(self.network, other, LAYERS).items()
+            for layer, target in patches(self.network, other, LAYERS).items()
         )
         objective = Objective(self.network, terms, Patch.whole(one).region)
         plan = plan_for(self.network, tuple(one.shape[2:]), LAYERS)

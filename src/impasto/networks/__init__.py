@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,10 +15,13 @@ from impasto.networks.lite import EMBEDDED, lite, load_lite
 from impasto.networks.published import PUBLISHED, Report, fetch, verify
 from impasto.networks.series import series_bank, wide
 from impasto.networks.stage import Network
-from impasto.networks.user import user_network
+from impasto.networks.user import user_layers, user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.volumetric import Filters, inflated, shown, sliced
 from impasto.networks.weights import Values, load_vgg
+
+RATE = 360.0
+"""Positions a second of signals whose file gives no rate: that of many an ECG."""
 
 NETWORKS = ("lite", "filterbank", "wide", *PUBLISHED)
 
@@ -94,7 +98,16 @@ def _for_pictures(
 
 
 def layer_names(name: str) -> list[tuple[str, ...]]:
-    """The layers of a network for pictures, stage by stage; weights are not needed."""
+    """The layers of a network, stage by stage; weights are not needed. Those of a user's network
+    are of one for pictures, or for a signal or a volume of one channel where it is none of these.
+
+    Raises ConfigError, for a network that cannot be.
+    """
+    if ":" in name:
+        for dims, channels in ((2, 3), (1, 1), (3, 1)):
+            with suppress(ConfigError):
+                return [user_layers(name, dims=dims, channels=channels, rate=RATE)]
+        return [user_layers(name, dims=2, channels=3, rate=RATE)]
     with torch.device("meta"):
         if name == "lite":
             network = lite(padding="replicate", pooling="max")
@@ -110,6 +123,7 @@ def layer_names(name: str) -> list[tuple[str, ...]]:
 __all__ = [
     "NETWORKS",
     "PUBLISHED",
+    "RATE",
     "Filters",
     "Network",
     "Report",
@@ -117,5 +131,6 @@ __all__ = [
     "fetch",
     "layer_names",
     "open_network",
+    "user_layers",
     "verify",
 ]

@@ -47,6 +47,37 @@ def traced(
     tried out on random values; a convolution takes over the batch normalization that follows it.
     Raises LayerError for a layer that it does not have, ConfigError naming what else is in the way.
     """
+    nodes, _, reading = _read(module, name, dims, channels, wanted)
+    stages = _stages(reading.steps_to(nodes.values()), dims)
+    network = Network(name, stages, dims=dims, channels=channels)
+    coarsest = prod(max(stage.strides[stage.output]) for stage in network.stages)
+    if not any(network.fits((1000 * coarsest + i,) * dims, wanted) for i in range(coarsest)):
+        raise ConfigError(
+            subject="--network",
+            expected="parts of the same size wherever some are added or joined",
+            found=f"{name}, where they differ for every size of the sample",
+            remedy="pad its convolutions",
+        )
+    return network
+
+
+def layers_of(module: nn.Module, name: str, *, dims: int, channels: int) -> tuple[str, ...]:
+    """The layers that `traced` can give of a module, in their order, each by its first name.
+
+    Raises ConfigError where it can give none.
+    """
+    _, tracer, reading = _read(module, name, dims, channels, ())
+    taken = {node: layer for layer, node in reversed(tracer.names.items()) if layer != INPUT}
+    layers = tuple(layer for node, layer in reversed(taken.items()) if node in reading.steps)
+    if not layers:
+        raise next(iter(reading.errors.values()))
+    return layers
+
+
+def _read(
+    module: nn.Module, name: str, dims: int, channels: int, wanted: Collection[str]
+) -> tuple[dict[str, fx.Node], _Tracer, _Reading]:
+    """The wanted nodes by their layers, all names, and what each node does."""
     for part in module.modules():
         for parameter in list(getattr(part, "parametrizations", ())):
             remove_parametrizations(part, parameter)
@@ -60,17 +91,7 @@ def traced(
     reading.steps[tracer.names[INPUT]] = _Step(INPUT, channels, (1,) * dims, nn.Identity(), ())
     for node in graph.nodes:
         reading.read(node)
-    stages = _stages(reading.steps_to(nodes.values()), dims)
-    network = Network(name, stages, dims=dims, channels=channels)
-    coarsest = prod(max(stage.strides[stage.output]) for stage in network.stages)
-    if not any(network.fits((1000 * coarsest + i,) * dims, wanted) for i in range(coarsest)):
-        raise ConfigError(
-            subject="--network",
-            expected="parts of the same size wherever some are added or joined",
-            found=f"{name}, where they differ for every size of the sample",
-            remedy="pad its convolutions",
-        )
-    return network
+    return nodes, tracer, reading
 
 
 class _Tracer(fx.Tracer):

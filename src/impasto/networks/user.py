@@ -1,18 +1,22 @@
-"""Networks of the user's own, by `module:callable`."""
+"""Networks of the user's own, by `module:callable` or passed by a program."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import sys
 from collections.abc import Collection
+from copy import deepcopy
 from importlib import import_module
+from typing import Any
 
 from torch import nn
 
 from impasto.errors import ConfigError
 from impasto.networks.stage import Network, Terms
-from impasto.networks.traced import traced
+from impasto.networks.traced import layers_of, traced
+from impasto.settings import Passed
 
 
 def user_network(
@@ -20,7 +24,7 @@ def user_network(
 ) -> Network:
     """What `module:callable` makes of the keywords dims, channels and rate, as a Network.
 
-    The module is looked for in the current folder too. The callable gives a Network, or any
+    name: that, or one that a program has `Passed`. The callable gives a Network, or any
     nn.Module whose layers `traced` can take; wanted: those that are looked at. Of what it gives
     these attributes are taken, where it has them, for samples are brought to them:
     sampling_rate, in Hz; units, of its values ("mV"; "" for those of whatever sample); and
@@ -30,16 +34,39 @@ def user_network(
     Raises ConfigError when there is no such callable, or what it gives cannot be used; LayerError
     for a layer that it does not have.
     """
-    module, _, attribute = name.partition(":")
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
+    made = _made(name, {"dims": dims, "channels": channels, "rate": rate})
+    terms = _terms(made, name)
+    if not isinstance(made, Network):
+        channels = len(terms.names) or channels
+        made = traced(made, name, dims=dims, channels=channels, wanted=wanted)
+    made.terms = terms
+    return made
+
+
+def user_layers(name: str, *, dims: int, channels: int, rate: float) -> tuple[str, ...]:
+    """The layers that `user_network` can give of it, in their order; raises as that does."""
+    made = _made(name, {"dims": dims, "channels": channels, "rate": rate})
+    if isinstance(made, Network):
+        return made.layers[1:]
+    return layers_of(made, name, dims=dims, channels=len(_terms(made, name).names) or channels)
+
+
+def _made(name: str, keywords: dict[str, Any]) -> nn.Module:
+    """The module of that name, or that a program has passed, left as it is. Its maker is given
+    those of the keywords that it takes."""
     try:
-        make = getattr(import_module(module), attribute)
-        made = make(dims=dims, channels=channels, rate=rate)
+        make = name.network if isinstance(name, Passed) else _imported(name)
+        if isinstance(make, nn.Module):
+            return deepcopy(make)
+        parameters = inspect.signature(make).parameters.values()
+        if all(each.kind is not each.VAR_KEYWORD for each in parameters):
+            taken = {each.name for each in parameters}
+            keywords = {key: value for key, value in keywords.items() if key in taken}
+        made = make(**keywords)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
             subject="--network",
-            expected="module:callable, which takes the keywords dims, channels and rate",
+            expected="module:callable, which takes the keywords dims, channels and rate or fewer",
             found=f"{name}, where Python says: {error}",
             remedy="correct one of them",
         ) from error
@@ -50,12 +77,15 @@ def user_network(
             found=f"{type(made).__name__} from {name}",
             remedy="give back one of those",
         )
-    terms = _terms(made, name)
-    if not isinstance(made, Network):
-        channels = len(terms.names) or channels
-        made = traced(made, name, dims=dims, channels=channels, wanted=wanted)
-    made.terms = terms
     return made
+
+
+def _imported(name: str) -> Any:
+    """What a module has under that name; the module is looked for in the current folder too."""
+    module, _, attribute = name.partition(":")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
+    return getattr(import_module(module), attribute)
 
 
 def _terms(made: nn.Module, name: str) -> Terms:

@@ -14,9 +14,9 @@ import numpy as np
 from impasto import media
 from impasto.media.picture import Picture, fit_picture
 from impasto.media.sample import Sample
+from impasto.networks import RATE
 from impasto.orientation import is_volume
 from impasto.plots import MOST, View, plot
-from impasto.prepare import RATE
 from impasto.reports.findings import Findings, Shown
 from impasto.volumes import is_plane
 

@@ -1,0 +1,60 @@
+"""Files that come as bytes, with no name: their format is told by how they begin."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from impasto.errors import ImpastoError, SampleError
+from impasto.media.formats import FORMATS
+
+_BEGINNINGS = (
+    *((form.magic, form.suffixes[0]) for form in FORMATS),
+    (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), ".wav"),
+    (re.compile(rb"fLaC"), ".flac"),
+    (re.compile(rb"OggS"), ".ogg"),
+    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), ".mp3"),
+    (re.compile(rb"\x93NUMPY"), ".npy"),
+    (re.compile(rb"PK\x03\x04"), ".npz"),
+    (re.compile(rb"NRRD\d{4}"), ".nrrd"),
+    (re.compile(rb"\x1f\x8b"), ".nii.gz"),
+    (re.compile(rb".{344}(n\+1|ni1)\0", re.DOTALL), ".nii"),
+    (re.compile(rb"0 {7}"), ".edf"),
+    (re.compile(rb"\xffBIOSEMI"), ".bdf"),
+)
+_LONGEST = 348
+"""The bytes that the longest beginning takes."""
+
+
+def suffix_for(data: bytes) -> str:
+    """The suffix of the format that these bytes are of.
+
+    Raises SampleError where that is none that can be told by its beginning.
+    """
+    head = bytes(data[:_LONGEST])
+    for beginning, suffix in _BEGINNINGS:
+        if beginning.match(head):
+            return suffix
+    raise SampleError(
+        expected="the bytes of a picture, a sound, a recording, a volume or an array",
+        found="others" if head else "none",
+        remedy="save them under a name with the format's suffix, and pass that",
+    )
+
+
+@contextmanager
+def spooled(data: bytes | bytearray | memoryview) -> Iterator[Path]:
+    """A file with these bytes, and the suffix of their format, that is gone after the block."""
+    data = memoryview(data).cast("B")
+    with tempfile.TemporaryDirectory(prefix="impasto-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / f"bytes{suffix_for(bytes(data[:_LONGEST]))}"
+        path.write_bytes(data)
+        try:
+            yield path
+        except ImpastoError as error:
+            if error.subject == str(path):  # a name that nobody gave
+                error.subject = ""
+            raise
