@@ -45,6 +45,27 @@ class Display(Checked):
     """print each step and the result as lines of JSON"""
 
 
+Format = Literal[
+    "png",
+    "jpg",
+    "tif",
+    "webp",
+    "wav",
+    "flac",
+    "ogg",
+    "mp3",
+    "csv",
+    "edf",
+    "bdf",
+    "npy",
+    "npz",
+    "nii",
+    "nii.gz",
+    "nrrd",
+]
+"""Formats of one file each."""
+
+
 class _Styled:
     """A command with styles and the settings of a run."""
 
@@ -95,13 +116,13 @@ class Stylize(_Styled):
 
     content: Annotated[Positional[Path], arg(metavar="CONTENT")]
     """what is to change: a picture (JPEG, PNG, TIFF, WebP), a recording (.hea, .edf, .csv, .npz), a
-    sound (.wav, .flac, .ogg, .mp3) or an array (.npy, .zarr)"""
+    sound (.wav, .flac, .ogg, .mp3) or an array (.npy, .zarr); `-` for standard input"""
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
     """the one whose style it takes, or a folder of pictures"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]
     """more styles, with their shares as in `one.jpg:0.7 other.jpg:0.3`"""
     output: Annotated[Path, arg(aliases=["-o"])]
-    """the result; its suffix chooses the format"""
+    """the result; its suffix chooses the format; `-` for standard output"""
     objective: OmitArgPrefixes[ObjectiveConfig]
     schedule: OmitArgPrefixes[ScheduleConfig]
     optimizer: OmitArgPrefixes[OptimizerConfig]
@@ -116,6 +137,8 @@ class Stylize(_Styled):
     .png, or for signals and volumes also .svg, .pdf or .html"""
     run: Path | None = None
     """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
+    format: Format | None = None
+    """of what `-o -` writes to standard output; if none is given that of the content"""
     preset: Literal[
         "auto",
         "draft",
@@ -146,7 +169,7 @@ class Texture(_Styled):
     """more of them, with their shares as in `one.png:0.7 other.png:0.3`, or one for each axis with
     --style-axes"""
     output: Annotated[Path, arg(aliases=["-o"])]
-    """the result; its suffix chooses the format"""
+    """the result; its suffix chooses the format; `-` for standard output"""
     schedule: OmitArgPrefixes[ScheduleConfig]
     objective: OmitArgPrefixes[ObjectiveConfig]
     volume: OmitArgPrefixes[VolumeConfig]
@@ -159,6 +182,8 @@ class Texture(_Styled):
     one another: .png, .svg, .pdf or .html"""
     run: Path | None = None
     """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
+    format: Format | None = None
+    """of what `-o -` writes to standard output; if none is given that of the exemplar"""
 
 
 @dataclass(frozen=True)

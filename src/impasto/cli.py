@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import io
+import json
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from impasto.errors import ImpastoError, InputError, OutputError
 from impasto.version import __version__
+
+if TYPE_CHECKING:
+    from impasto.arguments import Command
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -45,17 +52,47 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     try:
         with _leaving_at_once():
-            from impasto.arguments import parse
-
-            command = parse(arguments)
+            command = _parsed(arguments)
             from impasto.commands import run  # torch loads here, not for --help
         return INTERRUPTED if run(command, arguments) else 0
     except ImpastoError as error:
-        print(f"impasto: {error}", file=sys.stderr)
+        _tell_error(error, arguments)
         return 2 if isinstance(error, InputError | OutputError) else 1
     except KeyboardInterrupt:
-        print(_NOTHING, file=sys.stderr)
+        if "--json" in arguments:
+            _print_error(_NOTHING.removeprefix("impasto: "))
+        else:
+            print(_NOTHING, file=sys.stderr)
         return INTERRUPTED
+
+
+def _parsed(arguments: Sequence[str]) -> Command:
+    """The command that the arguments spell; with --json what is wrong with them is JSON too."""
+    from impasto.arguments import parse
+
+    if "--json" not in arguments:
+        return parse(arguments)
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return parse(arguments)
+    except SystemExit as leaving:
+        if leaving.code:
+            _print_error(" ".join(re.sub("[\u2500-\u257f]", " ", said.getvalue()).split()))
+        raise
+
+
+def _tell_error(error: ImpastoError, arguments: Sequence[str]) -> None:
+    """On one line: to a person on stderr, to a program as JSON on stdout."""
+    if "--json" in arguments:
+        parts = {name: getattr(error, name) for name in ("subject", "expected", "found", "remedy")}
+        _print_error(str(error), **parts)
+    else:
+        print(f"impasto: {error}", file=sys.stderr)
+
+
+def _print_error(message: str, **parts: str) -> None:
+    print(json.dumps({"event": "error", "message": message, **parts}))
 
 
 @contextmanager

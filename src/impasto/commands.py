@@ -39,6 +39,7 @@ from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.origin import Origin
 from impasto.parallel import current_group
+from impasto.piped import check_format, is_piped, piped
 from impasto.plots import View, check_plot, plot
 from impasto.plots.picture import side_by_side
 from impasto.prepare import content_size, shared_out
@@ -59,6 +60,11 @@ def run(command: Command, arguments: Sequence[str] = ()) -> bool:
     if isinstance(command, Resume):
         with typed_again(command) as (again, typed):
             return run(again, typed)
+    if isinstance(command, Stylize | Texture):
+        check_format(command)
+        if is_piped(command):
+            with piped(command) as files:
+                return run(files, arguments)
     check_files(command)
     with Interrupts().installed() as interrupts:
         match command:

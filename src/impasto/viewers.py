@@ -1,9 +1,10 @@
-"""Who tells of a run while it goes on: a bar, lines of JSON, or nobody."""
+"""Who tells of a run while it goes on: a bar, a log, lines of JSON, or nobody."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,11 @@ from rich.progress import Progress as ProgressBar
 
 from impasto.arguments import Display
 from impasto.parallel import current_group
+from impasto.piped import shown_name
 from impasto.transfer import Progress, Result
+
+EVERY = 10.0
+"""Seconds between the lines of a log."""
 
 
 @runtime_checkable
@@ -86,13 +91,7 @@ class Bar:
             self.task = self.bar.add_task("", total=progress.steps)
         if progress.note:
             self.bar.console.print(f"step {progress.step}: {escape(progress.note)}")
-        terms = "  ".join(f"{kind} {part:.3g}" for kind, part in progress.terms.items())
-        grid = " x ".join(map(str, reversed(progress.space)))
-        description = (
-            f"scale {progress.scale}/{progress.scales} ({grid})  "
-            f"step {progress.step}/{progress.steps}  J {progress.value:.3g}  {terms}"
-        )
-        self.bar.update(self.task, completed=progress.step, description=description)
+        self.bar.update(self.task, completed=progress.step, description=_where(progress))
 
     def note(self, text: str) -> None:
         self.bar.console.print(escape(text), highlight=False, soft_wrap=True)
@@ -100,7 +99,7 @@ class Bar:
     def download(self, done: int, total: int) -> None:
         if self.task is None:
             self.task = self.bar.add_task("", total=total)
-        megabytes = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        megabytes = _megabytes(done, total)
         self.bar.update(self.task, completed=done, total=total, description=megabytes)
         if done >= total:
             self.bar.remove_task(self.task)
@@ -108,13 +107,56 @@ class Bar:
 
     def result(self, result: Result, output: Path) -> None:
         self.bar.stop()
-        cut = "" if result.finished else "interrupted; the picture so far is saved.  "
-        console = self.bar.console
-        console.print(
-            f"{cut}{escape(str(output))}  (J {result.value:.4g}, {result.seconds:.1f} s)",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self.note(_outcome(result, output))
+
+
+class Lines:
+    """Tells a log: a line every ten seconds, and what there is to note."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last = time.monotonic()
+
+    def step(self, progress: Progress) -> None:
+        if progress.note:
+            self.note(f"step {progress.step}: {progress.note}")
+        if self._due():
+            self.note(f"{_where(progress)}  {progress.seconds:.0f} s")
+
+    def note(self, text: str) -> None:
+        self.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def download(self, done: int, total: int) -> None:
+        if self._due():
+            self.note(_megabytes(done, total))
+
+    def result(self, result: Result, output: Path) -> None:
+        self.note(_outcome(result, output))
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        due = now - self.last >= EVERY
+        self.last = now if due else self.last
+        return due
+
+
+def _where(progress: Progress) -> str:
+    """Scale, step, J and its terms."""
+    terms = "  ".join(f"{kind} {part:.3g}" for kind, part in progress.terms.items())
+    grid = " x ".join(map(str, reversed(progress.space)))
+    return (
+        f"scale {progress.scale}/{progress.scales} ({grid})  "
+        f"step {progress.step}/{progress.steps}  J {progress.value:.3g}  {terms}"
+    )
+
+
+def _megabytes(done: int, total: int) -> str:
+    return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+
+
+def _outcome(result: Result, output: Path) -> str:
+    cut = "" if result.finished else "interrupted; the picture so far is saved.  "
+    return f"{cut}{shown_name(output)}  (J {result.value:.4g}, {result.seconds:.1f} s)"
 
 
 class Notes(logging.Handler):
@@ -152,8 +194,10 @@ def _shown(display: Display) -> Iterator[Viewer]:
     else:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
         console = Console(stderr=True, emoji=False)
-        shown = console.is_terminal  # elsewhere a bar comes out as blank lines
-        with ProgressBar(*columns, console=console, transient=True, disable=not shown) as bar:
+        if not console.is_terminal:  # where a bar comes out as blank lines
+            yield Lines(console)
+            return
+        with ProgressBar(*columns, console=console, transient=True) as bar:
             yield Bar(bar)
 
 

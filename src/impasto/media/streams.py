@@ -45,6 +45,12 @@ def suffix_for(data: bytes) -> str:
     )
 
 
+def suffix_of_file(path: Path) -> str:
+    """The suffix of the format that a file's contents are of; raises as `suffix_for` does."""
+    with open(path, "rb") as file:
+        return suffix_for(file.read(_LONGEST))
+
+
 @contextmanager
 def spooled(data: bytes | bytearray | memoryview) -> Iterator[Path]:
     """A file with these bytes, and the suffix of their format, that is gone after the block."""
