@@ -1,0 +1,49 @@
+"""The examples do what they say."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from impasto.config import PRESETS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    ("dims", "channels", "words"),
+    [
+        (1, 1, "1-D: 14 x 1, 16 filters of 5\n  activations: 10, 16"),
+        (2, 3, "2-D: 14 x 14 x 3, 16 filters of 5\n  activations: 10 x 10, 16"),
+        (3, 1, "3-D: 14 x 14 x 14 x 1, 16 filters of 5\n  activations: 10 x 10 x 10, 16"),
+    ],
+)
+def test_the_toys_of_the_course(
+    capsys: pytest.CaptureFixture[str], dims: int, channels: int, words: str
+) -> None:
+    toy = runpy.run_path(str(ROOT / "examples" / "toys.py"))["toy"]
+    (first, by_hand), (last, last_by_hand) = toy(dims=dims, channels=channels, filters=16)
+    told = capsys.readouterr().out
+    assert words in told
+    assert "J_content(C, S) = " in told
+    assert "J_style = " in told
+    assert first == pytest.approx(by_hand, rel=1e-4)
+    assert last == pytest.approx(last_by_hand, rel=1e-4)
+    assert last < first / 2
+
+
+def test_the_docs_say_which_presets_compare_gram_matrices() -> None:
+    rows = re.findall(
+        r"^\| (`.*) \| (.*) \| .* \|$", (ROOT / "docs" / "formulas.md").read_text(), re.M
+    )
+    told = {name: text for names, text in rows for name in re.findall("`(.*?)`", names)}
+    assert told.keys() == PRESETS.keys()
+    for name, preset in PRESETS.items():
+        gram = preset.objective.style_losses == ("gram",)
+        assert told[name].startswith("Gram matrices" if gram else "means and covariances"), name
+        course = preset.objective.normalization == "course"
+        assert course == ("(2 n_H n_W n_C)^2" in told[name]), name
