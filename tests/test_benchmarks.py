@@ -15,6 +15,7 @@ from skimage.data import astronaut
 from benchmarks import (
     _evaluation,
     breakdown,
+    busy,
     engine,
     optimizers,
     presets,
@@ -110,6 +111,18 @@ def test_the_optimizers(
 ) -> None:
     arguments = ["--seconds", "0.5", "--runs", "1"]
     assert len(printed(optimizers, monkeypatch, capsys, *arguments)) == 6
+
+
+@pytest.mark.slow
+def test_the_quiet_and_the_busy_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One run, and the table of programs that only print."""
+    assert busy.seconds(64, 1, busy.PASSIVE, first=False) > 0
+    monkeypatch.setattr(busy, "_RUN", "print(2)")
+    lines = printed(busy, monkeypatch, capsys, "--runs", "1", "--hogs", "1")
+    assert len(lines) == 6
+    assert all(line.split("|")[3].strip() == "1.00" for line in lines)
 
 
 def test_the_ways_to_take_the_root(

@@ -10,6 +10,8 @@ Names are loaded when first used, so importing the package costs nothing.
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from impasto.metrics.activations import activations
     from impasto.textures import texture
     from impasto.transfer import Progress, Result, stylize
+
+_WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
+    # OpenMP's threads spin while they wait for each other, on cores that others may need, so that
+    # what they wait for comes later still. Read once, when torch is loaded.
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 _HOMES = {
     "PRESETS": "config",

@@ -7,7 +7,7 @@ measured is in the constants; benchmarks/engine.py prints what it foretells besi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, prod
@@ -44,6 +44,9 @@ FRESH = 64 << 20
 
 TILE = 3e7
 """Multiplications that a tile costs as much time as, beside its own."""
+
+THREAD = 6e7
+"""Multiplications from which on another thread takes more work off than waiting for it adds."""
 
 PLAIN = 20
 """Multiplications that a value of anything but a convolution costs as much time as."""
@@ -165,6 +168,12 @@ def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
         if onward:
             grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
     return found
+
+
+def worth_threads(network: Network, space: Space, layers: Collection[str]) -> int:
+    """Threads that a grid keeps at work, on however many cores."""
+    stages = works(network, space, frozenset((layer, 0) for layer in layers))
+    return max(1, int(sum(work.cost(work.grid).operations for work in stages) / THREAD))
 
 
 def between(stages: list[Work]) -> float:

@@ -16,6 +16,7 @@ from impasto.arrays import Arrays
 from impasto.config import Config, ObjectiveConfig
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
+from impasto.machine import free_memory
 from impasto.media.sample import Sample
 from impasto.networks import RATE, Network, Report, calibrate, open_network, user_layers
 from impasto.resample import resample
@@ -331,14 +332,13 @@ def style_space(
 
 
 def memory_limit(setting: str) -> float:
-    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what is free,
-    in equal parts for the processes that torchrun started on this machine.
+    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what the machine
+    and the control group have free, in equal parts for the processes that torchrun started here.
 
     Raises ConfigError when the setting is neither.
     """
     if setting == "auto":
-        free: float = psutil.virtual_memory().available
-        return _held() + 0.8 * free / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return _held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
     if not found or not float(found[1]):
         raise ConfigError(

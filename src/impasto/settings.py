@@ -36,6 +36,7 @@ Span = Annotated[
     Meta(max_length=2, description="two finite numbers of seconds, the earlier first"),
 ]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, description="a number from 0 to 2^63 - 1")]
+Threads = Annotated[int, Meta(ge=0, le=1024, description="a whole number from 0 to 1024")]
 Decay = Annotated[float, Meta(ge=0, lt=1, description="a number in [0, 1)")]
 Part = Annotated[float, Meta(gt=0, le=1, description="a number in (0, 1]")]
 Exponent = Annotated[float, Meta(ge=1, le=LARGEST, description="a finite number from 1 up")]
@@ -307,7 +308,10 @@ class EngineConfig(Checked):
     """whole: the sample at once; streamed: tile by tile, with the same result, in little memory;
     auto: whichever is faster and fits. Started by torchrun, its processes share the sample"""
     memory: str = "auto"
-    """what the process may hold, as in 4GB; auto is four fifths of what is free. Where arrays do
-    not fit they go to files in TMPDIR"""
+    """what the process may hold, as in 4GB, beside pages of files, which the system takes back;
+    auto is four fifths of what is free. Where arrays do not fit they go to files in TMPDIR"""
+    threads: Threads = 0
+    """threads of the processor for the steps; 0 for one a core that nobody else uses, fewer on
+    small grids, or OMP_NUM_THREADS where that is set [>= 0]"""
     checkpoint_every: Number = 60.0
     """seconds between the checkpoints of a --run folder [>= 0]"""

@@ -28,6 +28,7 @@ from impasto.media.sample import Sample
 from impasto.networks import Report
 from impasto.origin import Origin, file_hash, fingerprint, origin_of, settings_files
 from impasto.parallel import current_group
+from impasto.plan import worth_threads
 from impasto.prepare import (
     SampleLike,
     configured_network,
@@ -45,6 +46,7 @@ from impasto.runs import Checkpoint, RunFolder
 from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.signals import fitted, part, restored
 from impasto.spectrograms import heard, spectrograms
+from impasto.threads import Team, given_back
 from impasto.units import Units, Values
 from impasto.version import __version__
 from impasto.volumes import counted
@@ -129,6 +131,7 @@ class Result:
         return torch.from_numpy(self.sample.data)
 
 
+@given_back()
 def stylize(
     content: SampleLike,
     styles: SampleLike | Sequence[SampleLike],
@@ -156,6 +159,7 @@ def stylize(
     """
     watch = _Stopwatch()
     config = config or PRESETS["standard"]
+    team = Team(config.engine.threads)
     origin = origin or origin_of(content, styles, config)
     engine, scales = engine_for(content, styles, config, download)
     folder = _run_folder(run, origin, engine)
@@ -164,8 +168,9 @@ def stylize(
         folder.go_on(resumed.step if resumed else 0)
     if resumed:
         engine = replace(engine, memory=_as_before(engine.memory, resumed, scales))
+        team.before = resumed.scalars.get("threads", 0)
     watch.lap("load")
-    scale, done, finished = _descend(engine, scales, folder, resumed, watch, callback)
+    scale, done, finished = _descend(engine, scales, folder, resumed, team, watch, callback)
     g, terms = scale.whole(), scale.terms()
     del scale  # and with them the optimizer's arrays: what follows needs a few of its own
     recipe = {
@@ -234,6 +239,7 @@ def _descend(
     scales: Scales,
     folder: RunFolder | None,
     resumed: Checkpoint | None,
+    team: Team,
     watch: _Stopwatch,
     callback: Callback | None,
 ) -> tuple[Scale, int, bool]:
@@ -245,6 +251,7 @@ def _descend(
     try:
         for number, (space, count) in enumerate(scales[first - 1 :], start=first):
             name = " x ".join(map(str, space))
+            team.take(worth_threads(engine.network, space, engine.config.objective.layers))
             here = engine.scale(space, scale, resumed)
             before, resumed = done, None
             watch.lap(f"targets {name}")
@@ -266,11 +273,11 @@ def _descend(
                 if folder:
                     folder.tell(progress.line())
                     if folder.due() or here.taken == count:
-                        _keep(folder, done, number, here, ended=False)
+                        _keep(folder, done, number, here, team, ended=False)
                 if callback and callback(progress) is False:
                     raise KeyboardInterrupt
             if folder and scale is here and here.taken < count:
-                _keep(folder, done, number, here, ended=True)
+                _keep(folder, done, number, here, team, ended=True)
             # L-BFGS may end a scale early, even before its first step: where G is optimal already.
             scale, done = here, before + count
             watch.lap(f"steps {name}")
@@ -283,10 +290,13 @@ def _descend(
     return scale, done, finished
 
 
-def _keep(folder: RunFolder, done: int, number: int, scale: Scale, *, ended: bool) -> None:
+def _keep(
+    folder: RunFolder, done: int, number: int, scale: Scale, team: Team, *, ended: bool
+) -> None:
     """Writes the checkpoint of a scale, by its number, after so many steps of the run. ended:
     whether the scale has ended before all of its steps."""
-    numbers = {"scale": number, "memory": scale.engine.memory, "ended": ended}
+    memory = scale.engine.memory
+    numbers = {"scale": number, "memory": memory, "threads": team.most, "ended": ended}
     folder.save(done, scale.tensors(), scale.scalars() | numbers)
 
 
