@@ -18,11 +18,11 @@ from skimage.data import astronaut
 from impasto import explain as module
 from impasto.cli import main
 from impasto.config import Config, NetworkConfig
+from impasto.descent import Progress
 from impasto.explain import BETAS, MIXTURE, Explanation, experiments, explain, layers_of
 from impasto.explained import curves, page
 from impasto.networks.lite import load_lite
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
-from impasto.transfer import Progress
 from tests.browser import probed
 
 pytestmark = pytest.mark.slow  # whole runs

@@ -28,13 +28,14 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.config import ObjectiveConfig, configure
+from impasto.descent import Progress
 from impasto.geometry import Region, Space
 from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.networks.stage import Network
 from impasto.objective import build_objective
 from impasto.parallel import ALONE, Group, Ranks, current_group, gather
 from impasto.patch import Patch
-from impasto.transfer import Progress, stylize
+from impasto.transfer import stylize
 from impasto.walk import Plan
 from tests.problems import Problem, a_plan, a_problem
 from tests.strategies import normal, seeds, spaces

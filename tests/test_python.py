@@ -19,6 +19,7 @@ from torch import nn
 
 import impasto
 from impasto import media
+from impasto.descent import Progress
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, SampleError
 from impasto.geometry import Region
 from impasto.losses import Gram
@@ -27,7 +28,7 @@ from impasto.media.signal import Signal
 from impasto.networks import layer_names
 from impasto.plan import _too_little
 from impasto.settings import NetworkConfig
-from impasto.transfer import Progress, Result
+from impasto.transfer import Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LAYERS = {"content_layers": "features.1", "style_layers": "features.1"}

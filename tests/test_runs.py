@@ -12,10 +12,11 @@ import pytest
 
 from impasto import scale, transfer
 from impasto.config import configure
+from impasto.descent import Progress
 from impasto.errors import ConfigError, OutputError
 from impasto.media.sample import Sample
 from impasto.plan import choose_plan
-from impasto.transfer import Progress, stylize
+from impasto.transfer import stylize
 
 SETTINGS: dict[str, Any] = {"coarsest": 400, "steps": (5, 4), "checkpoint_every": 0.0}
 

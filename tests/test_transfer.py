@@ -15,12 +15,13 @@ import impasto
 from impasto import scale
 from impasto.config import PRESETS, configure
 from impasto.demo import paint
+from impasto.descent import Callback, Progress
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
 from impasto.media.picture import from_array, read_recipe
 from impasto.media.sample import Sample
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import load_lite
-from impasto.transfer import Callback, Progress, stylize
+from impasto.transfer import stylize
 from tests.oracles import reference
 
 

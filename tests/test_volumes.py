@@ -13,6 +13,7 @@ import torch
 
 from impasto import media, networks
 from impasto.config import Config, configure
+from impasto.descent import Progress
 from impasto.errors import ConfigError, ImpastoError, SampleError
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
@@ -21,7 +22,7 @@ from impasto.networks import Network
 from impasto.networks.vgg import vgg
 from impasto.settings import VolumeConfig
 from impasto.textures import texture
-from impasto.transfer import Progress, stylize
+from impasto.transfer import stylize
 from impasto.volumes import alike, as_plane, counted, in_hounsfield, windows
 from tests.media.volumes import TILTED, smooth
 

@@ -19,12 +19,13 @@ from impasto.version import __version__
 
 if TYPE_CHECKING:
     from impasto.config import PRESETS, Config, configure
+    from impasto.descent import Progress
     from impasto.errors import ImpastoError
     from impasto.media.picture import Picture
     from impasto.media.sample import Sample
     from impasto.metrics.activations import activations
     from impasto.textures import texture
-    from impasto.transfer import Progress, Result, stylize
+    from impasto.transfer import Result, stylize
 
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
@@ -40,7 +41,7 @@ _HOMES = {
     "Picture": "media.picture",
     "Sample": "media.sample",
     "activations": "metrics.activations",
-    "Progress": "transfer",
+    "Progress": "descent",
     "Result": "transfer",
     "stylize": "transfer",
     "texture": "textures",

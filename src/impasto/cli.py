@@ -16,22 +16,37 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from impasto.errors import ImpastoError, InputError, OutputError
+from impasto.interrupts import Interrupted
 from impasto.version import __version__
 
 if TYPE_CHECKING:
     from impasto.arguments import Command
 
+NUMERICAL_FAILURE = 1
+"""The exit code where J stays non-finite whatever the step."""
+
+BAD_INPUT = 2
+"""The exit code where something given cannot be used, or the result cannot be written."""
+
+CHECKPOINTS_LOST = 3
+"""The exit code where the result is saved, but the folder of its run could not be written to the
+end: `resume` and `report` know the run only up to there."""
+
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, as shells have it: the result so far is saved, if there is one.
+After SIGTERM it is 143, of any signal 128 and its number."""
 
 READER_GONE = 141
 """The exit code when what reads our output has ended, as in `impasto ... | head`."""
+
+_SIGNALED = 128
 
 _NOTHING = "impasto: interrupted; no result was written"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command and exits: 0 done, 2 bad input, 1 numerical failure, 130 after Ctrl-C."""
+    """Runs the command and exits: 0 done, 1 numerical failure, 2 bad input, 3 checkpoints lost,
+    130 after Ctrl-C, 141 reader gone, 143 after SIGTERM."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
@@ -54,16 +69,19 @@ def _run(arguments: Sequence[str]) -> int:
         with _leaving_at_once():
             command = _parsed(arguments)
             from impasto.commands import run  # torch loads here, not for --help
-        return INTERRUPTED if run(command, arguments) else 0
+        ending = run(command, arguments)
+        if ending.interrupted:
+            return _SIGNALED + ending.interrupted
+        return CHECKPOINTS_LOST if ending.checkpoints_lost else 0
     except ImpastoError as error:
         _tell_error(error, arguments)
-        return 2 if isinstance(error, InputError | OutputError) else 1
-    except KeyboardInterrupt:
+        return BAD_INPUT if isinstance(error, InputError | OutputError) else NUMERICAL_FAILURE
+    except KeyboardInterrupt as error:
         if "--json" in arguments:
             _print_error(_NOTHING.removeprefix("impasto: "))
         else:
             print(_NOTHING, file=sys.stderr)
-        return INTERRUPTED
+        return _SIGNALED + error.number if isinstance(error, Interrupted) else INTERRUPTED
 
 
 def _parsed(arguments: Sequence[str]) -> Command:

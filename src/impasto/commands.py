@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.markup import escape
 
@@ -30,11 +28,13 @@ from impasto.arguments import (
     Texture,
 )
 from impasto.config import configure
+from impasto.descent import Progress
 from impasto.errors import ConfigError, OutputError
 from impasto.explain import explain
 from impasto.explained import check_page, save_page
 from impasto.geometry import fitted_space
 from impasto.guards import DEMO, check_files
+from impasto.interrupts import SIGNALS, installed
 from impasto.media.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.origin import Origin
@@ -46,17 +46,26 @@ from impasto.prepare import content_size, shared_out
 from impasto.reports import looked_at, write_report
 from impasto.resume import typed_again, typed_as
 from impasto.textures import texture
-from impasto.transfer import Progress, Result, stylize
+from impasto.transfer import Result, stylize
 from impasto.version import __version__
 from impasto.viewers import Viewer, viewer_of
 from impasto.views import draw, drawn, show_comparison, stand_in, texture_stand_in
 
 
-def run(command: Command, arguments: Sequence[str] = ()) -> bool:
-    """Runs a command; True when Ctrl-C was pressed and what there is of the result is saved.
+@dataclass(frozen=True)
+class Ending:
+    """How a command ended that has done its work.
 
-    arguments: the command as typed after `impasto`.
+    interrupted: the signal, by its number, that ended a run whose result so far is saved, or 0.
+    checkpoints_lost: whether the run's folder could not be written to its end.
     """
+
+    interrupted: int = 0
+    checkpoints_lost: bool = False
+
+
+def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
+    """Runs a command. arguments: it as typed after `impasto`."""
     if isinstance(command, Resume):
         with typed_again(command) as (again, typed):
             return run(again, typed)
@@ -66,16 +75,17 @@ def run(command: Command, arguments: Sequence[str] = ()) -> bool:
             with piped(command) as files:
                 return run(files, arguments)
     check_files(command)
-    with Interrupts().installed() as interrupts:
+    lost = False
+    with installed(*SIGNALS) as interrupts:
         match command:
             case Stylize():
-                _stylize(command, interrupts, typed_as(command, arguments))
+                lost = _stylize(command, typed_as(command, arguments)).checkpoints_lost
             case Texture():
-                _texture(command, interrupts, typed_as(command, arguments))
+                lost = _texture(command, typed_as(command, arguments)).checkpoints_lost
             case Demo():
-                _demo(command, interrupts)
+                _demo(command)
             case Explain():
-                _explain(command, interrupts)
+                _explain(command)
             case Networks():
                 _networks(command)
             case Plot():
@@ -84,49 +94,10 @@ def run(command: Command, arguments: Sequence[str] = ()) -> bool:
                 show_comparison(command)
             case Report():
                 print(write_report(command))
-    return interrupts.pending
+    return Ending(interrupts.number, lost)
 
 
-class Interrupts:
-    """What Ctrl-C does while a command runs.
-
-    Before the first step it raises KeyboardInterrupt. From then on there is a result to save: the
-    step at hand is finished, the run ends and its result is written. A second Ctrl-C raises again.
-    """
-
-    def __init__(self) -> None:
-        self.stepped = False
-        self.pending = False
-
-    @contextmanager
-    def installed(self) -> Iterator[Interrupts]:
-        """In charge of Ctrl-C, unless it is ignored (as after nohup) or the caller's already."""
-        default = signal.default_int_handler
-        main = threading.current_thread() is threading.main_thread()
-        if not main or signal.getsignal(signal.SIGINT) is not default:
-            yield self
-            return
-        signal.signal(signal.SIGINT, self.handle)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, default)
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """The handler of SIGINT."""
-        if not self.stepped or self.pending:
-            self.pending = True
-            raise KeyboardInterrupt
-        self.pending = True
-
-    def step(self) -> None:
-        """Called after each step; raises KeyboardInterrupt when the run is to end here."""
-        self.stepped = True
-        if self.pending:
-            raise KeyboardInterrupt
-
-
-def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
+def _stylize(command: Stylize, origin: Origin) -> Result:
     styles = command.style_paths
     inputs, _ = shared_out(styles, command.config.objective)
     paths = [command.content, *inputs]
@@ -143,15 +114,16 @@ def _stylize(command: Stylize, interrupts: Interrupts, origin: Origin) -> None:
         return stylize(command.content, styles, command.config, **shown)
 
     with viewer_of(command.display) as viewer:
-        result = _watched(make, command.output, command.display, viewer, interrupts)
+        result = _watched(make, command.output, command.display, viewer)
     if command.plot and not current_group().rank:
         others = looked_at(command.content, inputs, command.config)
         samples = drawn([result.sample, *others])
         labels = ["result", "content", *(["style"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
+    return result
 
 
-def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
+def _texture(command: Texture, origin: Origin) -> Result:
     styles, size = command.style_paths, command.config.schedule.size
     inputs, _ = shared_out(styles, command.config.objective)
     media.check_target(command.output, size, 1 if origin.gray else None)
@@ -166,11 +138,12 @@ def _texture(command: Texture, interrupts: Interrupts, origin: Origin) -> None:
         return texture(styles, size, command.config, gray=origin.gray, **shown)
 
     with viewer_of(command.display) as viewer:
-        _watched(make, command.output, command.display, viewer, interrupts)
+        result = _watched(make, command.output, command.display, viewer)
     if command.plot and not current_group().rank:
         samples = drawn([media.load(path) for path in (command.output, *inputs)])
         labels = ["result", *(["exemplar"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
+    return result
 
 
 def _watched(
@@ -178,32 +151,40 @@ def _watched(
     output: Path,
     display: Display,
     viewer: Viewer,
-    interrupts: Interrupts,
 ) -> Result:
     """A run whose steps are shown and, where asked, previewed; its result is saved.
 
-    Of several processes that share it, the first one shows and saves. make: the run, which takes
-    a callback and a download.
+    Of several processes that share it, the first one shows and saves, and the others wait for
+    that: torchrun ends them all with the first to end. make: the run, which takes a callback and a
+    download.
     """
-    first = current_group().rank == 0
+    group = current_group()
+    first = group.rank == 0
+    unwritten: list[OutputError] = []
 
     def callback(progress: Progress) -> None:
         viewer.step(progress)
         if display.preview and progress.step % display.preview == 0:
             name = f"{output.stem}-step{progress.step:04d}{output.suffix}"
             sample = progress.sample()
-            if first:
-                media.save(sample, output.with_name(name))
-        interrupts.step()
+            if first and not unwritten:
+                try:
+                    media.save(sample, output.with_name(name))
+                except OutputError as error:  # of the result there may be room yet
+                    unwritten.append(error)
+                    viewer.warning(f"{error}; there are no more previews")
 
     result = make(callback=callback, download=viewer.download)
-    if first:
-        result.save(output)
+    try:
+        if first:
+            result.save(output)
+    finally:
+        group.total(torch.zeros(1))
     viewer.result(result, output)
     return result
 
 
-def _demo(command: Demo, interrupts: Interrupts) -> None:
+def _demo(command: Demo) -> None:
     photograph = demo.photograph()
     content, style, output, beside = (command.output / name for name in DEMO)
     config = configure(size=(command.size,))
@@ -224,7 +205,7 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
     media.save(from_array(painting), style, made)
     with viewer_of(command.display) as viewer:
         make = partial(stylize, photograph, [painting], config)
-        result = _watched(make, output, command.display, viewer, interrupts)
+        result = _watched(make, output, command.display, viewer)
     pictures = [open_picture(path) for path in (content, style, output)]
     row = side_by_side(pictures, result.sample.space[0])
     media.save(row, beside, made)
@@ -232,21 +213,16 @@ def _demo(command: Demo, interrupts: Interrupts) -> None:
         print(f"content, style and result side by side: {beside}")
 
 
-def _explain(command: Explain, interrupts: Interrupts) -> None:
+def _explain(command: Explain) -> None:
     check_page(command.output)
     with viewer_of(Display(quiet=command.quiet, json=command.json)) as viewer:
-
-        def callback(progress: Progress) -> None:
-            viewer.step(progress)
-            interrupts.step()
-
         explanation = explain(
             command.content,
             command.style,
             command.size,
             command.network,
             quick=command.quick,
-            callback=callback,
+            callback=viewer.step,
             download=viewer.download,
         )
         save_page(explanation, command.output)

@@ -9,6 +9,7 @@
     │   ├── MemoryLimitError  the work does not fit in the free memory
     │   └── MissingExtraError an optional dependency is not installed
     ├── OutputError           the result cannot be written; the command exits with 2
+    ├── ProcessError          another of the processes that share the sample has ended; 1
     └── NumericalError        J stays non-finite whatever the step; the command exits with 1
 
 A message is one line: what was expected, what was found, what to do. The code that finds the
@@ -68,6 +69,10 @@ class MissingExtraError(InputError):
 
 class OutputError(ImpastoError):
     """The result cannot be written."""
+
+
+class ProcessError(ImpastoError):
+    """Another of the processes that share the sample has ended."""
 
 
 class NumericalError(ImpastoError):

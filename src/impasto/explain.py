@@ -14,13 +14,14 @@ from typing import Any
 
 from impasto import media
 from impasto.config import Config, NetworkConfig, configure
+from impasto.descent import Callback, Progress
 from impasto.errors import ConfigError, SampleError
 from impasto.geometry import Region, Space
 from impasto.media.picture import Picture, open_picture
 from impasto.networks import Network, Report
 from impasto.networks.stage import INPUT
 from impasto.prepare import configured_network, grids
-from impasto.transfer import Callback, Progress, Result, stylize
+from impasto.transfer import Result, stylize
 
 SUPPORTED = ("lite", "vgg16", "vgg19")
 BETAS = (0.5, 2.0, 8.0, 32.0, 128.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -12,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, distributed
 
+from impasto.errors import ProcessError
 from impasto.geometry import Region, Space
 from impasto.patch import Patch
 
@@ -108,7 +110,8 @@ class Ranks:
 
     def total(self, sums: Tensor) -> Tensor:
         total = sums.clone()
-        distributed.all_reduce(total)
+        with _all_there():
+            distributed.all_reduce(total)
         return total
 
     def _swap(
@@ -128,9 +131,22 @@ class Ranks:
                 buffer = patch.values.new_empty((1, patch.values.shape[1], *of.space))
                 operations.append(distributed.P2POp(distributed.irecv, buffer, peer))
                 received.append((of, buffer))
-        for request in distributed.batch_isend_irecv(operations) if operations else []:
-            request.wait()
+        with _all_there():
+            for request in distributed.batch_isend_irecv(operations) if operations else []:
+                request.wait()
         return received
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessError(
+            expected="all the processes that share the sample",
+            found="one that has ended",
+            remedy="see what it said; a run with --run goes on by impasto resume",
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from impasto.checkpoints import Checkpoint, write_checkpoint
 from impasto.errors import ConfigError, ImpastoError, OutputError, SampleError
 from impasto.media.files import atomic_write
 from impasto.origin import Origin, file_hash, versions
@@ -33,20 +33,13 @@ RECORD, STEPS = "run.json", "steps.jsonl"
 _NAME = re.compile(r"step(\d+)-of-rank(\d+)\.safetensors")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a run stands: the steps done, the arrays of this process, and numbers."""
-
-    step: int
-    tensors: Mapping[str, Tensor]
-    scalars: Mapping[str, Any]
-
-
 class RunFolder:
     """The folder of a run that is on its way.
 
     folder: made where it is not there. origin: what was asked for. identity: all that decides the
     result; a folder of another run is refused. every: seconds between checkpoints.
+    A step or a checkpoint that cannot be written is no reason to lose the run: it says so once, and
+    from then on it is `lost` and nothing is written.
     Raises ConfigError for another run's folder, OutputError when it cannot be made.
     """
 
@@ -60,6 +53,8 @@ class RunFolder:
     ) -> None:
         self.folder, self.group, self.every = folder, group, every
         self.saved = time.monotonic()
+        self.lost = False
+        self._told_of_old = False
         self.before = 0.0
         identity = json.loads(json.dumps(identity))
         try:
@@ -97,21 +92,44 @@ class RunFolder:
         return None if step < 0 else read_checkpoint(self.folder, step, self.group.rank)
 
     def due(self) -> bool:
-        """Whether it is time for the next checkpoint, the same for all processes."""
-        late = time.monotonic() - self.saved >= self.every and self.group.rank == 0
-        return bool(self.group.total(torch.tensor([float(late)])))
+        """Whether it is time for the next checkpoint, as this process sees it."""
+        return time.monotonic() - self.saved >= self.every
 
     def save(self, step: int, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
-        """Writes a checkpoint, whole or not at all. Raises OutputError when it cannot."""
-        if self.group.rank == 0:  # a checkpoint without the lines before it would leave a gap
-            with open(self.folder / STEPS, "ab") as lines:
-                os.fsync(lines.fileno())
-        data = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        with atomic_write(_path(self.folder, step, self.group.rank)) as file:
-            file.write(save(data, {"scalars": json.dumps(scalars)}))
+        """Writes a checkpoint, whole or not at all."""
+        if self.lost:
+            return
+        try:
+            if self.group.rank == 0:  # without the lines before it there would be a gap
+                with open(self.folder / STEPS, "ab") as lines:
+                    os.fsync(lines.fileno())
+            with atomic_write(_path(self.folder, step, self.group.rank)) as file:
+                write_checkpoint(file, tensors, scalars)
+        except (OSError, OutputError) as error:
+            self._lose(error)
+            return
         self.saved = time.monotonic()
-        for old in _steps(self.folder)[:-KEPT]:
-            _path(self.folder, old, self.group.rank).unlink(missing_ok=True)
+        self._delete_old()
+
+    def lose(self, why: str) -> None:
+        """Writes nothing from now on, and says why."""
+        if not self.lost:
+            self.lost = True
+            logger.warning("%s; the run goes on without checkpoints", why)
+
+    def _lose(self, error: OSError | OutputError) -> None:
+        shown = _no_folder(self.folder, error) if isinstance(error, OSError) else error
+        self.lose(f"{shown.subject}: expected {shown.expected}, found {shown.found}")
+
+    def _delete_old(self) -> None:
+        """Leaves the last checkpoints; what cannot be deleted takes room and does no other harm."""
+        try:
+            for old in _steps(self.folder)[:-KEPT]:
+                _path(self.folder, old, self.group.rank).unlink(missing_ok=True)
+        except OSError as error:
+            if not self._told_of_old:
+                logger.warning("old checkpoints stay in %s: %s", self.folder, error.strerror)
+            self._told_of_old = True
 
     def go_on(self, step: int) -> None:
         """Leaves out the lines of the steps after that one, for they are taken again."""
@@ -123,14 +141,15 @@ class RunFolder:
 
     def tell(self, line: Mapping[str, Any]) -> None:
         """Adds the line of a step; its seconds, counted since the process began, are those of the
-        run. Raises OutputError when it cannot."""
-        if self.group.rank == 0:
-            line = {**line, "seconds": round(self.before + line["seconds"], 3)}
-            try:
-                with open(self.folder / STEPS, "ab") as file:
-                    file.write(_line(line))
-            except OSError as error:
-                raise _no_folder(self.folder, error) from error
+        run."""
+        if self.group.rank or self.lost:
+            return
+        line = {**line, "seconds": round(self.before + line["seconds"], 3)}
+        try:
+            with open(self.folder / STEPS, "ab") as file:
+                file.write(_line(line))
+        except OSError as error:
+            self._lose(error)
 
 
 @dataclass(frozen=True)

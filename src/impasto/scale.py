@@ -15,6 +15,7 @@ from torch import Tensor
 
 from impasto import optimizers
 from impasto.arrays import Arrays
+from impasto.checkpoints import Checkpoint
 from impasto.config import Config, ObjectiveConfig
 from impasto.ensemble import Draw, Ensemble, Member
 from impasto.geometry import Region, Space
@@ -30,7 +31,6 @@ from impasto.plan import between, choose_plan, works
 from impasto.prepare import initial, rate_of, style_space
 from impasto.refine import refined
 from impasto.resample import Kernel, resample
-from impasto.runs import Checkpoint
 from impasto.units import Units, Values, weights_over
 from impasto.volumes import is_plane
 from impasto.walk import Plan, Reaches
@@ -274,6 +274,7 @@ class Scale:
     """The run at one scale: the optimizer's loop and the running average of G.
 
     Adam circles its goal, the average sits in it; the other two go down and are not averaged.
+    torn: whether the average is between two steps.
     """
 
     def __init__(self, engine: Engine, ensemble: Ensemble, start: Values) -> None:
@@ -284,14 +285,14 @@ class Scale:
         self.decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
         self.average = self.new(tuple(start.shape), start.dtype).zero_()
         self.weight = 0.0
-        self.taken = 0
+        self.taken, self.torn = 0, False
         self.lowest, self.stale = math.inf, 0
         self.state: optimizers.State | None = None
 
     @classmethod
     def resumed(cls, engine: Engine, ensemble: Ensemble, checkpoint: Checkpoint) -> Scale:
         """Where a checkpoint has left it."""
-        tensors, scalars = dict(checkpoint.tensors), checkpoint.scalars
+        tensors, scalars = checkpoint.copied(engine.arrays.new), checkpoint.scalars
         average = tensors.pop("average")
         state = optimizers.State.rebuilt(tensors, scalars["state"])
         scale = cls(engine, ensemble, state.x)
@@ -314,6 +315,7 @@ class Scale:
                 return
             # A step into what is not finite, from which the optimizer will retreat, is left out.
             finite = math.isfinite(self._inner(step.state.x, step.state.x))
+            self.torn = True
             self.weight = self.decay * self.weight + 1 - self.decay
             share = (1 - self.decay) / self.weight  # so that what does not change stays the same
             following = step.state.x if finite else step.sample
@@ -323,7 +325,7 @@ class Scale:
             self.stale += 1
             if step.evaluation.value < (1 - _FALL) * self.lowest:
                 self.lowest, self.stale = step.evaluation.value, 0
-            self.state = step.state
+            self.state, self.torn = step.state, False
             yield step
 
     def _ended(self, patience: int) -> bool:
@@ -331,9 +333,8 @@ class Scale:
         all of a small scale, the last bits may differ."""
         if not patience:
             return False
-        group = self.engine.group
-        stale = torch.tensor([float(self.stale >= patience and group.rank == 0)])
-        return bool(group.total(stale))
+        stale = torch.tensor([float(self.stale >= patience and self.engine.group.rank == 0)])
+        return bool(self.engine.group.total(stale))
 
     def whole(self) -> Values:
         """The average so far, inside its range, of all processes."""

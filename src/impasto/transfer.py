@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,18 @@ from torch import Tensor
 
 from impasto import media
 from impasto.arrays import Arrays
-from impasto.colors import colored, recolored
+from impasto.checkpoints import Checkpoint
+from impasto.colors import colored
 from impasto.config import PRESETS, Config
+from impasto.descent import Callback, Descent, Scales, Stopwatch, as_given
 from impasto.errors import about
-from impasto.geometry import Space
 from impasto.guidance import guided
+from impasto.interrupts import installed
 from impasto.media.picture import as_pil
 from impasto.media.sample import Sample
 from impasto.networks import Report
 from impasto.origin import Origin, file_hash, fingerprint, origin_of, settings_files
 from impasto.parallel import current_group
-from impasto.plan import worth_threads
 from impasto.prepare import (
     SampleLike,
     configured_network,
@@ -42,52 +42,16 @@ from impasto.prepare import (
     open_styles,
     shared_out,
 )
-from impasto.runs import Checkpoint, RunFolder
-from impasto.scale import FOR_ARRAYS, Engine, Scale
-from impasto.signals import fitted, part, restored
-from impasto.spectrograms import heard, spectrograms
+from impasto.runs import RunFolder
+from impasto.scale import FOR_ARRAYS, Engine
+from impasto.signals import fitted, part
+from impasto.spectrograms import spectrograms
 from impasto.threads import Team, given_back
 from impasto.units import Units, Values
 from impasto.version import __version__
 from impasto.volumes import counted
 
 logger = logging.getLogger(__name__)
-
-Scales = list[tuple[Space, int]]
-"""The grids of a run, coarse to fine, and the steps on each."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step of a run.
-
-    scale, scales: which grid of how many, from 1. space: that grid. step, steps: which step of
-    how many over the whole run, from 1. value: J at g, the G of this step, shape
-    (1, channel, *space). terms: the content, style and tv parts, which add up to J. seconds:
-    since the run began. note: what a user should know of the step, otherwise empty. sample: makes
-    the sample as it would be saved now, at this scale. Both g and sample are those of this step
-    for as long as the callback runs; g is overwritten later.
-    """
-
-    scale: int
-    scales: int
-    space: Space
-    step: int
-    steps: int
-    value: float
-    terms: dict[str, float]
-    seconds: float
-    note: str
-    g: Values = field(repr=False)
-    sample: Callable[[], Sample] = field(repr=False)
-
-    def line(self) -> dict[str, Any]:
-        """All but the samples, as a line of JSON has it."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
-
-
-Callback = Callable[[Progress], bool | None]
-"""Called at every step; False ends the run with what it has."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +61,10 @@ class Result:
     sample: G, with the content's metadata. value, terms: J of G at the last scale reached, and its
     parts; a `color` that keeps the content's chroma gives it to the sample after that. seconds:
     the run's time. timings: where it went, in order, the parts adding up to it. finished: False
-    when it was interrupted. recipe: the settings, as kept in the saved file's metadata.
+    when it was interrupted. diverged: whether J has come to more than it began with, as by too high
+    a learning rate. checkpoints_lost: whether the run's folder could not be written any
+    more, so that only this is left of the run. recipe: the settings, as kept in the saved file's
+    metadata.
     """
 
     sample: Sample
@@ -106,6 +73,8 @@ class Result:
     seconds: float
     timings: dict[str, float]
     finished: bool
+    diverged: bool
+    checkpoints_lost: bool
     recipe: dict[str, Any]
 
     def save(self, path: str | Path) -> None:
@@ -151,13 +120,16 @@ def stylize(
     origin: what that folder tells of where the run comes from, if not from this call. callback:
     called at every step; False from it ends the run as Ctrl-C does. download: called with the bytes
     done and in all while weights are fetched.
-    Ctrl-C ends the run early: what it has is returned, with `finished` False.
+    Ctrl-C ends the run with the step at hand, which goes into a checkpoint where there is a folder:
+    what it has is returned, with `finished` False. Before the first step, or pressed twice, it
+    raises KeyboardInterrupt. A folder that cannot be written any more is a warning, and
+    `checkpoints_lost`.
 
     Started by torchrun, the processes share the sample; each calls this with the same arguments,
     and each gets the whole result.
     Raises InputError for what cannot be used, NumericalError when J stays non-finite.
     """
-    watch = _Stopwatch()
+    watch = Stopwatch()
     config = config or PRESETS["standard"]
     team = Team(config.engine.threads)
     origin = origin or origin_of(content, styles, config)
@@ -170,26 +142,36 @@ def stylize(
         engine = replace(engine, memory=_as_before(engine.memory, resumed, scales))
         team.before = resumed.scalars.get("threads", 0)
     watch.lap("load")
-    scale, done, finished = _descend(engine, scales, folder, resumed, team, watch, callback)
-    g, terms = scale.whole(), scale.terms()
-    del scale  # and with them the optimizer's arrays: what follows needs a few of its own
-    recipe = {
-        "impasto": __version__,
-        "config": asdict(engine.config),
-        "value": sum(terms.values()),
-        "steps": done,
-        "finished": finished,
-    }
-    sample = finished_sample(engine, g)
+    with installed(signal.SIGINT) as interrupts:
+        descent = Descent(engine, scales, folder, resumed, team, interrupts)
+        del resumed  # and with it arrays that the optimizer lets go of
+        g, terms = descent.run(watch, callback)
+        sample = finished_sample(engine, g)
     watch.lap("result")
+    value = sum(terms.values())
+    diverged = descent.diverged(value)
+    if diverged and engine.group.rank == 0:
+        logger.warning(
+            "the run diverged: J rose from %.3g to %.3g; lower --learning-rate",
+            min(descent.before),
+            value,
+        )
     return Result(
         sample=sample,
-        value=sum(terms.values()),
+        value=value,
         terms=terms,
         seconds=sum(watch.laps.values()),
         timings=watch.laps,
-        finished=finished,
-        recipe=recipe,
+        finished=descent.finished,
+        diverged=diverged,
+        checkpoints_lost=folder is not None and folder.lost,
+        recipe={
+            "impasto": __version__,
+            "config": asdict(engine.config),
+            "value": value,
+            "steps": descent.done,
+            "finished": descent.finished,
+        },
     )
 
 
@@ -231,84 +213,7 @@ def engine_for(
 def finished_sample(engine: Engine, g: Values) -> Sample:
     """G, over the grid of any scale, as the sample of the content's kind that a run gives."""
     space = engine.units.content.space
-    return _as_given(engine, engine.units.over(g, space, engine.arrays.new))
-
-
-def _descend(
-    engine: Engine,
-    scales: Scales,
-    folder: RunFolder | None,
-    resumed: Checkpoint | None,
-    team: Team,
-    watch: _Stopwatch,
-    callback: Callback | None,
-) -> tuple[Scale, int, bool]:
-    """The steps of all scales: the last scale that was reached, steps done, whether all were."""
-    first = resumed.scalars["scale"] if resumed else 1
-    done = sum(count for _, count in scales[: first - 1])
-    scale: Scale | None = None
-    finished = True
-    try:
-        for number, (space, count) in enumerate(scales[first - 1 :], start=first):
-            name = " x ".join(map(str, space))
-            team.take(worth_threads(engine.network, space, engine.config.objective.layers))
-            here = engine.scale(space, scale, resumed)
-            before, resumed = done, None
-            watch.lap(f"targets {name}")
-            for step in here.steps(count):
-                scale, done = here, before + here.taken
-                progress = Progress(
-                    scale=number,
-                    scales=len(scales),
-                    space=space,
-                    step=done,
-                    steps=sum(count for _, count in scales),
-                    value=step.evaluation.value,
-                    terms=step.evaluation.terms,
-                    seconds=watch.seconds,
-                    note=step.note,
-                    g=step.sample,
-                    sample=partial(_sample, here),
-                )
-                if folder:
-                    folder.tell(progress.line())
-                    if folder.due() or here.taken == count:
-                        _keep(folder, done, number, here, team, ended=False)
-                if callback and callback(progress) is False:
-                    raise KeyboardInterrupt
-            if folder and scale is here and here.taken < count:
-                _keep(folder, done, number, here, team, ended=True)
-            # L-BFGS may end a scale early, even before its first step: where G is optimal already.
-            scale, done = here, before + count
-            watch.lap(f"steps {name}")
-    except KeyboardInterrupt:
-        if scale is None:
-            raise
-        finished = False
-        watch.lap(f"steps {' x '.join(map(str, scale.space))}")
-    assert scale is not None
-    return scale, done, finished
-
-
-def _keep(
-    folder: RunFolder, done: int, number: int, scale: Scale, team: Team, *, ended: bool
-) -> None:
-    """Writes the checkpoint of a scale, by its number, after so many steps of the run. ended:
-    whether the scale has ended before all of its steps."""
-    memory = scale.engine.memory
-    numbers = {"scale": number, "memory": memory, "threads": team.most, "ended": ended}
-    folder.save(done, scale.tensors(), scale.scalars() | numbers)
-
-
-def _sample(scale: Scale) -> Sample:
-    return _as_given(scale.engine, scale.whole())
-
-
-def _as_given(engine: Engine, g: Values) -> Sample:
-    """G as what was given: sound from its spectrogram, at its own rate; pictures with the content's
-    colors, where they are kept."""
-    sample = restored(heard(engine.units.sample(g, engine.arrays)))
-    return recolored(sample, engine.given, engine.config.guidance.color, engine.arrays.numpy)
+    return as_given(engine, engine.units.over(g, space, engine.arrays.new))
 
 
 def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFolder | None:
@@ -338,20 +243,3 @@ def _as_before(memory: float, resumed: Checkpoint, scales: Scales) -> float:
         return before
     logger.info("less memory is free than when the run began: its last bits may differ")
     return memory
-
-
-class _Stopwatch:
-    """Seconds since it was made, and those of each lap by its name."""
-
-    def __init__(self) -> None:
-        self.began = self.last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.began
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
-        self.last = now

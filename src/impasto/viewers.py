@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,10 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBar
 
 from impasto.arguments import Display
+from impasto.descent import Progress
 from impasto.parallel import current_group
 from impasto.piped import shown_name
-from impasto.transfer import Progress, Result
+from impasto.transfer import Result
 
 EVERY = 10.0
 """Seconds between the lines of a log."""
@@ -35,6 +37,7 @@ class Viewer(Protocol):
 
     def step(self, progress: Progress) -> None: ...
     def note(self, text: str) -> None: ...
+    def warning(self, text: str) -> None: ...
     def download(self, done: int, total: int) -> None: ...
     def result(self, result: Result, output: Path) -> None: ...
 
@@ -48,11 +51,21 @@ class Silence:
     def note(self, text: str) -> None:
         pass
 
+    def warning(self, text: str) -> None:
+        pass
+
     def download(self, done: int, total: int) -> None:
         pass
 
     def result(self, result: Result, output: Path) -> None:
         pass
+
+
+class Quiet(Silence):
+    """Tells nothing but what went wrong."""
+
+    def warning(self, text: str) -> None:
+        print(f"impasto: {text}", file=sys.stderr)
 
 
 class JsonLines:
@@ -63,6 +76,9 @@ class JsonLines:
 
     def note(self, text: str) -> None:
         _print_json(event="note", text=text)
+
+    def warning(self, text: str) -> None:
+        _print_json(event="warning", text=text)
 
     def download(self, done: int, total: int) -> None:
         _print_json(event="download", done=done, total=total)
@@ -76,6 +92,8 @@ class JsonLines:
             seconds=result.seconds,
             timings=result.timings,
             finished=result.finished,
+            diverged=result.diverged,
+            checkpoints_lost=result.checkpoints_lost,
         )
 
 
@@ -95,6 +113,9 @@ class Bar:
 
     def note(self, text: str) -> None:
         self.bar.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def warning(self, text: str) -> None:
+        self.note(f"warning: {text}")
 
     def download(self, done: int, total: int) -> None:
         if self.task is None:
@@ -125,6 +146,9 @@ class Lines:
 
     def note(self, text: str) -> None:
         self.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def warning(self, text: str) -> None:
+        self.note(f"warning: {text}")
 
     def download(self, done: int, total: int) -> None:
         if self._due():
@@ -167,7 +191,8 @@ class Notes(logging.Handler):
         self.viewer = viewer
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.viewer.note(record.getMessage())
+        tell = self.viewer.warning if record.levelno >= logging.WARNING else self.viewer.note
+        tell(record.getMessage())
 
 
 @contextmanager
@@ -187,8 +212,10 @@ def viewer_of(display: Display) -> Iterator[Viewer]:
 
 @contextmanager
 def _shown(display: Display) -> Iterator[Viewer]:
-    if display.quiet or current_group().rank:
+    if current_group().rank:
         yield Silence()
+    elif display.quiet:
+        yield Quiet()
     elif display.json:
         yield JsonLines()
     else:

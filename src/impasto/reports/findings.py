@@ -12,18 +12,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import media
+from impasto.checkpoints import Checkpoint
 from impasto.config import Config
+from impasto.descent import Scales
 from impasto.errors import InputError, MissingExtraError, SampleError
 from impasto.geometry import Space
 from impasto.gradient import sums_of
 from impasto.losses import FAINT, Gram
 from impasto.media.sample import Sample
 from impasto.prepare import SampleLike, content_size, open_styles, shared_out
-from impasto.runs import Checkpoint, Run, read_steps
+from impasto.runs import Run, read_steps
 from impasto.scale import Engine
 from impasto.signals import part
 from impasto.textures import texture_inputs
-from impasto.transfer import Scales, engine_for, finished_sample
+from impasto.transfer import engine_for, finished_sample
 from impasto.units import Values
 
 
