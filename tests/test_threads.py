@@ -14,12 +14,13 @@ import torch
 
 from impasto import threads
 from impasto.config import configure
+from impasto.descent import Progress
 from impasto.errors import ConfigError
 from impasto.machine import Watch
 from impasto.networks.lite import load_lite
 from impasto.plan import worth_threads
 from impasto.threads import GIVEN, Team
-from impasto.transfer import Progress, stylize
+from impasto.transfer import stylize
 
 LITE = configure(network="lite").completed().objective.layers
 
