@@ -128,3 +128,16 @@ def test_help_shows_the_ranges_that_are_checked(capsys: pytest.CaptureFixture[st
                 assert re.search(r"[\[(](>=? ?\d|0 to 1)[\])]", shown[0]), flag
                 seen += 1
     assert seen > 15
+
+
+@pytest.mark.parametrize("flag", ["--run", "--output", "--init"])
+def test_an_empty_argument_is_no_path(
+    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a shell's variable without a value: the current folder became that of the run."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["stylize", "content.png", "style.png", "-o", "out.png", flag, ""])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("impasto: arguments: expected each to have")
+    assert not list(tmp_path.iterdir())

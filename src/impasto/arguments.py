@@ -339,6 +339,13 @@ Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare | Resum
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments spell; --preset and --network set the other defaults."""
+    if "" in arguments:  # a path without characters would be the current folder
+        raise ConfigError(
+            subject="arguments",
+            expected="each to have a character at least",
+            found="an empty one",
+            remedy="a variable of the shell may have no value: look at the command",
+        )
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", default="auto")
     finder.add_argument("--network")
