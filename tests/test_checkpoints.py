@@ -45,12 +45,12 @@ def test_a_checkpoint_takes_no_memory_of_its_own(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with open(path, "wb") as target:
-            write_checkpoint(target, tensors, {"step": 3})
+            write_checkpoint(target, tensors, {"scalars": "{}"})
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
     with safe_open(path, "pt") as kept:
-        assert json.loads(kept.metadata()["scalars"]) == {"step": 3}
+        assert kept.metadata() == {"scalars": "{}"}
         assert set(kept.keys()) == set(tensors)
         for name, tensor in tensors.items():
             assert torch.equal(kept.get_tensor(name), tensor)

@@ -37,16 +37,16 @@ class Checkpoint:
 
 
 def write_checkpoint(
-    file: BinaryIO, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]
+    file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Writes contiguous arrays and numbers as safetensors, a block of values at a time.
+    """Writes contiguous arrays and metadata as safetensors, a block of values at a time.
 
     The file goes out from where the arrays are, in memory or in mapped files: whatever their size,
     it takes no memory of its own. Raises OSError when the file cannot be written.
     """
     # As the format asks for: whole numbers of each type's bytes before it.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].element_size())
-    header: dict[str, Any] = {"__metadata__": {"scalars": json.dumps(scalars)}}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name, tensor in ordered:
         start, end = end, end + tensor.numel() * tensor.element_size()

@@ -104,7 +104,7 @@ class RunFolder:
                 with open(self.folder / STEPS, "ab") as lines:
                     os.fsync(lines.fileno())
             with atomic_write(_path(self.folder, step, self.group.rank)) as file:
-                write_checkpoint(file, tensors, scalars)
+                write_checkpoint(file, tensors, {"scalars": json.dumps(scalars)})
         except (OSError, OutputError) as error:
             self._lose(error)
             return
