@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ ENVIRONMENT = {
     "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
 }
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
 
 
 def picture(seed: int, height: int, width: int) -> np.ndarray:
@@ -186,14 +189,32 @@ def test_a_signal_to_one_process_ends_all_at_the_same_step(
 ) -> None:
     """To one of two, or to both at different moments; two of the pictures are shared."""
     rng = random.Random(f"{number} {seed}")
-    start = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
-    with running(studio, *start, content="large" if seed > 7 else "small") as agent:
+    with running(studio, *TORCHRUN, content="large" if seed > 7 else "small") as agent:
         ranks = psutil.Process(agent.pid).children()
         assert len(ranks) == 2
         for rank in rng.choice([ranks[:1], ranks[1:], ranks, ranks[::-1]]):
             time.sleep(rng.uniform(0, 0.5))
             if rank.is_running():
                 rank.send_signal(number)
+        _, err = agent.communicate(timeout=200)
+    assert not re.search("RuntimeError|Connection|impasto:", err), err
+    check_ended(studio, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [
+        (signal.SIGTERM, os.kill),  # as batch systems do, which know torchrun
+        (signal.SIGINT, os.killpg),  # as a terminal does: to all, to whom torchrun hands it on too
+    ],
+)
+def test_a_signal_to_torchrun_ends_all_with_a_picture(
+    studio: Path, number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    with running(studio, *TORCHRUN) as agent:
+        time.sleep(0.3)
+        send(agent.pid, number)
         _, err = agent.communicate(timeout=200)
     assert not re.search("RuntimeError|Connection|impasto:", err), err
     check_ended(studio, 2)
