@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import demo, media
+from impasto import commands, demo, media
 from impasto.arguments import Display
 from impasto.cli import main
 from impasto.config import PRESETS, Config
@@ -101,6 +102,28 @@ def listing(folder: Path) -> set[str]:
 
 
 # --- What stylize writes
+
+
+def test_a_result_whose_folder_has_gone_is_kept_elsewhere(
+    studio: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def gone_after(*arguments: Any, **more: Any) -> Any:
+        result = made(*arguments, **more)
+        (studio / "results").rmdir()
+        return result
+
+    made = commands.stylize
+    monkeypatch.setattr(commands, "stylize", gone_after)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (studio / "results").mkdir()
+    assert stylize("-q", output="results/out.png") == 2
+    said = capsys.readouterr().err
+    found = re.search(r"the result is in (\S+out\.png): move it from there", said)
+    assert found
+    assert pixels(Path(found[1])).shape == (36, 48, 3)
 
 
 @pytest.mark.slow

@@ -109,6 +109,15 @@ def test_the_folder_of_another_run_is_refused(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_how_a_run_is_done_may_change(samples: tuple[Sample, Sample], tmp_path: Path) -> None:
+    content, style = samples
+    stylize(content, style, configure(**SETTINGS), run=tmp_path, callback=interrupt_at(3))
+    config = configure(**SETTINGS | {"checkpoint_every": 7.0, "memory": "3GB"})
+    result = stylize(content, style, config, run=tmp_path)
+    expected = stylize(content, style, configure(**SETTINGS)).numpy()
+    np.testing.assert_array_equal(result.numpy(), expected)
+
+
 def test_a_run_goes_on_with_the_memory_it_began_with(
     samples: tuple[Sample, Sample],
     tmp_path: Path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -177,11 +178,27 @@ def _watched(
     result = make(callback=callback, download=viewer.download)
     try:
         if first:
-            result.save(output)
+            _save(result, output)
     finally:
         group.total(torch.zeros(1))
     viewer.result(result, output)
     return result
+
+
+def _save(result: Result, output: Path) -> None:
+    """Saves the result; where that fails after the work, though it looked possible before, in the
+    folder for temporary files, which the error then names."""
+    try:
+        result.save(output)
+    except OutputError as error:
+        refuge = Path(tempfile.mkdtemp(prefix="impasto-"))
+        try:
+            result.save(refuge / output.name)
+        except OutputError:
+            refuge.rmdir()
+        else:
+            error.remedy = f"the result is in {refuge / output.name}: move it from there"
+        raise
 
 
 def _demo(command: Demo) -> None:

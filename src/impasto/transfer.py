@@ -216,14 +216,21 @@ def finished_sample(engine: Engine, g: Values) -> Sample:
     return as_given(engine, engine.units.over(g, space, engine.arrays.new))
 
 
+HOW = ("memory", "threads", "checkpoint_every")
+"""Settings that say how a run is done, not what comes of it: it may go on with others."""
+
+
 def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFolder | None:
     """The folder for checkpoints, where one is asked for."""
     if run is None:
         return None
     files = settings_files(engine.config)
+    config = asdict(engine.config)
+    for name in HOW:
+        del config["engine"][name]
     identity = {
         "impasto": __version__,
-        "config": asdict(engine.config),
+        "config": config,
         "content": fingerprint(engine.given),
         "styles": [fingerprint(style) for style in engine.styles],
         "shares": [guide.share for guide in engine.guides],
