@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto import arguments, media, optimizers
+from impasto import arguments, media, optimizers, parsing
 from impasto.config import PRESET_BY_SUFFIX, PRESETS
 from impasto.media.signal import Signal
 from impasto.optimizers import adam
@@ -81,7 +81,7 @@ def test_leads_and_spans_are_taken(ward: Path) -> None:
 
 @pytest.mark.parametrize("suffix", sorted(PRESET_BY_SUFFIX))
 def test_the_contents_suffix_chooses_the_preset(suffix: str) -> None:
-    command = arguments.parse(["stylize", f"a{suffix.upper()}", "b", "-o", "c"])
+    command = parsing.parse(["stylize", f"a{suffix.upper()}", "b", "-o", "c"])
     assert isinstance(command, arguments.Stylize)
     assert command.config == PRESETS[PRESET_BY_SUFFIX[suffix]]
 
@@ -89,13 +89,13 @@ def test_the_contents_suffix_chooses_the_preset(suffix: str) -> None:
 @pytest.mark.parametrize("flag", ["-o", "--output", "--plot", "--init"])
 def test_other_files_do_not_choose_it(flag: str) -> None:
     outputs = [] if flag in ("-o", "--output") else ["-o", "c.csv"]
-    command = arguments.parse(["stylize", flag, "page.png", "a.csv", "b.csv", *outputs])
+    command = parsing.parse(["stylize", flag, "page.png", "a.csv", "b.csv", *outputs])
     assert isinstance(command, arguments.Stylize)
     assert command.config.objective == PRESETS["ecg"].objective
 
 
 def test_a_preset_that_is_named_is_taken(ward: Path) -> None:
-    command = arguments.parse(["stylize", "a.csv", "b.csv", "-o", "c.csv", "--preset", "standard"])
+    command = parsing.parse(["stylize", "a.csv", "b.csv", "-o", "c.csv", "--preset", "standard"])
     assert isinstance(command, arguments.Stylize)
     assert command.config == PRESETS["standard"]
 
@@ -138,7 +138,7 @@ def test_nothing_is_said_where_nothing_was_done(
     ward: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert stylize(style="content.csv") == 0
-    assert len(capfd.readouterr().err.splitlines()) == 1
+    assert len(capfd.readouterr().err.splitlines()) == 2  # the inputs and the result
 
 
 # What cannot be.

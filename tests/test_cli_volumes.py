@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import arguments, commands, media
+from impasto import arguments, commands, media, parsing
 from impasto.config import PRESETS
 from impasto.media.volume import Volume
 from impasto.plots import View, plot
@@ -64,10 +64,10 @@ def test_a_window_by_name_a_mask_and_a_picture(scans: Path) -> None:
 
 def test_volumes_have_a_preset_of_their_own(scans: Path) -> None:
     for name in ("scan.nii", "scan.nii.gz", "scan.nrrd", "scan.dcm"):
-        command = arguments.parse(["stylize", name, "other.png", "-o", "out.nii"])
+        command = parsing.parse(["stylize", name, "other.png", "-o", "out.nii"])
         assert isinstance(command, arguments.Stylize)
         assert command.config == PRESETS["ct"]
-    command = arguments.parse(["stylize", "a.png", "b.png", "--mask", "c.nii", "-o", "out.png"])
+    command = parsing.parse(["stylize", "a.png", "b.png", "--mask", "c.nii", "-o", "out.png"])
     assert isinstance(command, arguments.Stylize)
     assert command.config.optimizer == PRESETS["standard"].optimizer
 
@@ -75,7 +75,7 @@ def test_volumes_have_a_preset_of_their_own(scans: Path) -> None:
 def stylized(content: str, style: str, output: str, *flags: str) -> tuple[Volume, Volume]:
     """The content and the result of a command that takes the preset of volumes."""
     command = "stylize", content, style, "-o", output, *flags, *FEW
-    parsed = arguments.parse(command)
+    parsed = parsing.parse(command)
     assert isinstance(parsed, arguments.Stylize)
     assert parsed.config.schedule.coarsest == PRESETS["ct"].schedule.coarsest
     assert impasto(*command) == 0

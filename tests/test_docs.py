@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from impasto import arguments, config, explain, media
+from impasto import arguments, config, explain, media, parsing
 from impasto.cli import main
 from impasto.media.signal import Signal
 from impasto.media.volume import Volume
@@ -71,7 +71,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         size: tuple[int, ...] = (
             () if name in {"ecg", "audio-texture", "audio-transfer", "ct"} else (40,)
         )
-        size = (40,) * 3 if name == "texture3d" else size
+        size = {"texture3d": (40,) * 3, "texture": (40,) * 2}.get(name, size)
         schedule = replace(preset.schedule, size=size, coarsest=0, steps=(3,))
         monkeypatch.setitem(config.PRESETS, name, replace(preset, schedule=schedule))
     planned = explain.experiments
@@ -95,7 +95,7 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
             assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
             assert script.stat().st_mode & 0o111
         elif {"vgg19", "gatys"} & set(command):  # no weights here: what it would do is parsed
-            parsed = arguments.parse(command[1:])
+            parsed = parsing.parse(command[1:])
             assert isinstance(parsed, arguments.Stylize | arguments.Networks)
         elif command[0] == "torchrun":
             small = ["--size", "480", "--coarsest", "0", "--steps", "2", "-q"]

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from impasto import commands, guards, media
-from impasto.arguments import Command, Demo, parse
+from impasto.arguments import Command, Demo
 from impasto.config import configure
 from impasto.media.picture import from_array, open_picture
+from impasto.parsing import parse
 from impasto.transfer import stylize
 from tests.media.places import contents
 from tests.media.series import series, stored_values

@@ -13,7 +13,7 @@ from skimage.data import astronaut
 from torch import Tensor
 
 from impasto import media
-from impasto.arguments import Stylize, parse
+from impasto.arguments import Stylize
 from impasto.config import ObjectiveConfig, configure
 from impasto.demo import paint
 from impasto.errors import ConfigError, SampleError
@@ -22,6 +22,7 @@ from impasto.guidance import BLACK, WHITE, Guide, guided, regions
 from impasto.media.picture import Picture, from_array
 from impasto.networks.lite import load_lite
 from impasto.objective import build_objective
+from impasto.parsing import parse
 from impasto.patch import Patch
 from impasto.settings import GuidanceConfig
 from impasto.transfer import stylize

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import tyro
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from impasto.checked import Checked, Count
 from impasto.config import (
-    LAYERS,
-    PRESET_BY_SUFFIX,
-    PRESETS,
     Config,
     EngineConfig,
     GuidanceConfig,
@@ -72,6 +66,7 @@ class _Styled:
     style: Path
     styles: tuple[Path, ...]
     objective: ObjectiveConfig
+    recipe: Path | None = None
 
     @property
     def config(self) -> Config:
@@ -79,7 +74,8 @@ class _Styled:
         groups = {g.name: getattr(self, g.name) for g in fields(Config) if hasattr(self, g.name)}
         shares = [share for _, share in self._shares]
         if any(share is not None for share in shares):
-            if self.objective.style_weights != ObjectiveConfig.style_weights:
+            given = self.objective.style_weights != ObjectiveConfig.style_weights
+            if given and self.recipe is None:  # whose shares were for its own styles
                 raise ConfigError(
                     subject="--style-weights",
                     expected="shares after the styles' names or with this flag",
@@ -94,6 +90,12 @@ class _Styled:
     def style_paths(self) -> list[Path]:
         """The styles, without their shares."""
         return [path for path, _ in self._shares]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the styles have shares of their own."""
+        given = any(share is not None for _, share in self._shares)
+        return given or len(self.objective.style_weights) > 1
 
     @property
     def _shares(self) -> list[tuple[Path, float | None]]:
@@ -139,6 +141,9 @@ class Stylize(_Styled):
     """a folder for checkpoints, from which `impasto resume` goes on and `impasto report` tells"""
     format: Format | None = None
     """of what `-o -` writes to standard output; if none is given that of the content"""
+    recipe: Path | None = None
+    """take the settings that made this picture, as `impasto recipe` shows them; flags change them,
+    and files such as masks are to be named again"""
     preset: Literal[
         "auto",
         "draft",
@@ -315,13 +320,20 @@ class Resume:
 
     folder: Annotated[Positional[Path], arg(metavar="DIR")]
     """the folder that --run was given"""
-    trust: bool = False
-    """run the network of the run where that is module:callable, which is code; without, nothing is
-    run and its file is shown"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
     """print each step and the result as lines of JSON"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Show how a picture was made: the settings that are in its metadata."""
+
+    file: Annotated[Positional[Path], arg(metavar="FILE")]
+    """a picture that impasto has written"""
+    json: bool = False
+    """print one object of JSON, with all settings"""
 
 
 @dataclass(frozen=True)
@@ -333,90 +345,6 @@ class Report:
     """the folder that --run was given"""
     output: Annotated[Path | None, arg(aliases=["-o"])] = None
     """the page; report.html in that folder if none is given"""
-    trust: bool = False
-    """run the network of the run where that is module:callable, which is code; without, its file is
-    shown, and the page has no result"""
 
 
-C = TypeVar("C", "Stylize", "Texture")
-
-Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare | Resume | Report
-
-
-def parse(arguments: Sequence[str]) -> Command:
-    """The command that the arguments spell; --preset and --network set the other defaults."""
-    if "" in arguments:  # a path without characters would be the current folder
-        raise ConfigError(
-            subject="arguments",
-            expected="each to have a character at least",
-            found="an empty one",
-            remedy="a variable of the shell may have no value: look at the command",
-        )
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--preset", default="auto")
-    finder.add_argument("--network")
-    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--strength",)):  # no content
-        finder.add_argument(*flags)
-    finder.add_argument("--mask", nargs="*")
-    found, others = finder.parse_known_args(arguments)
-    preset = found.preset if found.preset in PRESETS else fitting_preset(others)
-    config = PRESETS[preset]
-    if found.network in LAYERS:
-        config = replace(config, network=replace(config.network, network=found.network))
-    if {"-h", "--help"} & set(arguments):  # shows what pictures get; a run sees what it is given
-        config = config.completed()
-    default = _default(Stylize, config, content=tyro.MISSING, preset="auto")
-    texture = _default(Texture, PRESETS["texture3d"])
-    commands = (
-        Annotated[Stylize, subcommand("stylize", default=default)]
-        | Annotated[Texture, subcommand("texture", default=texture)]
-        | Annotated[Demo, subcommand("demo")]
-        | Annotated[Explain, subcommand("explain")]
-        | Annotated[Networks, subcommand("networks")]
-        | Annotated[Plot, subcommand("plot")]
-        | Annotated[Compare, subcommand("compare")]
-        | Annotated[Resume, subcommand("resume")]
-        | Annotated[Report, subcommand("report")]
-    )
-    command: Command = tyro.cli(
-        commands,
-        prog="impasto",
-        description="Neural style transfer. `impasto --version` prints the version.",
-        args=arguments,
-        config=(FlagCreatePairsOff,),
-    )
-    if isinstance(command, Stylize | Texture | Compare):
-        _ = command.config  # raises ConfigError now, before torch is loaded
-    return command
-
-
-def _default(kind: type[C], config: Config, **others: Any) -> C:
-    """A command with the settings of a config.
-
-    Not made by __init__: MISSING stands for what is yet to be parsed, and is no Path.
-    """
-    default = object.__new__(kind)
-    names = {field.name for field in fields(kind)}
-    groups = {group.name: getattr(config, group.name) for group in fields(config)}
-    vars(default).update(
-        style=tyro.MISSING,
-        styles=(),
-        output=tyro.MISSING,
-        display=Display(),
-        **{name: group for name, group in groups.items() if name in names},
-        **others,
-    )
-    return default
-
-
-def fitting_preset(arguments: Sequence[str]) -> str:
-    """The preset for what the first file among the arguments is."""
-    for path in map(Path, arguments):
-        if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
-            return preset
-        if path.is_dir():
-            from impasto import media  # whose libraries take a while to load
-
-            if media.holds_volume(path):
-                return "ct"
-    return "standard"
+Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare | Recipe | Resume | Report

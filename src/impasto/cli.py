@@ -86,7 +86,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _parsed(arguments: Sequence[str]) -> Command:
     """The command that the arguments spell; with --json what is wrong with them is JSON too."""
-    from impasto.arguments import parse
+    from impasto.parsing import parse
 
     if "--json" not in arguments:
         return parse(arguments)

@@ -23,6 +23,7 @@ from impasto.arguments import (
     Explain,
     Networks,
     Plot,
+    Recipe,
     Report,
     Resume,
     Stylize,
@@ -50,7 +51,15 @@ from impasto.textures import texture
 from impasto.transfer import Result, stylize
 from impasto.version import __version__
 from impasto.viewers import Viewer, viewer_of
-from impasto.views import draw, drawn, show_comparison, stand_in, texture_stand_in
+from impasto.views import (
+    draw,
+    drawn,
+    inputs_of,
+    show_comparison,
+    show_recipe,
+    stand_in,
+    texture_stand_in,
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,8 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
                 draw(command)
             case Compare():
                 show_comparison(command)
+            case Recipe():
+                show_recipe(command)
             case Report():
                 print(write_report(command))
     return Ending(interrupts.number, lost)
@@ -115,7 +126,8 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
         return stylize(command.content, styles, command.config, **shown)
 
     with viewer_of(command.display) as viewer:
-        result = _watched(make, command.output, command.display, viewer)
+        said = "" if command.display.json else inputs_of(command)
+        result = _watched(make, command.output, command.display, viewer, said)
     if command.plot and not current_group().rank:
         others = looked_at(command.content, inputs, command.config)
         samples = drawn([result.sample, *others])
@@ -152,8 +164,11 @@ def _watched(
     output: Path,
     display: Display,
     viewer: Viewer,
+    said: str = "",
 ) -> Result:
     """A run whose steps are shown and, where asked, previewed; its result is saved.
+
+    said: a line before the first step, when the inputs are known to be good.
 
     Of several processes that share it, the first one shows and saves, and the others wait for
     that: torchrun ends them all with the first to end. make: the run, which takes a callback and a
@@ -162,8 +177,11 @@ def _watched(
     group = current_group()
     first = group.rank == 0
     unwritten: list[OutputError] = []
+    notes = [said] if said else []
 
     def callback(progress: Progress) -> None:
+        if notes:
+            viewer.note(notes.pop())
         viewer.step(progress)
         if display.preview and progress.step % display.preview == 0:
             name = f"{output.stem}-step{progress.step:04d}{output.suffix}"

@@ -235,6 +235,12 @@ PRESETS = {
         schedule=ScheduleConfig(size=(128, 128, 128), coarsest=32, steps=(300, 100), init="noise"),
         optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
     ),
+    # The same of a picture.
+    "texture": Config(
+        objective=ObjectiveConfig(alpha=0.0, beta=1.0, gamma=4.0),
+        schedule=ScheduleConfig(size=(256, 256), coarsest=32, steps=(300, 100), init="noise"),
+        optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
+    ),
     # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's
     # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; gamma takes
     # out the noise that the network hardly sees. 10 s.

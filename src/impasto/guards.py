@@ -19,15 +19,15 @@ from impasto.arguments import (
     Explain,
     Networks,
     Plot,
+    Recipe,
     Report,
     Resume,
     Stylize,
     Texture,
 )
-from impasto.config import Config
 from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.media.parts import parts
-from impasto.media.picture import read_recipe
+from impasto.media.picture import has_recipe
 from impasto.origin import settings_files
 from impasto.plots import SUFFIXES as PLOTS
 from impasto.prepare import shared_out
@@ -108,7 +108,9 @@ def touched_by(command: Command) -> Touched:
         case Report():
             page = Target("--output", command.output or command.folder / "report.html", PAGES)
             return Touched(_of_a_record(command.folder), [page])
-        case Compare() | Networks() | Resume():  # which write nothing, or become one of the above
+        case (
+            Compare() | Networks() | Recipe() | Resume()
+        ):  # which write nothing, or become one of the above
             return Touched()
 
 
@@ -118,7 +120,9 @@ def _of_a_run(command: Stylize | Texture) -> Touched:
     reads = [("style", path) for path in (*styles, *pictures)]
     if isinstance(command, Stylize):
         reads.insert(0, ("content", command.content))
-    reads += _of_settings(command.config)
+    reads += settings_files(command.config).items()
+    if command.recipe:
+        reads.append(("recipe", command.recipe))
     writes = [Target("--output", command.output)]
     if command.plot:
         writes.append(Target("--plot", command.plot, PLOTS))
@@ -127,10 +131,6 @@ def _of_a_run(command: Stylize | Texture) -> Touched:
     ]
     folders = [path for path in styles if media.is_plain_folder(path)]
     return Touched(reads, writes, folders, command.run)
-
-
-def _of_settings(config: Config) -> list[tuple[str, Path]]:
-    return list(settings_files(config).items())
 
 
 def _of_a_record(folder: Path) -> list[tuple[str, Path]]:
@@ -247,20 +247,13 @@ def _check_writes(touched: Touched) -> None:
 def _check_demo(folder: Path) -> None:
     """The demo replaces what the demo has written, not pictures that happen to have its names."""
     for path in (folder / name for name in DEMO):
-        if os.path.exists(path) and not _has_recipe(path):
+        if os.path.exists(path) and not has_recipe(path):
             raise OutputError(
                 subject=str(path),
                 expected="nothing there, or the picture of an earlier demo",
                 found="another file",
                 remedy="choose another folder with -o",
             )
-
-
-def _has_recipe(path: Path) -> bool:
-    try:
-        return read_recipe(path) is not None
-    except ImpastoError:
-        return False
 
 
 def same_file(one: Path, other: Path) -> bool:

@@ -67,7 +67,7 @@ def guided(
     guides = [Guide(style, share) for style, share in enumerate(shares)]
     if not isinstance(content, Picture):
         _check_pictures_only(content, settings)
-        return content, guides
+        return content, _evenly(guides, settings)
     if settings.mask:
         content, guides = _masked(content, styles, guides, settings)
     elif settings.region_strengths:
@@ -77,7 +77,7 @@ def guided(
             found="none",
             remedy="pass them, or --strength for a map",
         )
-    if settings.strength:
+    if isinstance(settings.strength, str):
         with about(settings.strength):
             strength = _gray(_opened(settings.strength, content), content)
         guides = [
@@ -94,13 +94,21 @@ def guided(
             found="none",
             remedy="paint white what is to take it, or pass a strength above 0",
         )
-    return content, guides
+    return content, _evenly(guides, settings)
+
+
+def _evenly(guides: list[Guide], settings: GuidanceConfig) -> list[Guide]:
+    """The guides with a strength that is the same everywhere: a map's would be its mean."""
+    if not isinstance(settings.strength, float):
+        return guides
+    return [replace(guide, share=settings.strength * guide.share) for guide in guides]
 
 
 def _check_pictures_only(content: Sample, settings: GuidanceConfig) -> None:
     """Raises ConfigError for what other samples do not have; masks of volumes are `volumes`'."""
     mask = settings.mask and not isinstance(content, Volume)
-    if mask or settings.strength or settings.region_strengths:
+    map_ = isinstance(settings.strength, str)
+    if mask or map_ or settings.region_strengths:
         raise ConfigError(
             subject="--mask --strength --region-strengths",
             expected="a picture, or for one mask a volume",

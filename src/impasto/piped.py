@@ -52,6 +52,11 @@ def shown_name(output: Path) -> str:
     return "standard output" if output.parent.name.startswith(_FOLDER) else str(output)
 
 
+def shown_input(path: Path) -> str:
+    """A content's or style's name as people are told it."""
+    return "standard input" if path.parent.name.startswith(_FOLDER) else str(path)
+
+
 def check_format(command: Stylize | Texture) -> None:
     """Raises ConfigError for a format of a file, whose name says it."""
     if command.format and command.output != STDIO:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from impasto.checked import LARGEST, Checked, Count, Number, Positive, plain
+from impasto.checked import LARGEST, Checked, Count, Number, Positive, brought, plain
 from impasto.errors import ConfigError
 from impasto.windows import AUTO
 
@@ -39,6 +39,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, description="a number from 0 to 2
 Threads = Annotated[int, Meta(ge=0, le=1024, description="a whole number from 0 to 1024")]
 Decay = Annotated[float, Meta(ge=0, lt=1, description="a number in [0, 1)")]
 Part = Annotated[float, Meta(gt=0, le=1, description="a number in (0, 1]")]
+Strength = Annotated[float | str | None, Meta(description="a picture, or a number in (0, 1]")]
 Exponent = Annotated[float, Meta(ge=1, le=LARGEST, description="a finite number from 1 up")]
 
 
@@ -241,13 +242,19 @@ class GuidanceConfig(Checked):
     region_strengths: tuple[Number, ...] = ()
     """how much style each region of the masks takes, the darkest first; 1 for all if none are
     given"""
-    strength: str | None = None
-    """a picture that says how much style each place takes: white all of it, black none"""
+    strength: Strength = None
+    """how much style each place takes: a picture, white for all of it, black for none; or a number
+    for all places, such as 0.5 (0 to 1]"""
     color: ColorMode = "style"
     """style: G takes the styles' colors. The content's are kept by match, the styles' colors
     brought to the content's mean and covariance first; by luminance, of which alone G is made; or
     by oklab, where the result keeps its lightness only. palette: all of the styles' colors, the
     content's brought first to theirs, mixed by their shares"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.strength, float):
+            brought("--strength", self.strength, Part)
 
 
 @dataclass(frozen=True)

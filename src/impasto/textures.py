@@ -21,8 +21,8 @@ from impasto.prepare import SampleLike, shared_out
 from impasto.transfer import Result, stylize
 from impasto.volumes import as_plane, in_hounsfield
 
-PRESET = "texture3d"
-"""Where the settings come from that are not given."""
+PRESETS_BY_DIMS = {2: "texture", 3: "texture3d"}
+"""Where the settings come from that are not given, by the dimensions of what is made."""
 
 
 def texture(
@@ -45,10 +45,11 @@ def texture(
     given, the values themselves are compared: a network hardly sees the color of single positions.
     Raises ConfigError for a size of other dimensions, and as `stylize` does.
     """
-    config = config or PRESETS[PRESET]
+    preset = PRESETS_BY_DIMS.get(len(size), "texture3d")
+    config = config or PRESETS[preset]
     asked = replace(config, schedule=replace(config.schedule, size=size))
     origin = others.pop("origin", None) or origin_of(
-        None, styles, asked, preset=PRESET, texture=True, gray=gray
+        None, styles, asked, preset=preset, texture=True, gray=gray
     )
     content, samples, config = texture_inputs(styles, size, config, gray=gray)
     return stylize(content, samples, config, origin=origin, **others)

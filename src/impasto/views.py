@@ -1,4 +1,4 @@
-"""The commands that look at files: plot and compare."""
+"""The commands that look at files: plot, compare and recipe; what is said of a run's inputs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from impasto import media
-from impasto.arguments import Compare, Plot
+from impasto.arguments import Compare, Plot, Recipe, Stylize
 from impasto.errors import ConfigError, about
 from impasto.geometry import Space
 from impasto.media.picture import Picture
 from impasto.metrics import Comparison, compare
 from impasto.orientation import is_volume
+from impasto.piped import shown_input
 from impasto.plots import View, check_target, plot
+from impasto.recipes import Recipe as OfFile
 
 
 def draw(command: Plot) -> None:
@@ -72,6 +74,26 @@ def show_comparison(command: Compare) -> None:
         print(_json(comparison))
     else:
         Console(emoji=False).print(_table(comparison))
+
+
+def show_recipe(command: Recipe) -> None:
+    """Prints how a picture was made."""
+    recipe = OfFile.of(command.file)
+    print(json.dumps(recipe.record) if command.json else "\n".join(recipe.lines()))
+
+
+def inputs_of(command: Stylize) -> str:
+    """Which file is taken for the content and which for styles, in a line; and where there are
+    several styles without shares, as where a folder of contents was meant, how those are done."""
+    styles = command.style_paths
+    line = f"content: {shown_input(command.content)}; style{'s' * (len(styles) > 1)}: "
+    line += ", ".join(map(shown_input, styles))
+    if len(styles) == 1 or command.weighted:
+        return line
+    return (
+        f"{line}. One result of all these styles; for one of each content: "
+        'for f in contents/*; do impasto stylize "$f" style.jpg -o results; done'
+    )
 
 
 def _part(path: Path, span: tuple[float, ...]) -> media.Sample:

@@ -21,6 +21,7 @@ from impasto.media.picture import (
     open_picture,
     read_recipe,
 )
+from impasto.media.xmp import packet_with, recipe_in
 from tests.media.pictures import CMYK, LOSSLESS, P3, hwc, noise, pil, smooth
 
 
@@ -173,6 +174,17 @@ def test_no_recipe(tmp_path: Path) -> None:
     for packet in (b"", b"no xml", bomb, foreign):
         Image.new("RGB", (3, 3)).save(tmp_path / "b.webp", xmp=packet)
         assert read_recipe(tmp_path / "b.webp") is None
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16", "utf-16-be"])
+def test_entities_are_not_expanded_in_whatever_code(code: str) -> None:
+    plain = packet_with("the recipe").decode()
+    inside = plain[plain.index("<x:") : plain.index("<?xpacket end")]
+    head = '<!DOCTYPE a [<!ENTITY bomb "boom">]>'
+    hostile = inside.replace("the recipe", "&bomb;" * 3)
+    for start in ("", f'<?xml version="1.0" encoding="{code}"?>'):
+        assert recipe_in(f"{start}{head}{hostile}".encode(code)) is None
+    assert recipe_in(f'<?xml version="1.0" encoding="no-such"?>{inside}'.encode()) is None
 
 
 def test_a_recipe_too_long_for_jpeg_is_said(tmp_path: Path) -> None:

@@ -245,6 +245,14 @@ def read_recipe(path: StrPath) -> str | None:
         return xmp.recipe_in(bytes(image.get("xmp-data")))
 
 
+def has_recipe(path: StrPath) -> bool:
+    """Whether a file is a picture that was written here."""
+    try:
+        return read_recipe(path) is not None
+    except SampleError:
+        return False
+
+
 def _opened(path: StrPath, form: Format, size: tuple[int, ...]) -> Any:
     """The image of a file, with the decoder shrinking it to no less than twice the size asked."""
     image = load(path, form)

@@ -5,8 +5,11 @@ XMP (ISO 16684-1) is the one kind of metadata that JPEG, PNG, TIFF and WebP all 
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _IMPASTO = "urn:impasto:xmp/"
@@ -32,12 +35,10 @@ def packet_with(recipe: str) -> bytes:
 
 def recipe_in(packet: bytes) -> str | None:
     """The recipe a packet holds, None when it holds none or is no XML."""
-    # XMP declares no entities; whoever does is after the memory of the parser.
-    if b"<!" in packet:
-        return None
     try:
-        root = ElementTree.fromstring(packet.strip(b"\0 \r\n\t"))
-    except ElementTree.ParseError:
+        # XMP declares no entities; whoever does is after the memory of the parser.
+        root = fromstring(packet.strip(b"\0 \r\n\t"), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
         return None
     name = f"{{{_IMPASTO}}}recipe"
     for description in root.iter(f"{{{_RDF}}}Description"):
