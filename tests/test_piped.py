@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from impasto import viewers
+from impasto import cli, viewers
 from impasto.media.picture import read_recipe
 from impasto.viewers import Lines
 from tests.test_cli import SMALL, impasto, listing, paintings, studio
@@ -120,6 +121,14 @@ def test_errors_are_events_for_programs(
     if "subject" in event:
         subject, expected = event["subject"], event["expected"]
         assert event["message"].startswith(f"{subject}: expected {expected}")
+
+
+def test_the_readme_has_every_exit_code() -> None:
+    page = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    rows = re.findall(r"^\| (\d+(?:, \d+)*) \| ", page, re.MULTILINE)
+    told = {int(code) for row in rows for code in row.split(", ")}
+    ours = {cli.NUMERICAL_FAILURE, cli.BAD_INPUT, cli.CHECKPOINTS_LOST, cli.INTERRUPTED}
+    assert told == ours | {0, cli.READER_GONE, 128 + signal.SIGTERM}
 
 
 def test_all_of_a_run_is_events(studio: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,7 @@ def test_the_notes_are_to_the_letter() -> None:
     assert not config.optimizer.clip
     assert config.schedule.average == 0
     assert config.objective.normalization == "course"
+    assert "relu1_1" in config.objective.content_layers  # else noise stays: deeper ones miss it
 
 
 def test_the_notes_start_as_noise_of_the_seed(content: np.ndarray, style: np.ndarray) -> None:

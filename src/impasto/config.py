@@ -242,17 +242,21 @@ PRESETS = {
         optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
     ),
     # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's
-    # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; gamma takes
-    # out the noise that the network hardly sees. 10 s.
+    # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; relu1_1 of the
+    # content and gamma take out the noise, which deeper layers hardly see. 10 s.
     "notes": Config(
         objective=ObjectiveConfig(
-            alpha=1.0, beta=1e5, gamma=30.0, content_layers=("relu3_1",), normalization="course"
+            alpha=1.0,
+            beta=2e5,
+            gamma=100.0,
+            content_layers=("relu1_1", "relu3_1"),
+            normalization="course",
         ),
         schedule=ScheduleConfig(
             size=(100, 100), coarsest=0, steps=(600,), init="noise", average=0.0
         ),
         volume=VolumeConfig(slices=0),
-        optimizer=OptimizerConfig(optimizer="gradient-descent", learning_rate=1.2e-5, clip=False),
+        optimizer=OptimizerConfig(optimizer="gradient-descent", learning_rate=1.5e-5, clip=False),
         engine=EngineConfig(precision="fp32"),
     ),
 }
