@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import socket
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from impasto.descent import Progress
 from impasto.errors import ConfigError, OutputError
 from impasto.media.sample import Sample
 from impasto.plan import choose_plan
+from impasto.runs import read_steps
 from impasto.transfer import stylize
 
 SETTINGS: dict[str, Any] = {"coarsest": 400, "steps": (5, 4), "checkpoint_every": 0.0}
@@ -80,7 +84,14 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b""])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
+    ],
+)
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     samples: tuple[Sample, Sample], damage: Any, tmp_path: Path
 ) -> None:
@@ -172,3 +183,44 @@ def test_a_killed_run_ends_with_the_same_bytes(
     assert not (tmp_path / "out.npy").exists()
     subprocess.run([*command, "out.npy", "--run", "run"], cwd=tmp_path, check=True, timeout=100)
     assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def hold(folder: Path, samples: tuple[Sample, Sample]) -> None:
+    """A run that is at work until it is killed."""
+    stylize(*samples, configure(**SETTINGS), run=folder, callback=lambda _: time.sleep(100))
+
+
+@pytest.mark.slow
+def test_one_run_in_a_folder_at_a_time(samples: tuple[Sample, Sample], tmp_path: Path) -> None:
+    """Told in one line, with who has it; after kill -9 the folder is free."""
+    folder = tmp_path / "run"
+    other = multiprocessing.get_context("spawn").Process(target=hold, args=(folder, samples))
+    other.start()
+    try:
+        while not (folder / "steps.jsonl").exists() or not read_steps(folder):
+            assert other.is_alive()
+            time.sleep(0.05)
+        before = (folder / "steps.jsonl").read_bytes()
+        with pytest.raises(ConfigError) as caught:
+            stylize(*samples, configure(**SETTINGS), run=folder)
+        who = f"process {other.pid} on {socket.gethostname()}, since {date.today()}"
+        assert f"found that {who}" in str(caught.value)
+        assert str(caught.value).endswith("choose another one with --run")
+        assert (folder / "steps.jsonl").read_bytes() == before
+    finally:
+        other.kill()
+        other.join()
+    assert stylize(*samples, configure(**SETTINGS), run=folder).finished
+    assert len(read_steps(folder)) == 13
+    assert not (folder / ".impasto-holder.json").exists()
+
+
+def test_a_run_that_fails_lets_its_folder_go(
+    samples: tuple[Sample, Sample], tmp_path: Path
+) -> None:
+    def fail(progress: Progress) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stylize(*samples, configure(**SETTINGS), run=tmp_path, callback=fail)
+    stylize(*samples, configure(**SETTINGS), run=tmp_path, callback=interrupt_at(1))

@@ -320,6 +320,9 @@ class Resume:
 
     folder: Annotated[Positional[Path], arg(metavar="DIR")]
     """the folder that --run was given"""
+    trust: bool = False
+    """run the network of the run where that is module:callable, which is code; without, nothing is
+    run and its file is shown"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print errors only"""
     json: bool = False
@@ -345,6 +348,9 @@ class Report:
     """the folder that --run was given"""
     output: Annotated[Path | None, arg(aliases=["-o"])] = None
     """the page; report.html in that folder if none is given"""
+    trust: bool = False
+    """run the network of the run where that is module:callable, which is code; without, its file is
+    shown, and the page has no result"""
 
 
 Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare | Recipe | Resume | Report

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from impasto.errors import ConfigError
 from impasto.optimizers import Allocate, blocks
 
 _TYPES = {
@@ -27,6 +28,17 @@ class Checkpoint:
     step: int
     tensors: Mapping[str, Tensor]
     scalars: Mapping[str, Any]
+
+    def check_shape(self, expected: tuple[int, ...]) -> None:
+        """Raises ConfigError where its arrays are of another shape."""
+        found = tuple(self.tensors["x"].shape)
+        if found != expected:
+            raise ConfigError(
+                subject="the checkpoint",
+                expected=f"arrays of shape {expected}",
+                found=str(found),
+                remedy="begin anew with another --run",
+            )
 
     def copied(self, new: Allocate) -> dict[str, Tensor]:
         """Its arrays, which may be views of a file, in arrays of one's own."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from impasto.config import Config
+from impasto.config import PRESETS, Config
 from impasto.media.sample import Sample
+from impasto.schemas import NoRecordError, OriginRecord
 from impasto.version import __version__
 
 
@@ -53,17 +53,19 @@ class Origin:
         }
 
     @classmethod
-    def recorded(cls, record: Mapping[str, Any]) -> Origin:
-        """That of a record. Raises KeyError, TypeError or an InputError for what is none."""
+    def recorded(cls, record: OriginRecord) -> Origin:
+        """That of a record. Raises NoRecordError for what is none."""
+        if record["preset"] not in PRESETS:
+            raise NoRecordError(f"no preset {record['preset']!r} is known here")
         return cls(
-            config=config_of(record["settings"]),
+            config=record["settings"],
             content=_path(record["content"]),
-            styles=tuple(_path(style) for style in record["styles"]),
+            styles=tuple(map(_path, record["styles"])),
             preset=record["preset"],
             texture=record["texture"],
             gray=record["gray"],
             arguments=tuple(record["command"]),
-            where=Path(record["folder"]),
+            where=_path(record["folder"]) or Path(),
             output=_path(record["output"]),
         )
 
@@ -93,20 +95,6 @@ def settings_files(config: Config) -> dict[str, Path]:
     }
     named |= {f"mask {number}": mask for number, mask in enumerate(config.guidance.mask, start=1)}
     return {role: Path(name) for role, name in named.items() if name is not None}
-
-
-def config_of(settings: Mapping[str, Mapping[str, Any]]) -> Config:
-    """The settings that `asdict` made a mapping of, and JSON lists of tuples.
-
-    Raises TypeError or KeyError for other names, ConfigError for values outside their range.
-    """
-    plain = Config()
-    groups = {}
-    for group in fields(Config):
-        kind = type(getattr(plain, group.name))
-        values = settings[group.name]
-        groups[group.name] = kind(**{name: _tuples(value) for name, value in values.items()})
-    return Config(**groups)
 
 
 def versions() -> dict[str, Any]:
@@ -159,13 +147,13 @@ def _file(thing: Any) -> Path | None:
 
 
 def _path(text: str | None) -> Path | None:
+    """The path of a record. Raises NoRecordError for letters that no name of a file has."""
+    try:
+        os.fsencode(text or "")
+    except UnicodeEncodeError as error:
+        raise NoRecordError(f"no path, {error}") from error
     return None if text is None else Path(text)
 
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _tuples(value: Any) -> Any:
-    """The value, tuples in the place of JSON's lists."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 from impasto import media
@@ -14,6 +16,7 @@ from impasto.origin import Origin
 from impasto.parallel import current_group
 from impasto.parsing import fitting_preset, parse, texture_preset
 from impasto.runs import read_run
+from impasto.trust import check_trusted, working_in
 
 
 def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
@@ -42,8 +45,8 @@ def typed_again(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequence[s
     """The command that a run was started with, in the folder that it was typed in, for its run
     where that is now.
 
-    Raises ConfigError where there is none or other processes are needed, SampleError when an input
-    is not what it was.
+    Raises ConfigError where there is none, other processes are needed or its network is code that
+    is not trusted; SampleError when an input is not what it was.
     """
     folder = command.folder.absolute()
     run = read_run(folder)
@@ -70,8 +73,25 @@ def typed_again(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequence[s
             found="none there",
             remedy=f"repeat its command elsewhere, with --run {folder}",
         )
-    with chdir(origin.where):
-        again = parse(origin.arguments)
-        assert isinstance(again, Stylize | Texture)
+    with working_in(origin.where):
+        again = _parsed(folder, origin.arguments)
+        check_trusted(folder, again.config.network.network, origin.where, command.trust)
         shown = replace(again.display, quiet=command.quiet, json=command.json)
         yield replace(again, run=folder, display=shown), origin.arguments
+
+
+def _parsed(folder: Path, arguments: Sequence[str]) -> Stylize | Texture:
+    """The command of a run. Raises ConfigError where it is none."""
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            command = parse(arguments)
+    except SystemExit:
+        command = None
+    if not isinstance(command, Stylize | Texture):
+        raise ConfigError(
+            subject=str(folder),
+            expected="a command that starts a run",
+            found=f"impasto {shlex.join(arguments)}",
+            remedy=f"repeat the right one, with --run {folder}",
+        )
+    return command

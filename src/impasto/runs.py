@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from impasto.checkpoints import Checkpoint, write_checkpoint
-from impasto.errors import ConfigError, ImpastoError, OutputError, SampleError
+from impasto.config import Config
+from impasto.errors import ConfigError, OutputError, SampleError
 from impasto.media.files import atomic_write
 from impasto.origin import Origin, file_hash, versions
-from impasto.parallel import Group
+from impasto.parallel import Group, agreed
+from impasto.schemas import (
+    CheckpointScalars,
+    NoRecordError,
+    RunRecord,
+    StepRecord,
+    check_names,
+    checked,
+    decoded,
+)
+from impasto.seals import UNSEALED, is_whole, seal
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +41,23 @@ KEPT = 2
 
 RECORD, STEPS = "run.json", "steps.jsonl"
 
-_NAME = re.compile(r"step(\d+)-of-rank(\d+)\.safetensors")
+_NAME = re.compile(r"step(\d{6,9})-of-rank(\d{1,9})\.safetensors", re.ASCII)
+
+_LISTED = 16
+"""Checkpoints looked at; more than there ever are."""
+
+_OF_TEXTURES = {"size", "style_layers", "style_weights", "window"}
+"""Settings that a texture takes for others than were asked for."""
 
 
 class RunFolder:
     """The folder of a run that is on its way.
 
-    folder: made where it is not there. origin: what was asked for. identity: all that decides the
-    result; a folder of another run is refused. every: seconds between checkpoints.
+    folder: `holding.held` by these processes. origin: what was asked for. identity: all that
+    decides the result; a folder of another run is refused. every: seconds between checkpoints.
     A step or a checkpoint that cannot be written is no reason to lose the run: it says so once, and
     from then on it is `lost` and nothing is written.
-    Raises ConfigError for another run's folder, OutputError when it cannot be made.
+    Raises ConfigError for another run's folder, OutputError when it cannot be written.
     """
 
     def __init__(
@@ -58,7 +75,6 @@ class RunFolder:
         self.before = 0.0
         identity = json.loads(json.dumps(identity))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             known = (folder / RECORD).exists()
         except OSError as error:
             raise _no_folder(folder, error) from error
@@ -74,7 +90,6 @@ class RunFolder:
             if group.rank == 0:
                 _compare_versions(run.versions)
         elif group.rank == 0:
-            _check_no_strangers(folder)
             record = {
                 "identity": identity,
                 "origin": origin.record(),
@@ -86,10 +101,20 @@ class RunFolder:
 
     def latest(self) -> Checkpoint | None:
         """The last checkpoint that is whole, the same one for all processes."""
-        found = last_step(self.folder, self.group.size) if self.group.rank == 0 else None
-        chosen = torch.tensor([0 if found is None else found + 1], dtype=torch.float64)
-        step = int(self.group.total(chosen if self.group.rank == 0 else 0 * chosen)) - 1
-        return None if step < 0 else read_checkpoint(self.folder, step, self.group.rank)
+        for step in self._listed():
+            checkpoint = read_checkpoint(self.folder, step, self.group.rank)
+            whole = self.group.total(torch.tensor([float(checkpoint is not None)]))
+            if whole == self.group.size:
+                return checkpoint
+            if self.group.rank == 0:
+                logger.warning("the checkpoint of step %d is damaged and left out", step)
+        return None
+
+    def _listed(self) -> list[int]:
+        """The steps of the checkpoints, the last one first, as the first process sees them."""
+        own = _steps(self.folder)[:-_LISTED:-1]
+        steps = torch.tensor(own + [-1] * (_LISTED - len(own)), dtype=torch.float64)
+        return [int(step) for step in agreed(self.group, steps) if step >= 0]
 
     def due(self) -> bool:
         """Whether it is time for the next checkpoint, as this process sees it."""
@@ -104,7 +129,8 @@ class RunFolder:
                 with open(self.folder / STEPS, "ab") as lines:
                     os.fsync(lines.fileno())
             with atomic_write(_path(self.folder, step, self.group.rank)) as file:
-                write_checkpoint(file, tensors, {"scalars": json.dumps(scalars)})
+                write_checkpoint(file, tensors, {**UNSEALED, "scalars": json.dumps(scalars)})
+                seal(file)
         except (OSError, OutputError) as error:
             self._lose(error)
             return
@@ -156,13 +182,15 @@ class RunFolder:
 class Run:
     """The folder of a run as it was left.
 
-    inputs: the SHA-256 of each input, a file or a folder, by its role; None for a record that is
-    named without a suffix.
+    identity: all that decides its result, as JSON has it; used: the settings among that, completed
+    for the content. inputs: the SHA-256 of each input, a file or a folder, by its role; None for a
+    record that is named without a suffix.
     """
 
     folder: Path
     origin: Origin
     identity: Mapping[str, Any]
+    used: Config
     inputs: Mapping[str, str | None]
     versions: Mapping[str, Any]
 
@@ -185,56 +213,102 @@ class Run:
 
     def checkpoint(self) -> list[Checkpoint]:
         """The last one that is whole, of each process; nothing before the first one."""
-        step = last_step(self.folder, self.processes)
-        ranks = range(self.processes if step is not None else 0)
-        return [read_checkpoint(self.folder, step or 0, rank) for rank in ranks]
+        for step in reversed(_steps(self.folder)):
+            parts = []
+            for rank in range(self.processes):
+                if (part := read_checkpoint(self.folder, step, rank)) is None:
+                    break
+                parts.append(part)
+            else:
+                return parts
+        return []
 
 
 def read_run(folder: Path) -> Run:
     """What a run's folder tells. Raises ConfigError where it is none."""
     try:
-        record = json.loads((folder / RECORD).read_text())
+        given = decoded((folder / RECORD).read_bytes())
+        record = checked(given, RunRecord)
+        check_names(given["origin"]["settings"])
         origin = Origin.recorded(record["origin"])
-        identity, inputs, known = (record[name] for name in ("identity", "inputs", "versions"))
-        run = Run(folder, origin, dict(identity), dict(inputs), dict(known))
-        _ = run.processes
+        used = record["identity"]["config"]
+        _check_agreement(origin, used, given["identity"]["config"])
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         found = f"no {RECORD} in it" if missing else f"{error.strerror} when {RECORD} is read"
         raise _no_run(folder, found) from error
-    except (ValueError, KeyError, TypeError, AttributeError, ImpastoError) as error:
-        raise _no_run(folder, f"a {RECORD} of another version, or a damaged one") from error
-    return run
+    except (NoRecordError, ConfigError) as error:
+        found = f"a {RECORD} of another version, or a damaged one: {error}"
+        raise _no_run(folder, found) from error
+    return Run(folder, origin, given["identity"], used, record["inputs"], record["versions"])
 
 
-def read_steps(folder: Path) -> list[dict[str, Any]]:
-    """The lines of the steps; of a run that was killed while it wrote one, those before."""
+def read_steps(folder: Path) -> list[StepRecord]:
+    """The lines of the steps, in order and each step once, the last that was written of it. Of a
+    run that was killed while it wrote one, and of a damaged file, those that are whole. Raises
+    ConfigError where they cannot be read."""
     try:
         text = (folder / STEPS).read_bytes()
     except FileNotFoundError:
         return []
-    lines = []
-    for line in text.split(b"\n")[:-1]:  # what has no newline at its end is no whole line
+    except OSError as error:
+        raise _no_run(folder, f"{error.strerror} when {STEPS} is read") from error
+    *lines, _ = text.split(b"\n")  # what has no newline at its end is no whole line
+    found: dict[int, StepRecord] = {}
+    damaged = 0
+    for line in lines:
         try:
-            lines.append(json.loads(line))
-        except ValueError:  # as after a power failure
-            break
-    return lines
+            step = checked(decoded(line), StepRecord)
+        except NoRecordError:
+            damaged += 1
+            continue
+        if step["step"] > step["steps"] or step["scale"] > step["scales"]:
+            damaged += 1
+        else:
+            found[step["step"]] = step
+    if damaged:
+        logger.warning(
+            "%s: %d of %d lines damaged and left out", folder / STEPS, damaged, len(lines)
+        )
+    return [found[step] for step in sorted(found)]
 
 
-def last_step(folder: Path, processes: int) -> int | None:
-    """The step of the last checkpoint that is whole, all processes' parts of it."""
-    for step in reversed(_steps(folder)):
-        if all(_readable(folder, step, rank) for rank in range(processes)):
-            return step
-    return None
+def read_checkpoint(folder: Path, step: int, rank: int) -> Checkpoint | None:
+    """A process's part of a checkpoint; nothing where it is not whole."""
+    path = _path(folder, step, rank)
+    try:
+        if not is_whole(path):
+            return None
+        with safe_open(path, "pt") as file:
+            scalars = checked(decoded(file.metadata()["scalars"]), CheckpointScalars)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, NoRecordError):
+        return None
+    return Checkpoint(step, tensors, scalars) if _complete(tensors) else None
 
 
-def read_checkpoint(folder: Path, step: int, rank: int) -> Checkpoint:
-    """A process's part of a checkpoint."""
-    with safe_open(_path(folder, step, rank), "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Checkpoint(step, tensors, json.loads(file.metadata()["scalars"]))
+def _complete(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are the arrays of an optimizer and the average, all over one grid."""
+    pairs = range(max(0, len(tensors) - 3) // 2)
+    names = {"x", "best", "average"} | {
+        f"moments.{pair}.{part}" for pair in pairs for part in (0, 1)
+    }
+    shapes = {tensor.shape for tensor in tensors.values()}
+    return tensors.keys() == names and len(shapes) == 1 and len(min(shapes)) > 2
+
+
+def _check_agreement(origin: Origin, used: Config, kept: Mapping[str, Any]) -> None:
+    """Raises NoRecordError where what was asked for and what was used cannot be of one run. kept:
+    the settings that decide the result, which are not all."""
+    free = _OF_TEXTURES if origin.texture else set()
+    before, after = asdict(origin.config), asdict(used)
+    for group, values in before.items():
+        for name, value in values.items():
+            left_open = value in ((), "auto") or name in free or name not in kept.get(group, {})
+            if not left_open and value != after[group][name]:
+                raise NoRecordError(
+                    f"{name} is {value} in one place, {after[group][name]} in another"
+                )
 
 
 def is_kept(name: str) -> bool:
@@ -250,6 +324,18 @@ def kept_in(folder: Path) -> list[Path]:
         return []
 
 
+def check_no_strangers(folder: Path) -> None:
+    """Raises ConfigError where the files of a run that begins would take the place of others."""
+    kept = kept_in(folder)
+    if kept and not (folder / RECORD).exists():
+        raise ConfigError(
+            subject=str(folder),
+            expected=f"a new folder, or one of a run, with its {RECORD}",
+            found=f"none, but {kept[0].name}, which would be written over",
+            remedy="choose another one with --run",
+        )
+
+
 def _line(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values).encode() + b"\n"
 
@@ -261,14 +347,6 @@ def _steps(folder: Path) -> list[int]:
 
 def _path(folder: Path, step: int, rank: int) -> Path:
     return folder / f"step{step:06d}-of-rank{rank}.safetensors"
-
-
-def _readable(folder: Path, step: int, rank: int) -> bool:
-    try:
-        with safe_open(_path(folder, step, rank), "pt"):
-            return True
-    except (OSError, SafetensorError):
-        return False
 
 
 def _compare_versions(before: Mapping[str, Any]) -> None:
@@ -294,17 +372,6 @@ def _difference(known: Any, identity: Any, name: str = "something") -> str:
         return name
     key = differing[0]
     return _difference(known.get(key), identity[key], key)
-
-
-def _check_no_strangers(folder: Path) -> None:
-    """Refuses to begin a run where its files would take the place of others."""
-    if kept := kept_in(folder):
-        raise ConfigError(
-            subject=str(folder),
-            expected=f"a new folder, or one of a run, with its {RECORD}",
-            found=f"none, but {kept[0].name}, which would be written over",
-            remedy="choose another one with --run",
-        )
 
 
 def _no_run(folder: Path, found: str) -> ConfigError:

@@ -79,6 +79,7 @@ class Engine:
         ensemble = self.ensemble(space)
         slab = ensemble.region
         if resumed:
+            resumed.check_shape((1, len(self.units.content.data), *slab.space))
             return Scale.resumed(self, ensemble, resumed)
         if before:
             g = before.whole()

@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from impasto.config import PRESETS, Config
 from impasto.descent import Callback, Descent, Scales, Stopwatch, as_given
 from impasto.errors import about
 from impasto.guidance import guided
+from impasto.holding import held
 from impasto.interrupts import installed
 from impasto.media.picture import as_pil
 from impasto.media.sample import Sample
@@ -43,7 +45,7 @@ from impasto.prepare import (
     shared_out,
 )
 from impasto.recipes import recipe_of
-from impasto.runs import RunFolder
+from impasto.runs import RunFolder, check_no_strangers
 from impasto.scale import FOR_ARRAYS, Engine
 from impasto.signals import fitted, part
 from impasto.spectrograms import spectrograms
@@ -130,12 +132,27 @@ def stylize(
     and each gets the whole result.
     Raises InputError for what cannot be used, NumericalError when J stays non-finite.
     """
-    watch = Stopwatch()
     config = config or PRESETS["standard"]
-    team = Team(config.engine.threads)
     origin = origin or origin_of(content, styles, config)
+    with ExitStack() as ending:
+        return _stylized(content, styles, config, run, origin, callback, download, ending)
+
+
+def _stylized(
+    content: SampleLike,
+    styles: SampleLike | Sequence[SampleLike],
+    config: Config,
+    run: str | Path | None,
+    origin: Origin,
+    callback: Callback | None,
+    download: Report | None,
+    ending: ExitStack,
+) -> Result:
+    """What `stylize` gives. ending: lets the folder of the run go."""
+    watch = Stopwatch()
+    team = Team(config.engine.threads)
     engine, scales = engine_for(content, styles, config, download)
-    folder = _run_folder(run, origin, engine)
+    folder = _run_folder(run, origin, engine, ending)
     resumed = folder.latest() if folder else None
     if folder:
         folder.go_on(resumed.step if resumed else 0)
@@ -215,10 +232,14 @@ HOW = ("memory", "threads", "checkpoint_every")
 """Settings that say how a run is done, not what comes of it: it may go on with others."""
 
 
-def _run_folder(run: str | Path | None, origin: Origin, engine: Engine) -> RunFolder | None:
-    """The folder for checkpoints, where one is asked for."""
+def _run_folder(
+    run: str | Path | None, origin: Origin, engine: Engine, ending: ExitStack
+) -> RunFolder | None:
+    """The folder for checkpoints, where one is asked for; this run's alone until the ending."""
     if run is None:
         return None
+    check_no_strangers(Path(run))
+    ending.enter_context(held(Path(run), engine.group))
     files = settings_files(engine.config)
     config = asdict(engine.config)
     for name in HOW:

@@ -6,9 +6,12 @@ import inspect
 import math
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib import import_module
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -55,14 +58,15 @@ def _made(name: str, keywords: dict[str, Any]) -> nn.Module:
     """The module of that name, or that a program has passed, left as it is. Its maker is given
     those of the keywords that it takes."""
     try:
-        make = name.network if isinstance(name, Passed) else _imported(name)
-        if isinstance(make, nn.Module):
-            return deepcopy(make)
-        parameters = inspect.signature(make).parameters.values()
-        if all(each.kind is not each.VAR_KEYWORD for each in parameters):
-            taken = {each.name for each in parameters}
-            keywords = {key: value for key, value in keywords.items() if key in taken}
-        made = make(**keywords)
+        with _modules_here():
+            make = name.network if isinstance(name, Passed) else _imported(name)
+            if isinstance(make, nn.Module):
+                return deepcopy(make)
+            parameters = inspect.signature(make).parameters.values()
+            if all(each.kind is not each.VAR_KEYWORD for each in parameters):
+                taken = {each.name for each in parameters}
+                keywords = {key: value for key, value in keywords.items() if key in taken}
+            made = make(**keywords)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
             subject="--network",
@@ -81,11 +85,33 @@ def _made(name: str, keywords: dict[str, Any]) -> nn.Module:
 
 
 def _imported(name: str) -> Any:
-    """What a module has under that name; the module is looked for in the current folder too."""
+    """What a module has under that name."""
     module, _, attribute = name.partition(":")
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
     return getattr(import_module(module), attribute)
+
+
+@contextmanager
+def _modules_here() -> Iterator[None]:
+    """Python looks for modules in the current folder too, and no longer afterwards."""
+    before = list(sys.path)
+    sys.path.insert(0, os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def file_of(name: str, here: Path) -> Path | None:
+    """The file with the module of `module:callable`, were `here` the current folder; nothing of it
+    is run, nor of the packages around it. None where there is no such file."""
+    module, places = name.partition(":")[0], [str(here), *sys.path]
+    spec = None
+    for dot in (index for index, letter in enumerate(f"{module}.") if letter == "."):
+        spec = PathFinder.find_spec(module[:dot], places)
+        if spec is None:
+            return None
+        places = list(spec.submodule_search_locations or [])
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
 def _terms(made: nn.Module, name: str) -> Terms:

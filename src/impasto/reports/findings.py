@@ -15,7 +15,7 @@ from impasto import media
 from impasto.checkpoints import Checkpoint
 from impasto.config import Config
 from impasto.descent import Scales
-from impasto.errors import InputError, MissingExtraError, SampleError
+from impasto.errors import ConfigError, InputError, MissingExtraError, SampleError
 from impasto.geometry import Space
 from impasto.gradient import sums_of
 from impasto.losses import FAINT, Gram
@@ -26,6 +26,7 @@ from impasto.scale import Engine
 from impasto.signals import part
 from impasto.textures import texture_inputs
 from impasto.transfer import engine_for, finished_sample
+from impasto.trust import check_trusted
 from impasto.units import Values
 
 
@@ -75,8 +76,8 @@ class Findings:
     note: str = ""
 
 
-def findings_of(run: Run) -> Findings:
-    """What a run's folder and its inputs tell.
+def findings_of(run: Run, trust: bool = False) -> Findings:
+    """What a run's folder and its inputs tell. trust: whether a network that is code may run.
 
     Raises MissingExtraError when a library that reads the inputs is not installed.
     """
@@ -86,24 +87,34 @@ def findings_of(run: Run) -> Findings:
     plain = Findings(run, lines, step, steps, _ended_early(lines, checkpoints))
     try:
         run.check_inputs()
+        try:
+            check_trusted(run.folder, run.origin.config.network.network, run.origin.where, trust)
+        except ConfigError as error:
+            return replace(plain, shown=tuple(_shown(run, _unchanged(run))), note=str(error))
         engine, scales = _engine_of(run)
-        content, *styles = _inputs_of(run, engine)
+        shown = _shown(run, _inputs_of(run, engine))
+        g = _joined(checkpoints, scales, engine) if checkpoints else None
     except MissingExtraError:
         raise
     except InputError as error:
         return replace(plain, note=str(error))
-    files, _ = shared_out(list(run.origin.styles), run.origin.config.objective)
-    names = [path.name for path in files]
-    shown = [Shown("style", *pair) for pair in zip(names, styles, strict=True)]
-    if run.origin.content:
-        shown.insert(0, Shown("content", run.origin.content.name, content))
-    if not checkpoints:
+    names = [each.name for each in shown if each.role == "style"]
+    if g is None:
         note = "there is no checkpoint yet, and so no result to show"
         return replace(plain, shown=tuple(shown), note=note)
-    g = _joined(checkpoints, scales, engine)
     name = run.origin.output.name if run.origin.output else "result"
     shown.append(Shown("result", name, finished_sample(engine, g)))
     return replace(plain, shown=tuple(shown), grams=_grams(engine, g, names))
+
+
+def _shown(run: Run, samples: Sequence[Sample]) -> list[Shown]:
+    """The content, where it is a file, and the styles."""
+    content, *styles = samples
+    files, _ = shared_out(list(run.origin.styles), run.origin.config.objective)
+    shown = [Shown("style", file.name, style) for file, style in zip(files, styles, strict=True)]
+    if run.origin.content:
+        shown.insert(0, Shown("content", run.origin.content.name, content))
+    return shown
 
 
 def looked_at(
@@ -124,19 +135,33 @@ def looked_at(
 
 def _engine_of(run: Run) -> tuple[Engine, Scales]:
     """What the run had before its first step."""
+    _check_files(run)
     origin = run.origin
     styles = [style for style in origin.styles if style is not None]
-    if len(styles) < len(origin.styles) or (origin.content is None and not origin.texture):
+    config = origin.config
+    if origin.texture:
+        return engine_for(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
+    return engine_for(origin.content, styles, config)
+
+
+def _check_files(run: Run) -> None:
+    """Raises SampleError where the inputs are no files."""
+    origin = run.origin
+    if None in origin.styles or (origin.content is None and not origin.texture):
         raise SampleError(
             subject=str(run.folder),
             expected="files as the content and the styles",
             found="values that a program passed, which are not kept",
             remedy="pass paths to have them shown",
         )
-    config = origin.config
-    if origin.texture:
-        return engine_for(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
-    return engine_for(origin.content, styles, config)
+
+
+def _unchanged(run: Run) -> list[Sample]:
+    """The content, or a style in its place, and the styles: what of them needs no network."""
+    _check_files(run)
+    origin = run.origin
+    styles, _ = shared_out(list(origin.styles), origin.config.objective)
+    return looked_at(origin.content or styles[0], styles, origin.config)
 
 
 def _ended_early(lines: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> bool:
@@ -161,11 +186,21 @@ def _inputs_of(run: Run, engine: Engine) -> list[Sample]:
 
 
 def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, engine: Engine) -> Values:
-    """G of all processes: each has a slab along the longest axis, or all of it."""
-    space = scales[checkpoints[0].scalars["scale"] - 1][0]
+    """G of all processes: each has a slab along the longest axis, or all of it. Raises SampleError
+    for parts of another grid."""
+    space = scales[min(len(scales), checkpoints[0].scalars["scale"]) - 1][0]
     parts = [each.tensors["average"] for each in checkpoints]
-    shared = tuple(parts[0].shape[2:]) != space
-    g = torch.cat(parts, 2 + space.index(max(space))) if shared else parts[0]
+    axis = 2 + space.index(max(space))
+    slabs = {(*part.shape[:axis], *part.shape[axis + 1 :]) for part in parts}
+    shared = tuple(parts[0].shape[2:]) != space and len(slabs) == 1
+    g = torch.cat(parts, axis) if shared else parts[0]
+    if g.shape != (1, len(engine.units.content.data), *space):
+        raise SampleError(
+            subject="the checkpoint",
+            expected=f"values over {' x '.join(map(str, space))} positions",
+            found=" and ".join(" x ".join(map(str, part.shape[2:])) for part in parts),
+            remedy="resume the run, or begin it anew",
+        )
     return engine.units.clipped(g)
 
 

@@ -182,7 +182,7 @@ def _rows(findings: Findings) -> list[tuple[str, Any, Any, bool]]:
     kind of the content is what it came to."""
     origin = findings.run.origin
     asked, preset = asdict(origin.config), asdict(PRESETS[origin.preset])
-    used = findings.run.identity["config"]
+    used = asdict(findings.run.used)
     return [
         (
             "--" + name.replace("_", "-"),
