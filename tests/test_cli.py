@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import commands, demo, media
+from impasto import commands, demo, media, transfer
 from impasto.arguments import Display
 from impasto.cli import main
 from impasto.config import PRESETS, Config
@@ -115,7 +115,7 @@ def test_a_result_whose_folder_has_gone_is_kept_elsewhere(
         (studio / "results").rmdir()
         return result
 
-    made = commands.stylize
+    made = transfer.stylize
     monkeypatch.setattr(commands, "stylize", gone_after)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (studio / "results").mkdir()
