@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from impasto.losses import MetricGram
 from impasto.media import save
 from impasto.media.picture import from_array
-from impasto.networks.lite import convolutions, load_lite
-from impasto.networks.vgg import VGG19, WIDTHS, vgg
+from impasto.networks.lite import load_lite
+from impasto.networks.vgg import VGG19, WIDTHS, convolutions, vgg
 from tests.strategies import normal, seeds
 from training.lite import __main__ as recipe
 from training.lite.export import metrics

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from impasto.networks.lite import METRIC, convolutions
+from impasto.networks.lite import METRIC
 from impasto.networks.stage import Network
+from impasto.networks.vgg import convolutions
 from training.lite.student import Activations, Student, fitted, unit_means
 from training.lite.teachers import STYLE
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.networks.lite import convolutions, lite, load_lite
+from impasto.networks.lite import lite, load_lite
 from impasto.networks.stage import Network
-from impasto.networks.vgg import Normalize
+from impasto.networks.vgg import Normalize, convolutions
 from training.lite.teachers import HINTS, STYLE, Teachers
 
 Activations = Callable[[Tensor, Collection[str]], dict[str, Tensor]]

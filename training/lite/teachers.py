@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.networks.lite import BLOCKS, WIDTHS, convolutions
+from impasto.networks.lite import BLOCKS, WIDTHS
 from impasto.networks.stage import Network
-from impasto.networks.vgg import vgg
+from impasto.networks.vgg import convolutions, vgg
 from impasto.networks.weights import load_vgg, read_weights
 
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
-
 from impasto.errors import WeightsError
 from impasto.networks.stage import Network
-from impasto.networks.vgg import Padding, Pooling, vgg
+from impasto.networks.vgg import Padding, Pooling, convolutions, vgg
 from impasto.networks.weights import fault, read_weights
 
 BLOCKS = (2, 2, 4, 4, 1)
@@ -26,16 +24,6 @@ EMBEDDED = Path(__file__).with_name("lite.safetensors")
 def lite(*, padding: Padding, pooling: Pooling) -> Network:
     """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
     return vgg("lite", BLOCKS, WIDTHS, dims=2, padding=padding, pooling=pooling, last_pooling=False)
-
-
-def convolutions(network: Network) -> dict[str, nn.Conv2d]:
-    """The convolutions of a network for pictures, by their layers' names."""
-    return {
-        name: operation
-        for stage in network.stages
-        for name, operation in stage.operations.items()
-        if isinstance(operation, nn.Conv2d)
-    }
 
 
 def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> Network:

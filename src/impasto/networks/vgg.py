@@ -19,6 +19,9 @@ VGG16 = (2, 2, 3, 3, 3)
 VGG19 = (2, 2, 4, 4, 4)
 """Convolutions of each block."""
 
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and deviation of its colors, by which torchvision's weights take theirs."""
+
 CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 AVERAGE_POOL = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
@@ -92,3 +95,13 @@ def vgg(
             operations.append((f"pool{block}", pool(2)))
         stages.append(Stage(operations, dims=dims))
     return Network(name, stages, dims=dims, channels=channels)
+
+
+def convolutions(network: Network) -> dict[str, nn.Conv2d]:
+    """The convolutions of a network for pictures, by their layers' names."""
+    return {
+        name: operation
+        for stage in network.stages
+        for name, operation in stage.operations.items()
+        if isinstance(operation, nn.Conv2d)
+    }

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from impasto.errors import WeightsError, about
 from impasto.networks.published import PUBLISHED
 from impasto.networks.stage import Network
-from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
+from impasto.networks.vgg import IMAGENET, WIDTHS, Padding, Pooling, vgg
 
 Values = Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"]
 """What the weights take: [0, 1] less ImageNet's mean over its deviation, or 0-255 less the mean."""
 
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
 
 # The Oxford VGG-19 is told by the absolute sum of conv1_1 over each input channel: R, G, B.
@@ -46,7 +45,7 @@ def load_vgg(
     if values == "caffe-bgr":
         weight, bias = convolutions[0]
         convolutions[0] = (weight.flip(1), bias)
-    mean, std = _IMAGENET if values == "torchvision" else _CAFFE
+    mean, std = IMAGENET if values == "torchvision" else _CAFFE
     depths = _truncated(blocks, len(convolutions))
     network = vgg(
         name,

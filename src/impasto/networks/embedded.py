@@ -1,0 +1,65 @@
+"""VGG-16 to relu5_1, in the package: torchvision's ImageNet weights in 8 bits (training/vgg16).
+
+Each layer is scaled so that its mean activation over photographs is one: what alpha, beta and
+lambda mean then carries from one network to another.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from impasto.errors import WeightsError
+from impasto.networks.stage import Network
+from impasto.networks.vgg import IMAGENET, WIDTHS, Padding, Pooling, convolutions, vgg
+from impasto.networks.weights import fault, read_weights
+
+BLOCKS = (2, 2, 3, 3, 1)
+SCALE = "scale"
+"""After a convolution's name, in the file: what each output channel's integers are multiplied by.
+"""
+
+VGG16 = Path(__file__).with_name("vgg16.safetensors")
+
+
+def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> Network:
+    """The network for pictures of three channels in [0, 1].
+
+    Raises WeightsError when the file cannot be read or holds anything else.
+    """
+    state = read_weights(path)
+    mean, std = IMAGENET
+    network = vgg(
+        "vgg16",
+        BLOCKS,
+        WIDTHS,
+        dims=2,
+        padding=padding,
+        pooling=pooling,
+        mean=mean,
+        std=std,
+        last_pooling=False,
+    )
+    for name, layer in convolutions(network).items():
+        stored = (state.pop(f"{name}.{kind}", None) for kind in ("weight", SCALE, "bias"))
+        weight, scale, bias = stored
+        if weight is None or scale is None or bias is None:
+            raise _damaged(path, f"no {name}")
+        weight = weight.float() * scale.reshape(-1, 1, 1, 1) if scale.ndim == 1 else weight
+        for tensor, shape in ((weight, layer.weight.shape), (bias, weight.shape[:1])):
+            if problem := fault(tensor, shape):
+                raise _damaged(path, f"{name}: {problem}")
+        layer.load_state_dict({"weight": weight, "bias": bias.to(torch.float32)})
+    if state:
+        raise _damaged(path, f"{min(state)}, which it lacks")
+    return network.requires_grad_(False)
+
+
+def _damaged(path: Path, found: str) -> WeightsError:
+    return WeightsError(
+        subject=str(path),
+        expected="the VGG-16 of the package, as training/vgg16 writes it",
+        found=found,
+        remedy="install impasto anew",
+    )
