@@ -17,7 +17,7 @@ from tests.networks.test_vgg import tiny
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 
-NORMALIZATIONS = ["relative", "course", "notes"]
+NORMALIZATIONS = ["mean", "relative", "course", "notes"]
 
 
 def objective_of(

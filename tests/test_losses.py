@@ -12,7 +12,9 @@ from impasto.losses import Content, Gram, Loss, MetricGram, Normalization, Total
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 
-normalizations: st.SearchStrategy[Normalization] = st.sampled_from(["relative", "course", "notes"])
+normalizations: st.SearchStrategy[Normalization] = st.sampled_from(
+    ["mean", "relative", "course", "notes"]
+)
 powers = st.sampled_from([1.0, 1.5, 2.0, 3.0])
 
 

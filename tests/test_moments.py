@@ -19,7 +19,7 @@ from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 from tests.test_losses import loss_of, symmetric_root
 
-NORMALIZATIONS: tuple[Normalization, ...] = ("relative", "course", "notes")
+NORMALIZATIONS: tuple[Normalization, ...] = ("mean", "relative", "course", "notes")
 
 
 def moments_of(

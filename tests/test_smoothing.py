@@ -22,7 +22,7 @@ from tests.strategies import normal, seeds
 from tests.test_losses import loss_of
 
 Array = NDArray[np.float64]
-NORMALIZATIONS: tuple[Normalization, ...] = ("relative", "course", "notes")
+NORMALIZATIONS: tuple[Normalization, ...] = ("mean", "relative", "course", "notes")
 
 
 def sigma(f: Array, weight: Array) -> Array:
@@ -45,11 +45,15 @@ def style(s: Array, g: Array, v: Array, w: Array, how: Normalization) -> float:
         scale = np.diag((power + 0.1 * power.mean()) ** -0.5)
         difference, target = (scale @ x @ scale for x in (difference, target))
         return float((difference**2).sum() / (target**2).sum())
+    if how == "mean":
+        return float((difference**2).mean())
     return float((difference**2).sum() / 4 / (len(s) ** 2 if how == "course" else 1))
 
 
 def content(c: Array, g: Array, w: Array, how: Normalization) -> float:
     error = (w * (sigma(g, w) - sigma(c, w)) ** 2).sum()
+    if how == "mean":
+        return float(error / (len(c) * w.sum()))
     return float(error / (w * sigma(c, w) ** 2).sum() if how == "relative" else error / 2)
 
 

@@ -8,11 +8,14 @@ given, and the weight where there is one, then cover `region.grown(reach)`.
 A weight, shape (1, 1, *space), is how much each position counts, from 0 to 1: 0 in the gaps of a
 signal, say. The count that `score` is given is then the sum of the weights.
 
-The three normalizations of a score:
+The four normalizations of a score:
 
     course    the formulas of Gatys 2015 as taught: 1/2 of the content's squared error, Gram
               matrices over (2 n_H n_W n_C)^2, total variation as a plain sum
     notes     the same with Gram matrices over (2 n_H n_W)^2: the channel count is left to lambda
+    mean      each a mean over positions and channels, of activations as they are: with layers
+              brought to a mean of one, weights mean the same whatever the size or network, and
+              what is strong in a style counts most
     relative  each distance over the squared norm of its own target, total variation a mean over
               positions: what alpha, beta, gamma mean stays the same whatever the size, layer or
               network
@@ -32,7 +35,7 @@ from torch import Tensor
 from impasto.geometry import Region
 from impasto.patch import Patch
 
-Normalization = Literal["relative", "course", "notes"]
+Normalization = Literal["mean", "relative", "course", "notes"]
 
 Weight = Float[Tensor, "1 1 *space"] | None
 
@@ -93,10 +96,12 @@ class Content:
         return weighted((activation - self.target.over(region)).square(), weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
-        """Half the sum, or the sum over the target's squared norm; in [0, inf)."""
+        """Half the sum, its mean, or the sum over the target's squared norm; in [0, inf)."""
         sums, count = sums / self.share, count / self.share
+        channels = self.target.values.shape[1]
+        if self.normalization == "mean":
+            return sums / (channels * count)
         if self.normalization == "relative":
-            channels = self.target.values.shape[1]
             return sums / self.power.clamp_min(FAINT * channels * count)
         return sums / 2
 
@@ -134,6 +139,8 @@ class Gram:
     def _scale(self) -> Tensor | float:
         """What the distance is in units of."""
         match self.normalization:
+            case "mean":
+                return 1 / self.target.shape[0]
             case "course":
                 return 1 / (2 * self.target.shape[0])
             case "notes":
@@ -246,7 +253,7 @@ class TotalVariation:
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """The sum, or its mean over positions; in [0, inf)."""
-        return sums / count if self.normalization == "relative" else sums
+        return sums / count if self.normalization in ("mean", "relative") else sums
 
 
 def _along(values: Tensor, region: Region, axis: int) -> Tensor:

@@ -27,7 +27,8 @@ singular, as that of a dead channel, then has a derivative, and rounding does no
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """J_style of a layer: W2^2, as it is or relative to the style's own power.
+    """J_style of a layer: W2^2, as it is, over the number of channels, or relative to the style's
+    own power.
 
     The relative one is W2^2 / (|mu_S|^2 + tr Cov_S), by which pictures keep as much of their
     content as with Gram matrices at the same beta (docs/decisions.md). As there, channels are
@@ -120,6 +121,8 @@ class Moments:
     @cached_property
     def _factor(self) -> Tensor | float:
         """What the distance is in units of."""
+        if self.normalization == "mean":
+            return 1 / (len(self.target) - 1)
         if self.normalization != "relative":
             return 1.0
         root, target = self.root, self.target

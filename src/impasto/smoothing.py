@@ -118,8 +118,9 @@ class SmoothContent:
         distance: Tensor = self.power + ratio * (ratio * power - 2 * both)
         if self.normalization == "relative":
             return distance / self.power
-        mean = self.total / (self.target.values.shape[1] * count / self.share)
-        return distance / mean**2 / 2
+        numbers = self.target.values.shape[1] * count / self.share
+        distance = distance / (self.total / numbers) ** 2
+        return distance / numbers if self.normalization == "mean" else distance / 2
 
 
 def exponentials(

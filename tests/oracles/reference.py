@@ -62,7 +62,7 @@ def content_loss(a_content: Array, a_g: Array, normalization: str) -> float:
     error = float(((a_content - a_g) ** 2).sum())
     if normalization == "relative":
         return error / max(float((a_content**2).sum()), FAINT * a_content.size)
-    return error / 2
+    return error / a_content.size if normalization == "mean" else error / 2
 
 
 def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
@@ -72,6 +72,8 @@ def style_loss(a_style: Array, a_g: Array, normalization: str) -> float:
     gram_style, gram_g = gram(a_style), gram(a_g)
     error = float(((gram_style - gram_g) ** 2).sum())
     match normalization:
+        case "mean":
+            return float(((gram_style / positions - gram_g / positions) ** 2).mean())
         case "course":
             return error / float(2 * positions * channels) ** 2
         case "notes":
@@ -122,7 +124,7 @@ def moments_style_loss(
     distance = float(((mean_style - mean_g) ** 2).sum() + both)
     if normalization == "relative":
         return distance / max(float((wide[0] ** 2).mean(1).sum()), FAINT)
-    return distance
+    return distance / channels if normalization == "mean" else distance
 
 
 def _root(matrix: Array) -> Array:
@@ -134,7 +136,7 @@ def _root(matrix: Array) -> Array:
 def total_variation(x: Array, power: float, normalization: str) -> float:
     """Sum over channels, positions and axes of |x[i + 1] - x[i]|^p, or its mean over positions."""
     total = sum(float((np.abs(np.diff(x, axis=axis)) ** power).sum()) for axis in range(1, x.ndim))
-    return total / x[0].size if normalization == "relative" else total
+    return total / x[0].size if normalization in ("mean", "relative") else total
 
 
 def adam(gradient: Any, x: Array, rate: float, betas: tuple[float, float], steps: int) -> Array:
