@@ -18,7 +18,15 @@ from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
 from impasto.machine import free_memory
 from impasto.media.sample import Sample
-from impasto.networks import RATE, Network, Report, calibrate, open_network, user_layers
+from impasto.networks import (
+    RATE,
+    Network,
+    Report,
+    calibrate,
+    open_network,
+    unit_layers,
+    user_layers,
+)
 from impasto.resample import resample
 from impasto.signals import part
 from impasto.units import Units, Values
@@ -164,17 +172,7 @@ def configured_network(
         layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
-    if settings.calibrated:
-        if not isinstance(content, media.Picture) or not network.name.startswith(("lite", "vgg")):
-            raise ConfigError(
-                subject="--calibrated",
-                expected="a picture, and lite, vgg16 or vgg19 as the network",
-                found=f"{network.name} and a sample over {content.dims} axes",
-                remedy="pass --no-calibrated",
-            )
-        network.metrics.clear()
-        seen = [("content", content), *(("style", style) for style in styles)]
-        calibrate(network, [_thumbnail(sample, network, role) for role, sample in seen])
+    _bring_to_one_scale(network, config, content, styles)
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
             subject="--style-axes",
@@ -198,6 +196,33 @@ def configured_network(
         with about(flag):
             network.check(layers)
     return network
+
+
+def _bring_to_one_scale(
+    network: Network, config: Config, content: Sample, styles: Sequence[Sample]
+) -> None:
+    """Calibrates filters where that is asked for, and layers where weights of the user's are
+    compared by means, on the content and the styles."""
+    settings = config.network
+    if settings.calibrated and (
+        not isinstance(content, media.Picture) or not network.name.startswith(("lite", "vgg"))
+    ):
+        raise ConfigError(
+            subject="--calibrated",
+            expected="a picture, and lite, vgg16 or vgg19 as the network",
+            found=f"{network.name} and a sample over {content.dims} axes",
+            remedy="pass --no-calibrated",
+        )
+    own = network.name == "vgg16" and settings.weights is None
+    if settings.calibrated:
+        network.metrics.clear()
+        bring = calibrate
+    elif network.name.startswith("vgg") and not own and config.objective.normalization == "mean":
+        bring = unit_layers
+    else:
+        return
+    seen = [("content", content), *(("style", style) for style in styles)]
+    bring(network, [_thumbnail(sample, network, role) for role, sample in seen])
 
 
 def in_terms(network: Network, units: Units) -> Network:

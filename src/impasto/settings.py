@@ -134,9 +134,11 @@ class ObjectiveConfig(Checked):
     distance; one for all style layers, or one for each"""
     style_weights: tuple[Number, ...] = (1.0,)
     """share of each style: a number a style, or one number for equal shares"""
-    normalization: Literal["relative", "course", "notes"] = "relative"
-    """relative: the weights mean the same at any size; course: Gram matrices over
-    (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
+    normalization: Literal["auto", "mean", "relative", "course", "notes"] = "relative"
+    """relative: each distance over its target's own; mean: means over positions and channels, of
+    layers with a mean of one; both mean the same at any size. auto: mean for moments of pictures
+    under lite, vgg16 or vgg19, else relative. course: Gram matrices over (2 n_H n_W n_C)^2; notes:
+    over (2 n_H n_W)^2"""
     smoothing: Literal["none", "softmax"] = "none"
     """softmax: activations are compared after a softmax over all channels and positions, for
     residual networks, whose few large peaks decide all else"""

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from impasto.networks.calibration import unit_layers
 from impasto.networks.embedded import SCALE, load_embedded
 from impasto.networks.stage import Network
 from impasto.networks.vgg import convolutions
@@ -34,7 +35,8 @@ def main() -> None:
     network = load_vgg(
         "vgg16", path=arguments.weights, values="auto", padding="replicate", pooling="max"
     ).requires_grad_(False)
-    means = unit_layers(network, batches)
+    means = layer_means(network, batches)
+    unit_layers(network, batches)
     pack(network, arguments.output, f"{arguments.weights.name}, {sha256(arguments.weights)[:16]}")
     packed = load_embedded(arguments.output, padding="replicate", pooling="max")
     report = {"means of the published layers": means, "errors": errors(network, packed, batches)}
@@ -43,25 +45,14 @@ def main() -> None:
 
 
 @torch.no_grad()
-def unit_layers(network: Network, batches: list[Tensor]) -> dict[str, float]:
-    """Brings each layer's mean activation over the pictures to one, and tells what it was.
-
-    A ReLU passes a scale on, and so does a pooling: what a layer is divided by, the next one's
-    filters are multiplied by, and but for the scale of its layers the network computes the same.
-    """
+def layer_means(network: Network, batches: list[Tensor]) -> dict[str, float]:
+    """Each layer's mean activation over the pictures."""
     layers = [name for name in network.layers if name.startswith("relu")]
-    totals = dict.fromkeys(layers, 0.0)
+    means = dict.fromkeys(layers, 0.0)
     for batch in batches:
         for name, activation in network(batch, set(layers)).items():
-            totals[name] += activation.mean().item() / len(batches)
-    before = 1.0
-    for name, convolution in convolutions(network).items():
-        mean = totals[name.replace("conv", "relu")]
-        convolution.weight *= before / mean
-        assert convolution.bias is not None
-        convolution.bias /= mean
-        before = mean
-    return totals
+            means[name] += activation.mean().item() / len(batches)
+    return means
 
 
 def pack(network: Network, path: Path, provenance: str) -> None:

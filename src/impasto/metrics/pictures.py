@@ -20,6 +20,7 @@ from impasto.metrics import Comparison, Row
 from impasto.metrics.activations import Values, moments, plan_for
 from impasto.metrics.color import color_distance
 from impasto.metrics.lpips import Lpips
+from impasto.metrics.matching import coverage, features, precision
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 from impasto.networks import Network
 from impasto.objective import build_objective
@@ -69,6 +70,7 @@ def compare_pictures(
         distance = perceptual.distance(x, c)
         rows.append(Row("LPIPS", "", "content", "lower", distance, 0.0, np.nan))
     rows += _style_rows(network, config, x, c, s)
+    rows += _matching_rows(network, config, x, c, s)
     left, right = _halves(s)
     pairs = (x, s), (c, s), (left, right)
     colors = [color_distance(one[0].numpy(), other[0].numpy()) for one, other in pairs]
@@ -125,6 +127,28 @@ def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tenso
         result, no_op, floor = (*values, np.nan)[:3]
         rows.append(Row(f"style distance, {name}", "", "style", "lower", result, no_op, floor))
     return rows
+
+
+def _matching_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tensor) -> list[Row]:
+    """Coverage and precision, at the middle one of the style layers."""
+    layers = [layer for layer, _ in config.objective.style_layers]
+    layer = layers[len(layers) // 2]
+    result, content, style = (features(network, picture, layer) for picture in (x, c, s))
+    halves = _halves(s)
+    split = network.fits(tuple(halves[0].shape[2:]), {layer})
+    floors = [features(network, half, layer) for half in halves] if split else []
+    return [
+        Row(
+            name,
+            "",
+            "style",
+            "lower",
+            measure(style, result),
+            measure(style, content),
+            measure(*floors) if floors else np.nan,
+        )
+        for name, measure in (("coverage", coverage), ("precision", precision))
+    ]
 
 
 def gram_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:

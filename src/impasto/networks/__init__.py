@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from impasto.errors import ConfigError
-from impasto.networks.calibration import calibrate
+from impasto.networks.calibration import calibrate, unit_layers
+from impasto.networks.embedded import load_embedded, vgg16
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import EMBEDDED, lite, load_lite
 from impasto.networks.published import PUBLISHED, Report, fetch, verify
@@ -50,7 +51,8 @@ def open_network(
     in seconds. filters: how a network for pictures looks at volumes. kernel: positions along each
     side of the filterbank's filters, 0 for its own. layers: those that a network
     of the user's own is wanted for. In volumes, networks see values in [0, 1] only.
-    Published weights come from the cache, and the first time from their publisher, `report` being
+    VGG-16 is the package's own where no weights are named. Other published weights come from the
+    cache, and the first time from their publisher, `report` being
     called as they come. Raises ConfigError when the network does not take such samples,
     WeightsError when its weights cannot be had.
     """
@@ -90,6 +92,8 @@ def _for_pictures(
     """One with weights, for pictures of three channels."""
     if name == "lite":
         return load_lite(weights or EMBEDDED, padding=padding, pooling=pooling)
+    if name == "vgg16" and weights is None:
+        return load_embedded(padding=padding, pooling=pooling)
     if weights is None:
         if offline:
             verify(name)
@@ -115,6 +119,8 @@ def layer_names(name: str) -> list[tuple[str, ...]]:
             network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
         elif name == "wide":
             network = wide(channels=1025, padding="replicate", seed=0)
+        elif name == "vgg16":
+            network = vgg16(padding="replicate", pooling="max")
         else:
             network = vgg(name, PUBLISHED[name].blocks, WIDTHS, dims=2)
     return [stage.layers for stage in network.stages]
@@ -131,6 +137,7 @@ __all__ = [
     "fetch",
     "layer_names",
     "open_network",
+    "unit_layers",
     "user_layers",
     "verify",
 ]

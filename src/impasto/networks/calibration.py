@@ -9,10 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.networks.stage import Network
+from impasto.networks.vgg import convolutions
 
 FAINTEST = 0.5
 """What no filter's mean counts as less than, over the mean of all filters of the layer: fainter
 ones are faint in these pictures more often than in all pictures."""
+
+FAINTEST_MEAN = 1e-6
+"""What no layer's mean counts as less than: silence stays silent."""
 
 
 @torch.no_grad()
@@ -43,3 +47,25 @@ def calibrate(network: Network, pictures: Sequence[Float[Tensor, "1 channel *_"]
             assert operation.bias is not None
             operation.bias /= scale
             found, before = [x / scale.reshape(1, -1, *ones) for x in found], scale
+
+
+@torch.no_grad()
+def unit_layers(network: Network, pictures: Sequence[Float[Tensor, "batch channel *_"]]) -> None:
+    """Brings each layer's mean activation over some pictures to one.
+
+    What a layer is divided by, the next one's filters are multiplied by: but for the scale of its
+    layers the network computes the same.
+    network: a plain sequence of convolutions, ReLUs and poolings, as `vgg.vgg` makes it.
+    """
+    layers = {name.replace("conv", "relu"): layer for name, layer in convolutions(network).items()}
+    means = dict.fromkeys(layers, 0.0)
+    for picture in pictures:
+        for name, activation in network(picture, set(layers)).items():
+            means[name] += activation.mean().item() / len(pictures)
+    before = 1.0
+    for name, layer in layers.items():
+        mean = max(means[name], FAINTEST_MEAN)
+        layer.weight *= before / mean
+        assert layer.bias is not None
+        layer.bias /= mean
+        before = mean

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from impasto.errors import WeightsError
 from impasto.networks.stage import Network
 from impasto.networks.vgg import IMAGENET, WIDTHS, Padding, Pooling, convolutions, vgg
@@ -23,14 +21,10 @@ SCALE = "scale"
 VGG16 = Path(__file__).with_name("vgg16.safetensors")
 
 
-def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> Network:
-    """The network for pictures of three channels in [0, 1].
-
-    Raises WeightsError when the file cannot be read or holds anything else.
-    """
-    state = read_weights(path)
+def vgg16(*, padding: Padding, pooling: Pooling) -> Network:
+    """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
     mean, std = IMAGENET
-    network = vgg(
+    return vgg(
         "vgg16",
         BLOCKS,
         WIDTHS,
@@ -41,6 +35,15 @@ def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> 
         std=std,
         last_pooling=False,
     )
+
+
+def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> Network:
+    """The network with the weights of the package.
+
+    Raises WeightsError when the file cannot be read or holds anything else.
+    """
+    state = read_weights(path)
+    network = vgg16(padding=padding, pooling=pooling)
     for name, layer in convolutions(network).items():
         stored = (state.pop(f"{name}.{kind}", None) for kind in ("weight", SCALE, "bias"))
         weight, scale, bias = stored
@@ -50,7 +53,7 @@ def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> 
         for tensor, shape in ((weight, layer.weight.shape), (bias, weight.shape[:1])):
             if problem := fault(tensor, shape):
                 raise _damaged(path, f"{name}: {problem}")
-        layer.load_state_dict({"weight": weight, "bias": bias.to(torch.float32)})
+        layer.load_state_dict({"weight": weight, "bias": bias.float()})
     if state:
         raise _damaged(path, f"{min(state)}, which it lacks")
     return network.requires_grad_(False)
