@@ -293,7 +293,9 @@ def _list_networks(names: Sequence[str]) -> None:
     """Each network, where its weights are, and the layers that flags take."""
     console = Console(soft_wrap=True, highlight=False, emoji=False)
     for name in names:
-        if name in PUBLISHED:
+        if name == "vgg16":
+            state = "built in to relu5_1, no download"
+        elif name in PUBLISHED:
             path = PUBLISHED[name].path
             size = f"{PUBLISHED[name].megabytes} MB from {PUBLISHED[name].url}"
             state = f"cached at {path}" if path.exists() else f"not here yet: {size}"

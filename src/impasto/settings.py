@@ -79,7 +79,7 @@ class NetworkConfig(Checked):
     """The network whose activations are compared."""
 
     network: str = "auto"
-    """lite, filterbank and wide are built in; vgg16 and vgg19 fetch their ImageNet weights on first
+    """lite, vgg16, filterbank and wide are built in; vgg19 fetches its ImageNet weights on first
     use; module:callable makes your own; auto is lite for pictures and volumes, wide for
     spectrograms, the filterbank for all else"""
     weights: str | None = None

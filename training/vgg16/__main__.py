@@ -12,9 +12,10 @@ from torch import Tensor
 
 from impasto.networks.calibration import unit_layers
 from impasto.networks.embedded import SCALE, load_embedded
+from impasto.networks.published import sha256
 from impasto.networks.stage import Network
 from impasto.networks.vgg import convolutions
-from impasto.networks.weights import load_vgg, sha256
+from impasto.networks.weights import load_vgg
 from training.lite.__main__ import HELD_BACK
 from training.lite.pictures import Pictures
 
