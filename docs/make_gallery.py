@@ -1,9 +1,8 @@
 """Draws the pictures of gallery.md, one sheet a part, with the seconds of each run.
 
-    python docs/make_gallery.py --assets FOLDER [--vgg16 FILE] [PART ...]
+    python docs/make_gallery.py --assets FOLDER [PART ...]
 
 FOLDER has content/kodak03.png and so on (Kodak's photographs) and style/starry_night.jpg and so on.
-FILE has the weights of VGG-16; without it the part gatys is left out.
 """
 
 from __future__ import annotations
@@ -39,10 +38,9 @@ class Shown(NamedTuple):
 
 
 class Assets(NamedTuple):
-    """A folder with contents and styles, and weights."""
+    """A folder with contents and styles."""
 
     folder: Path
-    vgg16: Path | None
 
     def content(self, name: str) -> Path:
         return self.folder / "content" / f"{name}.png"
@@ -158,10 +156,9 @@ def presets(assets: Assets) -> list[Shown]:
 
 
 def gatys(assets: Assets) -> list[Shown]:
-    """The preset of Gatys 2016, with VGG-16 in place of VGG-19."""
+    """The preset of Gatys 2016."""
     content, style = assets.content("kodak19"), assets.style("starry_night")
-    vgg: dict[str, Any] = {"network": "vgg16", "weights": str(assets.vgg16), "size": (512,)}
-    result = made("gatys, VGG-16", content, [style], preset="gatys", **vgg)
+    result = made("gatys", content, [style], preset="gatys", size=(512,))
     return [opened("content", content), opened("style", style), result]
 
 
@@ -184,10 +181,9 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is named")
     parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--vgg16", type=Path, help="weights that the part gatys needs")
     arguments = parser.parse_args()
-    assets = Assets(arguments.assets, arguments.vgg16)
-    for name in arguments.parts or [part for part in PARTS if part != "gatys" or assets.vgg16]:
+    assets = Assets(arguments.assets)
+    for name in arguments.parts or PARTS:
         show, columns = PARTS[name]
         sheet(show(assets), columns, FIGURES / f"gallery-{name}.jpg")
 

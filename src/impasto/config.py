@@ -195,7 +195,8 @@ PRESETS = {
     "draft": Config(objective=_PICTURES, schedule=ScheduleConfig(steps=(20, 2), average=0.8)),
     # A real VGG, which knows forms that lite does not. 512 x 341 in 4 min on two cores, in fp32.
     "fine": Config(objective=_PICTURES, network=NetworkConfig(network="vgg16"), optimizer=_STEADY),
-    # Gatys et al. 2016 as published, with the weights of their released code: 1000 / n_C^2 for mean
+    # Gatys et al. 2016 as published, but for VGG-16 in place of VGG-19, which would be a download;
+    # with the weights of their released code: 1000 / n_C^2 for mean
     # squares over n_C^2 and over the positions, which at 512 x 384 is this beta for the sums of
     # the formulas.
     "gatys": Config(
@@ -207,7 +208,7 @@ PRESETS = {
             ),
             normalization="course",
         ),
-        network=NetworkConfig(network="vgg19", pooling="average", padding="zero", calibrated=True),
+        network=NetworkConfig(network="vgg16", pooling="average", padding="zero", calibrated=True),
         schedule=ScheduleConfig(coarsest=0, steps=(500,), init="noise", average=0.0),
         optimizer=OptimizerConfig(optimizer="lbfgs", clip=False),
         engine=EngineConfig(precision="fp32"),

@@ -63,7 +63,7 @@ def test_against_the_file_by_hand(picture: Tensor) -> None:
             found[f"relu{block}_{index}"] = x
         x = functional.max_pool2d(x, 2)
     network = load_embedded(padding="replicate", pooling="max")
-    torch.testing.assert_close(network(picture, LAYERS), found, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(network(picture, LAYERS), found, rtol=1e-3, atol=1e-3)
     for layer, activation in found.items():
         assert 0.3 < activation.mean() < 3, layer  # one, over the calibration's photographs
 

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from impasto.networks.stage import Network, Stage
 
@@ -97,11 +98,11 @@ def vgg(
     return Network(name, stages, dims=dims, channels=channels)
 
 
-def convolutions(network: Network) -> dict[str, nn.Conv2d]:
-    """The convolutions of a network for pictures, by their layers' names."""
+def convolutions(network: Network) -> dict[str, _ConvNd]:
+    """The convolutions of a network, by their layers' names."""
     return {
         name: operation
         for stage in network.stages
         for name, operation in stage.operations.items()
-        if isinstance(operation, nn.Conv2d)
+        if isinstance(operation, _ConvNd)
     }
