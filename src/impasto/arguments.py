@@ -159,8 +159,8 @@ class Stylize(_Styled):
     ] = "auto"
     """where the other defaults come from; auto is ecg for recordings such as .hea, .edf and .csv,
     audio-transfer for sounds, ct for volumes, standard for all else; draft is a quick look, fine
-    looks through VGG-16, print is for large sizes, 4096 if none is given; gatys is the paper of 2016
-    with its network, notes the course's formulas to the letter"""
+    looks through VGG-16, print is for large sizes, 4096 if none is given; gatys is the paper of
+    2016, notes the course's formulas to the letter"""
 
 
 @dataclass(frozen=True)
