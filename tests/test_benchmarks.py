@@ -18,6 +18,7 @@ from benchmarks import (
     busy,
     engine,
     optimizers,
+    painted,
     presets,
     recipes,
     signals,
@@ -244,3 +245,26 @@ def test_the_presets(
     seconds, peak = (float(cell.split()[0]) for cell in line.split("|")[3:5])
     assert seconds > 0.1
     assert peak > 0.1
+
+
+@pytest.mark.slow
+def test_painted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The content is nothing of itself away, and a preset is nearer to the style than that."""
+    files = [str(tmp_path / name) for name in ("content.png", "style.png")]
+    media.save(from_array(astronaut()[64:256, 128:320]), files[0])
+    media.save(from_array(paint(256, 256, seed=3)), files[1])
+    whole = Path(__file__).parents[2] / "shared/assets/weights/vgg16_convs.pth"
+    recipe = ["--recipe", str(whole), "--share", "0.003"] if whole.is_file() else []
+    arguments = ["--content", files[0], "--style", files[1], "--size", "96", "--presets", "draft"]
+    sheets = tmp_path / "sheets"
+    lines = printed(painted, monkeypatch, capsys, *arguments, "--sheets", str(sheets), *recipe)
+    rows = {cells[0]: cells for line in lines for cells in [line.strip("| ").split(" | ")]}
+    names = ["doing nothing", "draft", *(["recipe"] if recipe else [])]
+    assert list(rows) == names
+    assert rows["doing nothing"][2:5:2] == ["1.00", "0.00"]
+    assert float(rows["draft"][2]) < 1
+    assert float(rows["draft"][4]) > 0
+    sheet = media.load(sheets / "01-content-style.png")
+    assert sheet.space[1] > 96 * (1 + len(names))
