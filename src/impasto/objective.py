@@ -194,7 +194,7 @@ def build_objective(
             window = 2 * round(config.spectrum_window * rate / 2)
             _counted(windows_counted(mask.weights[INPUT], window), "--spectrum-window", "content")
     if config.gamma:
-        tv = TotalVariation(config.tv_power, config.normalization)
+        tv = TotalVariation(config.tv_power, config.chosen_normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
     return Objective(network, tuple(terms), content.region)
 
@@ -227,9 +227,11 @@ def _content(
         target = targets[layer].patch() if layer in targets else nothing
         if config.smoothing == "softmax":
             weight = mask.over(layer, target.region) if mask else None
-            losses[layer] = SmoothContent.of(target, config.normalization, weight, plan.group)
+            losses[layer] = SmoothContent.of(
+                target, config.chosen_normalization, weight, plan.group
+            )
         else:
-            losses[layer] = Content(target, power[index], config.normalization)
+            losses[layer] = Content(target, power[index], config.chosen_normalization)
     return losses
 
 
@@ -241,7 +243,7 @@ def _style(
     grids = network.grids(style.region.whole, dict(reaches))
     counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
     tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
-    measured = config.normalization == "relative" and not tops
+    measured = config.chosen_normalization == "relative" and not tops
     metrics = {layer: root.double() for layer, root in network.metrics.items() if measured}
     moments = {layer for layer, kind in config.style_kinds.items() if kind == "moments"}
     augmented = tops.keys() | metrics.keys() | moments
@@ -264,13 +266,13 @@ def _style(
     for layer in grids:
         target = plan.group.total(totals[layer]) / counts[layer]
         if layer in tops:
-            losses[layer] = SmoothGram.of(target, tops[layer], config.normalization)
+            losses[layer] = SmoothGram.of(target, tops[layer], config.chosen_normalization)
         elif layer in moments:
-            losses[layer] = Moments(target, config.normalization, metrics.get(layer))
+            losses[layer] = Moments(target, config.chosen_normalization, metrics.get(layer))
         elif layer in metrics:
             losses[layer] = MetricGram(target, metrics[layer])
         else:
-            losses[layer] = Gram(target, config.normalization)
+            losses[layer] = Gram(target, config.chosen_normalization)
     return losses
 
 

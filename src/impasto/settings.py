@@ -164,6 +164,11 @@ class ObjectiveConfig(Checked):
         super().__post_init__()
 
     @property
+    def chosen_normalization(self) -> Literal["mean", "relative", "course", "notes"]:
+        """`auto` is chosen by the network, in `Config.completed`; without one it is relative."""
+        return "relative" if self.normalization == "auto" else self.normalization
+
+    @property
     def statistics(self) -> bool:
         """Whether a term looks at the signal itself."""
         return self.autocorrelation + self.spectrum + self.amplitude > 0

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.metrics.activations import Values, activations
+from impasto.metrics.activations import Values, patches
 from impasto.networks import Network
 
 SOUGHT, AMONG = 2**12, 2**16
@@ -38,7 +38,8 @@ def precision(style: Rows, result: Others) -> float:
 
 def features(network: Network, x: Values, layer: str) -> Rows:
     """A layer's activations, a row a position, in float32."""
-    return activations(network, x, {layer})[layer].values[0].flatten(1).T.float()
+    rows: Rows = patches(network, x, {layer})[layer].values[0].flatten(1).T.float()
+    return rows
 
 
 def _unmatched(sought: Rows, among: Others, mean: Float[Tensor, " channel"]) -> float:
@@ -46,5 +47,5 @@ def _unmatched(sought: Rows, among: Others, mean: Float[Tensor, " channel"]) -> 
         torch.nn.functional.normalize(rows[:: -(-len(rows) // most)] - mean, dim=1)
         for rows, most in ((sought, SOUGHT), (among, AMONG))
     ]
-    nearest = [(part @ directions[1].T).amax(1) for part in directions[0].split(_AT_A_TIME)]
+    nearest = [(part @ directions[1].T).amax(1) for part in torch.split(directions[0], _AT_A_TIME)]
     return float(1 - torch.cat(nearest).mean())
