@@ -30,7 +30,8 @@ from impasto.networks import NETWORKS, layer_names, open_network
 from impasto.networks import published as downloads
 from impasto.networks.published import PUBLISHED, Published, fetch, verify
 from impasto.networks.stage import Network
-from impasto.networks.vgg import VGG19, WIDTHS, Padding, Pooling, vgg
+from impasto.networks.vgg import VGG19, Padding, Pooling, vgg
+from impasto.networks.vgg import WIDTHS as CHANNELS
 from impasto.networks.weights import Values, load_vgg
 
 State = dict[str, Tensor]
@@ -601,7 +602,7 @@ def test_the_network_ends_where_the_file_ends(tmp_path: Path, convolutions: int,
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
 def test_a_whole_file(tmp_path: Path, name: str) -> None:
     network = load(write(tmp_path / "whole.pth", whole(name)), name=name)
-    layers = vgg(name, PUBLISHED[name].blocks, WIDTHS, dims=2).layers
+    layers = vgg(name, PUBLISHED[name].blocks, CHANNELS, dims=2).layers
     assert network.layers == ("input", "normalized", *layers[1:])
     assert network.name == name
     weight = network.stages[4].operations["conv5_3"].state_dict()["weight"]
