@@ -16,6 +16,7 @@ from benchmarks import (
     _evaluation,
     breakdown,
     busy,
+    checkpoints,
     engine,
     optimizers,
     painted,
@@ -268,3 +269,15 @@ def test_painted(
     assert float(rows["draft"][4]) > 0
     sheet = media.load(sheets / "01-content-style.png")
     assert sheet.space[1] > 96 * (1 + len(names))
+
+
+@pytest.mark.slow
+def test_checkpoints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(checkpoints, monkeypatch, capsys, "--size", "900", "800", "--runs", "1")
+    memory = {
+        cells[0]: float(cells[2].removesuffix(" MB"))
+        for line in lines
+        for cells in [line.strip("| ").split(" | ")]
+    }
+    assert memory["safetensors.save"] > 20  # of 43
+    assert memory["impasto"] < 5
