@@ -219,7 +219,7 @@ def test_little_memory_is_told_in_megabytes() -> None:
     assert "expected 1.50 GB" in str(_too_little(1.5e9, 1e8))
 
 
-def test_pyvips_keeps_its_notes_to_itself() -> None:
+def test_pyvips_keeps_its_notes_to_itself(tmp_path: Path) -> None:
     program = """
 import logging
 logging.basicConfig(level=logging.DEBUG)
@@ -229,7 +229,7 @@ import numpy as np
 media.save(media.as_sample(np.zeros((4, 4, 3))), "picture.png")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert "vips" not in done.stderr, done.stderr
     assert logging.getLogger("pyvips").level == logging.ERROR
