@@ -56,7 +56,8 @@ def shares(result: Picture, content: Picture, style: Picture, config: Config) ->
     for layer in layers:
         power, other = (found[layer].diagonal()[:-1].sum().item() for found in (here, there))
         common = (here[layer][-1, :-1] @ there[layer][-1, :-1]).item()
-        (distance,) = terms(network, config, [x], c, [], content_layers=(layer,), beta=0.0)
+        settings = {"content_layers": (layer,), "beta": 0.0, "normalization": "relative"}
+        (distance,) = terms(network, config, [x], c, [], **settings)
         lost.append(distance * power / (power + other - 2 * common))
     missing, no_op = terms(network, config, [x, c], c, [s], alpha=0.0)
     return Shares(statistics.mean(lost), missing / no_op)

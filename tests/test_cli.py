@@ -431,7 +431,10 @@ def test_a_person_is_told_that_the_picture_so_far_is_saved(studio: Path) -> None
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (130, "")
-    words = r"interrupted; the picture so far is saved\.  out\.png  \(J [\d.e+]+, [\d.]+ s\)\n"
+    words = (
+        r"content: content\.png; style: style\.png\n"
+        r"interrupted; the picture so far is saved\.  out\.png  \(J [\d.e+]+, [\d.]+ s\)\n"
+    )
     assert re.fullmatch(words, err)
     assert all(is_whole(path) for path in studio.glob("out.png"))
 
@@ -474,7 +477,8 @@ def test_a_full_disk_leaves_the_old_result(studio: Path, old: bytes) -> None:
     child = started(*arguments, first=limit)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (2, "")
-    assert re.fullmatch(r"impasto: out\.png: expected room for the whole file, .+\n", err)
+    said = r"content: content\.png; style: style\.png\nimpasto: out\.png: expected room .+\n"
+    assert re.fullmatch(said, err)
     assert (studio / "out.png").read_bytes() == old
     assert listing(studio) == {"content.png", "style.png", "out.png"}
 

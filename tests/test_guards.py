@@ -233,7 +233,8 @@ def test_the_demo_leaves_pictures_that_have_its_names(
 def test_every_path_of_every_command_is_known(studio: Path) -> None:
     """A command that takes a file is to say here whether it reads it or writes it."""
     known = {
-        "Stylize": {"content", "style", "styles", "output", "plot", "run"},
+        "Stylize": {"content", "style", "styles", "output", "plot", "run", "recipe"},
+        "Recipe": {"file"},
         "Texture": {"style", "styles", "output", "plot", "run"},
         "Demo": {"output"},
         "Explain": {"content", "style", "output"},

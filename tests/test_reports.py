@@ -367,7 +367,7 @@ def test_the_report_of_a_texture(tmp_path: Path) -> None:
     assert "A texture like brick.png" in found.words
     assert len(found.loaded) == 2
     assert found.data["grams"][0]["name"] == "input"
-    call = f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.configure('texture3d', "
+    call = f"impasto.texture(['{tmp_path}/brick.png'], (16, 16), impasto.configure('texture', "
     assert call in found.words
 
 

@@ -290,7 +290,9 @@ def test_an_interrupt_before_the_first_step_is_passed_on(
 
 
 def test_what_does_not_fit_in_memory_is_refused(content: np.ndarray, style: np.ndarray) -> None:
-    with pytest.raises(MemoryLimitError, match=r"--memory: expected .* GB for the work on tiles"):
+    with pytest.raises(
+        MemoryLimitError, match=r"--memory: expected .* [GM]B for the work on tiles"
+    ):
         stylize(content, style, configure(**QUICK, memory="100MB"))
 
 

@@ -32,6 +32,10 @@ RISE = 2.0
 a learning rate of 10 at 4 and more.
 """
 
+FEWEST = 3
+"""Steps of a run before it can have diverged: the first one may leave a content that is its style.
+"""
+
 Scales = list[tuple[Space, int]]
 """The grids of a run, coarse to fine, and the steps on each."""
 
@@ -131,8 +135,8 @@ class Descent:
         return scale.whole(), scale.terms()
 
     def diverged(self, value: float) -> bool:
-        """Whether J has come to more than it was before."""
-        return value > RISE * min(self.before, default=math.inf) + 1e-3
+        """Whether J has come to more than it was before, by the first rough steps at least."""
+        return self.done >= FEWEST and value > RISE * min(self.before, default=math.inf) + 1e-3
 
     def _all(self, watch: Stopwatch, callback: Callback | None) -> bool:
         """The steps of all scales; whether no one ended them."""

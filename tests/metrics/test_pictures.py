@@ -55,6 +55,8 @@ def test_the_rows(out: Picture, content: Picture, style: Picture) -> None:
         ("SSIM", "", "content", "higher"),
         ("style distance, Gram", "", "style", "lower"),
         ("style distance, W2", "", "style", "lower"),
+        ("coverage", "", "style", "lower"),
+        ("precision", "", "style", "lower"),
         ("color distance", "", "style", "lower"),
     ]
     assert comparison.network == "lite"

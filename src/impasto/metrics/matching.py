@@ -21,8 +21,8 @@ more."""
 
 _AT_A_TIME = 2**10
 
-Rows = Float[Tensor, "position channel"]
-Others = Float[Tensor, "other channel"]
+Rows = Float[Tensor, "position width"]
+Others = Float[Tensor, "other width"]
 
 
 def coverage(style: Rows, result: Others) -> float:
@@ -42,7 +42,7 @@ def features(network: Network, x: Values, layer: str) -> Rows:
     return rows
 
 
-def _unmatched(sought: Rows, among: Others, mean: Float[Tensor, " channel"]) -> float:
+def _unmatched(sought: Rows, among: Others, mean: Float[Tensor, " width"]) -> float:
     directions = [
         torch.nn.functional.normalize(rows[:: -(-len(rows) // most)] - mean, dim=1)
         for rows, most in ((sought, SOUGHT), (among, AMONG))
