@@ -172,7 +172,7 @@ def test_what_a_mask_of_the_content_leaves_out_stays_to_the_bit(
 def test_the_strength_says_how_much_style_each_place_takes(tmp_path: Path) -> None:
     strength = saved(tmp_path, "strength", halves((25, 25, 25), WHITE))
     large, style = from_array(astronaut()[:360, :480], (128,)), from_array(paint(90, 120, seed=3))
-    config = configure(strength=strength, size=(128,), coarsest=0, steps=(80,))
+    config = configure(strength=strength, size=(128,), coarsest=0, steps=(80,), learning_rate=0.02)
     change = np.abs(stylize(large, style, config).sample.data - large.data)
     assert change[..., :48].mean() < 0.6 * change[..., 80:].mean()
 
@@ -328,7 +328,7 @@ def test_a_run_that_ends_early_has_its_checkpoint(
 @pytest.mark.slow
 def test_a_scale_ends_when_j_no_longer_falls(content: Picture, style: Picture) -> None:
     values: list[float] = []
-    config = configure(size=(32,), coarsest=0, steps=(400,), patience=8)
+    config = configure(size=(32,), coarsest=0, steps=(400,), patience=8, learning_rate=0.02)
     stylize(content, style, config, callback=lambda progress: values.append(progress.value))
     assert 20 < len(values) < 400
     lowest = min(values[:-8])
