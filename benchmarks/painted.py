@@ -20,6 +20,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +75,9 @@ def results(
     """Each preset's picture, and the recipe's, with the seconds it took."""
     runs: dict[str, Callable[[], Picture]] = {}
     for preset in presets:
-        runs[preset] = lambda preset=preset: picture_of(content, style, preset, size)
+        runs[preset] = partial(picture_of, content, style, preset, size)
     if recipe:
-        runs["recipe"] = lambda: recipe_of(content, style, size, recipe, share)
+        runs["recipe"] = partial(recipe_of, content, style, size, recipe, share)
     found = {}
     for name, run in runs.items():
         began = time.perf_counter()
