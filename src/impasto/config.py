@@ -60,7 +60,8 @@ class Config:
                 network = "wide"
         normalization = self.objective.normalization
         if normalization == "auto":
-            painted = dims == 2 and network in UNIT and self.objective.style_losses == ("moments",)
+            kinds = set(self.objective.style_losses)
+            painted = dims == 2 and network in UNIT and kinds <= {"moments", "nearest"}
             normalization = "mean" if painted else "relative"
         content_layers, style_layers = LAYERS.get(network, ((), ()))
         if network == "filterbank" and dims == 1:
@@ -88,7 +89,7 @@ class Config:
         _check(
             "--style-losses",
             " ".join(kinds),
-            "gram or moments, once for all style layers or once for each",
+            "gram, moments or nearest, once for all style layers or once for each",
             len(kinds) in {1, count or len(kinds)},
         )
         _check(
@@ -198,6 +199,21 @@ PRESETS = {
         objective=_PICTURES,
         network=NetworkConfig(network="vgg16"),
         schedule=ScheduleConfig(steps=(110, 20)),
+        optimizer=_STEADY,
+    ),
+    # Each place goes to the place of the style that is most like it: the style's own forms, and few
+    # of the content's.
+    "paint": Config(
+        objective=ObjectiveConfig(
+            beta=60.0,
+            content_layers=("relu4_1",),
+            style_layers=tuple((f"relu{block}_1", 1.0) for block in range(1, 5)),
+            style_losses=("moments", "moments", "nearest", "nearest"),
+            normalization="auto",
+        ),
+        network=NetworkConfig(network="vgg16"),
+        guidance=GuidanceConfig(color="palette"),
+        schedule=ScheduleConfig(coarsest=64, steps=(100, 40)),
         optimizer=_STEADY,
     ),
     # Gatys et al. 2016 as published, but for VGG-16 in place of VGG-19, which would be a download;

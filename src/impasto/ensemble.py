@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from impasto import optimizers
 from impasto.geometry import Region
 from impasto.gradient import Evaluation, terms_of, value_and_grad
 from impasto.objective import Objective
-from impasto.parallel import shared
+from impasto.parallel import gather, shared
+from impasto.patch import Patch
 from impasto.preconditioner import favor_large_forms
+from impasto.resample import Kernel, resample
 from impasto.walk import Plan
 
 Values = Float[Tensor, "1 channel *space"]
@@ -115,3 +119,32 @@ class Ensemble:
 def _add(terms: dict[str, float], more: dict[str, float]) -> None:
     for kind, part in more.items():
         terms[kind] = terms.get(kind, 0.0) + part
+
+
+def carried(
+    state: optimizers.State,
+    before: Ensemble,
+    here: Ensemble,
+    start: Float[Tensor, "1 channel *finer"],
+    learning_rate: float,
+) -> optimizers.State:
+    """Adam's state at the next scale, where it would else begin with steps of full length.
+
+    Gradients are smaller there, about as many times as there are more positions.
+    """
+    slab, plan = here.region, here.plan
+    ((m, v),) = state.moments
+    ratio = prod(before.region.whole) / prod(slab.whole)
+
+    def over(moment: Tensor, kernel: Kernel) -> Tensor:
+        whole = gather(before.plan.group, Patch(moment, before.region))
+        finer = plan.new(tuple(start.shape), moment.dtype)
+        for channel in range(finer.shape[1]):
+            plane = slice(channel, channel + 1)
+            finer[:, plane] = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
+        return finer if here.free is None else finer.mul_(here.free)
+
+    moments = over(m, "bicubic").mul_(ratio), over(v, "bilinear").mul_(ratio**2)
+    return optimizers.State(
+        x=start, learning_rate=learning_rate, best=start, count=state.count, moments=(moments,)
+    )

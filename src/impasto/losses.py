@@ -202,6 +202,11 @@ def _rows(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "posit
     return activation.squeeze(0).flatten(1).T
 
 
+def exact(activation: Tensor) -> Tensor:
+    """The activation, in float32 where it is in bfloat16."""
+    return activation.float() if activation.dtype is torch.bfloat16 else activation
+
+
 def weighted(values: Tensor, weight: Tensor | None) -> Tensor:
     """The values, each times its position's weight where there is one."""
     return values if weight is None else values * weight

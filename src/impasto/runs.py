@@ -288,11 +288,11 @@ def read_checkpoint(folder: Path, step: int, rank: int) -> Checkpoint | None:
 
 
 def _complete(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are the arrays of an optimizer and the average, all over one grid."""
-    pairs = range(max(0, len(tensors) - 3) // 2)
-    names = {"x", "best", "average"} | {
-        f"moments.{pair}.{part}" for pair in pairs for part in (0, 1)
-    }
+    """Whether these are the arrays of an optimizer and the average, and may be what the scale began
+    with, all over one grid."""
+    others = {"x", "best", "average"} | ({"start"} & tensors.keys())
+    pairs = range(max(0, len(tensors) - len(others)) // 2)
+    names = others | {f"moments.{pair}.{part}" for pair in pairs for part in (0, 1)}
     shapes = {tensor.shape for tensor in tensors.values()}
     return tensors.keys() == names and len(shapes) == 1 and len(min(shapes)) > 2
 

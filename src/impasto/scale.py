@@ -17,7 +17,7 @@ from impasto import optimizers
 from impasto.arrays import Arrays
 from impasto.checkpoints import Checkpoint
 from impasto.config import Config, ObjectiveConfig
-from impasto.ensemble import Draw, Ensemble, Member
+from impasto.ensemble import Draw, Ensemble, Member, carried
 from impasto.geometry import Region, Space
 from impasto.gradient import Evaluation
 from impasto.guidance import Guide
@@ -30,7 +30,6 @@ from impasto.patch import Patch, give_back
 from impasto.plan import between, choose_plan, works
 from impasto.prepare import initial, rate_of, style_space
 from impasto.refine import refined
-from impasto.resample import Kernel, resample
 from impasto.units import Units, Values, weights_over
 from impasto.volumes import is_plane
 from impasto.walk import Plan, Reaches
@@ -76,11 +75,11 @@ class Engine:
     def scale(self, space: Space, before: Scale | None, resumed: Checkpoint | None) -> Scale:
         """The run at a scale: from where a checkpoint has it, from the scale before, or anew."""
         give_back()  # what the scale before has freed
-        ensemble = self.ensemble(space)
-        slab = ensemble.region
+        _, slab = self._slab(space)
         if resumed:
             resumed.check_shape((1, len(self.units.content.data), *slab.space))
-            return Scale.resumed(self, ensemble, resumed)
+            start = resumed.copied(self.arrays.new).get("start")
+            return Scale.resumed(self, self.ensemble(space, start), resumed)
         if before:
             g = before.whole()
             if before.group is not self.group:
@@ -91,9 +90,11 @@ class Engine:
         if (free := self.units.free(space)) is not None:
             g = torch.where(free, g, self.units.values(self.units.content, space))
         start = g[slab.slices].contiguous()
-        scale = Scale(self, ensemble, start)
-        if before and before.state and self.config.optimizer.optimizer == "adam":
-            scale.state = self._carried(before, before.state, start, ensemble)
+        scale = Scale(self, self.ensemble(space, start), start)
+        settings = self.config.optimizer
+        if before and before.state and settings.optimizer == "adam":
+            ensembles = before.ensemble, scale.ensemble
+            scale.state = carried(before.state, *ensembles, start, settings.learning_rate)
         return scale
 
     def _refined(self, g: Values, space: Space) -> Float[Tensor, "1 channel *finer"]:
@@ -107,16 +108,23 @@ class Engine:
             part.copy_(units.clipped(part))
         return finer
 
-    def ensemble(self, space: Space) -> Ensemble:
-        """J over a grid."""
+    def _slab(self, space: Space) -> tuple[Group, Region]:
+        """Who shares a grid, and the part that this process has."""
         group = self.group if prod(space) >= _SHARED else ALONE
-        slab = group.slabs(space)[group.rank]
+        return group, group.slabs(space)[group.rank]
+
+    def ensemble(self, space: Space, start: Values | None = None) -> Ensemble:
+        """J over a grid. start: this process's part of G as it is when the scale begins, of which
+        nearest places depend; the content if None."""
+        group, slab = self._slab(space)
         base = Plan(group=group, new=self.arrays.new)
         free = self.units.free(space)
         own_free = None if free is None else free[slab.slices]
-        return Ensemble(self._members(space, slab, base), slab, base, own_free)
+        return Ensemble(self._members(space, slab, base, start), slab, base, own_free)
 
-    def _members(self, space: Space, slab: Region, base: Plan) -> tuple[Member, ...]:
+    def _members(
+        self, space: Space, slab: Region, base: Plan, start: Values | None
+    ) -> tuple[Member, ...]:
         """The objectives: one, or one with each axis first, all of the same weight."""
         config, content = self.config.objective, self.units.content
         values = self.units.values(content, space, base.new)
@@ -129,7 +137,8 @@ class Engine:
             share = replace(share, gamma=0.0)
         if share.alpha + share.beta + share.gamma > 0 or share.statistics:
             members += [
-                self._member(axis, share, values, weight, slab, base, room) for axis in range(turns)
+                self._member(axis, share, values, weight, slab, base, room, start)
+                for axis in range(turns)
             ]
         if turns > 1 and config.gamma:
             plain = Network("none", [], dims=content.dims, channels=len(content.data))
@@ -149,6 +158,7 @@ class Engine:
         slab: Region,
         base: Plan,
         room: float,
+        start: Values | None,
     ) -> Member:
         """The objective of the sample with that axis first.
 
@@ -170,10 +180,10 @@ class Engine:
             space = style_space(self.units.content, sample, slab.whole, axis, stroke)
             front = 0 if is_plane(sample) else axis
             style = units.values(sample, space, base.new).movedim(front + 2, 2)
-            own = group.slabs(tuple(style.shape[2:]))[group.rank]
-            styles.append(Patch(style[own.slices], own))
-            less = min(room, self._room(own.space))
-            plans.append(self._plan(self.network, own.space, replace(base, group=group), less))
+            part = group.slabs(tuple(style.shape[2:]))[group.rank]
+            styles.append(Patch(style[part.slices], part))
+            less = min(room, self._room(part.space))
+            plans.append(self._plan(self.network, part.space, replace(base, group=group), less))
             of_style = sample.weight if guide.source is None else guide.source
             weights.append(
                 None if of_style is None else weights_over(of_style, space).movedim(front + 2, 2)
@@ -186,8 +196,13 @@ class Engine:
                 place = planes[id(guide.place)]
                 # So much of J as of G it is: each position is drawn to the style as if alone.
                 places.append((guide.share * place.mean().item(), place))
+        own = Patch(values[turned.slices], turned)
+        seen = None
+        if config.nearest_layers and start is not None:
+            share = config.content_share
+            seen = Patch(share * own.values + (1 - share) * start.movedim(axis + 2, 2), turned)
         objective = build_objective(
-            Patch(values[turned.slices], turned),
+            own,
             styles,
             self.network,
             config,
@@ -197,6 +212,7 @@ class Engine:
             weights,
             rate_of(self.units.content) * slab.whole[0] / self.units.content.space[0],
             places,
+            seen,
         )
         return Member(objective, plan, axis, self._draw(objective, weight, base, room))
 
@@ -218,34 +234,6 @@ class Engine:
         some = objective.region.thinned(candidates[:count])
         space = (count, *some.space[1:])
         return Draw(count, candidates, self._plan(self.network, space, base, room))
-
-    def _carried(
-        self, before: Scale, state: optimizers.State, start: Values, ensemble: Ensemble
-    ) -> optimizers.State:
-        """Adam's state at the next scale, where it would else begin with steps of full length.
-
-        Gradients are smaller there, about as many times as there are more positions.
-        """
-        slab, plan = ensemble.region, ensemble.plan
-        ((m, v),) = state.moments
-        ratio = prod(before.space) / prod(slab.whole)
-
-        def carried(moment: Tensor, kernel: Kernel) -> Tensor:
-            whole = gather(before.group, Patch(moment, before.ensemble.region))
-            finer = plan.new(tuple(start.shape), moment.dtype)
-            for channel in range(finer.shape[1]):
-                plane = slice(channel, channel + 1)
-                finer[:, plane] = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
-            return finer if ensemble.free is None else finer.mul_(ensemble.free)
-
-        moments = carried(m, "bicubic").mul_(ratio), carried(v, "bilinear").mul_(ratio**2)
-        return optimizers.State(
-            x=start,
-            learning_rate=self.config.optimizer.learning_rate,
-            best=start,
-            count=state.count,
-            moments=(moments,),
-        )
 
     def _room(self, space: Space) -> float:
         """Bytes for the work on tiles, where this process has so much of a sample."""
@@ -294,9 +282,9 @@ class Scale:
     def resumed(cls, engine: Engine, ensemble: Ensemble, checkpoint: Checkpoint) -> Scale:
         """Where a checkpoint has left it."""
         tensors, scalars = checkpoint.copied(engine.arrays.new), checkpoint.scalars
-        average = tensors.pop("average")
+        average, start = tensors.pop("average"), tensors.pop("start", None)
         state = optimizers.State.rebuilt(tensors, scalars["state"])
-        scale = cls(engine, ensemble, state.x)
+        scale = cls(engine, ensemble, state.x if start is None else start)
         scale.average, scale.state = average, state
         scale.weight, scale.taken = scalars["weight"], scalars["taken"]
         scale.lowest, scale.stale = scalars["lowest"], scalars["stale"]
@@ -349,7 +337,10 @@ class Scale:
     def tensors(self) -> dict[str, Tensor]:
         """The arrays of a checkpoint."""
         assert self.state is not None
-        return self.state.tensors() | {"average": self.average}
+        found = self.state.tensors() | {"average": self.average}
+        if self.engine.config.objective.nearest_layers:  # places are found for it once more
+            found["start"] = self.start
+        return found
 
     def scalars(self) -> dict[str, Any]:
         """The numbers of a checkpoint."""

@@ -18,8 +18,11 @@ Layers = Annotated[
     Meta(description="names of layers, each with its lambda, a finite number from 0 up, or alone"),
 ]
 Losses = Annotated[
-    tuple[Literal["gram", "moments"], ...],
-    Meta(min_length=1, description="gram or moments, once for all style layers or once for each"),
+    tuple[Literal["gram", "moments", "nearest"], ...],
+    Meta(
+        min_length=1,
+        description="gram, moments or nearest, once for all style layers or once for each",
+    ),
 ]
 Size = Annotated[
     tuple[Count, ...],
@@ -38,6 +41,7 @@ Span = Annotated[
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, description="a number from 0 to 2^63 - 1")]
 Threads = Annotated[int, Meta(ge=0, le=1024, description="a whole number from 0 to 1024")]
 Decay = Annotated[float, Meta(ge=0, lt=1, description="a number in [0, 1)")]
+Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Part = Annotated[float, Meta(gt=0, le=1, description="a number in (0, 1]")]
 Strength = Annotated[float | str | None, Meta(description="a picture, or a number in (0, 1]")]
 Exponent = Annotated[float, Meta(ge=1, le=LARGEST, description="a finite number from 1 up")]
@@ -131,14 +135,18 @@ class ObjectiveConfig(Checked):
     `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
     style_losses: Losses = ("gram",)
     """gram: Gram matrices are compared; moments: means and covariances, by their Wasserstein
-    distance; one for all style layers, or one for each"""
+    distance; nearest: each place goes to the place of the style most like it; one for all style
+    layers, or one for each"""
+    content_share: Share = 0.75
+    """with nearest, how much of the content, beside G as it is when a scale begins, is in what the
+    places of the style are found for [0 to 1]"""
     style_weights: tuple[Number, ...] = (1.0,)
     """share of each style: a number a style, or one number for equal shares"""
     normalization: Literal["auto", "mean", "relative", "course", "notes"] = "relative"
     """relative: each distance over its target's own; mean: means over positions and channels, of
-    layers with a mean of one; both mean the same at any size. auto: mean for moments of pictures
-    under lite, vgg16 or vgg19, else relative. course: Gram matrices over (2 n_H n_W n_C)^2; notes:
-    over (2 n_H n_W)^2"""
+    layers with a mean of one; both mean the same at any size. auto: mean for moments and nearest of
+    pictures under lite, vgg16 or vgg19, else relative. course: Gram matrices over
+    (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
     smoothing: Literal["none", "softmax"] = "none"
     """softmax: activations are compared after a softmax over all channels and positions, for
     residual networks, whose few large peaks decide all else"""
@@ -184,6 +192,11 @@ class ObjectiveConfig(Checked):
         layers = [layer for layer, _ in self.style_layers]
         kinds = self.style_losses * (len(layers) if len(self.style_losses) == 1 else 1)
         return dict(zip(layers, kinds, strict=True))
+
+    @property
+    def nearest_layers(self) -> tuple[str, ...]:
+        """The style layers whose places are found and held."""
+        return tuple(layer for layer, kind in self.style_kinds.items() if kind == "nearest")
 
     def style_shares(self, styles: int) -> tuple[float, ...]:
         """The share of each style; they add up to 1. Raises ConfigError for another number."""
