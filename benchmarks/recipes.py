@@ -55,7 +55,7 @@ from impasto.plots.picture import side_by_side
 from impasto.prepare import configured_network, grids, memory_left, memory_limit
 from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.transfer import stylize
-from impasto.units import Units
+from impasto.units import Units, Values
 from impasto.walk import Plan
 
 Recipe = NeuralStyle | StyleTransfer
@@ -128,8 +128,10 @@ class RecipeEngine(Engine):
 
     recipe: Recipe
 
-    def _members(self, space: Space, slab: Region, base: Plan) -> tuple[Member, ...]:
-        (member,) = super()._members(space, slab, base)
+    def _members(
+        self, space: Space, slab: Region, base: Plan, start: Values | None
+    ) -> tuple[Member, ...]:
+        (member,) = super()._members(space, slab, base, start)
         objective = member.objective
         terms = [self._term(term, objective) for term in objective.terms]
         terms.append(self._tv(space))

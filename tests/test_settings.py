@@ -42,7 +42,10 @@ from impasto.errors import ConfigError
         ({"style_layers": ("relu1_1", 0.5)}, r"--style-layers: .*found 'relu1_1' 0\.5"),
         ({"style_layers": 3}, r"--style-layers: "),
         ({"content_layers": (3,)}, r"--content-layers: expected a text, or several, found 3"),
-        ({"style_losses": "mean"}, r"--style-losses: expected gram or moments.*found 'mean'"),
+        (
+            {"style_losses": "mean"},
+            r"--style-losses: expected gram, moments or nearest.*found 'mean'",
+        ),
         ({"weights": 3}, r"--weights: expected a text or None, found 3"),
         ({"window": ()}, r"--window: "),
         ({"init": object}, r"--init: expected a text"),

@@ -149,6 +149,7 @@ class Stylize(_Styled):
         "draft",
         "standard",
         "fine",
+        "paint",
         "print",
         "gatys",
         "notes",
@@ -159,8 +160,9 @@ class Stylize(_Styled):
     ] = "auto"
     """where the other defaults come from; auto is ecg for recordings such as .hea, .edf and .csv,
     audio-transfer for sounds, ct for volumes, standard for all else; draft is a quick look, fine
-    looks through VGG-16, print is for large sizes, 4096 if none is given; gatys is the paper of
-    2016, notes the course's formulas to the letter"""
+    looks through VGG-16, paint puts the style's own forms in the place of the content's, print is
+    for large sizes, 4096 if none is given; gatys is the paper of 2016, notes the course's formulas
+    to the letter"""
 
 
 @dataclass(frozen=True)

@@ -243,3 +243,22 @@ def _style(
     if root is not None:
         return metric_style_loss(a_style, a_g, root)
     return style_loss(a_style, a_g, normalization)
+
+
+def nearest_places(sought: Array, among: Array) -> NDArray[np.int64]:
+    """For each row of features the other row at the smallest angle, both less their means."""
+    ours, theirs = sought - sought.mean(0), among - among.mean(0)
+    found = []
+    for row in ours:
+        cosines = [row @ other / np.linalg.norm(row) / np.linalg.norm(other) for other in theirs]
+        found.append(int(np.argmax(cosines)))
+    return np.array(found)
+
+
+def cosine_loss(target: Array, a_g: Array, mean: Array) -> float:
+    """The mean over positions of 1 - cos(a(G) - mean, target - mean)."""
+    distances = []
+    for position in np.ndindex(a_g.shape[1:]):
+        a, b = (x[(slice(None), *position)] - mean for x in (a_g, target))
+        distances.append(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
+    return float(np.mean(distances))
