@@ -125,7 +125,7 @@ def test_a_turned_style_finds_itself(
     activations = network(seen, set(LAYERS))
     assert loss_of(found["relu1_2"], activations["relu1_2"]).item() < off
     # Deep layers aim at what is between their positions: about themselves.
-    assert loss_of(found["relu2_1"], activations["relu2_1"]).item() < 0.06
+    assert loss_of(found["relu2_1"], activations["relu2_1"]).item() < 0.1
     stranger = network(normal(1, *seen.shape), set(LAYERS))
     assert loss_of(found["relu1_2"], stranger["relu1_2"]).item() > 0.3
 

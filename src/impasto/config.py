@@ -205,7 +205,7 @@ PRESETS = {
     # of the content's.
     "paint": Config(
         objective=ObjectiveConfig(
-            beta=60.0,
+            beta=40.0,
             content_layers=("relu4_1",),
             style_layers=tuple((f"relu{block}_1", 1.0) for block in range(1, 5)),
             style_losses=("moments", "moments", "nearest", "nearest"),

@@ -8,8 +8,9 @@ positions aim at the mean of what was found for the cells that each covers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import prod
 
 import torch
@@ -59,18 +60,16 @@ class Source:
         weight = None if self.weight is None else averaged(self.weight, space)
         return replace(self, values=resample(self.values, space), weight=weight)
 
-    def turned(self, network: Network) -> list[Source]:
-        """By quarters over the last two axes, where the network sees pictures there."""
+    def turned(self, network: Network) -> Iterator[Source]:
+        """By quarters over the last two axes, where the network sees pictures there; each has its
+        part of the quota."""
         if network.dims != 2 and not network.by_slices:
-            return [self]
-        return [
-            replace(
-                self,
-                values=self.values.rot90(quarters, (-2, -1)).contiguous(),
-                weight=None if self.weight is None else self.weight.rot90(quarters, (-2, -1)),
-            )
-            for quarters in range(4)
-        ]
+            yield self
+            return
+        for quarters in range(4):
+            values = self.values.rot90(quarters, (-2, -1)).contiguous()
+            weight = None if self.weight is None else self.weight.rot90(quarters, (-2, -1))
+            yield replace(self, values=values, weight=weight, quota=self.quota / 4)
 
     def activations(self, network: Network, layers: Collection[str]) -> dict[str, Tensor]:
         """Those of the layers, in the network's order."""
@@ -167,8 +166,11 @@ def losses_of(
     layers = list(network.grids(seen.space, own))
     first = layers[0]
     cells = network.grids(seen.space, layers)[first]
-    sheets = [sheet for style in styles for sheet in style.turned(network)]
-    others = sum(prod(network.grids(sheet.space, layers)[first]) for sheet in sheets)
+    others = sum(
+        prod(network.grids(sheet.space, layers)[first])
+        for style in styles
+        for sheet in style.turned(network)
+    )
     factor = (MOST / (prod(cells) * others)) ** (0.5 / network.dims)
     found = _found(seen, styles, network, layers, factor).over(cells)
     rows = {
@@ -176,12 +178,13 @@ def losses_of(
         for layer in layers
     }
     means = {layer: each.new_zeros(each.shape[1]) for layer, each in rows.items()}
+    sheets = chain.from_iterable(style.turned(network) for style in styles)
     for number, sheet in enumerate(sheets):
         activations = sheet.activations(network, layers)
         grid = tuple(activations[first].shape[2:])
         cell, position = found.taken(number, grid)
         for layer, activation in activations.items():
-            means[layer] += _mean(sheet, activation) * len(styles) / len(sheets)
+            means[layer] += _mean(sheet, activation)
             for part in _parts(activation):
                 rows[layer][cell, part] = _rows(_over(activation[:, part], grid))[position]
     return {

@@ -78,8 +78,8 @@ class Engine:
         _, slab = self._slab(space)
         if resumed:
             resumed.check_shape((1, len(self.units.content.data), *slab.space))
-            start = resumed.copied(self.arrays.new).get("start")
-            return Scale.resumed(self, self.ensemble(space, start), resumed)
+            ensemble = self.ensemble(space, resumed.tensors.get("start"))
+            return Scale.resumed(self, ensemble, resumed)
         if before:
             g = before.whole()
             if before.group is not self.group:
@@ -240,9 +240,10 @@ class Engine:
         turns = len(space) if self.network.turning else 1
         copies = _COPIES[self.config.optimizer.optimizer] + (turns > 1)
         values = copies * self.network.channels * prod(space)
-        targets = self.network.grids(space, self.config.objective.content_layers)
-        widths = self.network.widths
-        values += turns * sum(prod(grid) * widths[layer] for layer, grid in targets.items())
+        objective, widths = self.config.objective, self.network.widths
+        targets = (*objective.content_layers, *objective.nearest_layers)
+        grids = self.network.grids(space, targets)
+        values += turns * sum(prod(grids[layer]) * widths[layer] for layer in targets)
         arrays = 4 * values + between(works(self.network, space, self._reaches))
         masks = {id(guide.place) for guide in self.guides if guide.place is not None}
         count = len(masks) + (self.units.content.weight is not None)
