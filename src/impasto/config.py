@@ -201,8 +201,8 @@ PRESETS = {
         schedule=ScheduleConfig(steps=(110, 20)),
         optimizer=_STEADY,
     ),
-    # Each place goes to the place of the style that is most like it: the style's own forms, and few
-    # of the content's.
+    # Each place goes to the place of the style that is most like it: the style's own forms. 512 x
+    # 341 in about PLACEHOLDER s of one core, in fp32.
     "paint": Config(
         objective=ObjectiveConfig(
             beta=40.0,
@@ -213,7 +213,7 @@ PRESETS = {
         ),
         network=NetworkConfig(network="vgg16"),
         guidance=GuidanceConfig(color="palette"),
-        schedule=ScheduleConfig(coarsest=64, steps=(100, 40)),
+        schedule=ScheduleConfig(steps=(100, 30)),
         optimizer=_STEADY,
     ),
     # Gatys et al. 2016 as published, but for VGG-16 in place of VGG-19, which would be a download;
