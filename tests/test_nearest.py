@@ -196,7 +196,9 @@ def test_regions_take_from_their_own_style() -> None:
     given_ = problem()
     top = torch.zeros(1, 1, 13, 10).double()
     top[..., :6, :] = 1
-    layers = replace(CONFIG, style_layers=(("relu1_2", 1.0),), style_losses=("nearest",), alpha=0.0)
+    layers = ObjectiveConfig(
+        alpha=0.0, style_layers=(("relu1_2", 1.0),), style_losses=("nearest",), content_share=0.0
+    )
     places = [(0.5, top), (0.5, 1 - top)]
     objective = build_objective(
         Patch.whole(given_.content),
@@ -204,7 +206,7 @@ def test_regions_take_from_their_own_style() -> None:
         given_.network,
         layers,
         places=places,
-        seen=Patch.whole(given_.g),
+        begun=Patch.whole(given_.g),
     )
     first, second = objective.terms
     assert (first.weight, second.weight) == (layers.beta / 2, layers.beta / 2)

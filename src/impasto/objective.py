@@ -131,7 +131,7 @@ def build_objective(
     style_weights: Sequence[Tensor | None] = (),
     rate: float = 1.0,
     places: Sequence[tuple[float, Tensor | None]] = (),
-    seen: Patch | None = None,
+    begun: Patch | None = None,
 ) -> Objective:
     """J for a content, one or more styles and a network.
 
@@ -142,8 +142,8 @@ def build_objective(
     it of G, counts, shape (1, 1, *space) over the whole grid; style_weights: those of the styles.
     rate: positions a second, of signals. places: for each style its share, and how much each
     position of G takes of it, shape (1, 1, *space) over the whole grid, None for as much as it
-    counts; else the shares are those of the config. seen: what the nearest places of the styles are
-    found for, the content if None.
+    counts; else the shares are those of the config. begun: what this process has of G, for
+    which nearest places are found beside the content; the content if None.
     Raises LayerError for a layer the network does not have.
     """
     network.check(config.layers)
@@ -163,7 +163,8 @@ def build_objective(
         ]
         terms += _style_terms(given, network, config, mask, content, rate)
         if config.beta and config.nearest_layers:
-            terms += _nearest_terms(given, network, config, mask, weight, seen or content, plan)
+            seen = _blend(content, begun or content, config.content_share, plan)
+            terms += _nearest_terms(given, network, config, mask, weight, seen, plan)
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.chosen_normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
@@ -224,6 +225,13 @@ def _style_terms(
         window = 2 * round(config.spectrum_window * rate / 2)
         counted(windows_counted(mask.weights[INPUT], window), "--spectrum-window", "content")
     return terms
+
+
+def _blend(content: Patch, begun: Patch, share: float, plan: Plan) -> Patch:
+    """What places are found for: a share of the content, the rest of G as it is."""
+    found = plan.new(tuple(content.values.shape), content.values.dtype)
+    torch.lerp(begun.values, content.values, share, out=found)
+    return Patch(found, content.region)
 
 
 def _nearest_terms(

@@ -188,19 +188,9 @@ class Engine:
             weights.append(
                 None if of_style is None else weights_over(of_style, space).movedim(front + 2, 2)
             )
-            if guide.place is None:
-                places.append((guide.share, None))
-            else:
-                if id(guide.place) not in planes:  # one for all styles that share it
-                    planes[id(guide.place)] = weights_over(guide.place, slab.whole)
-                place = planes[id(guide.place)]
-                # So much of J as of G it is: each position is drawn to the style as if alone.
-                places.append((guide.share * place.mean().item(), place))
+            places.append(_place(guide, slab.whole, planes))
         own = Patch(values[turned.slices], turned)
-        seen = None
-        if config.nearest_layers and start is not None:
-            share = config.content_share
-            seen = Patch(share * own.values + (1 - share) * start.movedim(axis + 2, 2), turned)
+        begun = None if start is None else Patch(start.movedim(axis + 2, 2), turned)
         objective = build_objective(
             own,
             styles,
@@ -212,7 +202,7 @@ class Engine:
             weights,
             rate_of(self.units.content) * slab.whole[0] / self.units.content.space[0],
             places,
-            seen,
+            begun,
         )
         return Member(objective, plan, axis, self._draw(objective, weight, base, room))
 
@@ -258,6 +248,18 @@ class Engine:
     @property
     def _reaches(self) -> Reaches:
         return frozenset((layer, 0) for layer in self.config.objective.layers)
+
+
+def _place(guide: Guide, space: Space, planes: dict[int, Tensor]) -> tuple[float, Tensor | None]:
+    """A guide's part of J, and how much each position takes of it. planes: the ones so far, one for
+    all styles that share it."""
+    if guide.place is None:
+        return guide.share, None
+    if id(guide.place) not in planes:
+        planes[id(guide.place)] = weights_over(guide.place, space)
+    place = planes[id(guide.place)]
+    # So much of J as of G it is: each position is drawn to the style as if alone.
+    return guide.share * place.mean().item(), place
 
 
 class Scale:
