@@ -25,7 +25,7 @@ from impasto.patch import Assembly, Patch
 from impasto.resample import averaged, resample
 from impasto.walk import Plan, look
 
-MOST = 2**27
+MOST = 2**30
 """Pairs of cells compared at most. On larger grids places are found on coarser ones, and what is
 copied from there stays together."""
 
