@@ -6,11 +6,13 @@ result, precision what of the result is nowhere in the style; content is the squ
 activations over their variance in the content. Lower is better. Sheets of content, style and
 results at full size are for the eye, which decides.
 
-    python -m benchmarks.painted --content FILE ... --style FILE ... [--judge VGG19]
-        [--presets standard fine] [--size 384] [--recipe VGG16 [--share 1.0]] [--sheets FOLDER]
+    python -m benchmarks.painted [--assets FOLDER] [--pairs 12]
+        [--content FILE ... --style FILE ...] [--judge VGG19] [--presets standard fine paint]
+        [--size 384] [--recipe VGG16 [--share 1.0]] [--sheets FOLDER]
 
---recipe: VGG-16's published weights, whose layers have the scales that the recipe's lambdas are
-for; it is left out where none are named. --share: of its 1000 and 500 steps.
+--assets: what holds content/ and style/ with twelve pairs, the first --pairs of them taken where no
+files are named. --recipe: VGG-16's published weights, whose layers have the scales that the
+recipe's lambdas are for; it is left out where none are named. --share: of its 1000 and 500 steps.
 """
 
 from __future__ import annotations
@@ -38,6 +40,22 @@ from impasto.networks.lite import load_lite
 from impasto.networks.weights import load_vgg
 from impasto.plots.picture import side_by_side
 from impasto.transfer import stylize
+
+PAIRS = (
+    ("kodak15.png", "wave_crop.jpg"),
+    ("kodak23.png", "starry_night.jpg"),
+    ("golden_gate.jpg", "the_scream.jpg"),
+    ("tubingen.jpg", "vg_la_cafe.jpg"),
+    ("lion.jpg", "tahiti_guaguin.jpg"),
+    ("kodak19.png", "vg_wheat_field.jpg"),
+    ("kodak03.png", "wave_crop.jpg"),
+    ("kodak22.png", "shipwreck.jpg"),
+    ("taj_mahal.jpg", "vg_olive.jpg"),
+    ("kodak07.png", "tahiti_guaguin.jpg"),
+    ("hoovertowernight.jpg", "starry_night.jpg"),
+    ("kodak24.png", "the_scream.jpg"),
+)
+"""A face, animals, hats, a window, a town, a tower, boats and houses; oil, woodcut and pastel."""
 
 LAYER = "relu3_1"
 FIRST_STEPS, STEPS = 1000, 500
@@ -115,10 +133,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--content", type=Path, nargs="+", required=True)
-    parser.add_argument("--style", type=Path, nargs="+", required=True, help="one a content")
+    parser.add_argument("--assets", type=Path, default=Path("../shared/assets"))
+    parser.add_argument("--pairs", type=int, default=len(PAIRS))
+    parser.add_argument("--content", type=Path, nargs="+", default=[])
+    parser.add_argument("--style", type=Path, nargs="+", default=[], help="one a content")
     parser.add_argument("--judge", type=Path, help="VGG-19's weights; lite judges if none")
-    parser.add_argument("--presets", nargs="*", default=["standard", "fine"])
+    parser.add_argument("--presets", nargs="*", default=["standard", "fine", "paint"])
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--recipe", type=Path, metavar="VGG16")
     parser.add_argument("--share", type=float, default=1.0)
@@ -132,9 +152,11 @@ def main() -> None:
         else load_lite(padding="replicate", pooling="max")
     )
     verdicts: dict[str, list[Verdict]] = {}
-    for number, (content, style) in enumerate(
-        zip(arguments.content, arguments.style, strict=True), start=1
-    ):
+    pairs = list(zip(arguments.content, arguments.style, strict=True)) or [
+        (arguments.assets / "content" / content, arguments.assets / "style" / style)
+        for content, style in PAIRS[: arguments.pairs]
+    ]
+    for number, (content, style) in enumerate(pairs, start=1):
         c, s = (open_picture(path, (arguments.size,)) for path in (content, style))
         found = results(
             content, style, arguments.presets, arguments.size, arguments.recipe, arguments.share
@@ -147,9 +169,7 @@ def main() -> None:
             row = side_by_side([c, s, *(picture for picture, _ in found.values())], c.space[0])
             name = f"{number:02d}-{content.stem}-{style.stem}.png"
             media.save(row, arguments.sheets / name)
-    print(
-        f"\n{machine()}; medians over {len(arguments.content)} pairs at {arguments.size} pixels\n"
-    )
+    print(f"\n{machine()}; medians over {len(pairs)} pairs at {arguments.size} pixels\n")
     nothing = verdicts[NOTHING]
     table(
         ("", "coverage", "over doing nothing", "precision", "content", "seconds"),

@@ -231,7 +231,7 @@ def test_a_picture_of_one_pixel_has_a_result_too(
     assert pixels(studio / "out.png").shape == (1, 1, 3)
     capfd.readouterr()
     assert stylize("--size", "0") == 2
-    assert "at least 16 positions along each axis for lite" in one_line(capfd)
+    assert "at least 4 positions along each axis for lite" in one_line(capfd)
     assert stylize("--size", "24") == 0
     assert pixels(studio / "out.png").shape == (24, 24, 3)
 
@@ -747,7 +747,7 @@ def test_help_for_textures_shows_their_own_defaults(capsys: pytest.CaptureFixtur
 
 def test_help_for_a_network_shows_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
     assert impasto("stylize", "--network", "vgg19", "--help") == 0
-    assert "(default: relu4_2)" in plain(capsys.readouterr().out)
+    assert "(default: relu3_1)" in plain(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -65,15 +65,15 @@ def run(content: Any, style: Any, **settings: Any) -> Result:
 def test_activations_are_those_that_the_losses_see(picture: np.ndarray) -> None:
     found = impasto.activations(picture, ["relu1_1", "relu2_1"])
     assert {name: tuple(a.shape) for name, a in found.items()} == {
-        "relu1_1": (16, 24, 32),
-        "relu2_1": (32, 12, 16),
+        "relu1_1": (24, 24, 32),
+        "relu2_1": (48, 12, 16),
     }
     a = found["relu1_1"]
     assert a.dtype == torch.float32
     assert float(a.min()) >= 0 < float(a.max())
     flat = a.flatten(1)
-    sums = Gram(torch.zeros(16, 16), "course").sums(a[None], Region.all_of((24, 32)))
-    torch.testing.assert_close(flat @ flat.T, sums.reshape(16, 16), rtol=1e-4, atol=1e-3)
+    sums = Gram(torch.zeros(24, 24), "course").sums(a[None], Region.all_of((24, 32)))
+    torch.testing.assert_close(flat @ flat.T, sums.reshape(24, 24), rtol=1e-4, atol=1e-3)
 
 
 def test_activations_of_a_signal_and_of_one_layer() -> None:

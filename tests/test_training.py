@@ -1,9 +1,9 @@
-"""The recipe of lite, on a small scale: random teachers, pictures drawn by code, a few steps."""
+"""The recipe of lite, on a small scale: pictures drawn by code, a few steps."""
 
 from __future__ import annotations
 
+import copy
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -17,36 +17,100 @@ from safetensors.torch import load_file
 from impasto.losses import MetricGram
 from impasto.media import save
 from impasto.media.picture import from_array
+from impasto.networks.embedded import load_embedded
 from impasto.networks.lite import load_lite
-from impasto.networks.vgg import VGG19, WIDTHS, convolutions, vgg
+from impasto.networks.stage import Network
+from impasto.networks.vgg import convolutions, vgg
 from tests.strategies import normal, seeds
 from training.lite import __main__ as recipe
-from training.lite.export import metrics
+from training.lite import train as training
+from training.lite.export import metrics, solve
+from training.lite.lessons import LAYERS, dj_da, lesson
 from training.lite.pictures import Pictures
 from training.lite.student import (
     Student,
     augmented_moment,
-    regression,
-    revive,
+    fit,
+    in_units,
     select,
-    solve,
     unit_means,
 )
 from training.lite.train import errors
 
 
-@given(seeds, st.integers(1, 4), st.integers(1, 5))
-def test_errors_are_those_of_the_wide_prediction(seed: int, channels: int, width: int) -> None:
-    a, t = normal(seed, 2, channels, 4, 5), normal(seed + 1, 2, width, 4, 5)
-    root = normal(seed + 2, width, channels + 1)
-    feature, gram = errors(a.float(), 3 * t.float(), root.float(), 3.0)
-    wide = np.einsum("oc,nchw->nohw", root[:, :-1].numpy(), a.numpy())
-    wide += root[:, -1].numpy()[:, None, None]
-    goal = t.numpy()
-    assert feature.item() == pytest.approx(((wide - goal) ** 2).sum() / (goal**2).sum(), rel=1e-3)
-    grams = [np.einsum("nchw,ndhw->ncd", x, x) for x in (wide, goal)]
-    distance = ((grams[0] - grams[1]) ** 2).sum((1, 2)) / (grams[1] ** 2).sum((1, 2))
-    assert gram.item() == pytest.approx(np.minimum(distance, 4).mean(), rel=1e-3)
+@pytest.fixture(scope="module")
+def teacher() -> Network:
+    return load_embedded(padding="replicate", pooling="max")
+
+
+@pytest.fixture(scope="module")
+def student() -> Student:
+    """lite as it is, its channels taken for the teacher's first ones."""
+    made = Student()
+    made.network = load_lite(padding="replicate", pooling="max").requires_grad_(True)
+    for name, layer in convolutions(made.network).items():
+        made.chosen[name.replace("conv", "relu")] = torch.arange(layer.out_channels)
+        made.units[name.replace("conv", "relu")] = torch.ones(layer.out_channels)
+    return made
+
+
+def drawn(count: int, side: int) -> torch.Tensor:
+    return torch.rand((count, 3, side, side), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("term", ["relu2_1", "relu3_1 content"])
+def test_errors_are_those_of_activations_and_gradients(
+    teacher: Network, student: Student, term: str
+) -> None:
+    layer = term.split()[0]
+    picture, style = drawn(2, 48)[:, None]
+    taught = lesson(teacher, student.chosen, picture, style, term)
+    features, gradients = errors(student, [taught], training=False)
+    x = picture.half().float().requires_grad_()
+    for name, error in features.items():
+        mine = student(x, {name})[name]
+        shown = teacher(picture, {name})[name][:, student.chosen[name]]
+        expected = (mine - shown).square().sum() / shown.square().sum()
+        assert error.item() == pytest.approx(expected.item(), rel=2e-2), name
+    own = student(x, {layer})[layer]
+    wanted = student.chosen[layer]
+    shown, goal = teacher(torch.cat((picture, style)), {layer})[layer][:, wanted].split(1)
+    (mine,) = torch.autograd.grad(own, x, dj_da(term, shown, goal))
+    y = picture.clone().requires_grad_()
+    theirs = teacher(y, {layer})[layer][:, wanted]
+    (right,) = torch.autograd.grad(theirs, y, dj_da(term, shown, goal))
+    error = (mine - right).square().sum() / right.square().sum()
+    assert gradients.item() == pytest.approx(min(error.item(), training.WORST), rel=2e-2)
+
+
+def test_the_teacher_itself_would_make_no_error(teacher: Network) -> None:
+    """A student with all of the teacher's channels."""
+    whole = Student()
+    whole.network = teacher
+    for name, layer in convolutions(teacher).items():
+        whole.chosen[name.replace("conv", "relu")] = torch.arange(layer.out_channels)
+        whole.units[name.replace("conv", "relu")] = torch.ones(layer.out_channels)
+    picture, style = drawn(2, 48)[:, None]
+    taught = lesson(teacher, whole.chosen, picture, style, "relu3_1")
+    features, gradients = errors(whole, [taught], training=False)
+    assert max(error.item() for error in features.values()) < 1e-4
+    assert gradients.item() < 1e-3
+
+
+@given(seeds, st.integers(1, 3), st.integers(1, 4))
+def test_a_convolution_is_fitted_exactly_where_one_can_be(
+    seed: int, inputs: int, outputs: int
+) -> None:
+    torch.manual_seed(seed)
+    right, found = (
+        torch.nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate") for _ in range(2)
+    )
+    given_ = normal(seed, 3, inputs, 12, 11).float()
+    with torch.no_grad():
+        wanted = right(given_)
+        fit(found, given_, wanted, torch.Generator().manual_seed(0))
+        error = (found(given_) - wanted).square().mean() / wanted.square().mean()
+    assert error < 1e-4
 
 
 @given(seeds, st.integers(1, 6))
@@ -58,7 +122,8 @@ def test_chosen_channels_predict_what_they_span(seed: int, rank: int) -> None:
     moment = augmented_moment(mixed)
     chosen = select(moment, rank)
     assume(torch.linalg.cond(mix[chosen]) < 50)
-    weights = regression(moment, chosen).double()
+    inputs = torch.cat((chosen, torch.tensor([10])))
+    weights = solve(moment[inputs][:, inputs], moment[:-1][:, inputs])
     predicted = torch.einsum("oc,nchw->nohw", weights[:, :-1], mixed[:, chosen])
     predicted += weights[:, -1][:, None, None]
     assert (predicted - mixed).norm() < 0.01 * mixed.norm()
@@ -71,36 +136,23 @@ def test_solve_is_least_squares() -> None:
     np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_unit_means_change_nothing_that_a_head_could_not() -> None:
-    network = vgg("small", (2, 1), (4, 6), dims=2)
-    pictures = torch.rand((2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
-    before = network(pictures, {"relu1_2", "relu2_1"})
-    unit_means(network, pictures)
-    after = network(pictures, {"relu1_2", "relu2_1"})
-    for layer, activation in after.items():
-        mean = before[layer].mean((0, 2, 3), keepdim=True)
-        alive = mean.flatten() > 0.1 * mean.mean()
-        expected = (before[layer] / mean)[:, alive]
-        torch.testing.assert_close(activation[:, alive], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_silent_channels_start_anew_and_disturb_nothing() -> None:
-    pictures = torch.rand((4, 3, 32, 32), generator=torch.Generator().manual_seed(0))
-    student = Student(dict.fromkeys(("relu3_1", "relu5_1"), torch.ones(1, 5, 1, 1)))
-    student.network = load_lite(padding="replicate", pooling="max").requires_grad_(True)
-    with torch.no_grad():
-        weight, bias = convolutions(student.network)["conv3_1"].parameters()
-        weight[:7] = -1
-        bias[:7] = -1
-    before = {
-        k: student.heads[k](a.movedim(1, -1)) for k, a in student.activations(pictures).items()
-    }
-    assert revive(student, pictures, 0) >= 7
-    after = student.activations(pictures)
-    for layer, predicted in before.items():
-        again = student.heads[layer](after[layer].movedim(1, -1))
-        assert (again - predicted).norm() < 0.05 * predicted.norm(), layer
-    assert (after["relu3_1"][:, :7].mean((0, 2, 3)) > 0).all()
+def test_units_keep_what_the_channels_are(teacher: Network) -> None:
+    """Brought to a mean of one for the training and back again: the same activations."""
+    before = Student()
+    layers = {name.replace("conv", "relu") for name in convolutions(before.network)}
+    pictures = drawn(2, 48)
+    plain = before.network(pictures, layers)
+    unit_means(before, pictures)
+    for name, a in before.network(pictures, layers).items():
+        mean = plain[name].mean((0, 2, 3))
+        alive = mean > 0.1 * mean.mean()
+        torch.testing.assert_close(
+            a.mean((0, 2, 3))[alive], torch.ones(int(alive.sum())), rtol=1e-3, atol=1e-3
+        )
+    for name, a in before(pictures, layers).items():
+        torch.testing.assert_close(a, plain[name], rtol=1e-3, atol=1e-5)
+    for name, a in in_units(copy.deepcopy(before))(pictures, layers).items():
+        torch.testing.assert_close(a, plain[name], rtol=1e-3, atol=1e-5)
 
 
 def test_a_metric_measures_the_teachers_gram_matrices() -> None:
@@ -145,63 +197,32 @@ def draw_pictures(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_recipe_runs_and_goes_on_where_it_stopped(
+def test_the_recipe_runs_and_can_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained in one go and in two, from a whole VGG-19: the same weights, which impasto takes."""
     (tmp_path / "pictures").mkdir()
     draw_pictures(tmp_path / "pictures")
-    torch.manual_seed(0)
-    teacher = vgg("vgg19", VGG19, WIDTHS, dims=2)
-    numbers = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
-    layers = [module for module in teacher.modules() if isinstance(module, torch.nn.Conv2d)]
-    state = {
-        f"features.{number}.{kind}": tensor
-        for number, layer in zip(numbers, layers, strict=True)
-        for kind, tensor in layer.state_dict().items()
-    }
-    torch.save(state, tmp_path / "vgg19.pth")
+    for name, less in (("SHOWN", 4), ("FIRST", 6), ("MEASURED", 7), ("BATCH", 3)):
+        monkeypatch.setattr(training, name, less)
 
     def run(name: str, more: str = "") -> Path:
         output = tmp_path / f"{name}.safetensors"
         arguments = (
-            f"--pictures {tmp_path}/pictures --vgg {tmp_path}/vgg19.pth --run {tmp_path}/{name} "
-            f"--output {output} --steps 4 --check 2 --side 32 {more}"
+            f"--pictures {tmp_path}/pictures --log {tmp_path}/{name}.jsonl "
+            f"--output {output} --steps 5 --check 2 --side 32 {more}"
         )
         monkeypatch.setattr(sys, "argv", ["lite", *arguments.split()])
         recipe.main()
         return output
 
-    whole = run("whole")
-    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in log] == [0, 2, 4]
-    assert set(log[0]["feature"]) == set(log[0]["gram"]) >= {f"relu{b}_1" for b in range(1, 6)}
-    network = load_lite(whole, padding="replicate", pooling="max")
-    assert len(network.metrics) == 5
-
-    draw = Pictures.batch
-
-    def interrupted(self: Pictures, count: int, side: int, seed: str) -> torch.Tensor:
-        if seed == "0 3":
-            raise KeyboardInterrupt
-        return draw(self, count, side, seed)
-
-    monkeypatch.setattr(Pictures, "batch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run("halves")
-    monkeypatch.setattr(Pictures, "batch", draw)
-    halves = load_file(run("halves"))
-    for key, tensor in load_file(whole).items():
-        assert torch.equal(halves[key], tensor), key
-
-    with pytest.raises(SystemExit) as refused:
-        run("whole", "--rate 0.2 --crops 5")
-    assert "began with, --crops 3, --rate 0.13; found --crops 5, --rate 0.2" in str(refused.value)
-    assert "pass those, or another --run" in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-    deep = load_file(run("deep", f"--start {whole} relu3_1"))
-    before = load_file(whole)
-    for key, tensor in deep.items():
-        kept = re.findall(r"\d_\d", key)[0] <= "3_1"
-        assert torch.allclose(tensor, before[key], rtol=1e-3, atol=1e-5) == kept, key
+    once, again, other = run("once"), run("again"), run("other", "--seed 1")
+    log = [json.loads(line) for line in (tmp_path / "once.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [0, 2, 4, 5]
+    assert set(log[0]["feature"]) == set(training.WEIGHTS)
+    assert set(log[0]["gradient"]) == set(LAYERS)
+    network = load_lite(once, padding="replicate", pooling="max")
+    assert len(network.metrics) == 3
+    first, second, third = map(load_file, (once, again, other))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["conv1_1.weight"], third["conv1_1.weight"])
+    assert first["conv1_1.weight"].dtype == torch.float16

@@ -149,10 +149,10 @@ def _check(flag: str, value: int | str, expected: str, holds: bool) -> None:
         raise ConfigError(subject=flag, expected=expected, found=f"{value}", remedy="change it")
 
 
-_LITE_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
+_LITE_STYLE = tuple((f"relu{block}_1", 1 / 3) for block in range(1, 4))
 _VGG_STYLE = tuple((f"relu{block}_1", 0.2) for block in range(1, 6))
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
-    "lite": (("relu3_1", "relu4_2"), _LITE_STYLE),
+    "lite": (("relu3_1",), _LITE_STYLE),
     "filterbank": (
         ("edge2", "edge3", "edge4"),
         tuple(
@@ -170,12 +170,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
 UNIT = ("lite", "vgg16", "vgg19")
 """Networks whose layers are brought to a mean activation of one."""
 
-UNIT_LAYERS = (
-    ("relu4_2",),
-    tuple((f"relu{block}_1", lam) for block, lam in enumerate((0.95, 1.55, 1.0, 0.17, 0.015), 1)),
-)
-"""Their content layer, and their style layers with lambda, for distances that are means. Shallow
-layers count most, as in style-transfer-pytorch, whose lambdas these are for layers of one mean."""
+UNIT_LAYERS = (("relu3_1",), (("relu1_1", 1.9), ("relu2_1", 3.1), ("relu3_1", 2.0)))
+"""Their content layer, and their style layers with lambda, for distances that are means. Deeper
+ones make pictures worse, coarse to fine: docs/decisions.md."""
 
 SERIES_LAYERS = (("width5",), tuple((f"width{width}", 0.125) for width in range(1, 9)))
 """Those of the filterbank for signals."""
@@ -183,8 +180,8 @@ SERIES_LAYERS = (("width5",), tuple((f"width{width}", 0.125) for width in range(
 _PICTURES = ObjectiveConfig(style_losses=("moments",), normalization="auto")
 _STEADY = OptimizerConfig(learning_rate=0.02)
 PRESETS = {
-    # 512 x 341 in half a minute on two cores, in fp32. Longer steps leave specks.
-    "standard": Config(objective=_PICTURES, optimizer=OptimizerConfig(learning_rate=0.01)),
+    # 512 x 341 in 20 s on one core, in fp32.
+    "standard": Config(objective=_PICTURES, optimizer=_STEADY),
     # Big prints: the strokes come from the coarse scales, the grain from a few steps at the fine
     # ones. On two cores with bf16 4096 x 2731 in about 2 min, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(
@@ -192,13 +189,14 @@ PRESETS = {
         schedule=ScheduleConfig(size=(4096,), steps=(150, 4)),
         optimizer=_STEADY,
     ),
-    # To see in a moment what a style does. 512 x 341 in 10 s from the prompt on two cores, in fp32.
-    "draft": Config(objective=_PICTURES, schedule=ScheduleConfig(steps=(20, 2), average=0.8)),
-    # A real VGG, which knows forms that lite does not. 512 x 341 in 5 min on two cores, in fp32.
+    # To see what `standard` will look like. 512 x 341 in 7 s on one core, in fp32.
+    "draft": Config(objective=_PICTURES, schedule=ScheduleConfig(steps=(40, 3), average=0.8)),
+    # A real VGG, and one layer more: forms of the style as a whole, its suns and its figures. 384 x
+    # 256 in 110 s on one core, in fp32.
     "fine": Config(
-        objective=_PICTURES,
+        objective=replace(_PICTURES, style_layers=(*UNIT_LAYERS[1], ("relu4_1", 0.4))),
         network=NetworkConfig(network="vgg16"),
-        schedule=ScheduleConfig(steps=(110, 20)),
+        schedule=ScheduleConfig(steps=(80, 16)),
         optimizer=_STEADY,
     ),
     # Each place goes to the place of the style that is most like it: the style's own forms. 512 x

@@ -1,4 +1,4 @@
-"""Draws the logs of the shipped weights: python -m training.lite.plot"""
+"""Draws the log of the shipped weights: python -m training.lite.plot"""
 
 from __future__ import annotations
 
@@ -7,30 +7,21 @@ from pathlib import Path
 
 from matplotlib import pyplot
 
-from training.lite.teachers import STYLE
-
 FOLDER = Path(__file__).parent
-LOGS = ("whole.jsonl", "deep.jsonl")
 
 
 def main() -> None:
+    lines = [json.loads(line) for line in (FOLDER / "log.jsonl").read_text().splitlines()]
     _, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained", sharex=True)
     for ax, kind, name in zip(
-        axes, ("feature", "gram"), ("features", "Gram matrices"), strict=True
+        axes, ("feature", "gradient"), ("activations", "gradients by the picture"), strict=True
     ):
-        for color, layer in enumerate(STYLE):
-            begun = 0
-            for log in LOGS:
-                lines = [json.loads(line) for line in (FOLDER / log).read_text().splitlines()]
-                lines = [line for line in lines if layer in line[kind]]
-                steps = [begun + line["step"] for line in lines]
-                label = layer if not begun else None
-                ax.plot(steps, [line[kind][layer] for line in lines], f"C{color}", label=label)
-                begun += 10_000
-        ax.set(xlabel="step", yscale="log", title=f"relative squared error of {name}")
-        ax.axvline(10_000, color="gray", linewidth=0.5)
+        for layer in lines[0][kind]:
+            steps, found = zip(*((line["step"], line[kind][layer]) for line in lines), strict=True)
+            ax.plot(steps, found, label=layer)
+        ax.set(xlabel="step", ylim=(0, 1), title=f"relative squared error of {name}")
         ax.grid(alpha=0.3)
-    axes[0].legend()
+    axes[1].legend()
     pyplot.savefig(FOLDER / "curves.png", dpi=100)
 
 

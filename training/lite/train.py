@@ -1,258 +1,164 @@
-"""Trains `lite`. Every step is drawn from the seed and the step's number: a run that was stopped
-goes on where its last checkpoint was, to the same end."""
+"""Trains `lite`: each step's lessons are drawn from the seed, so that a run can be repeated."""
 
 from __future__ import annotations
 
+import copy
 import json
-import random
+import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import mean
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from impasto.networks.stage import Network
+from impasto.networks.vgg import convolutions
+from training.lite.lessons import LAYERS, Lesson, Lessons, lesson
 from training.lite.pictures import Pictures
-from training.lite.student import Student, augmented, continued, revive, rows, started
-from training.lite.teachers import STYLE, Teachers
+from training.lite.student import Student, started
 
-WEIGHTS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.5, "relu4_1": 2.0, "relu5_1": 2.0}
-"""Of each style layer's errors: the deep ones are the hardest."""
+WEIGHTS = {"relu1_1": 4.0, "relu2_1": 4.0, "relu3_1": 2.0}
+"""Of each layer's relative squared error."""
 
-HINT = 0.3
-"""Of the errors of the layers in between."""
+GRADIENT = 2.0
+"""Weight of the gradients' relative squared error."""
 
-GRAM = 0.3
-"""Of a layer's relative squared Gram error, beside its relative squared feature error."""
+WARM_UP, LEAST = 0.03, 0.005
+"""Share of the steps in which the rate rises; the lowest rate over the highest."""
 
-REVIVE = 0.7
-"""Share of the steps in which channels that fell silent are given a new start."""
+WORST = 4.0
+"""What no gradient's relative squared error counts as more than."""
 
-POSITIONS = 8000
-"""Of a picture's layer, about as many as errors are taken over; an odd step visits all columns."""
+FIRST, NEXT = 64, 2
+"""Lessons to begin with, and steps from one to the next."""
 
-POOL = 48
-"""Pictures that the student itself is stylizing meanwhile, one of them shown a batch."""
+BATCH = 6
+SHOWN = 160
+"""Pictures that the student is started on."""
+
+MEASURED = 56
+"""Lessons on held-back photographs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """steps of `crops` crops of `side` pixels; rate: the peak of the one-cycle schedule.
+    """steps with pictures of `side` pixels, out of a pool of at most so many lessons.
 
-    A weight moves by rate over its layer's inputs: activations are positive, of a mean of one, so
-    that many small steps in step add up.
+    rate: the peak of the schedule; a weight moves by rate over its convolution's inputs, since
+    channels have a mean of about one.
     """
 
-    steps: int
-    crops: int = 3
-    side: int = 160
-    rate: float = 0.13
+    steps: int = 3500
+    side: int = 128
+    pool: int = 2500
+    rate: float = 0.06
     seed: int = 0
-    check: int = 1000
+    check: int = 500
 
 
-def train(
-    settings: Settings,
-    teachers: Teachers,
-    pictures: Pictures,
-    held_back: list[Tensor],
-    folder: Path,
-    start: tuple[Path, str] | None,
-) -> Student:
-    """The trained student; its log (a JSON line a check) and checkpoint are in the folder.
+@dataclass(frozen=True)
+class School:
+    """Who teaches what: a teacher, photographs to learn from, and others to be measured on."""
 
-    start: weights to go on from, instead of the teacher's own filters, and the layer up to which
-    they stay as they are. Exits when the folder is that of a run with other settings.
-    """
-    log = folder / "log.jsonl"
-    checkpoint = folder / "checkpoint.pt"
-    begun = asdict(settings) | {"start": f"{start[0].name} {start[1]}" if start else "none"}
-    saved = reopened(checkpoint, begun) if checkpoint.exists() else None
+    teacher: Network
+    pictures: Pictures
+    held_back: Pictures
+    settings: Settings
+
+    def examination(self, student: Student) -> list[Lesson]:
+        """Lessons on photographs that nobody has learned from."""
+        seed, side, terms = self.settings.seed, self.settings.side, list(LAYERS)
+        found = []
+        for number in range(MEASURED):
+            picture, style = self.held_back.batch(2, side, f"{seed} test {number}")[:, None]
+            term = terms[number % len(terms)]
+            found.append(lesson(self.teacher, student.chosen, picture, style, term))
+        return found
+
+
+def train(school: School, log: Path, write: Callable[[Student], None]) -> Student:
+    """The trained student. At each check the log gets a JSON line, and what there is of the student
+    is written: a run that is stopped leaves that."""
+    began, settings = time.perf_counter(), school.settings
     torch.manual_seed(settings.seed)
-    first_batch = pictures.batch(32, settings.side, f"{settings.seed} start")
-    student = continued(teachers, first_batch, *start) if start else started(teachers, first_batch)
-    layers = [
-        module
-        for module in student.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.requires_grad
-    ]
+    first = school.pictures.batch(SHOWN, settings.side, f"{settings.seed} start")
+    student = started(school.teacher, first, settings.seed)
+    before = copy.deepcopy(student).requires_grad_(False)
+    examination = school.examination(student)
+
+    def check(step: int) -> None:
+        seconds = round(time.perf_counter() - began)
+        line = {"step": step, "seconds": seconds, **measured(student, examination)}
+        print(json.dumps(line), flush=True)
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        write(student)
+
+    layers = list(convolutions(student.network).values())
     rates = [settings.rate / layer.weight[0].numel() for layer in layers]
-    optimizer = torch.optim.Adam([{"params": list(layer.parameters())} for layer in layers])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rates, total_steps=settings.steps, pct_start=0.05
+    optimizer = torch.optim.Adam(
+        [{"params": list(layer.parameters())} for layer in layers], betas=(0.9, 0.99)
     )
-    pool = Pool(settings, pictures)
-    first, seconds = 0, 0.0
-    if saved:
-        student.load_state_dict(saved["student"])
-        optimizer.load_state_dict(saved["optimizer"])
-        schedule.load_state_dict(saved["schedule"])
-        pool.members = saved["pool"]
-        first, seconds = saved["step"], saved["seconds"]
-        student.units = saved["units"]
-        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= first]
-        log.write_text("".join(f"{line}\n" for line in kept))
-    else:
-        _log(log, 0, 0.0, measured(student, teachers, held_back))
-    began = time.perf_counter() - seconds
-    for step in range(first, settings.steps):
-        batch = pictures.batch(settings.crops, settings.side, f"{settings.seed} {step}")
-        batch = torch.cat((batch, pool.step(student, step)))
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                shown = teachers(batch, list(student.heads))
-            given = student.activations(batch)
-        loss = torch.zeros(())
-        for layer, activation in given.items():
-            feature, gram = errors(
-                activation, shown[layer], student.root(layer), student.units[layer]
-            )
-            loss = loss + WEIGHTS.get(layer, HINT) * (feature + GRAM * gram)
+    lessons = Lessons(school.teacher, before, school.pictures, settings.side, settings.seed)
+    pool = [lessons.another() for _ in range(FIRST)]
+    for step in range(settings.steps):
+        if step % settings.check == 0:
+            check(step)
+        if step and step % NEXT == 0 and len(pool) < settings.pool:
+            pool.append(lessons.another())
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * max(schedule(step / settings.steps), LEAST)
+        batch = lessons.draw.sample(pool, BATCH)
+        features, gradients = errors(student, batch, training=True)
+        loss = torch.stack([WEIGHTS[layer] * error for layer, error in features.items()]).sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + GRADIENT * gradients.mean()).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
-        done = step + 1
-        if done % settings.check == 0 or done == settings.steps:
-            if done <= REVIVE * settings.steps:
-                shown_to = pictures.batch(16, settings.side, f"{settings.seed} silent {done}")
-                revived = revive(student, shown_to, settings.seed + done)
-                print(f"{revived} silent channels start anew", flush=True)
-            seconds = time.perf_counter() - began
-            _log(log, done, seconds, measured(student, teachers, held_back))
-            state = {
-                "settings": begun,
-                "student": student.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "pool": pool.members,
-                "units": student.units,
-                "step": done,
-                "seconds": seconds,
-            }
-            part = checkpoint.with_suffix(".part")
-            torch.save(state, part)
-            part.replace(checkpoint)
+    check(settings.steps)
     return student
 
 
-def reopened(checkpoint: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint, which must be of a run with these settings; exits when it is not."""
-    saved: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-    begun = saved["settings"]
-    changed = [name for name in begun if settings[name] != begun[name]]
-    if changed:
-        expected, found = (
-            ", ".join(f"--{name} {these[name]}" for name in changed) for these in (begun, settings)
-        )
-        raise SystemExit(
-            f"{checkpoint}: expected the settings that it began with, {expected}; found {found}: "
-            f"pass those, or another --run"
-        )
-    return saved
+def schedule(progress: float) -> float:
+    """The learning rate over its peak: a rise, then half a cosine."""
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
-def errors(activation: Tensor, target: Tensor, root: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    """The relative squared errors of what the head predicts: of features, and of Gram matrices.
-
-    activation, target: (picture, channel, height, width). root: [W b], in that unit of the
-    target. Both follow from the sums of a a^T, t a^T and t t^T, a with a constant 1, so the wide
-    prediction itself is never made. The second is the mean over pictures.
-    """
-    a, t = augmented(_thinned(activation)), _thinned(target) / unit
-    own, cross, wanted = a.mT @ a, t.mT @ a, t.mT @ t
-    norm = wanted.diagonal(dim1=1, dim2=2).sum()
-    feature = 1 + ((root @ own - 2 * cross) * root).sum() / norm
-    distance = (root @ own @ root.T - wanted).square().sum((1, 2))
-    return feature, (distance / wanted.square().sum((1, 2)).clamp_min(1e-6)).clamp_max(4).mean()
-
-
-def _thinned(activation: Tensor) -> Tensor:
-    """The rows, of a large grid every so many positions: they suffice."""
-    every = rows(activation)
-    return every[:, :: max(1, every.shape[1] // POSITIONS)].float()
-
-
-class Pool:
-    """Pictures on their way from a content to a style, by gradients through the student.
-
-    What a student does not see, an optimizer through it leaves in the picture. So the teachers
-    are shown such pictures too, and the student learns what it had overlooked. Each member takes
-    one step of Adam when it is its turn, and makes room for another when its time is over.
-    """
-
-    def __init__(self, settings: Settings, pictures: Pictures) -> None:
-        self.settings = settings
-        self.pictures = pictures
-        self.members: list[dict[str, Any]] = [{} for _ in range(POOL)]
-
-    def step(self, student: Student, step: int) -> Tensor:
-        """One member, a step further; shape (1, 3, side, side)."""
-        number = step % POOL
-        member = self.members[number]
-        if not member or member["age"] >= member["life"]:
-            member = self.members[number] = self._new(f"{self.settings.seed} pool {step}")
-        sample = member["sample"].clone().requires_grad_()
-        roots = {layer: student.root(layer).detach() for layer in STYLE}
-        with torch.autocast("cpu", torch.bfloat16):
-            both = torch.cat((sample, member["style"])).contiguous(
-                memory_format=torch.channels_last
-            )
-            given = student.network(both, STYLE)
-        distance = torch.zeros(())
-        for layer, root in roots.items():
-            a = augmented(_thinned(given[layer]))
-            gram = root @ (a.mT @ a) @ root.T
-            distance = distance + (gram[0] - gram[1]).square().sum() / gram[1].square().sum()
-        (gradient,) = torch.autograd.grad(distance, sample)
-        member["age"] += 1
-        first = member["first"].lerp_(gradient, 0.1) / (1 - 0.9 ** member["age"])
-        second = member["second"].lerp_(gradient.square(), 0.01) / (1 - 0.99 ** member["age"])
-        move = 0.03 * first / (second.sqrt() + 1e-12)
-        member["sample"] = (member["sample"] - move).clamp(0, 1)
-        return torch.Tensor(member["sample"])
-
-    def _new(self, seed: str) -> dict[str, Any]:
-        content, style = self.pictures.batch(2, self.settings.side, seed)[:, None]
-        return {
-            "sample": content.clone(),
-            "style": style.clone(),
-            "first": torch.zeros_like(content),
-            "second": torch.zeros_like(content),
-            "age": 0,
-            "life": random.Random(seed).randint(20, 80),
-        }
+def errors(
+    student: Student, batch: Sequence[Lesson], *, training: bool
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The relative squared errors: of each layer's activations, and of each lesson's gradient."""
+    x = torch.cat([each.picture.float() for each in batch])
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    given = student(x, batch[0].shown.keys())
+    features = {}
+    for layer, a in given.items():
+        shown = torch.cat([each.shown[layer] for each in batch]).float()
+        features[layer] = (a - shown).square().sum() / shown.square().sum().clamp_min(1e-6)
+    pulled = [
+        (given[each.layer][number] * each.cotangent[0].float() * each.peak).sum()
+        for number, each in enumerate(batch)
+    ]
+    (gradient,) = torch.autograd.grad(torch.stack(pulled).sum(), x, create_graph=training)
+    goal = torch.cat([each.gradient for each in batch]).float()
+    return features, (gradient - goal).square().mean((1, 2, 3)).clamp_max(WORST)
 
 
-@torch.no_grad()
-def measured(
-    student: Student, teachers: Teachers, held_back: list[Tensor]
-) -> dict[str, dict[str, float]]:
-    """The errors on held-back pictures, by layer, with the heads as they are."""
-    totals: dict[str, list[Tensor]] = {}
-    for pictures in held_back:
-        shown, given = teachers(pictures, list(student.heads)), student.activations(pictures)
-        for layer, activation in given.items():
-            pair = torch.stack(
-                errors(activation, shown[layer], student.root(layer), student.units[layer])
-            )
-            totals.setdefault(layer, []).append(pair)
-    means = {layer: torch.stack(pairs).mean(0).tolist() for layer, pairs in totals.items()}
+def measured(student: Student, lessons: Sequence[Lesson]) -> dict[str, dict[str, float]]:
+    """The errors, means over lessons, by layer."""
+    features: dict[str, list[float]] = {}
+    gradients: dict[str, list[float]] = {}
+    for each in lessons:
+        found, gradient = errors(student, [each], training=False)
+        for layer, error in found.items():
+            features.setdefault(layer, []).append(error.item())
+        gradients.setdefault(each.term, []).append(gradient.item())
     return {
-        "feature": {layer: round(pair[0], 5) for layer, pair in means.items()},
-        "gram": {layer: round(pair[1], 5) for layer, pair in means.items()},
+        "feature": {layer: round(mean(found), 4) for layer, found in features.items()},
+        "gradient": {term: round(mean(gradients[term]), 4) for term in LAYERS},
     }
-
-
-def _log(path: Path, step: int, seconds: float, figures: dict[str, dict[str, float]]) -> None:
-    line = {"step": step, "seconds": round(seconds), **figures}
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    cells = "  ".join(
-        f"{layer[4:]} {value:.3f}/{figures['gram'][layer]:.3f}"
-        for layer, value in figures["feature"].items()
-    )
-    print(f"step {step}  {seconds:.0f} s  {cells}", flush=True)

@@ -1,7 +1,8 @@
-"""lite: VGG-19's shape at a quarter of its width, to relu5_1; its weights are in the package.
+"""lite: VGG-16 to relu3_1 with few channels; its weights are in the package.
 
-It was trained to show what VGG-19 shows (training/lite), and beside its weights carries a metric
-for each style layer, so that style is measured in VGG-19's own channels at lite's cost.
+It was trained to be some channels of VGG-16 (training/lite): of each layer those that best predict
+the others, and with their gradients. Beside its weights it carries a metric for each style layer,
+so that Gram matrices can be measured in VGG-16's own channels at lite's cost.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, Pooling, convolutions, vgg
 from impasto.networks.weights import fault, read_weights
 
-BLOCKS = (2, 2, 4, 4, 1)
-WIDTHS = (16, 32, 64, 128, 128)
+WIDTHS = ((24, 24), (48, 48), (96,))
+"""Output channels of each block's convolutions."""
+
 METRIC = "metric."
 """Before the layer's name, in the weights file: the root of its metric."""
 
@@ -23,7 +25,8 @@ EMBEDDED = Path(__file__).with_name("lite.safetensors")
 
 def lite(*, padding: Padding, pooling: Pooling) -> Network:
     """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
-    return vgg("lite", BLOCKS, WIDTHS, dims=2, padding=padding, pooling=pooling, last_pooling=False)
+    blocks = [len(block) for block in WIDTHS]
+    return vgg("lite", blocks, WIDTHS, dims=2, padding=padding, pooling=pooling, last_pooling=False)
 
 
 def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> Network:
@@ -57,7 +60,7 @@ def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> N
                 remedy="pass an undamaged file, or leave --weights out",
             )
     for name, layer in convolutions(network).items():
-        layer.load_state_dict({"weight": state[f"{name}.weight"], "bias": state[f"{name}.bias"]})
+        layer.load_state_dict({kind: state[f"{name}.{kind}"] for kind in ("weight", "bias")})
     network.metrics.update(
         {key.removeprefix(METRIC): state[key].float() for key in expected if METRIC in key}
     )

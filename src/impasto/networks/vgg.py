@@ -56,7 +56,7 @@ class Normalize(nn.Module):
 def vgg(
     name: str,
     blocks: Sequence[int],
-    widths: Sequence[int],
+    widths: Sequence[int | Sequence[int]],
     *,
     dims: int,
     channels: int = 3,
@@ -69,10 +69,10 @@ def vgg(
 ) -> Network:
     """A VGG of any dimension, one stage a block, its layers conv1_1, relu1_1, ..., pool1, ...
 
-    blocks: convolutions of each block. widths: output channels of each block. padding `valid`
-    pads nothing: each convolution shortens every axis by kernel - 1. last_pooling: whether the
-    last block ends in its pooling. The weights are as torch initializes them;
-    `weights.open_network` fills them.
+    blocks: convolutions of each block. widths: output channels of each block, or of each of its
+    convolutions. padding `valid` pads nothing: each convolution shortens every axis by kernel - 1.
+    last_pooling: whether the last block ends in its pooling. The weights are as torch initializes
+    them; `weights.open_network` fills them.
     """
     convolution = CONVOLUTION[dims - 1]
     pool = (MAX_POOL if pooling == "max" else AVERAGE_POOL)[dims - 1]
@@ -82,16 +82,17 @@ def vgg(
         operations: list[tuple[str, nn.Module]] = []
         if block == 1 and mean is not None and std is not None:
             operations.append(("normalized", Normalize(mean, std, dims)))
-        for index in range(1, convolutions + 1):
+        outputs = (width,) * convolutions if isinstance(width, int) else width
+        for index, output in enumerate(outputs, start=1):
             layer = convolution(
                 inputs,
-                width,
+                output,
                 kernel,
                 padding=0 if padding == "valid" else kernel // 2,
                 padding_mode=TORCH_PADDING[padding],
             )
             operations += [(f"conv{block}_{index}", layer), (f"relu{block}_{index}", nn.ReLU())]
-            inputs = width
+            inputs = output
         if block < len(blocks) or last_pooling:
             operations.append((f"pool{block}", pool(2)))
         stages.append(Stage(operations, dims=dims))
