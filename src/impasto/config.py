@@ -267,10 +267,13 @@ PRESETS = {
         schedule=ScheduleConfig(size=(128, 128, 128), coarsest=32, steps=(300, 100), init="noise"),
         optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
     ),
-    # The same of a picture.
+    # The same of a picture, by means and covariances of a real VGG: bricks are bricks.
     "texture": Config(
-        objective=ObjectiveConfig(alpha=0.0, beta=1.0, gamma=4.0),
-        schedule=ScheduleConfig(size=(256, 256), coarsest=32, steps=(300, 100), init="noise"),
+        objective=replace(
+            _PICTURES, alpha=0.0, beta=1.0, style_layers=(*UNIT_LAYERS[1], ("relu4_1", 1.0))
+        ),
+        network=NetworkConfig(network="vgg16"),
+        schedule=ScheduleConfig(size=(256, 256), coarsest=32, steps=(150, 40), init="noise"),
         optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
     ),
     # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's

@@ -23,7 +23,9 @@ from impasto.networks.stage import INPUT
 from impasto.prepare import configured_network, grids
 from impasto.transfer import Result, stylize
 
-SUPPORTED = ("lite", "vgg16", "vgg19")
+SUPPORTED = ("vgg16", "vgg19")
+"""Networks with five blocks; the first if none is named."""
+
 BETAS = (0.5, 2.0, 8.0, 32.0, 128.0)
 """Over alpha = 1."""
 MIXTURE = 10.0
@@ -98,13 +100,13 @@ def explain(
 ) -> Explanation:
     """Runs all experiments on a content and a style.
 
-    content, style: files of pictures. size: long side in pixels. network: lite, vgg16 or vgg19;
-    lite if none is given. quick: a tenth of the steps. callback: called at every step, with steps
+    content, style: files of pictures. size: long side in pixels. network: vgg16 or vgg19;
+    vgg16 if none is given. quick: a tenth of the steps. callback: called at every step, with steps
     counted over all runs; at the first of a run its note says which. download: as for `stylize`.
     Ctrl-C leaves out the run at hand and those after it.
     Raises InputError as `stylize` does, and for what is no picture.
     """
-    network = network or NetworkConfig()
+    network = _of_five_blocks(network or NetworkConfig())
     depths = depths_of(network)
     planned = experiments(style, size, network, quick=quick)
     for path in (content, style):
@@ -134,6 +136,7 @@ def experiments(
     style: str | Path, size: int, network: NetworkConfig, *, quick: bool = False
 ) -> tuple[Experiment, ...]:
     """The runs, in the order of the page. style: its file, from which one of them starts."""
+    network = _of_five_blocks(network)
     depths = depths_of(network)
 
     def experiment(chapter: str, name: str, *steps: int, **settings: Any) -> Experiment:
@@ -218,6 +221,10 @@ def run(
 
     result = stylize(content, style, experiment.config, callback=kept)
     return Outcome(experiment, result, tuple(curve))
+
+
+def _of_five_blocks(network: NetworkConfig) -> NetworkConfig:
+    return replace(network, network=SUPPORTED[0]) if network.network == "auto" else network
 
 
 def depths_of(network: NetworkConfig) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from impasto.templates import filled
 from impasto.version import __version__
 
 COLORS = (BLUE, GREEN, ORANGE, VERMILION, PURPLE)
-_MEASURED = {"lite": "as VGG-19, which lite was trained after, would compare its own"}
 _KINDS = {"content": "alpha", "style": "beta", "tv": "gamma"}
 _STEP, _FLOOR = 200, 150
 """Of the diagram: from block to block, and where the slabs stand."""
@@ -65,7 +64,6 @@ def page(explanation: Explanation) -> str:
         "table": "".join(map(_table_row, explanation.layers)),
         "mixture": f"1/{MIXTURE:g}",
         "curves": curves([o for o in outcomes if o.experiment.chapter == "optimizer"]),
-        "measured": _MEASURED.get(explanation.network, "with all channels of about equal power"),
         "version": __version__,
     }
     originals = {
