@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="runs, of which medians are taken")
     parser.add_argument("--content", type=Path, help="another than scikit-image's astronaut")
     parser.add_argument("--style", type=Path, help="another than the demo's painting")
-    parser.add_argument("--network", default="lite")
+    parser.add_argument("--network", default="vgg16")
     parser.add_argument("--weights", help="a file with weights for it")
     parser.add_argument("--steps", type=int, default=1000, help="of the recipes, at one scale")
     parser.add_argument("--cap", type=int, default=400, help="of ours at the last scale")

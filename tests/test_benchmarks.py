@@ -195,7 +195,7 @@ def saved(pair: tuple[Picture, Picture], folder: Path) -> list[str]:
 @pytest.mark.parametrize("kind", [NeuralStyle, StyleTransfer])
 def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
     content, style = pictures()
-    settings: dict[str, str | None] = {"network": "lite", "weights": None}
+    settings: dict[str, str | None] = {"network": "vgg16", "weights": None}
     pair = Pair(*(torch.from_numpy(picture.data)[None] for picture in (content, style)))
     network = recipes.plain_network(settings, content)
     recipe: recipes.Recipe = NeuralStyle(network, pair)

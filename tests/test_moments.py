@@ -171,7 +171,7 @@ def test_kinds_are_counted_once_the_layers_are_known() -> None:
     config = configure(style_losses=("gram", "moments"))
     with pytest.raises(ConfigError, match="--style-losses"):
         config.completed()
-    mixed = configure(style_losses=("gram",) * 2 + ("moments",) * 3).completed().objective
-    assert list(mixed.style_kinds.values()) == ["gram", "gram", "moments", "moments", "moments"]
+    mixed = configure(style_losses=("gram",) * 2 + ("moments",)).completed().objective
+    assert list(mixed.style_kinds.values()) == ["gram", "gram", "moments"]
     assert set(Config().completed().objective.style_kinds.values()) == {"gram"}
     assert ObjectiveConfig().style_kinds == {}

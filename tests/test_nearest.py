@@ -217,7 +217,16 @@ def test_regions_take_from_their_own_style() -> None:
         assert torch.equal(term.loss.target.values, alone.target.values)
 
 
-PAINT = configure("paint", network="lite", size=(32,), coarsest=22, steps=(4, 3))
+PAINT = configure(
+    "paint",
+    network="lite",
+    content_layers=("relu3_1",),
+    style_layers=tuple((f"relu{block}_1", 1.0) for block in range(1, 4)),
+    style_losses=("moments", "nearest", "nearest"),
+    size=(32,),
+    coarsest=22,
+    steps=(4, 3),
+)
 
 
 @pytest.fixture(scope="module")

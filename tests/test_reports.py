@@ -132,7 +132,7 @@ def test_the_report_of_a_picture(painted: Path, tmp_path: Path) -> None:
         with Image.open(painted / name) as original:
             assert np.abs(np.asarray(original) - image.astype(float)).mean() < 4
     assert "--size" in found.words
-    assert "7 of 7 steps" in found.words
+    assert "10 of 10 steps" in found.words
     digest = read_run(painted / "run").inputs["content"]
     assert digest
     assert digest in found.words
@@ -145,8 +145,8 @@ def test_the_curves_are_those_of_the_lines(painted: Path) -> None:
     assert curves["steps"] == [line["step"] for line in lines]
     assert curves["rows"]["J"] == pytest.approx([line["value"] for line in lines], rel=1e-5)
     assert set(curves["rows"]) == {"J", "content", "style"}
-    assert [scale["grid"] for scale in curves["scales"]] == ["23 x 17", "32 x 24"]
-    assert [scale["step"] for scale in curves["scales"]] == [1, 5]
+    assert [scale["grid"] for scale in curves["scales"]] == ["16 x 12", "23 x 17", "32 x 24"]
+    assert [scale["step"] for scale in curves["scales"]] == [1, 5, 8]
 
 
 def test_gram_matrices_are_those_of_the_definition(painted: Path) -> None:
@@ -155,7 +155,7 @@ def test_gram_matrices_are_those_of_the_definition(painted: Path) -> None:
     findings = findings_of(run)
     network = _engine_of(run)[0].network
     found = {grams.name: grams for grams in findings.grams}
-    assert list(found) == [f"relu{block}_1" for block in range(1, 6)]
+    assert list(found) == [f"relu{block}_1" for block in range(1, 4)]
     samples = {shown.role: shown.sample for shown in findings.shown}
     for name, grams in found.items():
         matrices = []
@@ -235,9 +235,9 @@ def test_a_run_on_its_way(tmp_path: Path, painted: Path) -> None:
     stylize(content, style, config, run=tmp_path / "run", callback=stop)
     report(tmp_path / "run", tmp_path / "out.html")
     found = page(tmp_path / "out.html")
-    assert "2 of 7 steps" in found.words
+    assert "2 of 10 steps" in found.words
     assert len(found.loaded) == 3
-    assert len(found.data["grams"]) == 5
+    assert len(found.data["grams"]) == 3
     call = re.search(r"impasto\.stylize.*", found.words)
     assert call
     assert "configure('standard', size=(32,), coarsest=16, steps=(4, 3)" in call[0]
@@ -271,7 +271,7 @@ def test_styles_are_shown_as_given(color: str, tmp_path: Path) -> None:
     ("words", "settings"),
     [
         ("3 of 9 steps", {"coarsest": 0, "steps": (9,), **STILL}),
-        ("6 of 15 steps", {"coarsest": 16, "steps": (9, 3), **STILL}),
+        ("6 of 15 steps", {"coarsest": 22, "steps": (9, 3), **STILL}),
         ("5 of 9 steps", {"coarsest": 0, "steps": (9,)}),
     ],
 )
@@ -355,7 +355,7 @@ def test_the_report_of_a_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [address[:15] for address in found.loaded] == ["data:image/png;"]
     names = [grams["name"] for grams in found.data["grams"]]
     assert names[0] == "relu1_1, slices across x"
-    assert len(names) == 15
+    assert len(names) == 9
 
 
 def test_the_report_of_a_texture(tmp_path: Path) -> None:
@@ -394,8 +394,8 @@ def test_a_browser_draws_the_report(painted: Path, tmp_path: Path) -> None:
     assert len(seen["paths"]) == 3
     assert seen["paths"][0].count("L") == len(lines) - 1
     assert f"J {lines[0]['value']:.4g}" in seen["legend"]
-    assert "step 1, scale 23 x 17" in seen["legend"]
-    assert len(seen["maps"]) == 15
+    assert "step 1, scale 16 x 12" in seen["legend"]
+    assert len(seen["maps"]) == 9
     assert all(map_[3::4] == [255, 255] for map_ in seen["maps"])
     assert seen["maps"][0] != seen["maps"][2]
     assert seen["width"] <= 0  # nothing is wider than a phone

@@ -101,7 +101,7 @@ def test_a_line_a_step(studio: Path) -> None:
         assert line["value"] == pytest.approx(sum(line["terms"].values()))
     seconds = [line["seconds"] for line in found]
     assert seconds == sorted(seconds)
-    assert found[0]["space"] == [17, 23]
+    assert found[0]["space"] == [12, 16]
     assert found[-1]["space"] == [24, 32]
 
 

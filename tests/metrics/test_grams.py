@@ -56,7 +56,7 @@ def test_what_lies_outside_the_window_counts_nothing() -> None:
     # Means over the inside do not have the bright half in them.
     for layer in ("relu1_1", "relu2_1"):
         bright = np.abs(every[layer] - full[layer]).max()
-        assert np.abs(found[layer].numpy() - full[layer]).max() > 1.5 * bright
+        assert np.abs(found[layer].numpy() - full[layer]).max() > 1.3 * bright
     assert slice_grams(half, (2000.0, 3000.0), 0) == {}
 
 
@@ -72,6 +72,6 @@ def test_the_distance_in_numbers() -> None:
 
 
 def test_slices_too_small_for_the_network_have_none() -> None:
-    grams = slice_grams(grain(16, 18, 15), WINDOW, 0)
+    grams = slice_grams(grain(16, 18, 3), WINDOW, 0)
     assert grams == {}
-    assert np.isnan(gram_distance(grams, slice_grams(grain(16, 18, 17), WINDOW, 0)))
+    assert np.isnan(gram_distance(grams, slice_grams(grain(16, 18, 5), WINDOW, 0)))

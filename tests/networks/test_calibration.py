@@ -65,7 +65,7 @@ def test_filters_that_hardly_answer_stay_faint() -> None:
 @pytest.mark.slow
 def test_a_run_with_calibrated_activations() -> None:
     picture = paint(40, 60, seed=1)
-    quick: dict[str, Any] = {"size": (48,), "steps": (3,), "network": "lite", "style_layers": ()}
+    quick: dict[str, Any] = {"size": (48,), "steps": (3,)}
     config = configure("gatys", **quick)
     result = stylize(picture, picture[:, ::-1].copy(), config)
     plain = stylize(picture, picture[:, ::-1].copy(), configure("gatys", calibrated=False, **quick))
@@ -82,7 +82,7 @@ def test_a_large_picture_is_looked_at_small(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(
         prepare, "calibrate", lambda _, xs: looked_at.extend(x.shape[2:] for x in xs)
     )
-    config = configure("gatys", network="lite", style_layers=(), size=(0,))
+    config = configure("gatys", network="vgg16", size=(0,))
     for space in ((60, 90), (30, 40), (20, 200)):
         picture = Picture(np.zeros((3, *space), np.float32))
         configured_network(config.completed(), picture, None, [picture])
