@@ -5,7 +5,7 @@ activations, and of the gradient by the picture of the style or content term at 
 recipe measures them (training/lite); beside them the same network before its training, fitted in
 closed form. Doing nothing has 1. How pictures come out: `benchmarks.painted`.
 
-Speed: one evaluation at 512 x 512 and its memory, VGG-16 beside lite.
+Speed: one evaluation of the J of `standard` at 512 x 512, and its memory: VGG-16 beside lite.
 
     python -m benchmarks.lite_quality [--pictures DIR]
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks._tables import machine, table
-from impasto.config import Config
+from impasto.config import configure
 from impasto.gradient import value_and_grad
 from impasto.networks import Network
 from impasto.networks.embedded import load_embedded
@@ -126,9 +126,9 @@ def evaluation(name: str) -> None:
     load = load_lite if name == "lite" else load_embedded
     network = load(padding="replicate", pooling="max")
     x = torch.rand((1, 3, 512, 512), generator=torch.Generator().manual_seed(0))
-    network(x[..., :64, :64], {"relu5_1"})
+    network(x[..., :64, :64], {"relu3_1"})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    config = Config().completed().objective
+    config = configure(network=name).completed().objective
     goal = build_objective(Patch.whole(x), [Patch.whole(x.flip(3))], network, config)
     times = []
     for _ in range(8):
