@@ -305,4 +305,4 @@ def test_a_texture_is_a_picture_where_its_suffix_is_a_pictures(studio: Path) -> 
         assert command.schedule.size == size  # type: ignore[union-attr]
     recipe = json.loads(read_recipe("t.png") or "")
     assert (recipe["command"], recipe["preset"]) == ("texture", "texture")
-    assert recipe["config"]["network"]["network"] == "lite"
+    assert recipe["config"]["network"]["network"] == "vgg16"
