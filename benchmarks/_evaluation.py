@@ -36,6 +36,7 @@ from impasto.geometry import Space
 from impasto.gradient import value_and_grad
 from impasto.guidance import Guide
 from impasto.losses import Content, MetricGram
+from impasto.machine import memory_left, memory_limit
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
@@ -43,7 +44,7 @@ from impasto.objective import Objective
 from impasto.parallel import current_group, gather
 from impasto.patch import Patch
 from impasto.plan import between, works
-from impasto.prepare import configured_network, memory_left, memory_limit
+from impasto.prepare import configured_network
 from impasto.scale import FOR_ARRAYS
 from impasto.scale import Engine as ScaleEngine
 from impasto.units import Units

@@ -46,13 +46,14 @@ from impasto.ensemble import Member
 from impasto.geometry import Region, Space
 from impasto.guidance import Guide
 from impasto.losses import Content, Gram, MetricGram, TotalVariation, Weight
+from impasto.machine import memory_left, memory_limit
 from impasto.media.picture import Picture, from_array
 from impasto.networks import Network
 from impasto.networks.stage import INPUT
 from impasto.objective import Objective, Term
 from impasto.parallel import ALONE
 from impasto.plots.picture import side_by_side
-from impasto.prepare import configured_network, grids, memory_left, memory_limit
+from impasto.prepare import configured_network, grids
 from impasto.scale import FOR_ARRAYS, Engine, Scale
 from impasto.transfer import stylize
 from impasto.units import Units, Values

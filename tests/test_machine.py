@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from impasto import machine
-from impasto.machine import Watch, cores, free_memory
-from impasto.prepare import memory_left, memory_limit
+from impasto.machine import Watch, cores, free_memory, memory_left, memory_limit
 
 GIGABYTE = 10**9
 

@@ -5,9 +5,10 @@ import psutil
 import pytest
 
 from impasto.errors import ConfigError
+from impasto.machine import memory_left, memory_limit
 from impasto.media.picture import Picture
 from impasto.media.sample import Sample
-from impasto.prepare import memory_left, memory_limit, style_space
+from impasto.prepare import style_space
 
 
 def picture(height: int, width: int) -> Picture:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import psutil
+
+from impasto.errors import ConfigError
 
 LOOK = 0.2
 """The least seconds that others are watched for: the system counts in hundredths."""
@@ -33,6 +36,37 @@ def free_memory() -> float:
         if math.isfinite(limit) and math.isfinite(taken):
             free = min(free, limit - taken + _file_pages(group))
     return max(0.0, free)
+
+
+def memory_limit(setting: str) -> float:
+    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what the machine
+    and the control group have free, in equal parts for the processes that torchrun started here.
+
+    Raises ConfigError when the setting is neither.
+    """
+    if setting == "auto":
+        return _held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise ConfigError(
+            subject="--memory",
+            expected="auto or an amount of memory",
+            found=repr(setting),
+            remedy="give for example --memory 4GB",
+        )
+    return float(found[1]) * 1000.0 ** " KMGT".index(found[2].upper() or " ")
+
+
+def memory_left(limit: float) -> float:
+    """Bytes that may still be taken."""
+    return limit - _held()
+
+
+def _held() -> int:
+    memory = psutil.Process().memory_info()
+    # Pages of files, those of Arrays among them, are not held: the system takes them back.
+    held: int = memory.rss - getattr(memory, "shared", 0)
+    return held
 
 
 def cores() -> float:

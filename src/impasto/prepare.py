@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from impasto import media, signals, volumes
@@ -16,7 +13,6 @@ from impasto.arrays import Arrays
 from impasto.config import Config, ObjectiveConfig
 from impasto.errors import ConfigError, SampleError, about
 from impasto.geometry import Space, coarse_to_fine, scaled_space
-from impasto.machine import free_memory
 from impasto.media.sample import Sample
 from impasto.networks import (
     RATE,
@@ -354,37 +350,6 @@ def style_space(
         sides = zip(style.space[1:], plane, strict=True)
         return (1, *(max(1, round(n * factor * min(spacing) / mm)) for n, mm in sides))
     return scaled_space(style.space, factor)
-
-
-def memory_limit(setting: str) -> float:
-    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what the machine
-    and the control group have free, in equal parts for the processes that torchrun started here.
-
-    Raises ConfigError when the setting is neither.
-    """
-    if setting == "auto":
-        return _held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
-    if not found or not float(found[1]):
-        raise ConfigError(
-            subject="--memory",
-            expected="auto or an amount of memory",
-            found=repr(setting),
-            remedy="give for example --memory 4GB",
-        )
-    return float(found[1]) * 1000.0 ** " KMGT".index(found[2].upper() or " ")
-
-
-def memory_left(limit: float) -> float:
-    """Bytes that may still be taken."""
-    return limit - _held()
-
-
-def _held() -> int:
-    memory = psutil.Process().memory_info()
-    # Pages of files, those of Arrays among them, are not held: the system takes them back.
-    held: int = memory.rss - getattr(memory, "shared", 0)
-    return held
 
 
 def initial(config: Config, units: Units, space: Space, arrays: Arrays) -> Values:

@@ -26,6 +26,7 @@ from impasto.errors import about
 from impasto.guidance import guided
 from impasto.holding import held
 from impasto.interrupts import installed
+from impasto.machine import memory_left, memory_limit
 from impasto.media.picture import as_pil
 from impasto.media.sample import Sample
 from impasto.networks import Report
@@ -38,8 +39,6 @@ from impasto.prepare import (
     decoded,
     grids,
     in_terms,
-    memory_left,
-    memory_limit,
     open_sample,
     open_styles,
     shared_out,

@@ -15,6 +15,7 @@ from impasto.config import configure
 from impasto.errors import LayerError
 from impasto.geometry import Region, Space
 from impasto.losses import MetricGram
+from impasto.machine import memory_left, memory_limit
 from impasto.networks import Network
 from impasto.patch import Assembly, Patch
 from impasto.plan import choose_plan
@@ -23,8 +24,6 @@ from impasto.prepare import (
     check_sides,
     configured_network,
     in_terms,
-    memory_left,
-    memory_limit,
     open_sample,
 )
 from impasto.scale import FOR_ARRAYS
