@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import re
@@ -203,7 +204,8 @@ def process(rank: int, size: int, port: int, folder: Path) -> None:
         "runs": [torch.from_numpy(result) for result in results],
     }
     torch.save(found, folder / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
+    atexit._run_exitfuncs()  # as at the end of a process that was not spawned
+    assert not torch.distributed.is_initialized()
 
 
 def a_run(run: Path | None, stop: int = 0) -> np.ndarray:

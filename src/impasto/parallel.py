@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -189,7 +190,13 @@ def current_group() -> Group:
         return ALONE
     if not distributed.is_initialized():
         distributed.init_process_group("gloo")
+        atexit.register(_leave)  # else a thread of gloo's may abort the process as Python ends
     return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def _leave() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def agreed(group: Group, values: Tensor) -> Tensor:
