@@ -30,25 +30,27 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.conv import _ConvNd
 
-from impasto.arrays import Arrays
-from impasto.config import Config, configure
-from impasto.geometry import Space
-from impasto.gradient import value_and_grad
-from impasto.guidance import Guide
-from impasto.losses import Content, MetricGram
-from impasto.machine import memory_left, memory_limit
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import Objective
+from impasto.engine.plan import between, works
+from impasto.engine.walk import WHOLE, Leg, Plan, walk
+from impasto.grids.arrays import Arrays
+from impasto.grids.geometry import Space
+from impasto.grids.parallel import current_group, gather
+from impasto.grids.patch import Patch
+from impasto.kinds.guidance import Guide
+from impasto.kinds.units import Units
+from impasto.losses.content import Content
+from impasto.losses.gram import MetricGram
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
-from impasto.objective import Objective
-from impasto.parallel import current_group, gather
-from impasto.patch import Patch
-from impasto.plan import between, works
-from impasto.prepare import configured_network
-from impasto.scale import FOR_ARRAYS
-from impasto.scale import Engine as ScaleEngine
-from impasto.units import Units
-from impasto.walk import WHOLE, Leg, Plan, walk
+from impasto.system.machine import memory_left, memory_limit
+from impasto.transfer.prepare import configured_network
+from impasto.transfer.scale import FOR_ARRAYS
+from impasto.transfer.scale import Engine as ScaleEngine
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 

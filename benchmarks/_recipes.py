@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.geometry import Space
+from impasto.grids.geometry import Space
+from impasto.grids.resample import resample
 from impasto.networks import Network
 from impasto.networks.vgg import Normalize
-from impasto.resample import resample
 
 CONTENT = "relu4_2"
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

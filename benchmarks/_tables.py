@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks._evaluation import Report
-from impasto.geometry import Space
+from impasto.grids.geometry import Space
 
 Curves = dict[str, list[tuple[int, Report]]]
 """For each loop the reports by the number of positions."""

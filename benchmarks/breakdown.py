@@ -21,8 +21,8 @@ from pathlib import Path
 from skimage.data import astronaut
 
 from impasto import media
-from impasto.demo import paint
-from impasto.media.picture import from_array
+from impasto.cli.demo import paint
+from impasto.media.pictures.picture import from_array
 
 Laps = dict[str, float]
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 def laps(content: Path, style: Path, output: Path, size: int) -> Laps:
     """Seconds of each part of one run, by the order of events it tells as JSON."""
-    code = "from impasto.cli import main; main()"
+    code = "from impasto.cli.main import main; main()"
     command = [sys.executable, "-c", code, "stylize", str(content), str(style), "-o", str(output)]
     command += ["--size", str(size), "--json"]
     start = 0.0

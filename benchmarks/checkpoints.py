@@ -27,7 +27,7 @@ import sys, tempfile, time
 import torch
 from safetensors.torch import save
 from benchmarks._evaluation import Anonymous, status
-from impasto.checkpoints import write_checkpoint
+from impasto.runs.checkpoints import write_checkpoint
 
 height, width = map(int, sys.argv[1:3])
 with tempfile.TemporaryDirectory() as folder:

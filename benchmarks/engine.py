@@ -46,19 +46,20 @@ from benchmarks._tables import (
     table,
 )
 from impasto import media
-from impasto.arrays import Arrays
-from impasto.config import Config, configure
-from impasto.demo import paint
-from impasto.geometry import Space
-from impasto.guidance import Guide
-from impasto.media.picture import Picture, from_array
+from impasto.cli.demo import paint
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.plan import KEPT_COPIES, WHOLE_COPIES, WORKING_COPIES
+from impasto.grids.arrays import Arrays
+from impasto.grids.geometry import Space
+from impasto.grids.parallel import ALONE
+from impasto.kinds.guidance import Guide
+from impasto.kinds.units import Units
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
-from impasto.parallel import ALONE
-from impasto.plan import KEPT_COPIES, WHOLE_COPIES, WORKING_COPIES
-from impasto.prepare import configured_network
-from impasto.scale import Engine
-from impasto.transfer import Result, stylize
-from impasto.units import Units
+from impasto.transfer.prepare import configured_network
+from impasto.transfer.scale import Engine
+from impasto.transfer.stylize import Result, stylize
 
 TARGETS = {"fp32": 0.85, "bf16": 0.45}
 """Our time over the plain loop's in fp32, at most."""

@@ -23,14 +23,14 @@ from pathlib import Path
 import torch
 
 from benchmarks._tables import machine, table
-from impasto.config import configure
-from impasto.gradient import value_and_grad
+from impasto.config.presets import configure
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.grids.patch import Patch
 from impasto.networks import Network
 from impasto.networks.embedded import load_embedded
 from impasto.networks.lite import load_lite
 from impasto.networks.vgg import convolutions
-from impasto.objective import build_objective
-from impasto.patch import Patch
 from training.lite.__main__ import HELD_BACK
 from training.lite.lessons import LAYERS, lesson
 from training.lite.pictures import Pictures

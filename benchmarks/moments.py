@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks._tables import machine, table
-from impasto.moments import NOISE
+from impasto.losses.wasserstein import NOISE
 
 WIDTHS = (16, 32, 64, 128, 512)
 

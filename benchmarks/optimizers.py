@@ -18,14 +18,16 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
-from impasto.config import configure
-from impasto.demo import paint
-from impasto.gradient import value_and_grad
-from impasto.media.picture import from_array
+from impasto.cli.demo import paint
+from impasto.config.presets import configure
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import Objective, build_objective
+from impasto.grids.patch import Patch
+from impasto.media.pictures.picture import from_array
 from impasto.networks.filterbank import filterbank
-from impasto.objective import Objective, build_objective
-from impasto.optimizers import adam, gradient_descent, lbfgs
-from impasto.patch import Patch
+from impasto.optimizers.adam import adam
+from impasto.optimizers.gradient_descent import gradient_descent
+from impasto.optimizers.lbfgs import lbfgs
 
 Curve = list[tuple[float, float]]
 """Seconds and J over J at the start, a pair an evaluation."""

@@ -32,14 +32,14 @@ from torch import Tensor
 from benchmarks._recipes import Pair, StyleTransfer, with_replicated_border
 from benchmarks._tables import machine, table
 from impasto import media
-from impasto.config import configure
-from impasto.media.picture import Picture, open_picture
+from impasto.config.presets import configure
+from impasto.media.pictures.picture import Picture, open_picture
 from impasto.metrics.matching import coverage, features, precision
 from impasto.networks import Network
 from impasto.networks.lite import load_lite
 from impasto.networks.weights import load_vgg
 from impasto.plots.picture import side_by_side
-from impasto.transfer import stylize
+from impasto.transfer.stylize import stylize
 
 PAIRS = (
     ("kodak15.png", "wave_crop.jpg"),

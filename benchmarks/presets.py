@@ -19,8 +19,8 @@ from skimage.data import astronaut
 
 from benchmarks._tables import gigabytes, machine, shape, table
 from impasto import media
-from impasto.demo import paint
-from impasto.media.picture import from_array
+from impasto.cli.demo import paint
+from impasto.media.pictures.picture import from_array
 
 PRESETS = ("draft", "standard", "fine", "print", "notes")
 """Those that need no download."""

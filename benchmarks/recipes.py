@@ -39,25 +39,29 @@ from benchmarks._recipes import (
 )
 from benchmarks._tables import machine, table
 from impasto import media
-from impasto.arrays import Arrays
-from impasto.config import Config, configure
-from impasto.demo import paint
-from impasto.ensemble import Member
-from impasto.geometry import Region, Space
-from impasto.guidance import Guide
-from impasto.losses import Content, Gram, MetricGram, TotalVariation, Weight
-from impasto.machine import memory_left, memory_limit
-from impasto.media.picture import Picture, from_array
+from impasto.cli.demo import paint
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.ensemble import Member
+from impasto.engine.objective import Objective, Term
+from impasto.engine.walk import Plan
+from impasto.grids.arrays import Arrays
+from impasto.grids.geometry import Region, Space
+from impasto.grids.parallel import ALONE
+from impasto.kinds.guidance import Guide
+from impasto.kinds.units import Units, Values
+from impasto.losses.content import Content
+from impasto.losses.gram import Gram, MetricGram
+from impasto.losses.loss import Weight
+from impasto.losses.variation import TotalVariation
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.networks import Network
 from impasto.networks.stage import INPUT
-from impasto.objective import Objective, Term
-from impasto.parallel import ALONE
 from impasto.plots.picture import side_by_side
-from impasto.prepare import configured_network, grids
-from impasto.scale import FOR_ARRAYS, Engine, Scale
-from impasto.transfer import stylize
-from impasto.units import Units, Values
-from impasto.walk import Plan
+from impasto.system.machine import memory_left, memory_limit
+from impasto.transfer.prepare import configured_network, grids
+from impasto.transfer.scale import FOR_ARRAYS, Engine, Scale
+from impasto.transfer.stylize import stylize
 
 Recipe = NeuralStyle | StyleTransfer
 Curve = list[tuple[float, float]]

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from benchmarks._tables import machine, table
 from benchmarks.signals import DEFAULT, METRICS, pairs, row
-from impasto.config import PRESETS
-from impasto.media.signal import Signal
+from impasto.config.presets import PRESETS
+from impasto.media.signals.signal import Signal
 from impasto.networks.user import user_network
 
 NAME = "benchmarks.residual:ResNet"

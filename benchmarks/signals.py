@@ -27,13 +27,15 @@ import psutil
 from benchmarks._evaluation import randomize
 from benchmarks._tables import gigabytes, run_parts, slope, table
 from impasto import media
-from impasto.config import PRESETS, Config, ObjectiveConfig
-from impasto.media.signal import Signal
+from impasto.config.config import Config
+from impasto.config.presets import PRESETS
+from impasto.config.settings import ObjectiveConfig
+from impasto.media.signals.signal import Signal
 from impasto.metrics import compare
 from impasto.networks import Network
 from impasto.networks.filterbank import filterbank
 from impasto.networks.vgg import vgg
-from impasto.transfer import stylize
+from impasto.transfer.stylize import stylize
 
 DEFAULT = Path(os.environ.get("IMPASTO_DATA", "../shared/assets")) / "signals"
 OCTAVES = (

@@ -23,17 +23,18 @@ from skimage.data import astronaut
 
 from benchmarks._tables import machine, table
 from impasto import media
-from impasto.config import Config, configure
-from impasto.demo import paint
-from impasto.gradient import terms_of
-from impasto.media.picture import Picture, fit_picture, from_array
+from impasto.cli.demo import paint
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.gradient import terms_of
+from impasto.engine.objective import build_objective
+from impasto.grids.patch import Patch
+from impasto.kinds.units import Units
+from impasto.media.pictures.picture import Picture, fit_picture, from_array
 from impasto.metrics.activations import Values, moments, plan_for
 from impasto.networks import Network
-from impasto.objective import build_objective
-from impasto.patch import Patch
-from impasto.prepare import configured_network, style_space
-from impasto.transfer import stylize
-from impasto.units import Units
+from impasto.transfer.prepare import configured_network, style_space
+from impasto.transfer.stylize import stylize
 
 
 class Shares(NamedTuple):

@@ -26,12 +26,13 @@ import psutil
 
 from benchmarks._tables import gigabytes, run_parts, table
 from impasto import media
-from impasto.config import PRESETS, Config
-from impasto.media.picture import Picture
-from impasto.media.volume import Volume
+from impasto.config.config import Config
+from impasto.config.presets import PRESETS
+from impasto.kinds.volumes import in_hounsfield
+from impasto.media.pictures.picture import Picture
+from impasto.media.volumes.volume import Volume
 from impasto.metrics import compare
-from impasto.transfer import stylize
-from impasto.volumes import in_hounsfield
+from impasto.transfer.stylize import stylize
 
 DEFAULT = Path(os.environ.get("IMPASTO_DATA", "../shared/assets")) / "volumes"
 SOFT = ("mediastinum",)

@@ -19,14 +19,14 @@ from skimage.data import astronaut
 from torch import Tensor
 
 from impasto import media
-from impasto.config import configure
-from impasto.demo import paint, photograph
-from impasto.descent import Progress
-from impasto.geometry import Region
-from impasto.losses import Gram
-from impasto.media.picture import Picture, from_array
+from impasto.cli.demo import paint, photograph
+from impasto.config.presets import configure
+from impasto.grids.geometry import Region
+from impasto.losses.gram import Gram
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.networks.lite import load_lite
-from impasto.transfer import stylize
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
 
 FIGURES = Path(__file__).parent / "figures"
 CONTENT, STYLE = astronaut(), paint(768, 1024, seed=12)

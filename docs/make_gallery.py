@@ -22,9 +22,9 @@ from matplotlib import path as matplotlib_path
 from matplotlib import pyplot
 
 from impasto import media
-from impasto.config import configure
-from impasto.media.picture import Picture, from_array
-from impasto.transfer import stylize
+from impasto.config.presets import configure
+from impasto.media.pictures.picture import Picture, from_array
+from impasto.transfer.stylize import stylize
 
 FIGURES = Path(__file__).parent / "figures"
 SIZE = (384,)

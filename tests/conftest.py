@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from impasto.config import Config
+from impasto.config.config import Config
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "assets"
 

@@ -16,16 +16,16 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.config import ObjectiveConfig
-from impasto.geometry import Space
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.objective import Objective, build_objective
+from impasto.engine.walk import WHOLE, Plan
+from impasto.grids.geometry import Space
+from impasto.grids.patch import Patch
 from impasto.networks.filterbank import filterbank
 from impasto.networks.series import series_bank
 from impasto.networks.stage import INPUT, Network
 from impasto.networks.traced import traced
 from impasto.networks.vgg import vgg
-from impasto.objective import Objective, build_objective
-from impasto.patch import Patch
-from impasto.walk import WHOLE, Plan
 from tests.oracles import plain
 from tests.residual import Residual
 from tests.strategies import normal, seeds

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from impasto.media.signal import Signal
+from impasto.media.signals.signal import Signal
 
 
 def signal(values: Any, rate: float = 100.0, **fields: Any) -> Signal:

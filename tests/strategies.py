@@ -7,7 +7,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.geometry import Space
+from impasto.grids.geometry import Space
 
 
 @st.composite

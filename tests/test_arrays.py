@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from impasto import transfer
-from impasto.arrays import Arrays
-from impasto.config import configure
+from impasto.config.presets import configure
 from impasto.errors import MemoryLimitError
+from impasto.grids.arrays import Arrays
 from impasto.media.sample import Sample
-from impasto.transfer import stylize
+from impasto.transfer import stylize as transfer
+from impasto.transfer.stylize import stylize
 
 MANY = (1, 3, 800, 400)
 BYTES = 3 * 800 * 400 * 4

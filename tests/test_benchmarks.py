@@ -37,9 +37,9 @@ from benchmarks._recipes import (
     with_replicated_border,
 )
 from impasto import media
-from impasto.config import configure
-from impasto.demo import paint
-from impasto.media.picture import Picture, from_array
+from impasto.cli.demo import paint
+from impasto.config.presets import configure
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

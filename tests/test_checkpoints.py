@@ -18,13 +18,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from impasto.checkpoints import write_checkpoint
-from impasto.cli import CHECKPOINTS_LOST, main
-from impasto.config import configure
-from impasto.descent import Progress
+from impasto.cli.main import CHECKPOINTS_LOST, main
+from impasto.config.presets import configure
 from impasto.media.sample import Sample
-from impasto.runs import STEPS, read_steps
-from impasto.transfer import Result, stylize
+from impasto.runs.checkpoints import write_checkpoint
+from impasto.runs.folder import STEPS, read_steps
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import Result, stylize
 
 SETTINGS: dict[str, Any] = {"coarsest": 600, "steps": (5, 4), "checkpoint_every": 0.0}
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -20,11 +20,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import commands, demo, media, transfer
-from impasto.arguments import Display
-from impasto.cli import main
-from impasto.config import PRESETS, Config
-from impasto.media.picture import from_array, read_recipe
+from impasto import media
+from impasto.cli import commands, demo
+from impasto.cli.arguments import Display
+from impasto.cli.main import main
+from impasto.config.config import Config
+from impasto.config.presets import PRESETS
+from impasto.media.pictures.picture import from_array, read_recipe
+from impasto.transfer import stylize as transfer
 from impasto.version import __version__
 
 SMALL = ("--size", "48", "--coarsest", "0", "--steps", "3")
@@ -35,7 +38,7 @@ SCRIPT = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 {first}
-from impasto.cli import main
+from impasto.cli.main import main
 print("ready", file=sys.stderr, flush=True)
 main()
 """
@@ -754,12 +757,12 @@ def test_help_for_a_network_shows_its_layers(capsys: pytest.CaptureFixture[str])
     ("code", "unwanted"),
     [
         ("import impasto", {"torch", "numpy", "pyvips", "tyro"}),
-        ("import impasto.cli", {"torch", "numpy", "pyvips", "tyro"}),
-        ("from impasto.cli import main; main(['--version'])", {"torch", "numpy", "tyro"}),
-        ("from impasto.cli import main; main(['--help'])", {"torch", "pyvips"}),
-        ("from impasto.cli import main; main(['stylize', '--help'])", {"torch", "pyvips"}),
+        ("import impasto.cli.main", {"torch", "numpy", "pyvips", "tyro"}),
+        ("from impasto.cli.main import main; main(['--version'])", {"torch", "numpy", "tyro"}),
+        ("from impasto.cli.main import main; main(['--help'])", {"torch", "pyvips"}),
+        ("from impasto.cli.main import main; main(['stylize', '--help'])", {"torch", "pyvips"}),
         (
-            "from impasto.cli import main; main('stylize a.png b.png -o c.png --steps 0'.split())",
+            "from impasto.cli.main import main; main('stylize a b -o c.png --steps 0'.split())",
             {"torch", "pyvips"},
         ),
     ],

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import commands, media
-from impasto.media.volume import Volume
+from impasto import media
+from impasto.cli import commands
+from impasto.media.volumes.volume import Volume
 from tests.test_cli import impasto, one_line
 from tests.test_cli_signals import table
 

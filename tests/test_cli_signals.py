@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto import arguments, media, optimizers, parsing
-from impasto.config import PRESET_BY_SUFFIX, PRESETS
-from impasto.media.signal import Signal
-from impasto.optimizers import adam
+from impasto import media
+from impasto.cli import arguments, parsing
+from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
+from impasto.media.signals.signal import Signal
+from impasto.optimizers.adam import adam
+from impasto.transfer import scale
 from tests.signals import heartbeats, signal, sound
 from tests.test_cli import impasto, listing, one_line
 
@@ -278,6 +280,6 @@ def test_the_learning_rate_comes_down_to_the_annealing(
         decays.append(decay)
         return adam(*others, decay=decay, **more)
 
-    monkeypatch.setattr(optimizers, "adam", recorded)
+    monkeypatch.setattr(scale, "adam", recorded)
     assert stylize("-q", "--annealing", "0.2") == 0
     assert [decay**5 for decay in decays] == pytest.approx([0.2])

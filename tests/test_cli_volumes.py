@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import arguments, commands, media, parsing
-from impasto.config import PRESETS
-from impasto.media.volume import Volume
+from impasto import media
+from impasto.cli import arguments, commands, parsing
+from impasto.config.presets import PRESETS
+from impasto.media.volumes.volume import Volume
 from impasto.plots import View, plot
 from tests.media.volumes import TILTED, smooth
 from tests.test_cli import impasto, one_line

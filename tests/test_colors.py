@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.data import astronaut
 
-from impasto.colors import colored, from_oklab, matched, recolored, to_oklab
-from impasto.config import configure
-from impasto.demo import paint
+from impasto.cli.demo import paint
+from impasto.config.presets import configure
+from impasto.config.settings import ColorMode
 from impasto.errors import ConfigError
+from impasto.kinds.colors import colored, from_oklab, matched, recolored, to_oklab
 from impasto.media import blocks
-from impasto.media.picture import Picture, from_array
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
-from impasto.settings import ColorMode
-from impasto.transfer import engine_for, stylize
+from impasto.transfer.stylize import engine_for, stylize
 
 CONTENT = from_array(astronaut()[:240, :320], (64,))
 STYLE = from_array(paint(90, 120, seed=3), (64,))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from impasto import media
-from impasto.media.picture import from_array
+from impasto.media.pictures.picture import from_array
 
 LIMIT = 700 * 10**6
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.cli import main
-from impasto.runs import read_checkpoint, read_steps
+from impasto.cli.main import main
+from impasto.runs.folder import read_checkpoint, read_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from impasto import demo
+from impasto.cli import demo
 from impasto.errors import MissingExtraError
 from tests.missing import hide
 

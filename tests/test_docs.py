@@ -15,10 +15,13 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from impasto import arguments, config, explain, media, parsing
-from impasto.cli import main
-from impasto.media.signal import Signal
-from impasto.media.volume import Volume
+from impasto import media
+from impasto.cli import arguments, parsing
+from impasto.cli.main import main
+from impasto.config.presets import PRESETS
+from impasto.explain import experiments as explain
+from impasto.media.signals.signal import Signal
+from impasto.media.volumes.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -67,13 +70,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sound = np.sin(2 * np.pi * frequency * np.arange(8000) / 8000)[None].astype(np.float32)
         signal = Signal(0.5 * sound, (-1.0, 1.0), rate=8000.0, names=("1",), units=("",))
         media.save(signal, tmp_path / name)
-    for name, preset in config.PRESETS.items():
+    for name, preset in PRESETS.items():
         size: tuple[int, ...] = (
             () if name in {"ecg", "audio-texture", "audio-transfer", "ct"} else (40,)
         )
         size = {"texture3d": (40,) * 3, "texture": (40,) * 2}.get(name, size)
         schedule = replace(preset.schedule, size=size, coarsest=0, steps=(3,))
-        monkeypatch.setitem(config.PRESETS, name, replace(preset, schedule=schedule))
+        monkeypatch.setitem(PRESETS, name, replace(preset, schedule=schedule))
     planned = explain.experiments
     monkeypatch.setattr(
         explain,

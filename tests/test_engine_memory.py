@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto import transfer
-from impasto.config import configure
+from impasto.config.presets import configure
 from impasto.media.sample import Sample
 from impasto.networks import Network
-from impasto.prepare import configured_network
-from impasto.transfer import stylize
+from impasto.transfer import stylize as transfer
+from impasto.transfer.prepare import configured_network
+from impasto.transfer.stylize import stylize
 
 
 def test_no_network_outlives_its_run(monkeypatch: pytest.MonkeyPatch) -> None:

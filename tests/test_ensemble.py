@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.config import ObjectiveConfig
-from impasto.ensemble import Draw, Ensemble, Member
-from impasto.geometry import Region
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.ensemble import Draw, Ensemble, Member
+from impasto.engine.objective import build_objective
+from impasto.engine.walk import WHOLE, Plan
+from impasto.grids.geometry import Region
+from impasto.grids.parallel import ALONE, Group, shared
+from impasto.grids.patch import Patch
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, vgg
 from impasto.networks.volumetric import inflated, shown, sliced
-from impasto.objective import build_objective
-from impasto.parallel import ALONE, Group, shared
-from impasto.patch import Patch
-from impasto.walk import WHOLE, Plan
 from tests.oracles import plain
 from tests.strategies import normal
 from tests.threads import Threads

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from impasto.config import PRESETS
+from impasto.config.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,14 +15,15 @@ import torch
 from PIL import Image
 from skimage.data import astronaut
 
-from impasto import explain as module
-from impasto.cli import main
-from impasto.config import Config, NetworkConfig
-from impasto.descent import Progress
-from impasto.explain import BETAS, MIXTURE, Explanation, experiments, explain, layers_of
-from impasto.explained import curves, page
+from impasto.cli.main import main
+from impasto.config.config import Config
+from impasto.config.settings import NetworkConfig
+from impasto.explain import experiments as module
+from impasto.explain.experiments import BETAS, MIXTURE, Explanation, experiments, explain, layers_of
+from impasto.explain.page import curves, page
 from impasto.networks.lite import load_lite
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
+from impasto.transfer.descent import Progress
 from tests.browser import probed
 
 pytestmark = pytest.mark.slow  # whole runs

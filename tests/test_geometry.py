@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from impasto.errors import ConfigError
-from impasto.geometry import Region, Space, Window, coarse_to_fine, fitted_space, scaled_space
+from impasto.grids.geometry import Region, Space, Window, coarse_to_fine, fitted_space, scaled_space
 from tests.strategies import spaces
 
 CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impasto.config import ObjectiveConfig
-from impasto.gradient import value_and_grad
-from impasto.losses import Normalization
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import Objective, build_objective
+from impasto.grids.patch import Patch
+from impasto.losses.loss import Normalization
 from impasto.networks.filterbank import filterbank
 from impasto.networks.stage import Network
-from impasto.objective import Objective, build_objective
-from impasto.patch import Patch
 from tests.networks.test_vgg import tiny
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces

@@ -11,12 +11,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from impasto import commands, guards, media
-from impasto.arguments import Command, Demo
-from impasto.config import configure
-from impasto.media.picture import from_array, open_picture
-from impasto.parsing import parse
-from impasto.transfer import stylize
+from impasto import media
+from impasto.cli import commands, guards
+from impasto.cli.arguments import Command, Demo
+from impasto.cli.parsing import parse
+from impasto.config.presets import configure
+from impasto.media.pictures.picture import from_array, open_picture
+from impasto.transfer.stylize import stylize
 from tests.media.places import contents
 from tests.media.series import series, stored_values
 from tests.test_cli import impasto, one_line

@@ -13,19 +13,19 @@ from skimage.data import astronaut
 from torch import Tensor
 
 from impasto import media
-from impasto.arguments import Stylize
-from impasto.config import ObjectiveConfig, configure
-from impasto.demo import paint
+from impasto.cli.arguments import Stylize
+from impasto.cli.demo import paint
+from impasto.cli.parsing import parse
+from impasto.config.presets import configure
+from impasto.config.settings import GuidanceConfig, ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
 from impasto.errors import ConfigError, SampleError
-from impasto.gradient import value_and_grad
-from impasto.guidance import BLACK, WHITE, Guide, guided, regions
-from impasto.media.picture import Picture, from_array
+from impasto.grids.patch import Patch
+from impasto.kinds.guidance import BLACK, WHITE, Guide, guided, regions
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.networks.lite import load_lite
-from impasto.objective import build_objective
-from impasto.parsing import parse
-from impasto.patch import Patch
-from impasto.settings import GuidanceConfig
-from impasto.transfer import stylize
+from impasto.transfer.stylize import stylize
 
 QUICK: dict[str, Any] = {"size": (64,), "coarsest": 0, "steps": (4,)}
 RED, BLUE = (255, 0, 0), (0, 0, 255)

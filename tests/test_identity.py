@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from impasto.config import configure
-from impasto.media.picture import Picture, from_array
+from impasto.config.presets import configure
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.metrics import compare
-from impasto.transfer import stylize
+from impasto.transfer.stylize import stylize
 
 pytestmark = pytest.mark.slow  # whole runs
 

@@ -21,12 +21,12 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.config import configure
-from impasto.descent import Progress
-from impasto.interrupts import Interrupted
-from impasto.media.picture import read_recipe
-from impasto.runs import read_steps
-from impasto.transfer import Result, stylize
+from impasto.config.presets import configure
+from impasto.media.pictures.picture import read_recipe
+from impasto.runs.folder import read_steps
+from impasto.system.interrupts import Interrupted
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import Result, stylize
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from impasto.leads import is_audio, lead, matched
+from impasto.media.signals.leads import is_audio, lead, matched
 from tests.signals import signal, sound
 
 

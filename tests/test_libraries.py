@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from impasto.errors import MissingExtraError
-from impasto.libraries import library
+from impasto.system.libraries import library
 
 
 def test_a_library_and_a_missing_one() -> None:

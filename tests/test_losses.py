@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.geometry import Region, Space
-from impasto.losses import Content, Gram, Loss, MetricGram, Normalization, TotalVariation
+from impasto.grids.geometry import Region, Space
+from impasto.losses.content import Content
+from impasto.losses.gram import Gram, MetricGram
+from impasto.losses.loss import Loss, Normalization
+from impasto.losses.variation import TotalVariation
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from impasto import machine
-from impasto.machine import Watch, cores, free_memory, memory_left, memory_limit
+from impasto.system import machine
+from impasto.system.machine import Watch, cores, free_memory, memory_left, memory_limit
 
 GIGABYTE = 10**9
 

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.config import Config, ObjectiveConfig, configure
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.config.settings import ObjectiveConfig
 from impasto.errors import ConfigError
-from impasto.geometry import Region, Space
-from impasto.losses import Normalization
-from impasto.moments import NOISE, Moments
+from impasto.grids.geometry import Region, Space
+from impasto.losses.loss import Normalization
+from impasto.losses.wasserstein import NOISE, Moments
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 from tests.test_losses import loss_of, symmetric_root

@@ -12,21 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto import painting
-from impasto.config import ObjectiveConfig, configure
-from impasto.descent import Progress
-from impasto.geometry import Region, Space
-from impasto.gradient import value_and_grad
-from impasto.losses import Loss
-from impasto.media.volume import Volume
-from impasto.nearest import Nearest, nearest, shared_by_quota
+from impasto.config.presets import configure
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine import painting
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.engine.painting import Source, losses_of
+from impasto.engine.walk import WHOLE
+from impasto.grids.geometry import Region, Space
+from impasto.grids.patch import Patch
+from impasto.losses.loss import Loss
+from impasto.losses.nearest import Nearest, nearest, shared_by_quota
+from impasto.media.volumes.volume import Volume
 from impasto.networks.stage import Network
 from impasto.networks.vgg import vgg
-from impasto.objective import build_objective
-from impasto.painting import Source, losses_of
-from impasto.patch import Patch
-from impasto.transfer import stylize
-from impasto.walk import WHOLE
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
 from tests.oracles import reference
 from tests.problems import Problem
 from tests.strategies import normal, seeds, spaces

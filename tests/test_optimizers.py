@@ -22,10 +22,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from impasto import optimizers
 from impasto.errors import NumericalError
-from impasto.line_search import strong_wolfe
-from impasto.optimizers import State, Step, adam, dot, gradient_descent, lbfgs
+from impasto.optimizers import loop
+from impasto.optimizers.adam import adam
+from impasto.optimizers.gradient_descent import gradient_descent
+from impasto.optimizers.lbfgs import lbfgs
+from impasto.optimizers.line_search import strong_wolfe
+from impasto.optimizers.loop import State, Step, dot
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
 
@@ -305,7 +308,7 @@ def test_the_block_size_does_not_matter(
     more = {"project": lambda x: x.clamp(-1, 1)}
     whole = run(loop, f, x, rate, 6, **more)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optimizers, "BLOCK", block)
+        patch.setattr(loop, "BLOCK", block)
         parts = run(loop, f, x, rate, 6, **more)
     for expected, actual in zip(whole, parts, strict=True):
         torch.testing.assert_close(actual.sample, expected.sample, rtol=1e-9, atol=1e-9)
@@ -315,7 +318,7 @@ def test_the_block_size_does_not_matter(
 def test_dot_adds_up_in_float64(seed: int, size: int, block: int) -> None:
     a, b = (normal(seed + part, size).float() for part in range(2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optimizers, "BLOCK", block)
+        patch.setattr(loop, "BLOCK", block)
         expected = math.fsum((a.double() * b.double()).tolist())
         assert dot(a, b) == pytest.approx(expected, rel=0, abs=1e-13)
 
@@ -368,7 +371,7 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def test_a_step_needs_a_block_beside_its_arrays(
     loop: Any, rate: float, arrays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimizers, "BLOCK", 64)
+    monkeypatch.setattr(loop, "BLOCK", 64)
     counter = Allocations()
     made = []
 

@@ -28,16 +28,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from impasto.config import ObjectiveConfig, configure
-from impasto.descent import Progress
-from impasto.geometry import Region, Space
-from impasto.gradient import Evaluation, terms_of, value_and_grad
+from impasto.config.presets import configure
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import Evaluation, terms_of, value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.engine.walk import Plan
+from impasto.grids.geometry import Region, Space
+from impasto.grids.parallel import ALONE, Group, Ranks, current_group, gather
+from impasto.grids.patch import Patch
 from impasto.networks.stage import Network
-from impasto.objective import build_objective
-from impasto.parallel import ALONE, Group, Ranks, current_group, gather
-from impasto.patch import Patch
-from impasto.transfer import stylize
-from impasto.walk import Plan
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
 from tests.problems import Problem, a_plan, a_problem
 from tests.strategies import normal, seeds, spaces
 from tests.test_walk import error, fixed_problem, tiles, tolerance

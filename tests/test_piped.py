@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from impasto import cli, viewers
-from impasto.media.picture import read_recipe
-from impasto.viewers import Lines
+from impasto.cli import main as cli
+from impasto.cli import viewers
+from impasto.cli.viewers import Lines
+from impasto.media.pictures.picture import read_recipe
 from tests.test_cli import SMALL, impasto, listing, paintings, studio
 
 __all__ = ["paintings", "studio"]

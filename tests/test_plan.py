@@ -17,17 +17,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from impasto.config import ObjectiveConfig
-from impasto.errors import MemoryLimitError
-from impasto.geometry import Space
-from impasto.gradient import value_and_grad
-from impasto.networks.filterbank import filterbank
-from impasto.networks.stage import Network
-from impasto.networks.vgg import vgg
-from impasto.objective import build_objective
-from impasto.parallel import Ranks
-from impasto.patch import Patch, allocate
-from impasto.plan import (
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.engine.plan import (
     FIXED,
     FRESH,
     KEPT_COPIES,
@@ -41,7 +34,14 @@ from impasto.plan import (
     choose_plan,
     works,
 )
-from impasto.walk import WHOLE, Plan, Reaches
+from impasto.engine.walk import WHOLE, Plan, Reaches
+from impasto.errors import MemoryLimitError
+from impasto.grids.geometry import Space
+from impasto.grids.parallel import Ranks
+from impasto.grids.patch import Patch, allocate
+from impasto.networks.filterbank import filterbank
+from impasto.networks.stage import Network
+from impasto.networks.vgg import vgg
 from tests.media.memory import on_linux, printed
 
 SPACES = ((100_000,), (400, 300), (48, 40, 44))
@@ -78,7 +78,7 @@ works_once = cache(works)
 def costs_are_taken_once() -> Iterator[None]:
     """Not anew for each amount of room that is tried."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("impasto.plan.works", works_once)
+        patch.setattr("impasto.engine.plan.works", works_once)
         yield
 
 

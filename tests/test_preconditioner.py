@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto import ensemble
-from impasto.config import configure
-from impasto.optimizers import Precondition, lbfgs, plain
-from impasto.preconditioner import favor_large_forms
-from impasto.transfer import stylize
+from impasto.config.presets import configure
+from impasto.engine import ensemble
+from impasto.optimizers.lbfgs import lbfgs
+from impasto.optimizers.loop import Precondition, plain
+from impasto.optimizers.preconditioner import favor_large_forms
+from impasto.transfer.stylize import stylize
 from tests.test_optimizers import Value, function
 
 spaces = st.one_of(

@@ -5,10 +5,10 @@ import psutil
 import pytest
 
 from impasto.errors import ConfigError
-from impasto.machine import memory_left, memory_limit
-from impasto.media.picture import Picture
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
-from impasto.prepare import style_space
+from impasto.system.machine import memory_left, memory_limit
+from impasto.transfer.prepare import style_space
 
 
 def picture(height: int, width: int) -> Picture:

@@ -19,16 +19,16 @@ from torch import nn
 
 import impasto
 from impasto import media
-from impasto.descent import Progress
+from impasto.config.settings import NetworkConfig
+from impasto.engine.plan import _too_little
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, SampleError
-from impasto.geometry import Region
-from impasto.losses import Gram
-from impasto.media.picture import Picture
-from impasto.media.signal import Signal
+from impasto.grids.geometry import Region
+from impasto.losses.gram import Gram
+from impasto.media.pictures.picture import Picture
+from impasto.media.signals.signal import Signal
 from impasto.networks import layer_names
-from impasto.plan import _too_little
-from impasto.settings import NetworkConfig
-from impasto.transfer import Result
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LAYERS = {"content_layers": "features.1", "style_layers": "features.1"}
@@ -129,7 +129,7 @@ def test_networks_lists_the_layers_of_ones_own(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    from impasto.cli import main
+    from impasto.cli.main import main
 
     main(["networks", "list", "mynet:make"])
     assert capsys.readouterr().out == "mynet:make  your own\n  0 1\n"

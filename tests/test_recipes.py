@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto import commands, media
-from impasto.media.picture import from_array, open_picture, read_recipe
+from impasto import media
+from impasto.cli import commands
+from impasto.media.pictures.picture import from_array, open_picture, read_recipe
 from tests.test_cli import impasto, one_line
 
 FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "--network", "filterbank", "-q")
@@ -67,9 +68,9 @@ def test_no_folder_of_this_machine_is_in_a_picture(studio: Path) -> None:
 
 
 def test_nor_of_weights(studio: Path) -> None:
-    from impasto.config import configure
-    from impasto.origin import origin_of
-    from impasto.recipes import recipe_of
+    from impasto.config.presets import configure
+    from impasto.runs.origin import origin_of
+    from impasto.runs.recipes import recipe_of
 
     weights = studio / "private" / "vgg.pth"
     weights.write_bytes(b"weights")
@@ -283,9 +284,9 @@ def test_flags_of_other_programs_are_answered_with_ours(
 def test_our_own_flags_are_not_taken_for_those_of_others() -> None:
     from dataclasses import fields
 
-    from impasto.arguments import Stylize, Texture
-    from impasto.borrowed import _OURS
-    from impasto.config import Config
+    from impasto.cli.arguments import Stylize, Texture
+    from impasto.cli.borrowed import _OURS
+    from impasto.config.config import Config
 
     groups = (field.name for field in fields(Config))
     plain = Config()
@@ -298,7 +299,7 @@ def test_our_own_flags_are_not_taken_for_those_of_others() -> None:
 def test_a_texture_is_a_picture_where_its_suffix_is_a_pictures(studio: Path) -> None:
     few = ("--coarsest", "0", "--steps", "1", "-q")
     assert impasto("texture", "style.png", "-o", "t.png", "--size", "32", "40", *few) == 0
-    from impasto.parsing import parse
+    from impasto.cli.parsing import parse
 
     for output, size in (("t.png", (256, 256)), ("t.TIFF", (256, 256)), ("t.npy", (128,) * 3)):
         command = parse(["texture", "style.png", "-o", output])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.refine import refined
-from impasto.resample import resample
+from impasto.grids.refine import refined
+from impasto.grids.resample import resample
 
 
 def content(space: tuple[int, ...], channels: int = 2) -> tuple[Tensor, Tensor]:

@@ -19,19 +19,19 @@ import torch
 from PIL import Image, ImageColor
 
 from impasto import media
-from impasto.checkpoints import Checkpoint
-from impasto.cli import main
-from impasto.config import configure
-from impasto.descent import Progress
+from impasto.cli.main import main
+from impasto.config.presets import configure
 from impasto.errors import ConfigError, MissingExtraError
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.reports import page as pages
 from impasto.reports import report
 from impasto.reports.findings import _engine_of, _joined, findings_of
 from impasto.reports.page import page_of
-from impasto.runs import read_run, read_steps
-from impasto.textures import texture
-from impasto.transfer import stylize
+from impasto.runs.checkpoints import Checkpoint
+from impasto.runs.folder import read_run, read_steps
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
+from impasto.transfer.textures import texture
 from tests.browser import probed
 from tests.missing import hide
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from impasto.geometry import Space
-from impasto.resample import resample
+from impasto.grids.geometry import Space
+from impasto.grids.resample import resample
 from tests.strategies import normal, seeds, spaces
 
 

@@ -17,10 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.cli import main
+from impasto.cli.main import main
 from impasto.errors import ConfigError, SampleError
-from impasto.runs import read_run, read_steps
-from impasto.transfer import stylize
+from impasto.runs.folder import read_run, read_steps
+from impasto.transfer.stylize import stylize
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # whole runs
 

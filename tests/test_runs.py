@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto import scale, transfer
-from impasto.config import configure
-from impasto.descent import Progress
+from impasto.config.presets import configure
+from impasto.engine.plan import choose_plan
 from impasto.errors import ConfigError, OutputError
 from impasto.media.sample import Sample
-from impasto.plan import choose_plan
-from impasto.runs import read_steps
-from impasto.transfer import stylize
+from impasto.runs.folder import read_steps
+from impasto.transfer import scale
+from impasto.transfer import stylize as transfer
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
 
 SETTINGS: dict[str, Any] = {"coarsest": 400, "steps": (5, 4), "checkpoint_every": 0.0}
 

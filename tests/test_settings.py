@@ -12,9 +12,11 @@ import pytest
 import torch
 from msgspec import Meta
 
-from impasto.arguments import Display
-from impasto.cli import main
-from impasto.config import Config, ObjectiveConfig, ScheduleConfig, VolumeConfig, configure
+from impasto.cli.arguments import Display
+from impasto.cli.main import main
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.config.settings import ObjectiveConfig, ScheduleConfig, VolumeConfig
 from impasto.errors import ConfigError
 
 

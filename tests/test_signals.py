@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.config import ObjectiveConfig, configure
+from impasto.config.presets import configure
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
 from impasto.errors import SampleError
-from impasto.gradient import value_and_grad
-from impasto.media.signal import Annotation, Signal
+from impasto.grids.patch import Patch
+from impasto.kinds.signals import alike, part
+from impasto.media.signals.signal import Annotation, Signal
 from impasto.networks.series import series_bank
-from impasto.objective import build_objective
-from impasto.patch import Patch
-from impasto.signals import alike, part
-from impasto.transfer import stylize
+from impasto.transfer.stylize import stylize
 from tests.signals import heartbeats, signal, sound
 from tests.strategies import normal
 

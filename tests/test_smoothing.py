@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from impasto.config import ObjectiveConfig
-from impasto.geometry import Region
-from impasto.gradient import value_and_grad
-from impasto.losses import Loss, Normalization
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.grids.geometry import Region
+from impasto.grids.patch import Patch
+from impasto.losses.loss import Loss, Normalization
+from impasto.losses.smoothing import LARGEST, SmoothContent, SmoothGram, exponential_products
 from impasto.networks.stage import Network
-from impasto.objective import build_objective
-from impasto.patch import Patch
-from impasto.smoothing import LARGEST, SmoothContent, SmoothGram, exponential_products
 from tests.strategies import normal, seeds
 from tests.test_losses import loss_of
 

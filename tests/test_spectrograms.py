@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.config import configure
+from impasto.config.presets import configure
 from impasto.errors import SampleError
-from impasto.media.sample import Sample
-from impasto.media.signal import Signal
-from impasto.spectrograms import (
+from impasto.kinds.spectrograms import (
     FAINTEST,
     WINDOW,
     Spectrogram,
@@ -19,7 +17,9 @@ from impasto.spectrograms import (
     spectrograms,
     transform,
 )
-from impasto.transfer import stylize
+from impasto.media.sample import Sample
+from impasto.media.signals.signal import Signal
+from impasto.transfer.stylize import stylize
 from tests.signals import sound
 
 

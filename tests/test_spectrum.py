@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from impasto.spectrum import longest_run, power_spectrum, spectrogram, whole_runs
+from impasto.media.signals.spectrum import longest_run, power_spectrum, spectrogram, whole_runs
 
 RATE = 200.0
 noise = np.random.default_rng(0).normal(size=4000)

@@ -13,16 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.config import ObjectiveConfig
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import Objective, build_objective
 from impasto.errors import ConfigError, SampleError
-from impasto.geometry import Region
-from impasto.gradient import value_and_grad
-from impasto.losses import Loss
-from impasto.networks.series import series_bank
-from impasto.networks.vgg import vgg
-from impasto.objective import Objective, build_objective
-from impasto.patch import Patch
-from impasto.statistics import (
+from impasto.grids.geometry import Region
+from impasto.grids.patch import Patch
+from impasto.losses.loss import Loss
+from impasto.losses.series import (
     Amplitude,
     Autocorrelation,
     Spectrum,
@@ -31,6 +29,8 @@ from impasto.statistics import (
     powers,
     products,
 )
+from impasto.networks.series import series_bank
+from impasto.networks.vgg import vgg
 from tests.oracles import series
 from tests.strategies import normal, seeds
 

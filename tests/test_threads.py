@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from impasto import threads
-from impasto.config import configure
-from impasto.descent import Progress
+from impasto.config.presets import configure
+from impasto.engine.plan import worth_threads
 from impasto.errors import ConfigError
-from impasto.machine import Watch
 from impasto.networks.lite import load_lite
-from impasto.plan import worth_threads
-from impasto.threads import GIVEN, Team
-from impasto.transfer import stylize
+from impasto.system import threads
+from impasto.system.machine import Watch
+from impasto.system.threads import GIVEN, Team
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
 
 LITE = configure(network="lite").completed().objective.layers
 

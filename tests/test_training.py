@@ -14,9 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from impasto.losses import MetricGram
+from impasto.losses.gram import MetricGram
 from impasto.media import save
-from impasto.media.picture import from_array
+from impasto.media.pictures.picture import from_array
 from impasto.networks.embedded import load_embedded
 from impasto.networks.lite import load_lite
 from impasto.networks.stage import Network

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.config import Config, configure
-from impasto.geometry import Space
-from impasto.gradient import value_and_grad
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.engine.walk import WHOLE, Plan
+from impasto.grids.geometry import Space
+from impasto.grids.patch import Patch
 from impasto.media.sample import Sample
 from impasto.networks import RATE
 from impasto.networks.filterbank import filterbank
 from impasto.networks.series import series_bank
-from impasto.objective import build_objective
-from impasto.optimizers import adam
-from impasto.patch import Patch
-from impasto.transfer import Result, stylize
-from impasto.walk import WHOLE, Plan
+from impasto.optimizers.adam import adam
+from impasto.transfer.stylize import Result, stylize
 
 SPACES: dict[int, Space] = {1: (400,), 2: (24, 20), 3: (10, 12, 9)}
 
@@ -91,7 +92,7 @@ def run(dims: int, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> tuple[list[fl
         mine = cut(plan, dims)
         return replace(base, tiles=mine.tiles, kept=mine.kept)
 
-    monkeypatch.setattr("impasto.scale.choose_plan", chosen)
+    monkeypatch.setattr("impasto.transfer.scale.choose_plan", chosen)
     values: list[float] = []
     content, style = samples(dims)
     result = stylize(content, style, settings(dims), callback=lambda p: values.append(p.value))

@@ -12,16 +12,16 @@ from PIL import Image
 from skimage.data import astronaut
 
 import impasto
-from impasto import scale
-from impasto.config import PRESETS, configure
-from impasto.demo import paint
-from impasto.descent import Callback, Progress
+from impasto.cli.demo import paint
+from impasto.config.presets import PRESETS, configure
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
-from impasto.media.picture import from_array, read_recipe
+from impasto.media.pictures.picture import from_array, read_recipe
 from impasto.media.sample import Sample
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import load_lite
-from impasto.transfer import stylize
+from impasto.transfer import scale
+from impasto.transfer.descent import Callback, Progress
+from impasto.transfer.stylize import stylize
 from tests.oracles import reference
 
 

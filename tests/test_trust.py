@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from impasto import reports
-from impasto.cli import main
+from impasto.cli.main import main
 from impasto.networks.user import file_of
 from impasto.reports import report
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from impasto import media
-from impasto.cli import main
+from impasto.cli.main import main
 from tests.signals import heartbeats, signal, sound
 
 ECG = signal([heartbeats(30), -heartbeats(30)], 250.0)

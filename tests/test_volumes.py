@@ -12,18 +12,19 @@ import pytest
 import torch
 
 from impasto import media, networks
-from impasto.config import Config, configure
-from impasto.descent import Progress
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.config.settings import VolumeConfig
 from impasto.errors import ConfigError, ImpastoError, SampleError
-from impasto.media.picture import Picture
+from impasto.kinds.volumes import alike, as_plane, counted, in_hounsfield, windows
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.networks import Network
 from impasto.networks.vgg import vgg
-from impasto.settings import VolumeConfig
-from impasto.textures import texture
-from impasto.transfer import stylize
-from impasto.volumes import alike, as_plane, counted, in_hounsfield, windows
+from impasto.transfer.descent import Progress
+from impasto.transfer.stylize import stylize
+from impasto.transfer.textures import texture
 from tests.media.volumes import TILTED, smooth
 
 SPACE = (20, 18, 17)

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impasto.config import ObjectiveConfig
-from impasto.geometry import Region, Space, Window
-from impasto.gradient import Evaluation, terms_of, value_and_grad
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import Evaluation, terms_of, value_and_grad
+from impasto.engine.walk import WALKS, WHOLE, Plan
+from impasto.grids.geometry import Region, Space, Window
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, vgg
-from impasto.walk import WALKS, WHOLE, Plan
 from tests.problems import Problem, a_plan, a_problem
 from tests.strategies import normal
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from impasto.config.windows import window
 from impasto.errors import ConfigError
-from impasto.media.volume import Volume
-from impasto.media.windows import window_of
-from impasto.windows import window
+from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import window_of
 
 RAMP = Volume(np.arange(1000, dtype=np.float32).reshape(1, 10, 10, 10))
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto import parallel
-from impasto.parallel import Ranks
+from impasto.grids import parallel
+from impasto.grids.parallel import Ranks
 
 T = TypeVar("T")
 Operation = tuple[str, Tensor, int]
 
 
 class Threads:
-    """What `impasto.parallel` uses of torch.distributed, among threads.
+    """What `impasto.grids.parallel` uses of torch.distributed, among threads.
 
     Stricter than the real one: what is received must have the shape and type of what was sent,
     and nothing may be sent that nobody receives.

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from impasto.version import __version__
 
 if TYPE_CHECKING:
-    from impasto.config import PRESETS, Config, configure
-    from impasto.descent import Progress
+    from impasto.config.config import Config
+    from impasto.config.presets import PRESETS, configure
     from impasto.errors import ImpastoError
-    from impasto.media.picture import Picture
+    from impasto.media.pictures.picture import Picture
     from impasto.media.sample import Sample
     from impasto.metrics.activations import activations
-    from impasto.textures import texture
-    from impasto.transfer import Result, stylize
+    from impasto.transfer.descent import Progress
+    from impasto.transfer.stylize import Result, stylize
+    from impasto.transfer.textures import texture
 
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
@@ -34,17 +35,17 @@ if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
 _HOMES = {
-    "PRESETS": "config",
-    "Config": "config",
-    "configure": "config",
+    "PRESETS": "config.config",
+    "Config": "config.config",
+    "configure": "config.config",
     "ImpastoError": "errors",
-    "Picture": "media.picture",
+    "Picture": "media.pictures.picture",
     "Sample": "media.sample",
     "activations": "metrics.activations",
-    "Progress": "descent",
-    "Result": "transfer",
-    "stylize": "transfer",
-    "texture": "textures",
+    "Progress": "transfer.descent",
+    "Result": "transfer.stylize",
+    "stylize": "transfer.stylize",
+    "texture": "transfer.textures",
 }
 
 __all__ = [

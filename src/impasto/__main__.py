@@ -1,3 +1,3 @@
-from impasto.cli import main
+from impasto.cli.main import main
 
 main()

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from impasto.errors import ConfigError, OutputError
 from impasto.media import ArraySample, Sample, as_sample, check_target, grid, load, save
 from impasto.media.blocks import blocks
-from impasto.media.picture import from_array
+from impasto.media.pictures.picture import from_array
 from tests.media.memory import growth, on_linux
 from tests.media.pictures import noise
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from impasto.errors import SampleError
 from impasto.media import load, save
-from impasto.media.formats import SUFFIXES
-from impasto.media.picture import from_array, open_picture, read_recipe
+from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.picture import from_array, open_picture, read_recipe
 from tests.media.pictures import noise
 from tests.media.places import as_nobody, spoil
 

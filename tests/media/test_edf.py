@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import OutputError, SampleError
 from impasto.media import Annotation, grid, load, save
-from impasto.media.edf import open_edf
+from impasto.media.signals.edf import open_edf
 from tests.media.signals import loaded, signal, waves, with_gaps
 
 KINDS = {

@@ -11,8 +11,8 @@ import pyvips
 from PIL import Image, ImageOps
 
 from impasto.media import load, save
-from impasto.media.formats import SUFFIXES
-from impasto.media.picture import (
+from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.picture import (
     Picture,
     from_array,
     from_pil,

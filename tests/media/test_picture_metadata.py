@@ -15,13 +15,13 @@ from PIL import Image
 
 from impasto.errors import OutputError
 from impasto.media import save
-from impasto.media.picture import (
+from impasto.media.pictures.picture import (
     Picture,
     from_array,
     open_picture,
     read_recipe,
 )
-from impasto.media.xmp import packet_with, recipe_in
+from impasto.media.pictures.xmp import packet_with, recipe_in
 from tests.media.pictures import CMYK, LOSSLESS, P3, hwc, noise, pil, smooth
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, SampleError
 from impasto.media import as_sample, load, save
-from impasto.media.formats import SUFFIXES
-from impasto.media.picture import (
+from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.picture import (
     from_array,
     open_picture,
 )

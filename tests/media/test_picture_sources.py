@@ -11,8 +11,8 @@ from PIL import Image
 
 from impasto.errors import OutputError, SampleError
 from impasto.media import as_sample, load, save
-from impasto.media.formats import SUFFIXES
-from impasto.media.picture import (
+from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.picture import (
     Picture,
     from_array,
     from_pil,

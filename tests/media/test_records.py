@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, SampleError
 from impasto.media import Annotation, grid, is_picture, load, save
-from impasto.media.records import Lead, open_record
+from impasto.media.signals.records import Lead, open_record
 from tests.media.memory import growth, on_linux
 from tests.media.signals import loaded, signal, with_gaps
 

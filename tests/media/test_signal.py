@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from impasto.errors import MissingExtraError, SampleError
 from impasto.media import Annotation, ArraySample, Signal, load, save
 from impasto.media.blocks import in_memory
-from impasto.media.gaps import fill_gaps, gathered, pieces, spans
-from impasto.media.records import Lead, RecordSource
-from impasto.media.signal import place
+from impasto.media.signals.gaps import fill_gaps, gathered, pieces, spans
+from impasto.media.signals.records import Lead, RecordSource
+from impasto.media.signals.signal import place
 from tests.media.signals import signal, waves, with_gaps
 from tests.missing import hide
 

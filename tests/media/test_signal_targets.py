@@ -10,7 +10,7 @@ import pytest
 
 from impasto.errors import OutputError
 from impasto.media import Annotation, check_target, is_picture, load, save
-from impasto.media.picture import from_array
+from impasto.media.pictures.picture import from_array
 from tests.media.pictures import noise
 from tests.media.places import contents
 from tests.media.signals import signal

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impasto.errors import MemoryLimitError
-from impasto.media import as_sample, load, save, strips
+from impasto.media import as_sample, load, save
 from impasto.media.blocks import in_memory
-from impasto.media.picture import Picture, from_array, open_picture
+from impasto.media.pictures import strips
+from impasto.media.pictures.picture import Picture, from_array, open_picture
 from tests.media import whole
 from tests.media.memory import on_linux, printed
 from tests.media.pictures import P3, noise
@@ -153,7 +154,7 @@ def test_a_picture_read_from_a_protected_file_is_saved(tmp_path: Path) -> None:
 
 GROWTH = """
 from impasto.media import load, save
-from impasto.media.picture import Picture, from_array
+from impasto.media.pictures.picture import Picture, from_array
 save(from_array(np.zeros((64, 64), np.uint8)), sys.argv[2])
 load(sys.argv[2], (40,))
 data = None

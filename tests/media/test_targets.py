@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from impasto.cli import main
+from impasto.cli.main import main
 from impasto.errors import OutputError
 from impasto.media import check_target, files, load, save
-from impasto.media.formats import SUFFIXES
-from impasto.media.picture import (
+from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.picture import (
     from_array,
     save_picture,
 )

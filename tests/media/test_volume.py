@@ -99,9 +99,9 @@ def test_a_grid_in_other_directions() -> None:
 def test_boxes_give_what_the_whole_would(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = volume(40, 32, 24)
     for spacing in (0.7, 2.5, (0.8, 3.0, 0.5)):
-        monkeypatch.setattr("impasto.media.volume._BOX", (64, 64, 64))
+        monkeypatch.setattr("impasto.media.volumes.volume._BOX", (64, 64, 64))
         whole = sample.resampled(spacing)
-        monkeypatch.setattr("impasto.media.volume._BOX", (7, 7, 7))
+        monkeypatch.setattr("impasto.media.volumes.volume._BOX", (7, 7, 7))
         monkeypatch.setattr("impasto.media.blocks._BLOCK", 400)
         boxes = sample.resampled(spacing)
         assert np.abs(boxes.data - whole.data).max() < 1e-3
@@ -132,7 +132,7 @@ def test_voxels_larger_than_the_volume_and_spacings_of_nothing() -> None:
 
 
 GROWTH = """
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 Volume(np.ones((1, 20, 20, 20), np.float32)).resampled(0.7)
 volume = Volume(np.ones((1, 300, 300, 300), np.float32), affine=np.diag([0.7, 0.7, 1.4, 1]))
 before = peak()

@@ -11,7 +11,7 @@ import pytest
 
 from impasto.errors import MissingExtraError, OutputError
 from impasto.media import ArraySample, check_target, is_picture, load, save
-from impasto.media.picture import from_array
+from impasto.media.pictures.picture import from_array
 from tests.media.pictures import noise
 from tests.media.signals import signal
 from tests.media.test_places import VOLUMES

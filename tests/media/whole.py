@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from impasto.media import raster
-from impasto.media.formats import format_for
-from impasto.media.picture import Picture
+from impasto.media.pictures import raster
+from impasto.media.pictures.formats import format_for
+from impasto.media.pictures.picture import Picture
 
 
 def read(path: Path, size: tuple[int, ...]) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 from skimage.data import astronaut
 
-from impasto.colors import to_oklab
-from impasto.media.picture import from_array
+from impasto.kinds.colors import to_oklab
+from impasto.media.pictures.picture import from_array
 from impasto.metrics import color
 from impasto.metrics.color import color_distance
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import SampleError
-from impasto.media.picture import from_array
+from impasto.media.pictures.picture import from_array
 from impasto.media.sample import Sample
 from impasto.metrics import Comparison, Row, compare
 from impasto.metrics.series import amplitude_distance, log_spectral_distance

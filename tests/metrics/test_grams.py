@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.metrics.grams import SLICES, Grams, gram_distance, slice_grams
 from impasto.networks.lite import load_lite
 

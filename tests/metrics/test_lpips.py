@@ -10,12 +10,12 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
+from impasto.engine.walk import Plan
 from impasto.errors import LayerError, WeightsError
-from impasto.media.picture import Picture, from_array
+from impasto.media.pictures.picture import Picture, from_array
 from impasto.metrics import activations, compare, lpips
 from impasto.metrics.lpips import LAYERS, Lpips
 from impasto.networks.vgg import VGG16, WIDTHS
-from impasto.walk import Plan
 from tests.oracles import reference
 
 SPACE = 32, 48

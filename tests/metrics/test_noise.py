@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.metrics.noise import noise_distance, noise_power_spectrum
 
 pytest.importorskip("scipy")

@@ -10,14 +10,15 @@ import pytest
 from scipy import ndimage
 from skimage.data import astronaut
 
-from impasto.config import Config, configure
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.walk import Plan
 from impasto.errors import ConfigError, LayerError, SampleError, WeightsError
-from impasto.media.picture import Picture, fit_picture, from_array
+from impasto.media.pictures.picture import Picture, fit_picture, from_array
 from impasto.metrics import Row, activations, compare, pictures
 from impasto.metrics.pictures import ssim
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import load_lite
-from impasto.walk import Plan
 from tests.oracles import reference
 from tests.signals import heartbeats, signal
 

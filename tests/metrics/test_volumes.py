@@ -11,7 +11,7 @@ import pytest
 
 from impasto.errors import ConfigError, SampleError
 from impasto.media.sample import Sample
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.metrics import Comparison, Row, compare, grams
 from impasto.metrics.regions import check_region, even_region, part
 from impasto.metrics.texture import flicker, roughness

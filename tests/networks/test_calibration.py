@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from impasto import prepare
-from impasto.config import configure
-from impasto.demo import paint
+from impasto.cli.demo import paint
+from impasto.config.presets import configure
 from impasto.errors import ConfigError, SampleError
-from impasto.media.picture import Picture
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.networks.calibration import FAINTEST, calibrate
 from impasto.networks.vgg import vgg
-from impasto.prepare import configured_network
-from impasto.transfer import stylize
+from impasto.transfer import prepare
+from impasto.transfer.prepare import configured_network
+from impasto.transfer.stylize import stylize
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -13,15 +13,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from impasto.config import configure
+from impasto.config.presets import configure
 from impasto.errors import WeightsError
-from impasto.media.picture import Picture
+from impasto.media.pictures.picture import Picture
 from impasto.networks import layer_names
 from impasto.networks.calibration import unit_layers
 from impasto.networks.embedded import BLOCKS, VGG16, load_embedded, vgg16
 from impasto.networks.vgg import IMAGENET, convolutions, vgg
 from impasto.networks.weights import load_vgg
-from impasto.prepare import configured_network
+from impasto.transfer.prepare import configured_network
 from tests.strategies import normal
 from training.vgg16.__main__ import errors, pack
 

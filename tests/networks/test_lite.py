@@ -12,16 +12,17 @@ from safetensors.torch import load_file, save_file
 from skimage.data import astronaut
 from torch import Tensor
 
-from impasto.config import Config, configure
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
 from impasto.errors import WeightsError
-from impasto.gradient import value_and_grad
-from impasto.losses import MetricGram
-from impasto.media.picture import from_array
+from impasto.grids.patch import Patch
+from impasto.losses.gram import MetricGram
+from impasto.media.pictures.picture import from_array
 from impasto.networks.embedded import load_embedded
 from impasto.networks.lite import EMBEDDED, METRIC, WIDTHS, load_lite
 from impasto.networks.stage import Network
-from impasto.objective import build_objective
-from impasto.patch import Patch
 
 STYLE = {f"relu{block}_1" for block in range(1, 4)}
 

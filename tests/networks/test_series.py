@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.config import ObjectiveConfig
-from impasto.gradient import value_and_grad
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.engine.walk import Plan
+from impasto.grids.patch import Patch
 from impasto.networks.series import FILTERS, LONGEST, WIDTHS, series_bank, wide
 from impasto.networks.stage import Network
-from impasto.objective import build_objective
-from impasto.patch import Patch
-from impasto.walk import Plan
 from tests.oracles import plain, reference
 from tests.strategies import normal
 

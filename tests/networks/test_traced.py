@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from impasto.config import ObjectiveConfig
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.gradient import value_and_grad
+from impasto.engine.objective import build_objective
+from impasto.engine.plan import choose_plan
+from impasto.engine.walk import Plan
 from impasto.errors import ConfigError, LayerError, SampleError
-from impasto.gradient import value_and_grad
+from impasto.grids.patch import Patch
 from impasto.networks.stage import Network
 from impasto.networks.traced import traced
-from impasto.objective import build_objective
-from impasto.patch import Patch
-from impasto.plan import choose_plan
-from impasto.walk import Plan
 from tests.oracles import plain
 from tests.residual import Residual
 from tests.strategies import normal

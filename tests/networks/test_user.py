@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.config import configure
+from impasto.config.presets import configure
 from impasto.errors import ConfigError, SampleError
-from impasto.media.signal import Signal
+from impasto.kinds.signals import Fitted, fitted, restored
+from impasto.media.signals.signal import Signal
 from impasto.networks.stage import Network, Stage, Terms
 from impasto.networks.user import user_network
-from impasto.signals import Fitted, fitted, restored
-from impasto.transfer import stylize
+from impasto.transfer.stylize import stylize
 from tests.signals import heartbeats, signal
 
 MODULE = """

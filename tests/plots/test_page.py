@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import ConfigError, MissingExtraError, OutputError, SampleError
-from impasto.media.picture import from_array, open_picture
+from impasto.media.pictures.picture import from_array, open_picture
 from impasto.media.sample import Sample
 from impasto.plots import View, plot
 from impasto.plots.page import clock, listed, short

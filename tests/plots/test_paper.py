@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from impasto.media.signal import Signal
+from impasto.media.signals.signal import Signal
 from impasto.plots import View, page, plot
 from impasto.plots.signal import plot_signals
 from tests.signals import heartbeats, signal

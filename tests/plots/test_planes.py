@@ -13,9 +13,9 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("nibabel")
 
 from impasto.errors import ConfigError
-from impasto.media.picture import open_picture
+from impasto.media.pictures.picture import open_picture
 from impasto.media.sample import Sample
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.plots import View, plot
 from impasto.plots.planes import DIVERGING, PLANES, Page, Row, place_of, turned
 from impasto.plots.planes_print import planes_figure

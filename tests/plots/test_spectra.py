@@ -11,13 +11,13 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
 
-from impasto.leads import lead
+from impasto.media.signals.leads import lead
+from impasto.media.signals.spectrum import spectrogram
 from impasto.plots import View
 from impasto.plots.page import BLUE, GRAY, INK, VERMILION
 from impasto.plots.signal import plot_signals
 from impasto.plots.spectra import band, curve
 from impasto.plots.traces import envelope, trace
-from impasto.spectrum import spectrogram
 from tests.signals import signal, sound
 
 RATE = 8000

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("nibabel")
 
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.plots import View, plot
 from impasto.plots import planes_screen as screen
 from impasto.plots.volume import page_of

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from impasto.geometry import Region
-from impasto.losses import MetricGram
-from impasto.moments import Moments
+from impasto.grids.geometry import Region
+from impasto.losses.gram import MetricGram
+from impasto.losses.wasserstein import Moments
 from impasto.networks.stage import Network
 from training.lite.pictures import Pictures
 from training.lite.student import Student

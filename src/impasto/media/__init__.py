@@ -10,33 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from impasto.errors import OutputError, SampleError
-from impasto.media import (
-    archives,
-    arrays,
-    audio,
-    dicom,
-    dicom_headers,
-    dicom_writer,
-    edf,
-    edf_writer,
-    formats,
-    nifti,
-    nrrd,
-    nrrd_writer,
-    ome,
-    picture,
-    record_writer,
-    records,
-    tables,
-)
+from impasto.media import arrays
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, check_writable, suffix_of
-from impasto.media.picture import Picture
+from impasto.media.pictures import formats, picture
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
-from impasto.media.signal import Annotation, Signal
+from impasto.media.signals import archives, audio, edf, edf_writer, record_writer, records, tables
+from impasto.media.signals.signal import Annotation, Signal
 from impasto.media.streams import spooled
-from impasto.media.volume import Volume
+from impasto.media.volumes import dicom, dicom_headers, dicom_writer, nifti, nrrd, nrrd_writer, ome
+from impasto.media.volumes.volume import Volume
 
 __all__ = [
     "Annotation",

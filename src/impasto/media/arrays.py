@@ -22,7 +22,6 @@ import numpy as np
 from jaxtyping import Shaped
 
 from impasto.errors import SampleError, about
-from impasto.libraries import library
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.coding import decoding
 from impasto.media.files import (
@@ -35,8 +34,9 @@ from impasto.media.files import (
     unreadable,
 )
 from impasto.media.sample import Sample, check_own_space
-from impasto.media.signal import Signal
+from impasto.media.signals.signal import Signal
 from impasto.media.zarr_folders import MARK, holds_result
+from impasto.system.libraries import library
 
 SUFFIXES = (".npy", ".zarr")
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from impasto.media.annotators import ANNOTATORS
-from impasto.media.dicom_headers import SUFFIXES as DICOM
-from impasto.media.dicom_headers import files_in, has_magic
 from impasto.media.files import suffix_of
-from impasto.media.records import SUFFIXES as RECORDS
-from impasto.media.records import is_record
+from impasto.media.signals.annotators import ANNOTATORS
+from impasto.media.signals.records import SUFFIXES as RECORDS
+from impasto.media.signals.records import is_record
+from impasto.media.volumes.dicom_headers import SUFFIXES as DICOM
+from impasto.media.volumes.dicom_headers import files_in, has_magic
 
 _LONGEST_HEADER = 2**24
 _DATA_FILE = re.compile(rb"^data ?file: *(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)

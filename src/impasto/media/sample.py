@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from impasto.errors import ConfigError, SampleError
-from impasto.geometry import fitted_space
+from impasto.grids.geometry import fitted_space
 from impasto.media.blocks import count_non_finite
 
 NOT_FOR_DIAGNOSIS = "not for diagnosis"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from impasto.errors import ImpastoError, SampleError
-from impasto.media.formats import FORMATS
+from impasto.media.pictures.formats import FORMATS
 
 _BEGINNINGS = (
     *((form.magic, form.suffixes[0]) for form in FORMATS),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from impasto.config import Config
+from impasto.config.config import Config
+from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError
-from impasto.media.picture import Picture
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
-from impasto.media.signal import Signal
-from impasto.orientation import as_volume, is_volume
-from impasto.windows import AUTO
+from impasto.media.signals.signal import Signal
+from impasto.media.volumes.orientation import as_volume, is_volume
 
 __all__ = ["Comparison", "Row", "compare"]
 

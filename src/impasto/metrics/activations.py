@@ -10,26 +10,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.arrays import Arrays
-from impasto.config import configure
+from impasto.config.presets import configure
+from impasto.engine.plan import choose_plan
+from impasto.engine.walk import Plan, Reaches, look
 from impasto.errors import LayerError
-from impasto.geometry import Region, Space
-from impasto.losses import MetricGram
-from impasto.machine import memory_left, memory_limit
+from impasto.grids.arrays import Arrays
+from impasto.grids.geometry import Region, Space
+from impasto.grids.patch import Assembly, Patch
+from impasto.kinds.signals import fitted
+from impasto.kinds.units import Units
+from impasto.losses.gram import MetricGram
 from impasto.networks import Network
-from impasto.patch import Assembly, Patch
-from impasto.plan import choose_plan
-from impasto.prepare import (
+from impasto.system.machine import memory_left, memory_limit
+from impasto.transfer.prepare import (
     SampleLike,
     check_sides,
     configured_network,
     in_terms,
     open_sample,
 )
-from impasto.scale import FOR_ARRAYS
-from impasto.signals import fitted
-from impasto.units import Units
-from impasto.walk import Plan, Reaches, look
+from impasto.transfer.scale import FOR_ARRAYS
 
 Values = Float[Tensor, "1 channel *space"]
 

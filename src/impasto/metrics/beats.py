@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.libraries import library
+from impasto.system.libraries import library
 
 TOLERANCE = 0.150
 """Seconds between two beats that count as the same (ANSI/AAMI EC57)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64
 
-from impasto.colors import to_oklab
+from impasto.kinds.colors import to_oklab
 
 DIRECTIONS = 64
 """That colors are projected on: a shift by 1 is told as 1 to 2 %, whichever way."""

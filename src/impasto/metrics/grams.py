@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from impasto.geometry import Region
-from impasto.losses import MetricGram
-from impasto.media.volume import Volume
+from impasto.grids.geometry import Region
+from impasto.grids.resample import averaged
+from impasto.losses.gram import MetricGram
+from impasto.media.volumes.volume import Volume
 from impasto.networks import Network
 from impasto.networks.lite import load_lite
 from impasto.networks.volumetric import shown, sliced
-from impasto.resample import averaged
 
 SLICES = 32
 """The most that are looked at across an axis."""

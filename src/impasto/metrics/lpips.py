@@ -10,15 +10,15 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.engine.gradient import terms_of
+from impasto.engine.objective import Objective, Term
 from impasto.errors import WeightsError, about
-from impasto.geometry import Region
-from impasto.gradient import terms_of
-from impasto.losses import Weight, weighted
+from impasto.grids.geometry import Region
+from impasto.grids.patch import Patch
+from impasto.losses.loss import Weight, weighted
 from impasto.metrics.activations import Values, patches, plan_for
 from impasto.networks import PUBLISHED, Network, verify
 from impasto.networks.weights import fault, load_vgg, read_weights
-from impasto.objective import Objective, Term
-from impasto.patch import Patch
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """Of VGG-16."""

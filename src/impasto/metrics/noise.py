@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
 from impasto.metrics.series import SILENCE
 
 PATCH = 32.0

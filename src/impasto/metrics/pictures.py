@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from impasto.config import Config
+from impasto.config.config import Config
+from impasto.engine.gradient import terms_of
+from impasto.engine.objective import build_objective
 from impasto.errors import ConfigError
-from impasto.gradient import terms_of
-from impasto.libraries import library
-from impasto.losses import FAINT, Gram, MetricGram
-from impasto.media.picture import Picture, fit_picture
+from impasto.grids.patch import Patch
+from impasto.kinds.units import Units
+from impasto.losses.gram import Gram, MetricGram
+from impasto.losses.loss import FAINT
+from impasto.media.pictures.picture import Picture, fit_picture
 from impasto.metrics import Comparison, Row
 from impasto.metrics.activations import Values, moments, plan_for
 from impasto.metrics.color import color_distance
@@ -23,10 +26,8 @@ from impasto.metrics.lpips import Lpips
 from impasto.metrics.matching import coverage, features, precision
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 from impasto.networks import Network
-from impasto.objective import build_objective
-from impasto.patch import Patch
-from impasto.prepare import check_sides, configured_network, style_space
-from impasto.units import Units
+from impasto.system.libraries import library
+from impasto.transfer.prepare import check_sides, configured_network, style_space
 
 REACH = 5
 """Positions to either side that SSIM's windows take: a Gaussian of deviation 1.5, cut at 3.5."""

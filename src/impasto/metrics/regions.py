@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from impasto.errors import ConfigError
-from impasto.libraries import library
-from impasto.media.volume import Volume
+from impasto.media.volumes.volume import Volume
+from impasto.system.libraries import library
 
 Box = tuple[int, int, int, int, int, int]
 """x0, x1, y0, y1, z0, z1: voxels from x0 up to but not including x1, and so on."""

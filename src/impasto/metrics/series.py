@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.libraries import library
-from impasto.spectrum import longest_run, power_spectrum
+from impasto.media.signals.spectrum import longest_run, power_spectrum
+from impasto.system.libraries import library
 
 WINDOW = 1024
 """Positions of the slower channel in a window of `log_spectral_distance`, where it has so many."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from impasto.leads import Lead, is_audio, lead, matched
-from impasto.media.signal import Signal
+from impasto.media.signals.leads import Lead, is_audio, lead, matched
+from impasto.media.signals.signal import Signal
 from impasto.metrics import Comparison, Row
 from impasto.metrics.beats import SLOWEST_RATE, beat_agreement, r_peaks
 from impasto.metrics.series import (

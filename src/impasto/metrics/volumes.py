@@ -8,17 +8,17 @@ from typing import Literal
 import numpy as np
 
 from impasto.errors import SampleError, about
-from impasto.libraries import library
-from impasto.media.volume import Volume
-from impasto.media.windows import window_of
+from impasto.kinds.volumes import style_window
+from impasto.media.volumes.orientation import Codes, axis_codes, oriented, same_grid
+from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import window_of
 from impasto.metrics import Comparison, Row
 from impasto.metrics.grams import gram_distance, slice_grams
 from impasto.metrics.noise import noise_distance
 from impasto.metrics.regions import check_region, even_region, part
 from impasto.metrics.series import amplitude_distance
 from impasto.metrics.texture import flicker, roughness
-from impasto.orientation import Codes, axis_codes, oriented, same_grid
-from impasto.volumes import style_window
+from impasto.system.libraries import library
 
 BODY: Codes = ("R", "A", "S")
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from impasto.geometry import Window
+from impasto.grids.geometry import Window
 
 _CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
 _MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)

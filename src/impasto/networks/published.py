@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from impasto.errors import WeightsError
+from impasto.grids.parallel import current_group
 from impasto.networks.vgg import VGG16, VGG19
-from impasto.parallel import current_group
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from impasto.errors import LayerError, SampleError
-from impasto.geometry import Region, Space
+from impasto.grids.geometry import Region, Space
+from impasto.grids.patch import Patch
 from impasto.networks.operations import Affine, overwritten, run, window_of
-from impasto.patch import Patch
 
 INPUT = "input"
 """The layer that is the sample itself, before the network; in a stage, what it takes."""

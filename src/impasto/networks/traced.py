@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import remove_parametrizations
 
 from impasto.errors import ConfigError, LayerError
-from impasto.geometry import Region, Space
+from impasto.grids.geometry import Region, Space
 from impasto.networks.operations import POOLS, Each, Sum, run, window_of
 from impasto.networks.stage import INPUT, Network, Stage
 

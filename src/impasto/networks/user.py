@@ -16,10 +16,10 @@ from typing import Any
 
 from torch import nn
 
+from impasto.config.settings import Passed
 from impasto.errors import ConfigError
 from impasto.networks.stage import Network, Terms
 from impasto.networks.traced import layers_of, traced
-from impasto.settings import Passed
 
 
 def user_network(

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from impasto import windows
+from impasto.config import windows
 from impasto.errors import ConfigError, OutputError, SampleError
-from impasto.leads import is_audio
 from impasto.media.files import check_writable
-from impasto.media.picture import Picture
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
-from impasto.media.signal import Signal
-from impasto.media.volume import Volume
-from impasto.orientation import as_volume, is_volume
+from impasto.media.signals.leads import is_audio
+from impasto.media.signals.signal import Signal
+from impasto.media.volumes.orientation import as_volume, is_volume
+from impasto.media.volumes.volume import Volume
 from impasto.plots.page import matplotlib, plotly
 
 __all__ = ["MOST", "SUFFIXES", "View", "check_plot", "check_target", "drawn_as", "plot"]

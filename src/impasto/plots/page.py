@@ -11,8 +11,8 @@ from math import floor, log10
 from pathlib import Path
 from typing import Any
 
-from impasto.libraries import library
 from impasto.media.files import atomic_write
+from impasto.system.libraries import library
 
 INK = "#1a1a1a"
 GRAY = "#8f8f8f"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from impasto import media
-from impasto.media.picture import Picture, fit_picture
+from impasto.media.pictures.picture import Picture, fit_picture
 
 
 def plot_pictures(pictures: Sequence[Picture], output: Path) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from impasto.errors import ConfigError
-from impasto.media.volume import Volume
-from impasto.orientation import Codes, oriented
+from impasto.media.volumes.orientation import Codes, oriented
+from impasto.media.volumes.volume import Volume
 from impasto.plots.page import Heading, round_down
 
 ORIENTATION: Codes = ("L", "P", "I")

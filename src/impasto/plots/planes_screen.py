@@ -17,7 +17,7 @@ from impasto.media.blocks import blocks
 from impasto.media.files import atomic_write
 from impasto.plots.page import DISCLAIMER
 from impasto.plots.planes import CROSS, CROSS_ON_WHITE, DIVERGING, PLANES, Page, Row
-from impasto.templates import filled
+from impasto.plots.templates import filled
 
 MOST = 1 << 24
 """Voxels of a volume on a page; of a larger one, every second along each axis, or third."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from impasto.errors import ConfigError
-from impasto.leads import is_audio, lead, matched
-from impasto.media.signal import Signal, place
+from impasto.media.signals.leads import is_audio, lead, matched
+from impasto.media.signals.signal import Signal, place
 from impasto.plots import View, drawn_as
 from impasto.plots.page import Heading, clock, colors, listed, save_figure, save_page
 from impasto.plots.paper import Lines, Paper, rows_of

@@ -9,10 +9,10 @@ from math import ceil, floor
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.leads import Lead
+from impasto.media.signals.leads import Lead
+from impasto.media.signals.spectrum import longest_run, power_spectrum, spectrogram
 from impasto.plots.page import Heading
 from impasto.plots.traces import Trace
-from impasto.spectrum import longest_run, power_spectrum, spectrogram
 
 LEAST = -200.0
 """dB that exact silence counts as."""

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from impasto.errors import ConfigError
-from impasto.leads import lead
-from impasto.media.signal import Signal
+from impasto.media.signals.leads import lead
+from impasto.media.signals.signal import Signal
 
 
 class Trace(NamedTuple):

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from impasto.media.volume import Volume
-from impasto.media.windows import window_of
-from impasto.orientation import same_grid
+from impasto.config.windows import AUTO
+from impasto.kinds.volumes import style_window
+from impasto.media.volumes.orientation import same_grid
+from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import window_of
 from impasto.plots import View
 from impasto.plots.page import Heading, listed, save_figure
 from impasto.plots.planes import Page, Row, likewise, place_of, turned
 from impasto.plots.planes_print import planes_figure
 from impasto.plots.planes_screen import save_planes
-from impasto.volumes import style_window
-from impasto.windows import AUTO
 
 
 def plot_volumes(

@@ -5,21 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
-from impasto.arguments import Report
 from impasto.media.files import atomic_write, check_writable
 from impasto.reports.findings import findings_of, looked_at
 from impasto.reports.page import page_of
-from impasto.runs import read_run
-from impasto.trust import working_in
+from impasto.runs.folder import read_run
+from impasto.runs.trust import working_in
 
-__all__ = ["looked_at", "report", "write_report"]
-
-
-def write_report(command: Report) -> Path:
-    """Writes the report that a command asks for, and gives its path."""
-    output = command.output or command.folder / "report.html"
-    report(command.folder, output, trust=command.trust)
-    return output
+__all__ = ["looked_at", "report"]
 
 
 def report(folder: Path, output: Path, *, trust: bool = False) -> None:

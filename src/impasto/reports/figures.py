@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 
 from impasto import media
-from impasto.media.picture import Picture, fit_picture
+from impasto.kinds.volumes import is_plane
+from impasto.media.pictures.picture import Picture, fit_picture
 from impasto.media.sample import Sample
+from impasto.media.volumes.orientation import is_volume
 from impasto.networks import RATE
-from impasto.orientation import is_volume
 from impasto.plots import MOST, View, plot
 from impasto.reports.findings import Findings, Shown
-from impasto.volumes import is_plane
 
 LONGEST = 1600
 """Pixels of a picture's long side; larger ones are shown smaller."""

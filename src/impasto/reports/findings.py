@@ -12,22 +12,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import media
-from impasto.checkpoints import Checkpoint
-from impasto.config import Config
-from impasto.descent import Scales
+from impasto.config.config import Config
+from impasto.engine.gradient import sums_of
 from impasto.errors import ConfigError, InputError, MissingExtraError, SampleError
-from impasto.geometry import Space
-from impasto.gradient import sums_of
-from impasto.losses import FAINT, Gram
+from impasto.grids.geometry import Space
+from impasto.kinds.signals import part
+from impasto.kinds.units import Values
+from impasto.losses.gram import Gram
+from impasto.losses.loss import FAINT
 from impasto.media.sample import Sample
-from impasto.prepare import SampleLike, content_size, open_styles, shared_out
-from impasto.runs import Run, read_steps
-from impasto.scale import Engine
-from impasto.signals import part
-from impasto.textures import texture_inputs
-from impasto.transfer import engine_for, finished_sample
-from impasto.trust import check_trusted
-from impasto.units import Values
+from impasto.runs.checkpoints import Checkpoint
+from impasto.runs.folder import Run, read_steps
+from impasto.runs.trust import check_trusted
+from impasto.transfer.descent import Scales
+from impasto.transfer.prepare import SampleLike, content_size, open_styles, shared_out
+from impasto.transfer.scale import Engine
+from impasto.transfer.stylize import engine_for, finished_sample
+from impasto.transfer.textures import texture_inputs
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from impasto.config import PRESETS
-from impasto.origin import Origin
+from impasto.config.presets import PRESETS
 from impasto.plots.planes import DIVERGING
+from impasto.plots.templates import filled
 from impasto.reports.figures import Figure, figures_of
 from impasto.reports.findings import Findings, Grams
-from impasto.templates import filled
+from impasto.runs.origin import Origin
 
 LARGEST = 256
 """Channels along a side of a heat map; of more, each point is a mean over some."""

@@ -1,0 +1,1 @@
+"""The command `impasto`: flags from the settings, one function for each command."""

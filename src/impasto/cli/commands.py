@@ -1,0 +1,314 @@
+"""What each command does, and what it shows on the way."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from impasto import media
+from impasto.cli import demo
+from impasto.cli.arguments import (
+    Command,
+    Compare,
+    Demo,
+    Display,
+    Explain,
+    Networks,
+    Plot,
+    Recipe,
+    Report,
+    Resume,
+    Stylize,
+    Texture,
+)
+from impasto.cli.guards import DEMO, check_files
+from impasto.cli.piped import check_format, is_piped, piped
+from impasto.cli.resume import typed_again, typed_as
+from impasto.cli.viewers import Viewer, viewer_of
+from impasto.cli.views import (
+    draw,
+    drawn,
+    inputs_of,
+    show_comparison,
+    show_recipe,
+    stand_in,
+    texture_stand_in,
+)
+from impasto.config.presets import configure
+from impasto.errors import ConfigError, OutputError
+from impasto.explain.experiments import explain
+from impasto.explain.page import check_page, save_page
+from impasto.grids.geometry import fitted_space
+from impasto.grids.parallel import current_group
+from impasto.media.pictures.picture import from_array, open_picture
+from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
+from impasto.plots import View, check_plot, plot
+from impasto.plots.picture import side_by_side
+from impasto.reports import looked_at, report
+from impasto.runs.origin import Origin
+from impasto.system.interrupts import SIGNALS, installed
+from impasto.transfer.descent import Progress
+from impasto.transfer.prepare import content_size, shared_out
+from impasto.transfer.stylize import Result, stylize
+from impasto.transfer.textures import texture
+from impasto.version import __version__
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a command ended that has done its work.
+
+    interrupted: the signal, by its number, that ended a run whose result so far is saved, or 0.
+    checkpoints_lost: whether the run's folder could not be written to its end.
+    """
+
+    interrupted: int = 0
+    checkpoints_lost: bool = False
+
+
+def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
+    """Runs a command. arguments: it as typed after `impasto`."""
+    if isinstance(command, Resume):
+        with typed_again(command) as (again, typed):
+            return run(again, typed)
+    if isinstance(command, Stylize | Texture):
+        check_format(command)
+        if is_piped(command):
+            with piped(command) as files:
+                return run(files, arguments)
+    check_files(command)
+    lost = False
+    with installed(*SIGNALS) as interrupts:
+        match command:
+            case Stylize():
+                lost = _stylize(command, typed_as(command, arguments)).checkpoints_lost
+            case Texture():
+                lost = _texture(command, typed_as(command, arguments)).checkpoints_lost
+            case Demo():
+                _demo(command)
+            case Explain():
+                _explain(command)
+            case Networks():
+                _networks(command)
+            case Plot():
+                draw(command)
+            case Compare():
+                show_comparison(command)
+            case Recipe():
+                show_recipe(command)
+            case Report():
+                print(write_report(command))
+    return Ending(interrupts.number, lost)
+
+
+def write_report(command: Report) -> Path:
+    """Writes the report that a command asks for, and gives its path."""
+    output = command.output or command.folder / "report.html"
+    report(command.folder, output, trust=command.trust)
+    return output
+
+
+def _stylize(command: Stylize, origin: Origin) -> Result:
+    styles = command.style_paths
+    inputs, _ = shared_out(styles, command.config.objective)
+    paths = [command.content, *inputs]
+    media.check_target(command.output)
+    view = View(window=command.config.volume.window)
+    if command.plot:
+        kinds = [stand_in(path) for path in paths]
+        check_plot(drawn([kinds[0], *kinds]), command.plot, view)
+    channels, space = media.grid(command.content, content_size(command.content, command.config))
+    media.check_target(command.output, space, channels)
+
+    def make(**shown: Any) -> Result:
+        shown |= {"run": command.run, "origin": origin}
+        return stylize(command.content, styles, command.config, **shown)
+
+    with viewer_of(command.display) as viewer:
+        said = "" if command.display.json else inputs_of(command)
+        result = _watched(make, command.output, command.display, viewer, said)
+    if command.plot and not current_group().rank:
+        others = looked_at(command.content, inputs, command.config)
+        samples = drawn([result.sample, *others])
+        labels = ["result", "content", *(["style"] * len(inputs))]
+        plot(samples, labels[: len(samples)], command.plot, view)
+    return result
+
+
+def _texture(command: Texture, origin: Origin) -> Result:
+    styles, size = command.style_paths, command.config.schedule.size
+    inputs, _ = shared_out(styles, command.config.objective)
+    media.check_target(command.output, size, 1 if origin.gray else None)
+    view = View(window=command.config.volume.window)
+    if command.plot:
+        kinds = [stand_in(path) for path in inputs]
+        made = texture_stand_in(command.output, size, 1 if origin.gray else len(kinds[0].data))
+        check_plot(drawn([made, *kinds]), command.plot, view)
+
+    def make(**shown: Any) -> Result:
+        shown |= {"run": command.run, "origin": origin}
+        return texture(styles, size, command.config, gray=origin.gray, **shown)
+
+    with viewer_of(command.display) as viewer:
+        result = _watched(make, command.output, command.display, viewer)
+    if command.plot and not current_group().rank:
+        samples = drawn([media.load(path) for path in (command.output, *inputs)])
+        labels = ["result", *(["exemplar"] * len(inputs))]
+        plot(samples, labels[: len(samples)], command.plot, view)
+    return result
+
+
+def _watched(
+    make: Callable[..., Result],
+    output: Path,
+    display: Display,
+    viewer: Viewer,
+    said: str = "",
+) -> Result:
+    """A run whose steps are shown and, where asked, previewed; its result is saved.
+
+    said: a line before the first step, when the inputs are known to be good.
+
+    Of several processes that share it, the first one shows and saves, and the others wait for
+    that: torchrun ends them all with the first to end. make: the run, which takes a callback and a
+    download.
+    """
+    group = current_group()
+    first = group.rank == 0
+    unwritten: list[OutputError] = []
+    notes = [said] if said else []
+
+    def callback(progress: Progress) -> None:
+        if notes:
+            viewer.note(notes.pop())
+        viewer.step(progress)
+        if display.preview and progress.step % display.preview == 0:
+            name = f"{output.stem}-step{progress.step:04d}{output.suffix}"
+            sample = progress.sample()
+            if first and not unwritten:
+                try:
+                    media.save(sample, output.with_name(name))
+                except OutputError as error:  # of the result there may be room yet
+                    unwritten.append(error)
+                    viewer.warning(f"{error}; there are no more previews")
+
+    result = make(callback=callback, download=viewer.download)
+    try:
+        if first:
+            _save(result, output)
+    finally:
+        group.total(torch.zeros(1))
+    viewer.result(result, output)
+    return result
+
+
+def _save(result: Result, output: Path) -> None:
+    """Saves the result; where that fails after the work, though it looked possible before, in the
+    folder for temporary files, which the error then names."""
+    try:
+        result.save(output)
+    except OutputError as error:
+        refuge = Path(tempfile.mkdtemp(prefix="impasto-"))
+        try:
+            result.save(refuge / output.name)
+        except OutputError:
+            refuge.rmdir()
+        else:
+            error.remedy = f"the result is in {refuge / output.name}: move it from there"
+        raise
+
+
+def _demo(command: Demo) -> None:
+    photograph = demo.photograph()
+    content, style, output, beside = (command.output / name for name in DEMO)
+    config = configure(size=(command.size,))
+    fitted_space(photograph.shape[:2], config.schedule.size)  # refuses what is no size
+    folder = command.output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            subject=str(folder),
+            expected="a folder for the demo's pictures",
+            found=error.strerror or str(error),
+            remedy="choose another one with -o",
+        ) from error
+    painting = demo.paint(768, 1024, seed=12)
+    made = json.dumps({"impasto": __version__, "demo": True})
+    media.save(from_array(photograph), content, made)
+    media.save(from_array(painting), style, made)
+    with viewer_of(command.display) as viewer:
+        make = partial(stylize, photograph, [painting], config)
+        result = _watched(make, output, command.display, viewer)
+    pictures = [open_picture(path) for path in (content, style, output)]
+    row = side_by_side(pictures, result.sample.space[0])
+    media.save(row, beside, made)
+    if not (command.display.quiet or command.display.json):
+        print(f"content, style and result side by side: {beside}")
+
+
+def _explain(command: Explain) -> None:
+    check_page(command.output)
+    with viewer_of(Display(quiet=command.quiet, json=command.json)) as viewer:
+        explanation = explain(
+            command.content,
+            command.style,
+            command.size,
+            command.network,
+            quick=command.quick,
+            callback=viewer.step,
+            download=viewer.download,
+        )
+        save_page(explanation, command.output)
+        done, planned = len(explanation.outcomes), len(explanation.experiments)
+        viewer.note(f"{command.output}  ({done} of {planned} runs)")
+
+
+def _networks(command: Networks) -> None:
+    known = NETWORKS if command.action == "list" else tuple(PUBLISHED)
+    names = command.names or known
+    for name in names:
+        if name not in known and (command.action != "list" or ":" not in name):
+            raise ConfigError(
+                subject=f"networks {command.action}",
+                expected=" or ".join(known),
+                found=repr(name),
+                remedy="choose one of them; lite and filterbank need no file",
+            )
+    match command.action:
+        case "list":
+            _list_networks(names)
+        case "fetch":
+            for name in names:
+                with viewer_of(Display()) as viewer:
+                    path = fetch(name, viewer.download)
+                print(f"{name}: {path}")
+        case "verify":
+            for name in names:
+                print(f"{name}: SHA-256 {verify(name)}, as published")
+
+
+def _list_networks(names: Sequence[str]) -> None:
+    """Each network, where its weights are, and the layers that flags take."""
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
+    for name in names:
+        if name == "vgg16":
+            state = "built in to relu5_1, no download"
+        elif name in PUBLISHED:
+            path = PUBLISHED[name].path
+            size = f"{PUBLISHED[name].megabytes} MB from {PUBLISHED[name].url}"
+            state = f"cached at {path}" if path.exists() else f"not here yet: {size}"
+        else:
+            state = "your own" if ":" in name else "built in, no download"
+        console.print(f"[bold]{name}[/bold]  {escape(state)}")
+        for stage in layer_names(name):
+            console.print("  " + " ".join(stage))

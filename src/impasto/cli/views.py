@@ -1,0 +1,162 @@
+"""The commands that look at files: plot, compare and recipe; what is said of a run's inputs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from impasto import media
+from impasto.cli.arguments import Compare, Plot, Recipe, Stylize
+from impasto.cli.piped import shown_input
+from impasto.errors import ConfigError, about
+from impasto.grids.geometry import Space
+from impasto.media.pictures.picture import Picture
+from impasto.media.volumes.orientation import is_volume
+from impasto.metrics import Comparison, compare
+from impasto.plots import View, check_target, plot
+from impasto.runs.recipes import Recipe as OfFile
+
+
+def draw(command: Plot) -> None:
+    """Draws files in one picture."""
+    paths = (command.file, *command.others)
+    view = View(
+        command.view, command.start, command.seconds, command.leads, command.window, command.at
+    )
+    check_target(command.output)
+    samples = [media.load(path) for path in paths]
+    plot(samples, [path.name for path in paths], command.output, view)
+
+
+def drawn(samples: Sequence[media.Sample]) -> list[media.Sample]:
+    """Those that are drawn with the first, a result: the style of a volume may be a picture."""
+    return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
+
+
+def stand_in(path: Path) -> media.Sample:
+    """What a plot is checked with before its run: of a file's kind, a signal itself."""
+    if media.is_picture(path):
+        return Picture(np.zeros((3, 1, 1), np.float32))
+    channels, space = media.grid(path)
+    return _one_position(channels, 3) if len(space) == 3 else media.load(path)
+
+
+def texture_stand_in(output: Path, size: Space, channels: int) -> media.Sample:
+    """The same of a texture that is to be written there."""
+    return stand_in(output) if media.is_picture(output) else _one_position(channels, len(size))
+
+
+def _one_position(channels: int, dims: int) -> media.Sample:
+    return media.Sample(np.zeros((channels, *(1,) * dims), np.float32))
+
+
+def show_comparison(command: Compare) -> None:
+    """Prints the metrics of a result, as a table or as JSON."""
+    comparison = compare(
+        media.load(command.out),
+        _part(command.content, command.span),
+        _part(command.style, command.style_span),
+        command.region,
+        command.style_region,
+        command.window,
+        command.config,
+        command.lpips,
+    )
+    if command.json:
+        print(_json(comparison))
+    else:
+        Console(emoji=False).print(_table(comparison))
+
+
+def show_recipe(command: Recipe) -> None:
+    """Prints how a picture was made."""
+    recipe = OfFile.of(command.file)
+    print(json.dumps(recipe.record) if command.json else "\n".join(recipe.lines()))
+
+
+def inputs_of(command: Stylize) -> str:
+    """Which file is taken for the content and which for styles, in a line; and where there are
+    several styles without shares, as where a folder of contents was meant, how those are done."""
+    styles = command.style_paths
+    line = f"content: {shown_input(command.content)}; style{'s' * (len(styles) > 1)}: "
+    line += ", ".join(map(shown_input, styles))
+    if len(styles) == 1 or command.weighted:
+        return line
+    return (
+        f"{line}. One result of all these styles; for one of each content: "
+        'for f in contents/*; do impasto stylize "$f" style.jpg -o results; done'
+    )
+
+
+def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
+    """A file's sample, of a signal the stretch that is asked for."""
+    sample = media.load(path)
+    if not span:
+        return sample
+    with about(str(path)):
+        if not isinstance(sample, media.Signal) or len(span) != 2:
+            raise ConfigError(
+                expected="a signal, from and to in seconds",
+                found=f"{' '.join(map(str, span))} of a {type(sample).__name__.lower()}",
+                remedy="leave --span and --style-span out",
+            )
+        return sample.stretch(*span)
+
+
+def _json(comparison: Comparison) -> str:
+    """One object; what has no finite value is null, for JSON knows none else."""
+    found = asdict(comparison)
+    for row in found["rows"]:
+        for name in ("result", "no_op", "floor"):
+            row[name] = row[name] if math.isfinite(row[name]) else None
+    return json.dumps(found)
+
+
+def _table(comparison: Comparison) -> Table:
+    table = Table(
+        title="What is left of the content, and the distances to the style",
+        caption=f"{_better(comparison)}. no-op: the content taken for "
+        "the result; floor: one half of the style against the other. "
+        f"{escape(_compared(comparison))}.",
+        caption_justify="left",
+    )
+    table.add_column("metric", no_wrap=True)
+    table.add_column("against")
+    for name in ("result", "no-op", "floor"):
+        table.add_column(name, justify="right")
+    for row in comparison.rows:
+        metric = f"{row.metric} ({row.unit})" if row.unit else row.metric
+        values = (row.result, row.no_op, row.floor)
+        numbers = ["" if math.isnan(value) else f"{value:.4g}" for value in values]
+        table.add_row(escape(metric), row.against, *numbers)
+    return table
+
+
+def _better(comparison: Comparison) -> str:
+    """Which way each metric is better."""
+    words = {"higher": "higher is better", "one": "1 is the style's own"}
+    names = {way: [row.metric for row in comparison.rows if row.better == way] for way in words}
+    said = [f"{', '.join(names[way])}: {words[way]}" for way in words if names[way]]
+    return "; ".join([*said, "the others: lower is nearer"]) if said else "Lower is nearer"
+
+
+def _compared(comparison: Comparison) -> str:
+    """What was looked at."""
+    if comparison.network:
+        return f"Activations are those of {comparison.network}"
+    if comparison.regions:
+        ours, theirs = (" ".join(map(str, region)) for region in comparison.regions)
+        return f"Noise and roughness of voxels {ours} of the result, {theirs} of the style"
+    names = (
+        one if one.casefold() == other.casefold() else f"{one} with {other}"
+        for one, other in comparison.leads
+    )
+    return f"Means over {', '.join(names)}"

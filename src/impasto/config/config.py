@@ -1,0 +1,131 @@
+"""All settings of a run, checked together. The command line derives its flags from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from impasto.config.layers import LAYERS, SERIES_LAYERS, UNIT, UNIT_LAYERS
+from impasto.config.settings import (
+    EngineConfig,
+    GuidanceConfig,
+    NetworkConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    SignalConfig,
+    VolumeConfig,
+)
+from impasto.config.windows import window as window_of_values
+from impasto.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a result, beside the content and the styles."""
+
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    signal: SignalConfig = field(default_factory=SignalConfig)
+    volume: VolumeConfig = field(default_factory=VolumeConfig)
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def completed(self, dims: int = 2, channels: int = 3) -> Config:
+        """The same with a network chosen, for samples of those dimensions and channels, and with
+        its own layers where none are given."""
+        network = self.network.network
+        if network == "auto":
+            network = "lite" if (dims, channels) in {(2, 3), (3, 1), (3, 3)} else "filterbank"
+            if self.signal.representation == "spectrogram":
+                network = "wide"
+        normalization = self.objective.normalization
+        if normalization == "auto":
+            kinds = set(self.objective.style_losses)
+            painted = dims == 2 and network in UNIT and kinds <= {"moments", "nearest"}
+            normalization = "mean" if painted else "relative"
+        content_layers, style_layers = LAYERS.get(network, ((), ()))
+        if network == "filterbank" and dims == 1:
+            content_layers, style_layers = SERIES_LAYERS
+        elif network in UNIT and normalization == "mean":
+            content_layers, style_layers = UNIT_LAYERS
+        objective = replace(
+            self.objective,
+            normalization=normalization,
+            content_layers=self.objective.content_layers or content_layers,
+            style_layers=self.objective.style_layers or style_layers,
+        )
+        return replace(self, objective=objective, network=replace(self.network, network=network))
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for the first settings that do not go together."""
+        objective, steps = self.objective, self.schedule.steps
+        _check(
+            "--alpha --beta --gamma",
+            0,
+            "at least one weight above 0",
+            objective.alpha + objective.beta + objective.gamma > 0 or objective.statistics,
+        )
+        kinds, count = objective.style_losses, len(objective.style_layers)
+        _check(
+            "--style-losses",
+            " ".join(kinds),
+            "gram, moments or nearest, once for all style layers or once for each",
+            len(kinds) in {1, count or len(kinds)},
+        )
+        _check(
+            "--style-losses",
+            " ".join(kinds),
+            "gram with --smoothing softmax",
+            objective.smoothing == "none" or set(kinds) == {"gram"},
+        )
+        _check(
+            "--steps",
+            " ".join(map(str, steps)),
+            "one number from 1 up, or two, the second no larger",
+            steps[0] >= steps[-1],
+        )
+        self._check_network()
+        for flag, span in (("--span", self.signal.span), ("--style-span", self.signal.style_span)):
+            _check(
+                flag,
+                " ".join(map(str, span)),
+                "two finite numbers of seconds, the earlier first",
+                not span or (len(span) == 2 and span[0] < span[1]),
+            )
+        window_of_values(self.volume.window)  # raises
+
+    def _check_network(self) -> None:
+        settings = self.network
+        network, kernel = settings.network, settings.kernel
+        _check(
+            "--weights",
+            f"{settings.weights} for {network}",
+            "lite, vgg16 or vgg19 as the --network of a weights file",
+            settings.weights is None or network in {"lite", "vgg16", "vgg19"},
+        )
+        _check(
+            "--network",
+            network,
+            f"auto, {', '.join(LAYERS)} or module:callable",
+            network == "auto" or network in LAYERS or ":" in network,
+        )
+        shortest, longest = settings.widths
+        _check(
+            "--widths",
+            f"{shortest:g} {longest:g}",
+            "two finite numbers above 0, the shorter first",
+            shortest < longest,
+        )
+        _check(
+            "--kernel",
+            kernel,
+            "0 or an odd number from 3 up",
+            kernel == 0 or kernel % 2 == 1 < kernel,
+        )
+
+
+def _check(flag: str, value: int | str, expected: str, holds: bool) -> None:
+    if not holds:
+        raise ConfigError(subject=flag, expected=expected, found=f"{value}", remedy="change it")

@@ -1,0 +1,1 @@
+"""J and dJ/dG, exactly: of a sample whole, in tiles, or shared by processes."""

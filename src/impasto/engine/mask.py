@@ -1,0 +1,54 @@
+"""How much each position counts, on every layer of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.errors import SampleError
+from impasto.grids.geometry import Region
+from impasto.grids.resample import averaged
+from impasto.networks.stage import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """How much each position counts, from 0 to 1.
+
+    weights: by layer, over all of its grid, shape (1, 1, *grid). counts: their sums.
+    """
+
+    weights: Mapping[str, Tensor]
+    counts: Mapping[str, float]
+
+    @classmethod
+    def of(cls, weight: Tensor, network: Network, layers: Collection[str]) -> Mask:
+        """A weight over the sample's grid, shape (1, 1, *space), brought to that of each layer.
+
+        Raises SampleError where nothing is left that counts.
+        """
+        grids = network.grids(tuple(weight.shape[2:]), layers)
+        by_grid = {grid: averaged(weight, grid) for grid in set(grids.values())}
+        weights = {layer: by_grid[grid] for layer, grid in grids.items()}
+        counts = {layer: each.sum(dtype=torch.float64).item() for layer, each in weights.items()}
+        if not all(counts.values()):
+            raise SampleError(
+                expected="positions that count",
+                found="a gap or a mask over all of it",
+                remedy="choose another part of the sample",
+            )
+        return cls(weights, counts)
+
+    def over(self, layer: str, region: Region) -> Tensor:
+        """The weights of a region of a layer."""
+        return self.weights[layer][region.slices]
+
+    def thinned(self, kept: Sequence[int]) -> Mask:
+        """That of some positions along the first axis, which all layers have in common."""
+        index = torch.tensor(kept)
+        weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}
+        counts = {name: each.sum(dtype=torch.float64).item() for name, each in weights.items()}
+        return Mask(weights, counts)

@@ -1,0 +1,208 @@
+"""What losses aim at: taken of the content and of the styles, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+
+import torch
+from torch import Tensor
+
+from impasto.config.settings import ObjectiveConfig
+from impasto.engine.mask import Mask
+from impasto.engine.walk import Plan, Reaches, look, walk
+from impasto.errors import ConfigError, SampleError
+from impasto.grids.geometry import Region
+from impasto.grids.patch import Assembly, Patch
+from impasto.losses.content import Content
+from impasto.losses.gram import Gram, MetricGram
+from impasto.losses.loss import Loss, exact, weighted
+from impasto.losses.series import (
+    AMPLITUDES,
+    Amplitude,
+    Autocorrelation,
+    Spectrum,
+    distribution,
+    histogram,
+    powers,
+    products,
+)
+from impasto.losses.smoothing import SmoothContent, SmoothGram, exponential_products, largest, peak
+from impasto.losses.wasserstein import Moments
+from impasto.networks.stage import INPUT, Network
+
+
+def content_losses(
+    content: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
+) -> dict[str, Content | SmoothContent]:
+    """The content loss of each of its layers."""
+    layers = config.content_layers
+    reaches = frozenset((layer, 0) for layer in layers)
+    targets: dict[str, Assembly] = {}
+    for leg in walk(network, content.region.whole, reaches, plan):
+        targets |= {layer: Assembly(region, plan.new) for layer, region in leg.seen.items()}
+    power = torch.zeros(len(layers), dtype=torch.float64)
+
+    def see(layer: str, activation: Tensor, region: Region) -> None:
+        targets[layer].put(Patch(activation, region))
+        weight = mask.over(layer, region) if mask else None
+        power[layers.index(layer)] += weighted(exact(activation).square(), weight).sum()
+
+    look(network, content, reaches, plan, see)
+    power = plan.group.total(power)
+    grids = network.grids(content.region.whole, layers)
+    losses: dict[str, Content | SmoothContent] = {}
+    for index, layer in enumerate(layers):
+        none = (0,) * network.dims
+        nothing = Patch(
+            torch.empty((1, network.widths[layer], *none)), Region(none, none, grids[layer])
+        )
+        target = targets[layer].patch() if layer in targets else nothing
+        if config.smoothing == "softmax":
+            weight = mask.over(layer, target.region) if mask else None
+            losses[layer] = SmoothContent.of(
+                target, config.chosen_normalization, weight, plan.group
+            )
+        else:
+            losses[layer] = Content(target, power[index], config.chosen_normalization)
+    return losses
+
+
+def style_losses(
+    style: Patch,
+    network: Network,
+    config: ObjectiveConfig,
+    layers: Sequence[str],
+    plan: Plan,
+    mask: Mask | None,
+) -> dict[str, Gram | MetricGram | Moments | SmoothGram]:
+    """The style loss of each of those layers."""
+    reaches = frozenset((layer, 0) for layer in layers)
+    grids = network.grids(style.region.whole, dict(reaches))
+    counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
+    tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
+    measured = config.chosen_normalization == "relative" and not tops
+    metrics = {layer: root.double() for layer, root in network.metrics.items() if measured}
+    moments = {layer for layer, kind in config.style_kinds.items() if kind == "moments"}
+    augmented = tops.keys() | metrics.keys() | moments
+    widths = {layer: network.widths[layer] + (layer in augmented) for layer in grids}
+    totals = {
+        layer: torch.zeros((width, width), dtype=torch.float64) for layer, width in widths.items()
+    }
+
+    def see(layer: str, activation: Tensor, region: Region) -> None:
+        exactly = exact(activation)
+        weight = mask.over(layer, region).to(exactly.dtype) if mask else None
+        if layer in tops:
+            totals[layer] += exponential_products(exactly, region, weight, tops[layer])
+        else:
+            kind = MetricGram if layer in augmented else Gram
+            totals[layer] += kind.sums(exactly, region, weight)
+
+    look(network, style, reaches, plan, see)
+    losses: dict[str, Gram | MetricGram | Moments | SmoothGram] = {}
+    for layer in grids:
+        target = plan.group.total(totals[layer]) / counts[layer]
+        if layer in tops:
+            losses[layer] = SmoothGram.of(target, tops[layer], config.chosen_normalization)
+        elif layer in moments:
+            losses[layer] = Moments(target, config.chosen_normalization, metrics.get(layer))
+        elif layer in metrics:
+            losses[layer] = MetricGram(target, metrics[layer])
+        else:
+            losses[layer] = Gram(target, config.chosen_normalization)
+    return losses
+
+
+def _tops(style: Patch, network: Network, reaches: Reaches, plan: Plan) -> dict[str, float]:
+    """The largest value of each layer."""
+    layers = [layer for layer, _ in reaches]
+    found = torch.full((len(layers),), -torch.inf, dtype=torch.float64)
+
+    def see(layer: str, activation: Tensor, region: Region) -> None:
+        index = layers.index(layer)
+        found[index] = torch.maximum(found[index], peak(activation))
+
+    look(network, style, reaches, plan, see)
+    return dict(zip(layers, largest(found, plan.group).tolist(), strict=True))
+
+
+def statistics_of(
+    style: Patch,
+    network: Network,
+    config: ObjectiveConfig,
+    plan: Plan,
+    mask: Mask | None,
+    rate: float,
+    length: int,
+) -> list[tuple[str, float, Loss]]:
+    """The losses on a signal itself that have a weight: their kinds, their weights, they.
+
+    length: positions of the content.
+    """
+    if network.dims != 1:
+        raise ConfigError(
+            subject="--autocorrelation --spectrum --amplitude",
+            expected="a signal",
+            found=f"a sample over {network.dims} axes",
+            remedy="leave them out",
+        )
+    lags, window = round(config.lag * rate), 2 * round(config.spectrum_window * rate / 2)
+    shorter = min(length, style.region.whole[0])
+    for flag, used, positions, least in (
+        ("--lag", config.autocorrelation, lags, 1),
+        ("--spectrum-window", config.spectrum, window, 4),
+    ):
+        if used and not least <= positions < shorter:
+            raise ConfigError(
+                subject=flag,
+                expected=f"from {least} positions to less than the content and the style have, "
+                f"at {rate:g} a second",
+                found=f"{positions} of {shorter}",
+                remedy="pass another one, or longer signals",
+            )
+
+    channels = network.channels
+
+    def total(
+        sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int, *shape: int
+    ) -> Tensor:
+        found = torch.zeros(shape, dtype=torch.float64)
+
+        def see(layer: str, activation: Tensor, region: Region) -> None:
+            weight = mask.over(layer, region.grown(reach)) if mask else None
+            found.add_(sums(activation, region, weight))
+
+        look(network, style, frozenset({(INPUT, reach)}), plan, see)
+        return plan.group.total(found)
+
+    found: list[tuple[str, float, Loss]] = []
+    if config.autocorrelation:
+        pairs = total(partial(products, lags=lags), lags, channels + 1, lags + 2)
+        pairs = counted(pairs, "--lag", "style")
+        found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
+    if config.spectrum:
+        power = total(partial(powers, window=window), window - 1, channels + 1, window // 2)
+        power = counted(power, "--spectrum-window", "style")
+        found.append(("spectrum", config.spectrum, Spectrum.of(power)))
+    if config.amplitude:
+        low, high = Amplitude.range_of(total(partial(products, lags=0), 0, channels + 1, 2))
+        counts = total(
+            lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0, channels, AMPLITUDES
+        )
+        amplitude = Amplitude(distribution(counts), low, high)
+        found.append(("amplitude", config.amplitude, amplitude))
+    return found
+
+
+def counted(sums: Tensor, flag: str, role: str) -> Tensor:
+    """The sums of a sample, whose last row says of how many pairs or windows they are."""
+    counts = sums[-1]
+    if counts.min() < 1e-3 + 1e-6 * counts.max():  # rounding leaves a little of none
+        raise SampleError(
+            expected=f"a {role} with stretches between its gaps as long as {flag}",
+            found="none",
+            remedy=f"pass a shorter {flag}, or choose another part of the {role}",
+        )
+    return sums

@@ -1,0 +1,1 @@
+"""What each layer keeps of two pictures, and what each setting does."""

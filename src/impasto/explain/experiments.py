@@ -1,0 +1,294 @@
+"""explain: what each layer keeps of two pictures, and what each setting does, as a list of runs.
+
+The first figure of Gatys, Ecker and Bethge 2015 (A neural algorithm of artistic style) from
+pictures of one's own, and the effects of alpha/beta, of the start and of the optimizer. Every run
+is `stylize` with settings that anybody can pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from impasto import media
+from impasto.config.config import Config
+from impasto.config.presets import configure
+from impasto.config.settings import NetworkConfig
+from impasto.errors import ConfigError, SampleError
+from impasto.grids.geometry import Region, Space
+from impasto.media.pictures.picture import Picture, open_picture
+from impasto.networks import Network, Report
+from impasto.networks.stage import INPUT
+from impasto.transfer.descent import Callback, Progress
+from impasto.transfer.prepare import configured_network, grids
+from impasto.transfer.stylize import Result, stylize
+
+SUPPORTED = ("vgg16", "vgg19")
+"""Networks with five blocks; the first if none is named."""
+
+BETAS = (0.5, 2.0, 8.0, 32.0, 128.0)
+"""Over alpha = 1."""
+MIXTURE = 10.0
+"""beta where it is the same for several runs, over alpha = 1."""
+
+# Where L-BFGS finds no lower J, Adam carries on: in steps that do not lead away from there.
+_LBFGS = {"optimizer": "lbfgs", "precision": "fp32", "learning_rate": 1e-4}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run. chapter: what it is an example of: content, style, ratio, start or optimizer. name:
+    what sets it apart in there."""
+
+    chapter: str
+    name: str
+    config: Config
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment came to. curve: J at each step."""
+
+    experiment: Experiment
+    result: Result
+    curve: tuple[float, ...]
+
+    @property
+    def picture(self) -> Picture:
+        """G."""
+        assert isinstance(self.result.sample, Picture)
+        return self.result.sample
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the network. stage: which one, from 1. channels, space: of its activations. field:
+    pixels along a side of the picture that one of its positions sees."""
+
+    name: str
+    stage: int
+    channels: int
+    space: Space
+    field: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All there is to show. outcomes: of the first experiments, or of all where nothing
+    interrupted them. names: of the content's file and the style's. network: its name. depths: the
+    layers that the experiments look at."""
+
+    names: tuple[str, str]
+    content: Picture
+    style: Picture
+    network: str
+    layers: tuple[Layer, ...]
+    depths: tuple[str, ...]
+    experiments: tuple[Experiment, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+def explain(
+    content: str | Path,
+    style: str | Path,
+    size: int = 256,
+    network: NetworkConfig | None = None,
+    *,
+    quick: bool = False,
+    callback: Callback | None = None,
+    download: Report | None = None,
+) -> Explanation:
+    """Runs all experiments on a content and a style.
+
+    content, style: files of pictures. size: long side in pixels. network: vgg16 or vgg19;
+    vgg16 if none is given. quick: a tenth of the steps. callback: called at every step, with steps
+    counted over all runs; at the first of a run its note says which. download: as for `stylize`.
+    Ctrl-C leaves out the run at hand and those after it.
+    Raises InputError as `stylize` does, and for what is no picture.
+    """
+    network = _of_five_blocks(network or NetworkConfig())
+    depths = depths_of(network)
+    planned = experiments(style, size, network, quick=quick)
+    for path in (content, style):
+        _check_picture(path)
+    picture = open_picture(content, (size,))
+    longest = min(max(picture.space), max(media.grid(style)[1]))  # a style is never enlarged
+    pictures = picture, open_picture(style, (longest,))
+    opened = configured_network(planned[0].config.completed(), picture, download)
+    lengths = [
+        sum(steps for _, steps in grids(each.config.completed(), opened, picture, pictures[1:]))
+        for each in planned
+    ]
+    outcomes: list[Outcome] = []
+    for number, experiment in enumerate(planned):
+        title = f"run {number + 1} of {len(planned)}: {experiment.chapter}, {experiment.name}"
+        shown = _shown(callback, title, sum(lengths[:number]), sum(lengths))
+        outcome = run(experiment, *pictures, callback=shown)
+        if not outcome.result.finished:
+            break
+        outcomes.append(outcome)
+    layers = tuple(layers_of(opened, picture.space))
+    names = Path(content).name, Path(style).name
+    return Explanation(names, *pictures, opened.name, layers, depths, planned, tuple(outcomes))
+
+
+def experiments(
+    style: str | Path, size: int, network: NetworkConfig, *, quick: bool = False
+) -> tuple[Experiment, ...]:
+    """The runs, in the order of the page. style: its file, from which one of them starts."""
+    network = _of_five_blocks(network)
+    depths = depths_of(network)
+
+    def experiment(chapter: str, name: str, *steps: int, **settings: Any) -> Experiment:
+        few = tuple(max(1, count // 10) if quick else count for count in steps)
+        config = configure(size=(size,), steps=few, style_losses=("gram",), **settings)
+        return Experiment(chapter, name, replace(config, network=network))
+
+    contents = [
+        experiment(
+            "content",
+            layer,
+            60,
+            beta=0.0,
+            gamma=1.0,
+            content_layers=(layer,),
+            init="noise",
+            coarsest=32,
+            **_LBFGS,
+        )
+        for layer in depths
+    ]
+    styles = []
+    for count in range(1, len(depths) + 1):
+        layers = tuple((layer, 1 / count) for layer in depths[:count])
+        deeper = (layer.removeprefix("relu") for layer in depths[1:count])
+        name = " + ".join((depths[0], *deeper))
+        styles.append(
+            experiment(
+                "style",
+                name,
+                150,
+                alpha=0.0,
+                beta=1.0,
+                gamma=0.1,
+                style_layers=layers,
+                init="noise",
+                coarsest=0,
+                **_LBFGS,
+            )
+        )
+    ratios = [
+        experiment("ratio", layer, 130, 25, beta=beta, gamma=0.3, content_layers=(layer,))
+        for layer in (depths[1], depths[3])
+        for beta in BETAS
+    ]
+    one_scale = {
+        "coarsest": 0,
+        "beta": MIXTURE,
+        "gamma": 1.0,
+        "content_layers": (depths[3],),
+    }
+    starts = [
+        experiment("start", name, 200, init=init, seed=seed, **one_scale)
+        for name, init, seed in (
+            ("the content", "content", 0),
+            ("the style", str(style), 0),
+            ("noise", "noise", 0),
+            ("other noise", "noise", 1),
+        )
+    ]
+    optimizers = [
+        experiment("optimizer", name, 200, init="noise", **settings, **one_scale)
+        for name, settings in (
+            ("gradient descent", {"optimizer": "gradient-descent", "learning_rate": 10.0}),
+            ("Adam", {"optimizer": "adam"}),
+            ("L-BFGS", _LBFGS),
+        )
+    ]
+    return (*contents, *styles, *ratios, *starts, *optimizers)
+
+
+def run(
+    experiment: Experiment, content: Picture, style: Picture, callback: Callback | None = None
+) -> Outcome:
+    """One of them. Ctrl-C ends it early, as it ends `stylize`."""
+    curve: list[float] = []
+
+    def kept(progress: Progress) -> None:
+        curve.append(progress.value)
+        if callback:
+            callback(progress)
+
+    result = stylize(content, style, experiment.config, callback=kept)
+    return Outcome(experiment, result, tuple(curve))
+
+
+def _of_five_blocks(network: NetworkConfig) -> NetworkConfig:
+    return replace(network, network=SUPPORTED[0]) if network.network == "auto" else network
+
+
+def depths_of(network: NetworkConfig) -> tuple[str, ...]:
+    """The first layer of each of the network's blocks.
+
+    Raises ConfigError for a network that has no such blocks.
+    """
+    chosen = Config(network=network).completed()
+    name = chosen.network.network
+    if name not in SUPPORTED:
+        raise ConfigError(
+            subject="--network",
+            expected=f"{', '.join(SUPPORTED)}, which have layers of five depths",
+            found=name,
+            remedy="leave it out, or choose one of them",
+        )
+    return tuple(dict(chosen.objective.style_layers))
+
+
+def layers_of(network: Network, space: Space) -> Iterator[Layer]:
+    """Those after a rectifier, for a picture over `space`."""
+    for number, stage in enumerate(network.stages, start=1):
+        for name in stage.layers:
+            if name.startswith("relu"):
+                grid = network.grids(space, {name})[name]
+                yield Layer(name, number, network.widths[name], grid, field_of(network, name))
+
+
+def field_of(network: Network, layer: str) -> int:
+    """The side of a layer's receptive field, in pixels, away from the border."""
+    stages = [stage for stage, _, _ in network.path({layer})]
+    spaces: list[Space] = [(4096,) * network.dims]
+    for stage in stages[:-1]:
+        spaces.append(stage.grids(spaces[-1])[stage.output])
+    grid = stages[-1].grids(spaces[-1])[layer]
+    middle = tuple(side // 2 for side in grid)
+    region = Region(middle, tuple(place + 1 for place in middle), grid)
+    names = [*(stage.output for stage in stages[:-1]), layer]
+    for stage, name, space in zip(reversed(stages), reversed(names), reversed(spaces), strict=True):
+        region = stage.needed({name: region}, space)[INPUT]
+    return region.space[0]
+
+
+def _check_picture(path: str | Path) -> None:
+    if not media.is_picture(path):
+        raise SampleError(
+            subject=str(path),
+            expected="a picture (JPEG, PNG, TIFF or WebP)",
+            found="another kind of file",
+            remedy="signals and volumes are for `impasto stylize`",
+        )
+
+
+def _shown(
+    callback: Callback | None, title: str, before: int, total: int
+) -> Callable[[Progress], None] | None:
+    """The callback, told of the steps of all runs."""
+    if callback is None:
+        return None
+
+    def shown(progress: Progress) -> None:
+        note = title if progress.step == 1 else ""
+        callback(replace(progress, step=before + progress.step, steps=total, note=note))
+
+    return shown

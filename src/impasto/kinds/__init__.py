@@ -1,0 +1,1 @@
+"""What differs between a picture, a signal and a volume."""

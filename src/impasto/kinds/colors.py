@@ -1,0 +1,200 @@
+"""Whose colors the result has: the content's, kept in one of three ways, or all of the style's.
+
+Gatys et al. 2016 (Preserving color in neural style transfer) describe `match` and `luminance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64
+
+from impasto.config.settings import ColorMode
+from impasto.errors import ConfigError
+from impasto.grids.resample import resample
+from impasto.media.blocks import New, blocks, in_memory
+from impasto.media.pictures.picture import Picture
+from impasto.media.sample import Sample
+
+Colors = Float32[np.ndarray, "3 height width"]
+AnyColors = Float[np.ndarray, "3 *space"]
+Moments = tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3 3"]]
+
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+"""From red, green and blue to luminance and two of chroma (NTSC)."""
+
+# Ottosson 2020, A perceptual color space for image processing
+_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def colored(
+    content: Sample,
+    styles: Sequence[Sample],
+    shares: Sequence[float],
+    mode: ColorMode,
+    new: New = in_memory,
+) -> tuple[Sample, list[Sample]]:
+    """The content and the styles that the run is to see.
+
+    shares: of each style, adding up to 1; the palette is that of the styles mixed so. new: makes
+    the arrays of what changes, beside which this takes some blocks of memory.
+    Raises ConfigError for another mode than "style" of samples that are no pictures.
+    """
+    if mode == "style":
+        return content, list(styles)
+    pictures = [sample for sample in (content, *styles) if isinstance(sample, Picture)]
+    if len(pictures) != 1 + len(styles):
+        raise ConfigError(
+            subject="--color",
+            expected="style, for all but pictures",
+            found=mode,
+            remedy="leave it out",
+        )
+    first, *others = pictures
+    match mode:
+        case "match":
+            return first, [
+                replace(style, data=matched(style, [first], [1.0], new)) for style in others
+            ]
+        case "palette":
+            return replace(first, data=matched(first, others, shares, new)), list(others)
+        case "luminance":
+            mean, deviation = _luminance(first)
+            found: list[Sample] = []
+            for style in others:
+                own, spread = _luminance(style)
+                scale = deviation / max(spread, 1e-3)
+                found.append(replace(style, data=_gray(style, scale, mean - scale * own, new)))
+            return replace(first, data=_gray(first, 1.0, 0.0, new)), found
+        case _:
+            return first, list(others)
+
+
+def recolored(result: Sample, content: Sample, mode: ColorMode, new: New = in_memory) -> Sample:
+    """The result with the content's chroma, where the mode keeps that; content: as it was given,
+    and left so where it is not free. new: as for `colored`."""
+    if mode in {"luminance", "oklab"}:
+        own = resample(torch.from_numpy(content.data)[None], result.space)[0].numpy()
+        mixed = _in_blocks(partial(_with_lightness, mode=mode), [own, result.data], new)
+        result = result.with_data(mixed)
+    if content.free is not None and mode != "style" and content.space == result.space:
+        parts = [content.free[None], result.data, content.data]
+        result = result.with_data(_in_blocks(np.where, parts, new))
+    return result
+
+
+def matched(
+    picture: Picture, likes: Sequence[Picture], shares: Sequence[float], new: New = in_memory
+) -> Colors:
+    """The colors of a picture with the mean and the covariance of others (Gatys 2016, section 3).
+
+    x -> Cov_like^1/2 Cov^-1/2 (x - mean) + mean_like, the paper's image-analogies form. shares: how
+    much each of the likes counts, whatever its size; they add up to 1. new: as for `colored`.
+    Values are clipped to [0, 1].
+    """
+    mean, target = _mixture([_moments(like.data) for like in likes], shares)
+    own, covariance = _moments(picture.data)
+    matrix = _root(target, 0.5) @ _root(covariance, -0.5)
+    shift = (mean - matrix @ own).astype(np.float32)[:, None, None]
+    return _in_blocks(lambda data: np.clip(_mixed(matrix, data) + shift, 0, 1), [picture.data], new)
+
+
+def to_oklab(data: AnyColors) -> AnyColors:
+    """Oklab's lightness, from 0 to 1, green to red and blue to yellow, of sRGB in [0, 1], in the
+    precision that it has."""
+    linear = np.where(data <= 0.04045, data / 12.92, ((data + 0.055) / 1.055) ** 2.4)
+    return _mixed(_LAB, np.cbrt(_mixed(_LMS, linear)))
+
+
+def from_oklab(lab: AnyColors) -> AnyColors:
+    """sRGB, of which some may lie outside [0, 1], in the precision of its Oklab."""
+    linear = _mixed(np.linalg.inv(_LMS), _mixed(np.linalg.inv(_LAB), lab) ** 3)
+    curve = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    found: AnyColors = np.where(linear <= 0.0031308, 12.92 * linear, curve)
+    return found
+
+
+def _with_lightness(data: Colors, other: Colors, mode: ColorMode) -> Colors:
+    """The chroma of the one with the lightness of the other."""
+    if mode == "oklab":
+        lab = to_oklab(np.clip(data, 0, 1))
+        lab[0] = to_oklab(other)[0]
+        found = from_oklab(lab)
+    else:
+        yiq = _mixed(_YIQ, np.clip(data, 0, 1))
+        yiq[:1] = _mixed(_YIQ[:1], other)
+        found = _mixed(np.linalg.inv(_YIQ), yiq)
+    return found.clip(0, 1)
+
+
+def _luminance(picture: Picture) -> tuple[float, float]:
+    """The mean of its luminance, and the standard deviation."""
+    mean, covariance = _moments(picture.data)
+    return float(_YIQ[0] @ mean), max(float(_YIQ[0] @ covariance @ _YIQ[0]), 0.0) ** 0.5
+
+
+def _gray(picture: Picture, scale: float, shift: float, new: New) -> Colors:
+    """Its luminance, times that and plus that, in three channels."""
+
+    def gray(data: Colors) -> Float32[np.ndarray, "1 height width"]:
+        return np.clip(scale * _mixed(_YIQ[:1], data) + shift, 0, 1)
+
+    return _in_blocks(gray, [picture.data], new)
+
+
+def _moments(data: Colors) -> Moments:
+    """The mean and the covariance of colors."""
+    first, second = np.zeros(3), np.zeros((3, 3))
+    for block in blocks(data.shape[1:]):
+        rows = data[:, *block].reshape(3, -1).astype(np.float64)
+        first += rows.sum(1)
+        second += rows @ rows.T
+    mean = first / data[0].size
+    return mean, second / data[0].size - np.outer(mean, mean)
+
+
+def _mixture(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
+    """Those of all parts together, each as much as its share."""
+    means, covariances = zip(*parts, strict=True)
+    mean = np.average(means, axis=0, weights=shares)
+    spread = [np.outer(each - mean, each - mean) for each in means]
+    return mean, np.average(np.add(covariances, spread), axis=0, weights=shares)
+
+
+def _root(covariance: Float[np.ndarray, "3 3"], power: float) -> Float[np.ndarray, "3 3"]:
+    """The symmetric power of a covariance, no direction being fainter than a level of 255."""
+    values, vectors = np.linalg.eigh(covariance)
+    found: np.ndarray = (vectors * np.maximum(values, 255.0**-2) ** power) @ vectors.T
+    return found
+
+
+def _mixed(matrix: Float[np.ndarray, "row 3"], data: AnyColors) -> Float[np.ndarray, "row *space"]:
+    found: np.ndarray = np.tensordot(matrix.astype(data.dtype), data, 1)
+    return found
+
+
+def _in_blocks(
+    function: Callable[..., np.ndarray], pictures: Sequence[np.ndarray], new: New
+) -> Colors:
+    """The function of pictures over one grid, some rows at a time: it takes many copies of them."""
+    found = new((3, *pictures[0].shape[1:]))
+    for block in blocks(found.shape[1:]):
+        found[:, *block] = function(*(picture[:, *block] for picture in pictures))
+    return found

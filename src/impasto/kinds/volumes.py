@@ -1,0 +1,192 @@
+"""What may change of volumes in a run, and how the styles are brought to the content's terms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool
+
+from impasto import media
+from impasto.config.settings import VolumeConfig
+from impasto.config.windows import AUTO
+from impasto.errors import ConfigError, SampleError, about
+from impasto.media.pictures.picture import Picture
+from impasto.media.sample import Sample
+from impasto.media.volumes.orientation import axis_codes, oriented, same_grid
+from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import window_of
+
+Voxels = Bool[np.ndarray, "x y z"]
+
+logger = logging.getLogger(__name__)
+
+AIR = -900.0
+"""HU below which there is nothing but air."""
+
+_LEAST_HU = -500.0
+"""Volumes without a unit that go below are taken to be in HU: nothing else does."""
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Of sRGB's red, green and blue (ITU-R BT.709)."""
+
+
+def in_hounsfield(volume: Volume) -> bool:
+    """Whether its values are HU, as it says or as they look."""
+    return volume.unit == "HU" or (not volume.unit and bool(volume.data.min() < _LEAST_HU))
+
+
+def alike(style: Volume, content: Volume) -> Volume:
+    """A style with its axes and its spacing as the content's; what that changes is logged."""
+    style = _turned(style, content)
+    theirs, ours = np.array(style.spacing), np.array(content.spacing)
+    if np.abs(np.log(theirs / ours)).max() > 0.01:
+        logger.info(
+            "style resampled from %s to %s mm, the content's spacing", *map(_mm, (theirs, ours))
+        )
+        style = style.resampled(content.spacing)
+    return style
+
+
+def _mm(spacing: np.ndarray) -> str:
+    return " x ".join(f"{side:.3g}" for side in spacing)
+
+
+def _turned(style: Volume, content: Volume) -> Volume:
+    """The style with its axes in the order and the direction of the content's."""
+    ours, theirs = (volume.affine[:3, :3] / volume.spacing for volume in (content, style))
+    if np.allclose(ours, theirs, atol=0.1):
+        return style
+    codes = axis_codes(content)
+    if axis_codes(style) == codes:
+        return style
+    logger.info("style turned: its axes now run as the content's")
+    turned = oriented(style, codes)
+    return turned.with_data(np.ascontiguousarray(turned.data))
+
+
+def as_plane(picture: Picture, channels: int) -> Sample:
+    """A picture as the style of volumes: one slice across the first axis, gray where they are."""
+    data = picture.data
+    if channels == 1:
+        data = np.tensordot(LUMINANCE, data, 1)[None]
+    return Sample(np.ascontiguousarray(data[:, None]), value_range=picture.value_range)
+
+
+def is_plane(sample: Sample) -> bool:
+    """Whether it is one slice, as from `as_plane`."""
+    return sample.dims == 3 and sample.space[0] == 1
+
+
+def windows(
+    content: Volume, styles: Sequence[Sample], setting: Sequence[str]
+) -> list[tuple[float, float] | None]:
+    """The values that become 0 and 1, of the content and of each style; None for no volumes."""
+    return [
+        window_of(setting, content),
+        *(style_window(s, content, setting) if isinstance(s, Volume) else None for s in styles),
+    ]
+
+
+def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tuple[float, float]:
+    """The values of a style that stand for those of the content's window.
+
+    They are the same where both are in the same terms: both in HU, or neither and the window is
+    given. Else they are what lies between the style's own percentiles.
+    """
+    both = in_hounsfield(content) + in_hounsfield(style)
+    same = both == 2 or (both == 0 and tuple(setting) != AUTO)
+    return window_of(setting, content) if same else window_of(AUTO, style)
+
+
+def counted(
+    content: Sample, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
+) -> tuple[Sample, list[Sample]]:
+    """Volumes with what counts of them: values inside the window, of the content inside the mask.
+
+    masks: the mask of the content, where there is one.
+    Raises SampleError where nothing is left, ConfigError for more masks, and for air of samples
+    that are no volumes.
+    """
+    if not isinstance(content, Volume):
+        if settings.keep_air:
+            raise ConfigError(
+                subject="--keep-air",
+                expected="a volume",
+                found=f"a sample over {content.dims} axes",
+                remedy="leave it out",
+            )
+        return content, list(styles)
+    if len(masks) > 1:
+        raise ConfigError(
+            subject="--mask",
+            expected="one mask, of the content, for volumes",
+            found=str(len(masks)),
+            remedy="pass the content's only",
+        )
+    limits = windows(content, styles, settings.window)
+    for limit in limits[1:]:
+        if limit and limit != limits[0]:
+            ends = *limit, *window_of(settings.window, content)
+            logger.info("the style's %g to %g stand for the content's %g to %g", *ends)
+    found = [
+        replace(sample, inside=_inside(sample, limit, settings.keep_air))
+        if limit and isinstance(sample, Volume)
+        else sample
+        for sample, limit in zip(styles, limits[1:], strict=True)
+    ]
+    assert limits[0] is not None
+    inside = _inside(content, limits[0], settings.keep_air)
+    for mask in masks:
+        with about(mask):
+            inside = _both(inside, _over(media.load(mask), content))
+    return replace(content, inside=inside), found
+
+
+def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxels:
+    """The voxels that count: inside the window, and no air where that is kept."""
+    low, high = window
+    values = volume.data[0]
+    inside: Voxels = (values >= low) & (values <= high)
+    if keep_air:
+        inside &= values > (AIR if in_hounsfield(volume) else low)
+    if not inside.any():
+        raise SampleError(
+            expected=f"values from {low:g} to {high:g}, the window",
+            found=f"{values.min():g} to {values.max():g}",
+            remedy="pass another --window",
+        )
+    return inside
+
+
+def _both(inside: Voxels, masked: Voxels) -> Voxels:
+    both: Voxels = inside & masked
+    if not both.any():
+        raise SampleError(
+            expected="a mask that is not 0 somewhere in the content, inside the window",
+            found="none",
+            remedy="pass a mask that lies over it, or another --window",
+        )
+    return both
+
+
+def _over(mask: Sample, volume: Volume) -> Voxels:
+    """Where a mask is not 0, over the volume's voxels."""
+    if mask.dims != 3 or len(mask.data) != 1:
+        raise SampleError(
+            expected="a mask over three axes",
+            found=f"{len(mask.data)} channels over {mask.dims} axes",
+            remedy="pass a volume",
+        )
+    marked = (mask.data != 0).astype(np.float32)
+    if isinstance(mask, Volume) and not same_grid(mask, volume):
+        marked = replace(mask, data=marked).onto(volume).data
+    if marked.shape[1:] != volume.space:
+        raise SampleError(
+            expected=f"a mask of {' x '.join(map(str, volume.space))} voxels, as the volume",
+            found=" x ".join(map(str, mask.space)),
+            remedy="pass one with an affine, or resample it first",
+        )
+    return np.asarray(marked[0] > 0.5)

@@ -1,0 +1,1 @@
+"""Losses: sums over positions, and a score of those sums."""

@@ -1,0 +1,121 @@
+"""WFDB annotation files: one for each annotator, named by its suffix, beside the record."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from impasto.errors import OutputError
+from impasto.media.coding import decoding
+from impasto.media.signals.signal import Annotation, Signal
+from impasto.system.libraries import library
+
+# A file of another suffix may be anything, and wfdb finds annotations in whatever it is given.
+ANNOTATORS = (
+    *("atr", "ari", "qrs", "ecg", "ann", "al", "alM", "aux", "apn", "pwave", "event", "trigger"),
+    *("st", "sta", "stb", "stc", "stf", "man", "pu", "pu0", "pu1", "q1c", "q2c", "qt1", "qt2"),
+    *("wqrs", "gqrs", "sqrs", "xqrs", "wabp", "win", "cvt", "epi", "not", "resp", "rpk", "hypn"),
+)
+_LONGEST_TEXT = 255
+
+Label = tuple[int, str, str]
+"""The code, the symbol and the description of a kind of annotation."""
+
+
+def annotations_beside(
+    stem: str, rate: float
+) -> tuple[tuple[Annotation, ...], tuple[tuple[str, tuple[Label, ...]], ...]]:
+    """The annotations of all the files beside a record, and each annotator's own labels.
+
+    rate: of the record's frames, which annotations are counted in where they do not say.
+    Raises SampleError when a file is damaged.
+    """
+    found: list[Annotation] = []
+    labels = []
+    for annotator in ANNOTATORS:
+        path = Path(f"{stem}.{annotator}")
+        if not path.is_file():
+            continue
+        file = _read(path)
+        rate_here = file.fs or rate
+        found += [
+            Annotation(
+                time=float(sample / rate_here),
+                text=text or "",
+                symbol=symbol if isinstance(symbol, str) else '"',
+                subtype=int(subtype),
+                channel=int(channel),
+                number=int(number),
+                annotator=annotator,
+            )
+            for sample, text, symbol, subtype, channel, number in zip(
+                *(file.sample, file.aux_note, file.symbol, file.subtype, file.chan, file.num),
+                strict=True,
+            )
+        ]
+        if file.custom_labels is not None:
+            columns = ["label_store", "symbol", "description"]
+            rows = file.custom_labels[columns].itertuples(index=False)
+            labels.append((annotator, tuple((int(row[0]), row[1], row[2]) for row in rows)))
+    return tuple(found), tuple(labels)
+
+
+def write_annotations(
+    wfdb: ModuleType, signal: Signal, labels: dict[str, tuple[Label, ...]], name: str, folder: Path
+) -> None:
+    """Writes a signal's annotations, a file for each annotator; times become whole positions.
+
+    WFDB has no durations. A kind of annotation it does not know becomes a note that names it.
+    Raises OutputError when an annotator's name is no suffix of a file.
+    """
+    for annotator in dict.fromkeys(each.annotator for each in signal.annotations):
+        if not re.fullmatch(r"\w+", annotator, re.ASCII) or annotator in ("hea", "dat"):
+            raise OutputError(
+                expected="annotators named by letters and digits",
+                found=repr(annotator),
+                remedy="choose another name",
+            )
+        own = [label for label in labels.get(annotator, ()) if len(label[1]) == 1]  # all it writes
+        known = {*wfdb.io.annotation.ann_label_table["symbol"], *(label[1] for label in own)}
+        its = [_known(each, known) for each in signal.annotations if each.annotator == annotator]
+        its.sort(key=lambda each: each.time)
+        wfdb.wrann(
+            name,
+            "written",  # wfdb wants letters only, and "q1c" is a common name
+            sample=np.array([max(0, round(each.time * signal.rate)) for each in its], np.int64),
+            symbol=[each.symbol for each in its],
+            subtype=np.array([each.subtype for each in its], np.int64),
+            chan=np.array([each.channel for each in its], np.int64),
+            num=np.array([max(0, each.number) for each in its], np.int64),
+            aux_note=[_text(each.text) for each in its],
+            custom_labels=own or None,
+            write_dir=folder,
+        )
+        (folder / f"{name}.written").rename(folder / f"{name}.{annotator}")
+
+
+def _read(path: Path) -> Any:
+    whole = f"annotations whole to their end in {path.name}"
+    with decoding(whole, "wfdb", "get it again, or move it away"):
+        return wfdb_library().rdann(str(path.with_suffix("")), path.suffix[1:])
+
+
+def _known(annotation: Annotation, symbols: set[str]) -> Annotation:
+    if annotation.symbol in symbols:
+        return annotation
+    text = f"{annotation.symbol} {annotation.text}".strip()
+    return annotation._replace(symbol='"', text=text)
+
+
+def _text(text: str) -> str:
+    """What the format can hold: 255 characters of Latin-1, without tabs and line ends."""
+    single = re.sub(r"[\t\n\r\f\v]", " ", text)
+    return single.encode("latin-1", "replace")[:_LONGEST_TEXT].decode("latin-1")
+
+
+def wfdb_library() -> ModuleType:
+    return library("wfdb", "for WFDB records", "signals")

@@ -1,0 +1,253 @@
+"""Sound: WAV, FLAC, OGG and MP3 by soundfile, a block at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from impasto.errors import OutputError, SampleError, about
+from impasto.media.blocks import New, in_memory
+from impasto.media.coding import after_the_name, decoding
+from impasto.media.files import StrPath, atomic_write, check_writable, open_regular
+from impasto.media.sample import check_own_space
+from impasto.media.signals.gaps import Block, gathered, pieces, spans
+from impasto.media.signals.signal import Signal, Source, with_recipe
+from impasto.system.libraries import library
+
+# The container of each suffix and how it is encoded unless the file says; MP3 has one encoding.
+_FORMATS = {
+    ".wav": ("WAV", "FLOAT"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+SUFFIXES = tuple(_FORMATS)
+
+# Encodings of whole numbers, with their bits. Laws spread 16 bits over 8.
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+_BITS |= {"ULAW": 16, "ALAW": 16}
+_FLOATS = ("FLOAT", "DOUBLE")
+_CONTAINERS = {"WAV": ("WAV", "WAVEX", "RF64")}
+# Of other contents the decoder of MP3 prints that it finds nothing.
+_MAGIC = re.compile(rb"RIFF.{4}WAVE|RF64|fLaC|OggS|ID3|\xff[\xe0-\xff]", re.DOTALL)
+_TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "copyright", "license")
+_LARGEST_WAV = 2**32 - 2**20
+_SYSTEM_ERROR = 2  # which libsndfile has when not all could be written
+_UNKNOWN = 2**32 - 1  # the length that programs write which do not know it yet
+
+
+@dataclass(frozen=True)
+class AudioSource(Source):
+    """container, subtype: soundfile's names of how the file is written. tags: such as its title."""
+
+    container: str
+    subtype: str
+    tags: tuple[tuple[str, str], ...] = ()
+    comment: str = ""
+
+
+def open_audio(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Signal:
+    """Reads a sound file; its values are in [-1, 1], its channels "left" and "right" or numbers.
+
+    size: (0,), or what the file has; signals are not resized. new: makes the array of shape
+    (channel, time); beside it, reading takes a block of memory.
+    Raises SampleError when the file is damaged, truncated or no sound; ConfigError when size is
+    another; MissingExtraError without soundfile.
+    """
+    with about(os.fspath(path)), _opened(path) as file:
+        check_own_space((file.frames,), size, "a signal")
+        channels = file.channels
+        data, _ = gathered(channels, file.frames, _blocks(file), new)
+        numbers = tuple(str(n) for n in range(1, channels + 1))
+        return Signal(
+            data=data,
+            value_range=(-1.0, 1.0),
+            rate=float(file.samplerate),
+            names=("left", "right") if channels == 2 else numbers,
+            units=("",) * channels,
+            source=AudioSource(
+                container=file.format,
+                subtype=file.subtype,
+                tags=tuple((tag, text) for tag in _TAGS if (text := getattr(file, tag))),
+                comment=file.comment,
+            ),
+        )
+
+
+def audio_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+    """The channels and the space that `open_audio` would give, from the header alone."""
+    with about(os.fspath(path)), _opened(path) as file:
+        check_own_space((file.frames,), size, "a signal")
+        return file.channels, (file.frames,)
+
+
+def save_audio(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
+    """Writes a sound file, whole or not at all, a block at a time.
+
+    The encoding is the one it came in, where the format has it, else floats in WAV and 24 bits in
+    FLAC. Values outside [-1, 1] become the nearest in it, but for floats; of a signal that is no
+    sound (such as one in mV) all must lie in it. There are no gaps: the straight line is written.
+    recipe: kept in the comment.
+    Raises OutputError when the rate is no whole number of Hz, the format cannot hold the signal,
+    or the file cannot be written; MissingExtraError without soundfile.
+    """
+    suffix = Path(path).suffix.lower()
+    with about(os.fspath(path)):
+        soundfile = _soundfile()
+        source = _source(soundfile, signal, suffix)
+        _check_values(signal, source.subtype)
+        rate = _whole_rate(signal)
+    channels, length = signal.data.shape
+    container = source.container
+    if container in _CONTAINERS["WAV"] and 8 * channels * length > _LARGEST_WAV:
+        container = "RF64"
+    comment = "\n".join(with_recipe(source.comment.splitlines(), recipe))
+    with atomic_write(path) as target, _encoding(soundfile, path):
+        file = soundfile.SoundFile(
+            *(target.fileno(), "w", rate, channels, source.subtype, None, container),
+            closefd=False,
+        )
+        with file:
+            for tag, text in (*source.tags, ("comment", comment)):
+                if text:
+                    setattr(file, tag, text)
+            for block in pieces(signal):
+                file.write(_encoded(block, source.subtype))
+
+
+def check_audio_target(path: StrPath) -> None:
+    """Raises where `save_audio` would for the path alone, before any work is done."""
+    with about(os.fspath(path)):
+        _soundfile()
+    check_writable(path)
+
+
+@contextmanager
+def _opened(path: StrPath) -> Iterator[Any]:
+    soundfile = _soundfile()
+    with open_regular(path, "a sound file") as file:
+        _check_whole(file, os.fstat(file.fileno()).st_size)
+    whole, errors = "a sound file whole to its end", soundfile.SoundFileError
+    with (
+        decoding(whole, "its decoder", errors=errors, says=after_the_name),
+        soundfile.SoundFile(path) as file,
+    ):
+        if not file.frames:
+            raise SampleError(
+                expected="one value or more", found="a sound of none", remedy="get it again"
+            )
+        yield file
+
+
+def _check_whole(file: BinaryIO, size: int) -> None:
+    """Refuses other files, and a WAV shorter than it says, which its decoder would not."""
+    if not size:
+        raise SampleError(expected="a sound", found="an empty file", remedy="get it again")
+    head = file.read(12)
+    if not _MAGIC.match(head):
+        raise SampleError(
+            expected="the contents of a WAV, FLAC, OGG or MP3 file",
+            found="something else",
+            remedy="convert it to one of those",
+        )
+    if head[:4] != b"RIFF":
+        return
+    while len(chunk := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        left = size - file.tell()
+        if name == b"data" and left < length != _UNKNOWN:
+            raise SampleError(
+                expected=f"{length} bytes of sound", found=f"{left}", remedy="get the file again"
+            )
+        file.seek(length + length % 2, os.SEEK_CUR)
+
+
+def _blocks(file: Any) -> Iterator[Block]:
+    for start, stop in spans(file.channels, file.frames):
+        block = file.read(stop - start, dtype="float32", always_2d=True).T
+        if not np.isfinite(block).all():
+            raise SampleError(
+                expected="finite values",
+                found=f"NaN or an infinity after {start / file.samplerate:.0f} s",
+                remedy="replace or cut them out first",
+            )
+        yield block
+
+
+def _source(soundfile: ModuleType, signal: Signal, suffix: str) -> AudioSource:
+    """How the signal came, where a file of that suffix can have it."""
+    container, subtype = _FORMATS[suffix]
+    own = signal.source
+    if not isinstance(own, AudioSource):
+        return AudioSource(container, subtype)
+    if own.container in _CONTAINERS.get(container, (container,)):
+        return own
+    if own.subtype in soundfile.available_subtypes(container):
+        subtype = own.subtype
+    return AudioSource(container, subtype, own.tags, own.comment)
+
+
+def _check_values(signal: Signal, subtype: str) -> None:
+    low, high = float(signal.data.min()), float(signal.data.max())
+    if signal.value_range is None and subtype not in _FLOATS and max(-low, high) > 1:
+        raise OutputError(
+            expected="values in [-1, 1], as sound has",
+            found=f"some from {low:g} to {high:g}",
+            remedy="scale the signal, or save it as .wav, which holds floats",
+        )
+
+
+def _whole_rate(signal: Signal) -> int:
+    rate = round(signal.rate)
+    # The result of a scale may have a position more or less than the rate asks for.
+    if abs(rate - signal.rate) > 1e-3 * signal.rate:
+        raise OutputError(
+            expected="a rate of a whole number of Hz",
+            found=f"{signal.rate:g} Hz",
+            remedy=f"bring it there with resampled({max(rate, 1)})",
+        )
+    return rate
+
+
+def _encoded(block: Block, subtype: str) -> np.ndarray:
+    """Shape (time, channel): the encoding's whole numbers, in the upper bits, or floats.
+
+    The library's own encoder does not round floats but cuts them off.
+    """
+    if subtype in _FLOATS:
+        return np.ascontiguousarray(block.T)
+    if subtype not in _BITS:
+        return np.ascontiguousarray(np.clip(block.T, -1, 1))
+    scale = 2 ** (_BITS[subtype] - 1)
+    lowest = -scale if subtype.startswith("PCM") else 1 - scale  # the laws are symmetric
+    whole = np.clip(np.rint(block.T * scale), lowest, scale - 1)
+    return np.ascontiguousarray(whole.astype(np.int32) << (32 - _BITS[subtype]))
+
+
+@contextmanager
+def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.SoundFileError as error:
+        if getattr(error, "code", None) == _SYSTEM_ERROR:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise OutputError(
+            subject=os.fspath(path),
+            expected="a sound that the format can hold",
+            found=f"that its encoder says: {after_the_name(error)[:120]}",
+            remedy="save it as .wav",
+        ) from error
+
+
+def _soundfile() -> ModuleType:
+    return library("soundfile", "for sound files", "signals")

@@ -1,0 +1,246 @@
+"""Writing EDF, EDF+ and BDF+ files by pyedflib, a few data records at a time.
+
+EDF has no sample that means none: across a gap the straight line is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import re
+from collections.abc import Sequence
+from datetime import datetime, time
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from impasto.errors import OutputError, SampleError, about
+from impasto.media.coding import encoding
+from impasto.media.files import StrPath, atomic_set, check_writable
+from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, claimed_bytes, pyedflib_library
+from impasto.media.signals.gaps import spans
+from impasto.media.signals.signal import Annotation, Signal
+
+_MARK = "not_for_diagnosis"
+_DATED = re.compile(rb"Startdate \d\d-[A-Z]{3}-\d{4}")
+_NO_DATE = datetime(1985, 1, 1)  # the first that EDF has, which stands for none
+# Seconds of a data record, and their fractions that the library can write.
+_SHORTEST, _LONGEST, _STEP = 0.1, 10, Fraction(1, 100_000)
+_MOST_ANNOTATION_SIGNALS = 64
+
+
+def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
+    """Writes a signal as EDF+ (or plain EDF, where it came so), or BDF+, whole or not at all.
+
+    Ranges stay as they came, so that steps do: values outside become the nearest in them. A
+    signal from elsewhere is written with the range of its values. Data records are as long as
+    they came, or so long that they divide the signal; where none does, the last value fills the
+    last one. Annotations are kept to 0.1 ms and 40 bytes of text, in EDF+.
+    recipe: kept in the recording's description with "not for diagnosis", where those fit in its
+    80 bytes.
+    Raises OutputError when the file cannot be written or cannot hold the signal; MissingExtraError
+    without pyedflib.
+    """
+    with about(os.fspath(path)):
+        pyedflib = pyedflib_library()
+    source = signal.source if isinstance(signal.source, EdfSource) else None
+    bits = 24 if Path(path).suffix.lower() == ".bdf" else 16
+    name = Path(path).name
+    with atomic_set(path, name, lambda header: ()) as folder:  # of one file, the one that is named
+        channels = _channels(signal, source, bits)
+        record, seconds = _record(signal, source)
+        records = -(-signal.space[0] // record)
+        plus = source is None or source.plus or bool(signal.annotations)
+        target = folder / name
+        with encoding(
+            "a signal that EDF can hold",
+            "pyedflib",
+            "save it as a WFDB record (.hea)",
+            (ValueError, AssertionError, TypeError),
+        ):
+            kind = (2 if bits == 24 else 0) + plus
+            with pyedflib.EdfWriter(str(target), len(channels), kind) as file:
+                _write_header(pyedflib, file, signal, channels, record, seconds)
+                if plus:
+                    _prepare_annotations(file, signal, records)
+                _write_records(file, signal, channels, record, records)
+                for annotation in signal.annotations:
+                    _write_annotation(file, annotation)
+        _check_written(target)
+        _identify(target, source, recipe)
+
+
+def check_edf_target(path: StrPath) -> None:
+    """Raises where `save_edf` would for the path alone, before any work is done."""
+    with about(os.fspath(path)):
+        pyedflib_library()
+    check_writable(path)
+
+
+def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Channel]:
+    if source is not None and all(_fits(channel, bits) for channel in source.channels):
+        return [_headed(channel) for channel in source.channels]
+    digital = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    channels = []
+    for values, name in zip(signal.data, signal.names, strict=True):
+        ends = float(values.min()), float(values.max())
+        if ends[0] == ends[1]:
+            around = max(1.0, abs(ends[0]) / 10)
+            ends = ends[0] - around, ends[1] + around
+        physical = _eight(ends[0], math.floor), _eight(ends[1], math.ceil)
+        if max(map(abs, physical)) >= 10**7:
+            raise OutputError(
+                expected="values below 10,000,000, which a header has room for",
+                found=f"{ends[0]:g} to {ends[1]:g} in {name!r}",
+                remedy="use a larger unit",
+            )
+        channels.append(Channel(physical, digital))
+    return channels
+
+
+def _headed(channel: Channel) -> Channel:
+    """The channel with the range that a header says."""
+    low, high = channel.physical
+    return channel._replace(physical=(_eight(low, round), _eight(high, round)))
+
+
+def _fits(channel: Channel, bits: int) -> bool:
+    limit = 1 << (bits - 1)
+    return -limit <= min(channel.digital) and max(channel.digital) < limit
+
+
+def _eight(value: float, rounded: Any) -> float:
+    """The number rounded to what eight characters, the room in a header, can say."""
+    for digits in range(6, 0, -1):
+        scaled = rounded(value * 10**digits)
+        if len(f"{scaled / 10**digits:.{digits}f}") <= 8:
+            return float(scaled / 10**digits)
+    return float(rounded(value))
+
+
+def _record(signal: Signal, source: EdfSource | None) -> tuple[int, Fraction]:
+    """The positions in a data record and its seconds, which give exactly the rate."""
+    length, rate = signal.space[0], Fraction(signal.rate).limit_denominator(10**6)
+    if source and source.record / source.seconds == rate and not length % source.record:
+        return source.record, source.seconds
+    fewest = (rate * _STEP).numerator  # positions that last a whole number of steps
+    exact = {
+        record: record / rate
+        for record in range(fewest, int(_LONGEST * rate) + 1, fewest)
+        if record / rate >= Fraction(_SHORTEST)
+    }
+    if not exact:
+        raise OutputError(
+            expected="a rate that gives whole positions in some multiple of 0.01 ms below 10 s",
+            found=f"{signal.rate:g} Hz",
+            remedy=f"bring it there with resampled({max(1, round(signal.rate))})",
+        )
+    dividing = [record for record in exact if not length % record] or list(exact)
+    record = min(dividing, key=lambda record: abs(exact[record] - 1))
+    return record, exact[record]
+
+
+def _write_header(
+    pyedflib: ModuleType,
+    file: Any,
+    signal: Signal,
+    channels: Sequence[Channel],
+    record: int,
+    seconds: Fraction,
+) -> None:
+    headers = [
+        {
+            "label": name,
+            "dimension": unit,
+            "sample_frequency": record / float(seconds),
+            "physical_min": channel.physical[0],
+            "physical_max": channel.physical[1],
+            "digital_min": channel.digital[0],
+            "digital_max": channel.digital[1],
+            "transducer": channel.transducer,
+            "prefilter": channel.prefilter,
+        }
+        for name, unit, channel in zip(signal.names, signal.units, channels, strict=True)
+    ]
+    # The library cuts off what is below a hundredth of a millisecond.
+    file.setDatarecordDuration(float(seconds) + float(_STEP) / 4)
+    file.setSignalHeaders(headers)
+    start = signal.start or _NO_DATE
+    if isinstance(start, time):
+        start = datetime.combine(_NO_DATE, start)
+    file.setStartdatetime(start.replace(microsecond=0))
+    if start.microsecond:
+        pyedflib.edfwriter.set_starttime_subsecond(file.handle, start.microsecond * 10)
+
+
+def _prepare_annotations(file: Any, signal: Signal, records: int) -> None:
+    """Makes room: the library puts one annotation in each annotation signal of a data record."""
+    needed = max(1, -(-len(signal.annotations) // records))
+    if needed > _MOST_ANNOTATION_SIGNALS:
+        raise OutputError(
+            expected=f"at most {_MOST_ANNOTATION_SIGNALS * records} annotations in this EDF file",
+            found=f"{len(signal.annotations)}",
+            remedy="save it as a WFDB record (.hea)",
+        )
+    file.set_number_of_annotation_signals(needed)
+
+
+def _write_records(
+    file: Any, signal: Signal, channels: Sequence[Channel], record: int, records: int
+) -> None:
+    low = np.array([[channel.physical[0]] for channel in channels])
+    steps = np.array([[c.digital[1] - c.digital[0]] for c in channels])
+    scale = steps / (np.array([[channel.physical[1]] for channel in channels]) - low)
+    zero = np.array([[channel.digital[0]] for channel in channels])
+    length = signal.space[0]
+    many = max(1, next(spans(len(channels), length))[1] // record)
+    for first in range(0, records, many):
+        stop = min(first + many, records) * record
+        block = signal.data[:, first * record : stop].astype(np.float64)
+        block = np.pad(block, ((0, 0), (0, max(0, stop - length))), mode="edge")
+        digital = np.clip(np.rint((block - low) * scale), 0, steps).astype(np.int32) + zero
+        parts = digital.astype(np.int32).reshape(len(channels), -1, record).swapaxes(0, 1)
+        for part in parts:
+            if file.blockWriteDigitalSamples(np.ascontiguousarray(part).ravel()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_annotation(file: Any, annotation: Annotation) -> None:
+    code = "" if annotation.symbol == '"' else annotation.symbol
+    text = (
+        f"{code} {annotation.text}".replace("\0", "").strip().encode()[:40].decode(errors="ignore")
+    )
+    duration = -1.0 if annotation.duration is None else annotation.duration
+    file.writeAnnotation(np.float64(max(0.0, annotation.time)), np.float64(duration), text)
+
+
+def _check_written(target: Path) -> None:
+    """The library does not say when the disk is full."""
+    try:
+        with open(target, "rb") as file:
+            whole = claimed_bytes(file.read(256), file) <= target.stat().st_size
+    except SampleError:
+        whole = False
+    if not whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _identify(target: Path, source: EdfSource | None, recipe: str | None) -> None:
+    """Puts the patient and the recording of the source in the header, and the mark."""
+    with open(target, "rb+") as file:
+        written = file.read(256)[IDENTITY]
+        identity = source.identity if source else written
+        recording = identity[80:].rstrip()
+        if _DATED.match(recording) and _DATED.match(written[80:]):
+            recording = written[80:101] + recording[21:]
+        for text in (_MARK, recipe or ""):
+            added = text.replace(" ", "").encode("ascii", "replace")
+            longer = recording + b" " + added
+            if added not in recording and len(longer) <= 80:
+                recording = longer
+        file.seek(IDENTITY.start)
+        file.write(identity[:80] + recording.ljust(80))

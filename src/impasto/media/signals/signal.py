@@ -1,0 +1,267 @@
+"""Signals: channels over time, with their rate, names, units, gaps and annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from impasto.errors import SampleError
+from impasto.media.sample import Sample
+from impasto.media.signals.gaps import fill_gaps
+from impasto.system.libraries import library
+
+_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "nV": 1e-9}
+_RECIPE = "impasto: "
+
+
+class Annotation(NamedTuple):
+    """Something marked in a recording.
+
+    time: seconds from the first position. text: free text. duration: in seconds, None where the
+    format has none. The rest is WFDB's: the code of what is marked ("N" a normal beat, '"' for
+    text alone), and the annotator, which is the suffix of the file it stands in.
+    """
+
+    time: float
+    text: str = ""
+    duration: float | None = None
+    symbol: str = '"'
+    subtype: int = 0
+    channel: int = 0
+    number: int = 0
+    annotator: str = "atr"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file needs beside a signal to be written as it came; a format with such is a subclass.
+
+    The methods keep it in step with a signal that is changed.
+    """
+
+    def select(self, channels: Sequence[int]) -> Source:
+        """For a signal of these channels only."""
+        return self
+
+    def scaled(self, factors: Sequence[float]) -> Source:
+        """For a signal whose channels were multiplied by these, as they changed units."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Signal(Sample):
+    """Channels (the leads of an ECG, the channels of a sound) over time.
+
+    data: float32, shape (channel, time), in `units`; across a gap a straight line.
+    rate: positions a second, in Hz. names, units: of each channel, such as "II" and "mV"; "" where
+    the file gives none. gaps: shape (channel, time), True where the recording has no value; None
+    where it has them all. annotations: in the order of the file. start: when the first position
+    was recorded; a time alone where the file leaves out the date. source: what the file needs
+    beside these to be written as it came.
+    Raises SampleError when these do not fit together.
+    """
+
+    rate: float = 1.0
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    gaps: Bool[np.ndarray, "channel time"] | None = None
+    annotations: tuple[Annotation, ...] = field(default=(), repr=False)
+    start: datetime | time | None = None
+    source: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        channels = len(self.data)
+        if self.dims != 1 or {len(self.names), len(self.units)} != {channels}:
+            raise SampleError(
+                expected="channels over time, each with a name and a unit",
+                found=f"shape {self.data.shape}, {len(self.names)} names, {len(self.units)} units",
+                remedy="make signals with impasto.media.load",
+            )
+        if not 0 < self.rate < float("inf"):
+            raise SampleError(
+                expected="a sampling rate above 0 Hz", found=f"{self.rate}", remedy="correct it"
+            )
+        if self.gaps is not None and self.gaps.shape != self.data.shape:
+            raise SampleError(
+                expected=f"gaps of the shape of the data, {self.data.shape}",
+                found=f"{self.gaps.shape}",
+                remedy="make signals with impasto.media.load",
+            )
+
+    @property
+    def weight(self) -> Float32[np.ndarray, " time"] | None:
+        """0 where any channel has a gap, 1 elsewhere; None where there are no gaps."""
+        if self.gaps is None:
+            return None
+        whole = np.logical_not(np.any(self.gaps, axis=0))
+        return np.asarray(whole, np.float32)
+
+    @property
+    def flat_channels(self) -> tuple[str, ...]:
+        """The names of the channels that have the same value throughout, as a lead that is off."""
+        flat = self.data.min(axis=1) == self.data.max(axis=1)
+        return tuple(name for name, same in zip(self.names, flat, strict=True) if same)
+
+    def with_data(self, data: Float32[np.ndarray, "channel time"]) -> Signal:
+        """The same signal with other values; over another number of positions at another rate."""
+        ours, theirs = self.space[0], data.shape[1]
+        if ours == theirs:
+            return replace(self, data=data)
+        return self._at(data, self.rate * theirs / ours)
+
+    def resampled(self, rate: float) -> Signal:
+        """The same signal at another rate in Hz, with gaps and annotations where they were.
+
+        By soxr's band-limited interpolation ("VHQ"), of the signal less the line through its
+        ends, without which those would ring.
+        Raises SampleError when the rate is not above 0, MissingExtraError without soxr.
+        """
+        length = round(self.space[0] * rate / self.rate) if 0 < rate < float("inf") else 0
+        if not length:
+            raise SampleError(
+                expected="a sampling rate above 0 Hz, at which one position or more is left",
+                found=f"{rate} Hz",
+                remedy="pass another",
+            )
+        if rate == self.rate:
+            return self
+        soxr = library("soxr", "to resample signals", "signals")
+        data = np.empty((len(self.data), length), np.float32)
+        for row, result in zip(self.data, data, strict=True):
+            own = np.arange(len(row), dtype=np.float64)
+            slope = (float(row[-1]) - float(row[0])) / max(1, len(row) - 1)
+            bent = soxr.resample(row - (row[0] + slope * own), self.rate, rate, "VHQ")
+            result[:] = row[0] + slope * np.arange(length) * (self.rate / rate)
+            result[: len(bent)] += bent[:length]
+        return self._at(data, rate)
+
+    def stretch(self, start: float, stop: float) -> Signal:
+        """The signal from one time to another, in seconds from the beginning.
+
+        Raises SampleError when it does not last so long, or is a gap there.
+        """
+        first, last = round(start * self.rate), round(stop * self.rate)
+        length = self.space[0]
+        if not 0 <= first < last <= length:
+            raise SampleError(
+                expected=f"a stretch between 0 and {length / self.rate:g} s",
+                found=f"{start:g} to {stop:g} s",
+                remedy="choose another",
+            )
+        gaps = None if self.gaps is None else self.gaps[:, first:last]
+        if gaps is not None and gaps.all(axis=1).any():
+            raise SampleError(
+                expected="values of every channel",
+                found=f"a gap from {start:g} to {stop:g} s",
+                remedy="choose another stretch or other channels",
+            )
+        began = self.start
+        if isinstance(began, datetime):
+            began += timedelta(seconds=first / self.rate)
+        elif began is not None:
+            day = datetime.combine(date.min, began) + timedelta(seconds=first / self.rate)
+            began = day.time()
+        return replace(
+            self,
+            data=np.ascontiguousarray(self.data[:, first:last]),
+            gaps=gaps,
+            annotations=tuple(
+                mark._replace(time=mark.time - first / self.rate)
+                for mark in self.annotations
+                if first <= mark.time * self.rate < last
+            ),
+            start=began,
+        )
+
+    def select(self, names: Sequence[str]) -> Signal:
+        """The channels of these names, upper or lower case, or numbers from 1 up, in this order.
+
+        Raises SampleError, which lists the names there are, when one is not among them.
+        """
+        return self.at(places(self.names, names))
+
+    def at(self, channels: Sequence[int]) -> Signal:
+        """The channels of these numbers, from 0 up, in this order."""
+        chosen = list(channels)
+        return replace(
+            self,
+            data=self.data[chosen],
+            names=tuple(self.names[i] for i in chosen),
+            units=tuple(self.units[i] for i in chosen),
+            gaps=None if self.gaps is None else self.gaps[chosen],
+            source=self.source.select(chosen) if self.source else None,
+        )
+
+    def in_units(self, units: str) -> Signal:
+        """The same signal with all channels in V, mV, uV or nV.
+
+        Raises SampleError when there is no such conversion from a channel's unit.
+        """
+        factors = []
+        for name, unit in zip(self.names, self.units, strict=True):
+            if unit != units and not {unit, units} <= _VOLTS.keys():
+                raise SampleError(
+                    expected=f"a unit that can become {units!r} (V, mV, uV and nV can each other)",
+                    found=f"{unit!r} of the channel {name!r}",
+                    remedy="choose other channels, or correct the unit",
+                )
+            factors.append(1.0 if unit == units else _VOLTS[unit] / _VOLTS[units])
+        data = self.data * np.array(factors, np.float32)[:, None]
+        source = self.source.scaled(factors) if self.source else None
+        return replace(self, data=data, units=(units,) * len(self.units), source=source)
+
+    def _at(self, data: Float32[np.ndarray, "channel time"], rate: float) -> Signal:
+        gaps = self.gaps
+        if gaps is not None:
+            nearest = np.arange(data.shape[1]) * (self.rate / rate) + 0.5
+            gaps = gaps[:, np.minimum(nearest.astype(np.int64), gaps.shape[1] - 1)]
+            if np.all(gaps, axis=1).any():
+                raise SampleError(
+                    expected="a rate at which every channel keeps a value",
+                    found=f"{rate:g} Hz, where one is all gaps",
+                    remedy="choose a higher rate",
+                )
+            fill_gaps(data, gaps)
+        return replace(self, data=data, rate=rate, gaps=gaps)
+
+
+def place(names: Sequence[str], wanted: str) -> int | None:
+    """Where a name, upper or lower case, stands among others, or which number from 1 up it is; None
+    where it is neither."""
+    own = [name.strip().casefold() for name in names]
+    if (key := wanted.strip().casefold()) in own:
+        return own.index(key)
+    if key.isdecimal() and 1 <= int(key) <= len(own):
+        return int(key) - 1
+    return None
+
+
+def places(names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
+    """The `place` of each; None wants all.
+
+    Raises SampleError, which lists the names there are, when one is not among them.
+    """
+    if wanted is None:
+        return list(range(len(names)))
+    found = [place(names, name) for name in wanted]
+    missing = [name for name, index in zip(wanted, found, strict=True) if index is None]
+    if missing or not wanted:
+        raise SampleError(
+            expected=f"some of the channels {', '.join(names)}, or their numbers from 1 up",
+            found=", ".join(missing) or "none",
+            remedy="choose among those",
+        )
+    return [index for index in found if index is not None]
+
+
+def with_recipe(lines: Sequence[str], recipe: str | None) -> Iterator[str]:
+    """Lines of comment, and a recipe in the place of an earlier one."""
+    yield from (line for line in lines if not line.startswith(_RECIPE))
+    if recipe is not None:
+        yield _RECIPE + " ".join(recipe.split())

@@ -1,0 +1,320 @@
+"""DICOM: a series of single-frame images as one volume.
+
+`dicom_writer` writes it back as a derived series.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Shaped
+
+from impasto.errors import SampleError, about
+from impasto.media.blocks import New, in_memory
+from impasto.media.files import StrPath, unreadable
+from impasto.media.sample import check_own_space
+from impasto.media.volumes.dicom_headers import (
+    SUFFIXES,
+    Header,
+    decoding_dicom,
+    files_in,
+    has_magic,
+    header_of,
+    image_header,
+    pydicom_library,
+    refuse_other,
+)
+from impasto.media.volumes.volume import Volume, check_affine
+from impasto.media.volumes.voxels import in_units
+
+_FLOAT32 = np.dtype(np.float32)
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+# How far a slice may lie from where even spacing would have it, in spacings: scanners round.
+_UNEVEN = 0.1
+_MOST_LISTED = 4
+
+
+class Slice(NamedTuple):
+    """What an image says beside its pixels.
+
+    header: the file without its pixels and private elements, compressed by zlib. Those elements
+    belong to the maker of a scanner, and nobody else knows which of them speak of the pixels.
+    slope, intercept: of its own; some scanners choose them slice by slice.
+    """
+
+    header: bytes
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True)
+class DicomSource:
+    """The images of a series in the order of the volume's last axis, and its geometry."""
+
+    slices: tuple[Slice, ...]
+    affine: Float64[np.ndarray, "4 4"]
+    space: tuple[int, ...]
+
+
+class _Series(NamedTuple):
+    """Images in the order of the volume's last axis."""
+
+    headers: list[Header]
+    affine: Float64[np.ndarray, "4 4"]
+
+    @property
+    def space(self) -> tuple[int, int, int]:
+        return self.headers[0].columns, self.headers[0].rows, len(self.headers)
+
+
+def is_dicom(path: StrPath) -> bool:
+    """Whether it is a DICOM file, whatever its name, or a folder with one in it."""
+    if os.path.isdir(path):
+        try:
+            return any(has_magic(file) for file in files_in(Path(path)))
+        except OSError:
+            return False
+    return has_magic(Path(path))
+
+
+def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
+    """Reads a series: a folder that holds one, or any file of it, whose folder is looked through.
+
+    Slices are ordered by where they lie. Values are rescaled, each slice by its own slope and
+    intercept; where those differ, the volume's type is float32. A tilted gantry gives an affine
+    whose axes are not at right angles.
+    size: (0,), or what the series has; volumes are not resized. new: makes the array of shape
+    (1, column, row, slice); beside it, reading takes an image of memory, and the headers.
+    Raises SampleError when the folder holds several series, or one whose images are damaged, no
+    single-frame images of one value a pixel, not of one size and orientation, or not evenly
+    spaced; ConfigError when size is another; MissingExtraError without pydicom.
+    """
+    with about(os.fspath(path)):
+        series = _series(Path(path))
+        check_own_space(series.space, size, "a volume")
+        data = new((1, *series.space))
+        slices = []
+        for number, header in enumerate(series.headers):
+            values, found = _read(header)
+            data[0, :, :, number] = in_units(values, found.slope, found.intercept).T
+            slices.append(found)
+        first = series.headers[0]
+        scalings = {(found.slope, found.intercept) for found in slices}
+        one = len(scalings) == 1
+        slope, intercept = scalings.pop() if one else (1.0, 0.0)
+        return Volume(
+            data=data,
+            affine=series.affine,
+            unit="HU" if first.hounsfield else "",
+            dtype=first.dtype if one else _FLOAT32,
+            slope=slope,
+            intercept=intercept,
+            source=DicomSource(tuple(slices), series.affine, series.space),
+        )
+
+
+def dicom_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+    """The channels and the space that `open_dicom` would give, from the headers alone."""
+    with about(os.fspath(path)):
+        series = _series(Path(path))
+        check_own_space(series.space, size, "a volume")
+        return 1, series.space
+
+
+def _series(path: Path) -> _Series:
+    """The series in a folder, or that a file belongs to."""
+    try:
+        if path.is_dir():
+            chosen, files = None, files_in(path)
+        else:
+            chosen, files = image_header(path), files_in(path.parent)
+    except OSError as error:
+        raise unreadable("a DICOM series", error) from error
+    found: dict[str, list[Header]] = {}
+    others = set()
+    for file in files:
+        if not has_magic(file):
+            if file.suffix.lower() in SUFFIXES:
+                refuse_other(file)
+            continue
+        header = header_of(file)
+        if header.kind:
+            others.add(header.kind)
+        else:
+            found.setdefault(header.series, []).append(header)
+    if chosen is not None:
+        found = {chosen.series: found[chosen.series]}
+    if not found:
+        raise SampleError(
+            expected="a folder of DICOM images",
+            found=", ".join(sorted(others)[:_MOST_LISTED]) or "none",
+            remedy="name another folder",
+        )
+    if len(found) > 1:
+        listed = [
+            f"{images[0].description!r} ({len(images)}, such as {images[0].file.name})"
+            for images in found.values()
+        ]
+        more = ["others"] if len(listed) > _MOST_LISTED else []
+        raise SampleError(
+            expected="one series",
+            found=f"{len(found)}: {', '.join(listed[:_MOST_LISTED] + more)}",
+            remedy="name a file of the one you want",
+        )
+    (images,) = found.values()
+    return _ordered(images)
+
+
+def _ordered(images: Sequence[Header]) -> _Series:
+    """The images in the order in which they lie, and the affine of the volume they make."""
+    for image in images:
+        _check_image(image)
+        _check_alike(images[0], image)
+    first = images[0]
+    along_row, along_column = np.array(first.orientation).reshape(2, 3)
+    down, across = first.spacing
+    normal = np.cross(along_row, along_column)
+    images = sorted(images, key=lambda image: float(normal @ image.position))
+    places = np.array([image.position for image in images])
+    if len(images) > 1:
+        step = (places[-1] - places[0]) / (len(images) - 1)
+        _check_even(images, places, normal)
+    else:
+        step = normal * first.thickness
+    affine = np.eye(4)
+    affine[:3] = np.stack([along_row * across, along_column * down, step, places[0]], axis=1)
+    affine = LPS_TO_RAS @ affine
+    check_affine(affine)
+    return _Series(list(images), affine)
+
+
+def _check_image(image: Header) -> None:
+    """Refuses images that are no slices of numbers somewhere in space."""
+    name = image.file.name
+    if image.table:
+        raise SampleError(
+            expected="a rescale slope and intercept",
+            found=f"a lookup table in {name}",
+            remedy="convert it to NIfTI",
+        )
+    place = {
+        "ImagePositionPatient": image.position,
+        "ImageOrientationPatient": image.orientation,
+        "PixelSpacing": image.spacing,
+    }
+    if missing := [element for element, numbers in place.items() if not numbers]:
+        raise SampleError(
+            expected="images that say where they lie",
+            found=f"{name} without {' and '.join(missing)}",
+            remedy="name a series of slices",
+        )
+    counts = [len(numbers) for numbers in place.values()]
+    if counts != [3, 6, 2] or not np.isfinite(np.concatenate([*place.values()])).all():
+        raise SampleError(
+            expected="a position, an orientation and a spacing of 3, 6 and 2 numbers",
+            found=f"others in {name}",
+            remedy="get the file again",
+        )
+    if image.bytes > (size := image.file.stat().st_size):
+        raise SampleError(
+            expected=f"{image.bytes} bytes for {image.rows} x {image.columns} pixels in {name}",
+            found=f"{size}",
+            remedy="get it again",
+        )
+
+
+def _check_alike(first: Header, other: Header) -> None:
+    for name in ("rows", "columns", "spacing", "orientation"):
+        ours, theirs = getattr(first, name), getattr(other, name)
+        if not np.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
+            raise SampleError(
+                expected="images of one size, spacing and orientation",
+                found=f"{name} {ours} in {first.file.name} and {theirs} in {other.file.name}",
+                remedy="put those that belong together in a folder of their own",
+            )
+
+
+def _check_even(
+    images: Sequence[Header],
+    places: Float64[np.ndarray, "slice 3"],
+    normal: Float64[np.ndarray, "3"],
+) -> None:
+    """Refuses two slices in one place, and a slice that is missing."""
+    gaps = np.diff(places @ normal)
+    usual = float(np.median(gaps))
+    names = [image.file.name for image in images]
+    if (same := np.flatnonzero(gaps <= 1e-3 * usual)).size:
+        at = int(same[0])
+        raise SampleError(
+            expected="one image for each place",
+            found=f"{len(same)} too many, such as {names[at + 1]} where {names[at]} is",
+            remedy="put each volume in a folder of its own",
+        )
+    even = places[0] + np.linspace(0, 1, len(places))[:, None] * (places[-1] - places[0])
+    away = np.linalg.norm(places - even, axis=1)
+    if away.max() <= _UNEVEN * usual:
+        return
+    at = int(np.argmax(np.abs(gaps - usual)))
+    if abs(gaps[at] - usual) > _UNEVEN * usual:
+        found = f"{gaps[at]:g} mm from {names[at]} to {names[at + 1]}"
+    else:
+        found = f"{names[int(np.argmax(away))]} {away.max():g} mm beside it"
+    raise SampleError(
+        expected=f"slices {usual:g} mm apart in a straight line",
+        found=found,
+        remedy="add the slices that are missing, or take the others out",
+    )
+
+
+def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
+    """The stored values of an image, and all else that it says."""
+    pydicom = pydicom_library()
+    name = header.file.name
+    with decoding_dicom(header.file):
+        image = pydicom.dcmread(header.file)
+        if "PixelData" not in image:
+            raise SampleError(expected="pixels", found=f"none in {name}", remedy="get it again")
+        _check_decoder(pydicom, image, name)
+        values = _without_spare_bits(image.pixel_array, image)
+        if values.shape != (header.rows, header.columns):
+            raise ValueError(f"pixels of shape {values.shape}")
+        slope = float(image.get("RescaleSlope", 1.0))
+        intercept = float(image.get("RescaleIntercept", 0.0))
+        if not slope or not np.isfinite([slope, intercept]).all():
+            raise SampleError(
+                expected="a finite rescale slope other than 0 and a finite intercept",
+                found=f"{slope:g} and {intercept:g} in {name}",
+                remedy="get it again",
+            )
+        del image.PixelData
+        image.remove_private_tags()
+        raw = io.BytesIO()
+        pydicom.dcmwrite(raw, image)
+        return values, Slice(zlib.compress(raw.getvalue(), 1), slope, intercept)
+
+
+def _check_decoder(pydicom: Any, image: Any, name: str) -> None:
+    """Refuses pixels that nothing which is installed can decode."""
+    syntax = image.file_meta.TransferSyntaxUID
+    if not pydicom.pixels.get_decoder(syntax).is_available:
+        raise SampleError(
+            expected="pixels that can be decoded",
+            found=f"{syntax.name} in {name}, for which there is no decoder",
+            remedy="run: pip install 'pylibjpeg[all]', or decompress it with dcmdjpeg",
+        )
+
+
+def _without_spare_bits(values: Shaped[np.ndarray, "row column"], image: Any) -> Any:
+    """Values of the bits that count; above them may stand anything, such as overlays."""
+    spare = image.BitsAllocated - image.BitsStored
+    if not spare or values.dtype.itemsize * 8 != image.BitsAllocated:
+        return values
+    return values << spare >> spare

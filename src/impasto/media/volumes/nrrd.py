@@ -1,0 +1,293 @@
+"""NRRD volumes: .nrrd, and .nhdr with its values in a file beside it.
+
+pynrrd reads the headers; values are read here, a block at a time. `nrrd_writer` writes them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from impasto.errors import SampleError, about
+from impasto.media.blocks import New, in_memory
+from impasto.media.coding import decoding
+from impasto.media.files import StrPath, open_regular
+from impasto.media.sample import check_own_space
+from impasto.media.volumes.volume import Volume, check_affine
+from impasto.media.volumes.voxels import check_bytes, decompressing, read_voxels
+from impasto.system.libraries import library
+
+SUFFIXES = (".nrrd", ".nhdr")
+
+TYPES = {
+    "i1": "signed char, int8, int8_t",
+    "u1": "uchar, unsigned char, uint8, uint8_t",
+    "i2": "short, short int, signed short, signed short int, int16, int16_t",
+    "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+    "i4": "int, signed int, int32, int32_t",
+    "u4": "uint, unsigned int, uint32, uint32_t",
+    "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, "
+    "int64_t",
+    "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+    "f4": "float",
+    "f8": "double",
+}
+DTYPES = {name: dtype for dtype, names in TYPES.items() for name in names.split(", ")}
+# The signs of a space's axes against right, anterior and superior; others are taken as those are.
+_SIGNS = {"left": (0, -1.0), "posterior": (1, -1.0), "inferior": (2, -1.0)}
+_MILLIMETERS = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1000.0}
+_MILLIMETERS |= dict.fromkeys(("um", "µm", "micron", "micrometer"), 1e-3)
+_MILLIMETERS |= {"nm": 1e-6, "nanometer": 1e-6}
+PACKED = ("gzip", "gz")
+_LONGEST_HEADER = 2**22
+
+
+@dataclass(frozen=True)
+class NrrdSource:
+    """lines: of the header as they stand in the file, without its end.
+
+    affine, space: what they say.
+    """
+
+    lines: tuple[str, ...]
+    affine: Float64[np.ndarray, "4 4"]
+    space: tuple[int, ...]
+
+
+class _Opened(NamedTuple):
+    lines: tuple[str, ...]
+    file: Any
+    start: int
+    space: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    affine: Float64[np.ndarray, "4 4"]
+
+
+def open_nrrd(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
+    """Reads an NRRD file of one volume, raw or compressed with gzip.
+
+    Directions of a space that is not named after the body's are taken as right, anterior and
+    superior; without any, the spacings. A file of values is read from the header's folder alone.
+    size: (0,), or what the file has; volumes are not resized. new: makes the array of shape
+    (1, x, y, z); beside it, reading takes a block of memory.
+    Raises SampleError when the file is damaged, truncated or holds something else; ConfigError
+    when size is another; MissingExtraError without pynrrd.
+    """
+    with about(os.fspath(path)), _opened(path) as opened:
+        check_own_space(opened.space, size, "a volume")
+        data = new((1, *opened.space))
+        with decompressing():
+            opened.file.seek(opened.start)
+        read_voxels(opened.file, opened.dtype, data[0])
+        return Volume(
+            data=data,
+            affine=opened.affine,
+            dtype=opened.dtype.newbyteorder("="),
+            source=NrrdSource(opened.lines, opened.affine, opened.space),
+        )
+
+
+def nrrd_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+    """The channels and the space that `open_nrrd` would give, from the header alone."""
+    with about(os.fspath(path)), _opened(path) as opened:
+        check_own_space(opened.space, size, "a volume")
+        return 1, opened.space
+
+
+@contextmanager
+def _opened(path: StrPath) -> Iterator[_Opened]:
+    pynrrd = pynrrd_library()
+    with open_regular(path, "an NRRD file") as head:
+        lines, start = _lines(head.read(_LONGEST_HEADER))
+        with decoding("an NRRD header", "pynrrd", "get the file again"):
+            header = pynrrd.read_header(list(lines))
+            shape, dtype, packed = _described(header)
+            affine = _affine(header)
+            skips = _skip(header, "line"), _skip(header, "byte")
+        check_affine(affine)
+        name = header.get("data file", header.get("datafile"))
+        if name is None:
+            with _values(head, start, packed, skips, shape, dtype) as (file, at):
+                yield _Opened(lines, file, at, shape, dtype, affine)
+            return
+        values = _beside(Path(path), str(name))
+        with (
+            open_regular(values, f"the file {name} beside it") as raw,
+            _values(raw, 0, packed, skips, shape, dtype) as (file, at),
+        ):
+            yield _Opened(lines, file, at, shape, dtype, affine)
+
+
+def _lines(raw: bytes) -> tuple[tuple[str, ...], int]:
+    """The lines of a header, and how many bytes they have with the blank one at their end."""
+    if not raw:
+        raise SampleError(expected="an NRRD file", found="an empty file", remedy="get it again")
+    if not re.match(rb"NRRD000[1-5]\r?\n", raw):
+        raise SampleError(
+            expected="the contents of an NRRD file, of version 1 to 5",
+            found="something else",
+            remedy="convert it to NRRD",
+        )
+    end = re.search(rb"\n\r?\n", raw)
+    if end is None and len(raw) == _LONGEST_HEADER:
+        raise SampleError(
+            expected="a blank line after the header", found="none", remedy="get the file again"
+        )
+    text = raw[: end.start() if end else len(raw)].decode("utf-8", "surrogateescape")
+    return tuple(text.splitlines()), end.end() if end else len(raw)
+
+
+@contextmanager
+def _values(
+    raw: Any,
+    start: int,
+    packed: bool,
+    skips: tuple[int, int],
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+) -> Iterator[tuple[Any, int]]:
+    """The stream of the values and where in it they begin."""
+    lines, skipped = skips
+    raw.seek(start)
+    for _ in range(lines):
+        if not raw.readline():
+            break
+    if packed:
+        with gzip.GzipFile(fileobj=raw) as file:
+            check_bytes(file, 0, shape, dtype)
+            yield file, max(0, skipped)
+        return
+    count = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    start = raw.tell() + skipped
+    if skipped == -1:  # the values are what the file ends with
+        start = max(raw.tell(), os.fstat(raw.fileno()).st_size - count)
+    check_bytes(raw, start, shape, dtype)
+    yield raw, start
+
+
+def _beside(header: Path, name: str) -> Path:
+    """The file of values, which must be in the header's folder."""
+    if name in ("", "LIST", ".", "..") or re.search(r"[%/\\\x00-\x1f]|^LIST ", name):
+        raise SampleError(
+            expected="one file of values in the header's folder",
+            found=f"data file: {name[:100]}",
+            remedy="put them in one file there and correct the header",
+        )
+    return header.with_name(name)
+
+
+def _described(header: Any) -> tuple[tuple[int, int, int], np.dtype[Any], bool]:
+    """The space, the type and whether the values are compressed."""
+    sizes = [int(size) for size in header["sizes"]]
+    if len(sizes) != header["dimension"] or min(sizes) < 1:
+        raise SampleError(
+            expected="as many sizes above 0 as there are dimensions",
+            found=f"{sizes} of {header['dimension']}",
+            remedy="get the file again",
+        )
+    spatial = _spatial(header, sizes)
+    if len(spatial) != 3:
+        raise SampleError(
+            expected="one volume of three axes",
+            found=f"sizes {' '.join(map(str, sizes))}",
+            remedy="save one channel or time of it by itself",
+        )
+    name = header["type"]
+    if name not in DTYPES:
+        raise SampleError(
+            expected="integers or real numbers",
+            found=f"values of type {name}",
+            remedy="convert them first",
+        )
+    dtype = np.dtype(DTYPES[name])
+    order = header.get("endian", sys.byteorder if dtype.itemsize == 1 else "none")
+    if order not in ("little", "big"):
+        raise SampleError(
+            expected="endian: little or big", found=f"{order}", remedy="correct the header"
+        )
+    encoding = header["encoding"]
+    if encoding not in ("raw", *PACKED):
+        raise SampleError(
+            expected="the encoding raw or gzip",
+            found=str(encoding),
+            remedy="convert it, for example with unu save -f nrrd -e gzip",
+        )
+    x, y, z = (sizes[axis] for axis in spatial)
+    return (x, y, z), dtype.newbyteorder("<" if order == "little" else ">"), encoding in PACKED
+
+
+def _spatial(header: Any, sizes: list[int]) -> list[int]:
+    """The axes of space: those with a direction, where that leaves out axes of one position."""
+    directions = header.get("space directions")
+    axes = list(range(len(sizes)))
+    if directions is None or len(sizes) <= 3:
+        return axes
+    without = [axis for axis in axes if np.isnan(directions[axis]).any()]
+    return [axis for axis in axes if axis not in without or sizes[axis] > 1]
+
+
+def _affine(header: Any) -> Float64[np.ndarray, "4 4"]:
+    sizes = [int(size) for size in header["sizes"]]
+    axes = _spatial(header, sizes)
+    affine = np.eye(4)
+    directions = header.get("space directions")
+    if directions is None:
+        spacings = np.array(header.get("spacings", np.ones(len(sizes))), np.float64)[axes]
+        factors = _factors(header.get("units", ()))
+        affine[:3, :3] = np.diag(np.where(np.isnan(spacings), 1.0, spacings))
+    else:
+        affine[:3, :3] = np.array(directions, np.float64)[axes].T
+        if (origin := header.get("space origin")) is not None:
+            affine[:3, 3] = origin
+        factors = _factors(header.get("space units", ()))
+    affine[:3] *= factors[:, None]
+    for side, (row, sign) in _SIGNS.items():
+        if side in _full_name(str(header.get("space", ""))):
+            affine[row] *= sign
+    return affine
+
+
+def _full_name(space: str) -> str:
+    """left-posterior-superior for LPS."""
+    return {"LPS": "left-posterior-superior", "LAS": "left-anterior-superior"}.get(
+        space.upper(), space.lower()
+    )
+
+
+def _factors(units: Any) -> Float64[np.ndarray, "3"]:
+    """Of three axes' units to mm; one where there are not three."""
+    names = [str(unit).strip('"').strip() for unit in units]
+    if len(names) != 3:
+        return np.ones(3)
+    unknown = [name for name in names if name not in _MILLIMETERS]
+    if unknown:
+        raise SampleError(
+            expected="a unit of length, such as mm",
+            found=repr(unknown[0]),
+            remedy="correct the header",
+        )
+    return np.array([_MILLIMETERS[name] for name in names])
+
+
+def _skip(header: Any, what: str) -> int:
+    """How many lines or bytes stand before the values; -1: all but those."""
+    count = int(header.get(f"{what} skip", header.get(f"{what}skip", 0)))
+    if count < (-1 if what == "byte" else 0):
+        raise SampleError(
+            expected=f"{what} skip from 0 up", found=f"{count}", remedy="correct the header"
+        )
+    return count
+
+
+def pynrrd_library() -> Any:
+    return library("nrrd", "for NRRD files", "volumes")

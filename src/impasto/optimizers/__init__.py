@@ -1,0 +1,1 @@
+"""Gradient descent, Adam and L-BFGS: loops on a callable."""

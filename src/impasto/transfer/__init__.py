@@ -1,0 +1,1 @@
+"""From a content and its styles to the sample that minimizes J, coarse to fine."""
