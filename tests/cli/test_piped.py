@@ -19,7 +19,7 @@ from impasto.cli import main as cli
 from impasto.cli import viewers
 from impasto.cli.viewers import Lines
 from impasto.media.pictures.picture import read_recipe
-from tests.test_cli import SMALL, impasto, listing, paintings, studio
+from tests.cli.test_cli import SMALL, impasto, listing, paintings, studio
 
 __all__ = ["paintings", "studio"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -125,7 +125,7 @@ def test_errors_are_events_for_programs(
 
 
 def test_the_readme_has_every_exit_code() -> None:
-    page = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    page = (Path(__file__).resolve().parents[2] / "README.md").read_text()
     rows = re.findall(r"^\| (\d+(?:, \d+)*) \| ", page, re.MULTILINE)
     told = {int(code) for row in rows for code in row.split(", ")}
     ours = {cli.NUMERICAL_FAILURE, cli.BAD_INPUT, cli.CHECKPOINTS_LOST, cli.INTERRUPTED}

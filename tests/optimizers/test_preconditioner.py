@@ -18,7 +18,7 @@ from impasto.optimizers.lbfgs import lbfgs
 from impasto.optimizers.loop import Precondition, plain
 from impasto.optimizers.preconditioner import favor_large_forms
 from impasto.transfer.stylize import stylize
-from tests.test_optimizers import Value, function
+from tests.optimizers.test_optimizers import Value, function
 
 spaces = st.one_of(
     st.tuples(st.integers(1, 40)),

@@ -294,7 +294,7 @@ from pathlib import Path
 
 import torch
 
-from tests.test_plan import *
+from tests.engine.test_plan import *
 
 kind, share = sys.argv[1], float(sys.argv[2])
 space = tuple(map(int, sys.argv[3:]))

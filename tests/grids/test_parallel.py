@@ -39,9 +39,9 @@ from impasto.grids.patch import Patch
 from impasto.networks.stage import Network
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
+from tests.engine.test_walk import error, fixed_problem, tiles, tolerance
 from tests.problems import Problem, a_plan, a_problem
 from tests.strategies import normal, seeds, spaces
-from tests.test_walk import error, fixed_problem, tiles, tolerance
 from tests.threads import Threads
 
 

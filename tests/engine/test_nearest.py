@@ -28,12 +28,12 @@ from impasto.networks.stage import Network
 from impasto.networks.vgg import vgg
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
+from tests.engine.test_walk import tiles
+from tests.grids.test_parallel import evaluated
+from tests.losses.test_losses import loss_of
 from tests.oracles import reference
 from tests.problems import Problem
 from tests.strategies import normal, seeds, spaces
-from tests.test_losses import loss_of
-from tests.test_parallel import evaluated
-from tests.test_walk import tiles
 from tests.threads import Threads
 
 LAYERS = ("relu1_2", "relu2_1")

@@ -13,7 +13,7 @@ import pytest
 from impasto import media
 from impasto.cli import commands
 from impasto.media.pictures.picture import from_array, open_picture, read_recipe
-from tests.test_cli import impasto, one_line
+from tests.cli.test_cli import impasto, one_line
 
 FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "--network", "filterbank", "-q")
 

@@ -18,8 +18,8 @@ from impasto.grids.patch import Patch
 from impasto.losses.loss import Loss, Normalization
 from impasto.losses.smoothing import LARGEST, SmoothContent, SmoothGram, exponential_products
 from impasto.networks.stage import Network
+from tests.losses.test_losses import loss_of
 from tests.strategies import normal, seeds
-from tests.test_losses import loss_of
 
 Array = NDArray[np.float64]
 NORMALIZATIONS: tuple[Normalization, ...] = ("mean", "relative", "course", "notes")

@@ -17,9 +17,9 @@ from impasto.errors import ConfigError
 from impasto.grids.geometry import Region, Space
 from impasto.losses.loss import Normalization
 from impasto.losses.wasserstein import NOISE, Moments
+from tests.losses.test_losses import loss_of, symmetric_root
 from tests.oracles import reference
 from tests.strategies import normal, seeds, spaces
-from tests.test_losses import loss_of, symmetric_root
 
 NORMALIZATIONS: tuple[Normalization, ...] = ("mean", "relative", "course", "notes")
 

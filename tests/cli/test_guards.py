@@ -18,9 +18,9 @@ from impasto.cli.parsing import parse
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import from_array, open_picture
 from impasto.transfer.stylize import stylize
+from tests.cli.test_cli import impasto, one_line
 from tests.media.places import contents
 from tests.media.series import series, stored_values
-from tests.test_cli import impasto, one_line
 
 FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "--network", "filterbank")
 NAMES = ("content", "style", "map", "start", "sky", "ground")

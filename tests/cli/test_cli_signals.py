@@ -15,8 +15,8 @@ from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
 from impasto.media.signals.signal import Signal
 from impasto.optimizers.adam import adam
 from impasto.transfer import scale
+from tests.cli.test_cli import impasto, listing, one_line
 from tests.signals import heartbeats, signal, sound
-from tests.test_cli import impasto, listing, one_line
 
 FEW = ("--steps", "5")
 NOTE = "style resampled from 125 to 100 Hz, the content's rate"

@@ -11,8 +11,8 @@ from PIL import Image
 from impasto import media
 from impasto.cli import commands
 from impasto.media.volumes.volume import Volume
-from tests.test_cli import impasto, one_line
-from tests.test_cli_signals import table
+from tests.cli.test_cli import impasto, one_line
+from tests.cli.test_cli_signals import table
 
 FEW = ("--steps", "1", "--coarsest", "0", "--style-layers", "relu1_1", "1", "-q")
 

@@ -13,8 +13,8 @@ from impasto.cli import arguments, commands, parsing
 from impasto.config.presets import PRESETS
 from impasto.media.volumes.volume import Volume
 from impasto.plots import View, plot
+from tests.cli.test_cli import impasto, one_line
 from tests.media.volumes import TILTED, smooth
-from tests.test_cli import impasto, one_line
 
 FEW = ("--steps", "2", "--content-layers", "relu2_1", "--style-layers", "relu1_1", "1", "-q")
 SPACE = (20, 18, 17)
