@@ -25,7 +25,7 @@ import torch
 from benchmarks._tables import machine, table
 from impasto.config.presets import configure
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.grids.patch import Patch
 from impasto.networks import Network
 from impasto.networks.embedded import load_embedded
@@ -129,7 +129,7 @@ def evaluation(name: str) -> None:
     network(x[..., :64, :64], {"relu3_1"})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     config = configure(network=name).completed().objective
-    goal = build_objective(Patch.whole(x), [Patch.whole(x.flip(3))], network, config)
+    goal = build_objective(Patch.whole(x), [StylePatch(Patch.whole(x.flip(3)))], network, config)
     times = []
     for _ in range(8):
         began = time.perf_counter()

@@ -21,7 +21,7 @@ from torch import Tensor
 from impasto.cli.demo import paint
 from impasto.config.presets import configure
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import Objective, build_objective
+from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.grids.patch import Patch
 from impasto.media.pictures.picture import from_array
 from impasto.networks.filterbank import filterbank
@@ -82,7 +82,7 @@ def problem() -> tuple[Objective, Tensor]:
     )
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))
     return build_objective(
-        Patch.whole(content), [Patch.whole(style)], network, config.objective
+        Patch.whole(content), [StylePatch(Patch.whole(style))], network, config.objective
     ), noise
 
 

@@ -27,7 +27,7 @@ from impasto.cli.demo import paint
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.gradient import terms_of
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.grids.patch import Patch
 from impasto.kinds.units import Units
 from impasto.media.pictures.picture import Picture, fit_picture, from_array
@@ -76,8 +76,12 @@ def terms(
     objective = replace(config.objective, **settings)  # type: ignore[arg-type]
     plan = plan_for(network, tuple(content.shape[2:]), objective.layers)
     own = [plan_for(network, tuple(style.shape[2:]), objective.layers) for style in styles]
-    patches = [Patch.whole(style) for style in styles]
-    j = build_objective(Patch.whole(content), patches, network, objective, plan, own)
+    share = objective.style_shares(len(styles))
+    patches = [
+        StylePatch(Patch.whole(style), plan, part)
+        for style, plan, part in zip(styles, own, share, strict=True)
+    ]
+    j = build_objective(Patch.whole(content), patches, network, objective, plan)
     return [sum(terms_of(j, picture, plan).values()) for picture in pictures]
 
 

@@ -6,6 +6,7 @@ and Hypothesis will have none of that inside its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from impasto.config.settings import ObjectiveConfig
-from impasto.engine.objective import Objective, build_objective
+from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.engine.walk import WHOLE, Plan
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Patch
@@ -33,6 +34,19 @@ from tests.strategies import normal, seeds
 NORMALIZATIONS = ("relative", "course", "notes")
 BLOCKED = ("p", "r", "b", "d", "brp", "rrd", "pdbr")
 BLOCKS = ((2, 2), (1, 2, 1), (1, 1), (3,))
+
+
+def style_patches(
+    styles: Iterable[Patch],
+    config: ObjectiveConfig,
+    plan: Plan = WHOLE,
+    weights: Sequence[Tensor | None] = (),
+) -> list[StylePatch]:
+    """The styles, each with its share of the config's; weights: of their positions."""
+    patches = list(styles)
+    shares = config.style_shares(len(patches))
+    each = zip(patches, shares, weights or [None] * len(patches), strict=True)
+    return [StylePatch(patch, plan, share, weight) for patch, share, weight in each]
 
 
 @dataclass(frozen=True)
@@ -58,12 +72,11 @@ class Problem:
         """Ours, its targets taken by the plan too."""
         return build_objective(
             Patch.whole(self.content),
-            [Patch.whole(style) for style in self.styles],
+            style_patches(map(Patch.whole, self.styles), self.config, plan, self.weights[1:]),
             self.network,
             self.config,
             plan,
             weight=self.weights[0],
-            style_weights=self.weights[1:],
         )
 
     def expected(self) -> tuple[dict[str, float], Tensor]:

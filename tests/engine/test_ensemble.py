@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.ensemble import Draw, Ensemble, Member
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.walk import WHOLE, Plan
 from impasto.grids.geometry import Region
 from impasto.grids.parallel import ALONE, Group, shared
@@ -23,6 +23,7 @@ from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, vgg
 from impasto.networks.volumetric import inflated, shown, sliced
 from tests.oracles import plain
+from tests.problems import style_patches
 from tests.strategies import normal
 from tests.threads import Threads
 
@@ -74,11 +75,10 @@ def ensemble(
         part = group.slabs(tuple(front.shape[2:]))[group.rank]
         objective = build_objective(
             Patch(content.movedim(axis + 2, 2)[turned.slices], turned),
-            [Patch(front[part.slices], part)],
+            [StylePatch(Patch(front[part.slices], part), plan)],
             network,
             config,
             own,
-            [plan],
         )
         draw = Draw(count, tuple(range(slab.whole[axis])), own) if count else None
         members.append(Member(objective, own, axis, draw))
@@ -292,7 +292,9 @@ def test_periodic_borders_are_those_of_torch(dims: int) -> None:
         plan = replace(plan, group=group)
         slab = group.slabs(tuple(g.shape[2:]))[group.rank]
         own = [Patch(x[slab.slices], slab) for x in (content, style)]
-        objective = build_objective(own[0], own[1:], network, CONFIG, plan)
+        objective = build_objective(
+            own[0], style_patches(own[1:], CONFIG, plan), network, CONFIG, plan
+        )
         found = Ensemble((Member(objective, plan),), slab, plan).value_and_grad(g[slab.slices])
         return found.value, slab, found.gradient
 

@@ -15,6 +15,7 @@ from impasto.networks.filterbank import filterbank
 from impasto.networks.stage import Network
 from tests.networks.test_vgg import tiny
 from tests.oracles import reference
+from tests.problems import style_patches
 from tests.strategies import normal, seeds, spaces
 
 NORMALIZATIONS = ["mean", "relative", "course", "notes"]
@@ -23,7 +24,9 @@ NORMALIZATIONS = ["mean", "relative", "course", "notes"]
 def objective_of(
     content: torch.Tensor, styles: list[torch.Tensor], network: Network, config: ObjectiveConfig
 ) -> Objective:
-    return build_objective(Patch.whole(content), list(map(Patch.whole, styles)), network, config)
+    return build_objective(
+        Patch.whole(content), style_patches(map(Patch.whole, styles), config), network, config
+    )
 
 
 def settings_for(normalization: Normalization) -> ObjectiveConfig:

@@ -16,7 +16,7 @@ from impasto.config.presets import configure
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine import painting
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.painting import Source, losses_of
 from impasto.engine.walk import WHOLE
 from impasto.grids.geometry import Region, Space
@@ -203,10 +203,12 @@ def test_regions_take_from_their_own_style() -> None:
     places = [(0.5, top), (0.5, 1 - top)]
     objective = build_objective(
         Patch.whole(given_.content),
-        [Patch.whole(style) for style in given_.styles],
+        [
+            StylePatch(Patch.whole(style), share=share, place=place)
+            for style, (share, place) in zip(given_.styles, places, strict=True)
+        ],
         given_.network,
         layers,
-        places=places,
         begun=Patch.whole(given_.g),
     )
     first, second = objective.terms

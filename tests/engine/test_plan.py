@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.plan import (
     FIXED,
     FRESH,
@@ -281,7 +281,7 @@ def test_an_evaluation_takes_no_more_than_the_room(
     )
     network = network_of(kind, len(space))
     objective = build_objective(
-        Patch.whole(content), [Patch.whole(style)], network, config_of(kind), plan
+        Patch.whole(content), [StylePatch(Patch.whole(style), plan)], network, config_of(kind), plan
     )
     with Storages() as storages:
         value_and_grad(objective, g, plan)
@@ -303,8 +303,8 @@ network = network_of(kind, len(space))
 content, style, g = (torch.rand(1, 2, *space) for _ in range(3))
 room = share * whole_memory(kind, space)
 plan = chosen(kind, space, "streamed", room)
-objective = build_objective(Patch.whole(content), [Patch.whole(style)], network, config_of(kind),
-                            plan)
+styles = [StylePatch(Patch.whole(style), plan)]
+objective = build_objective(Patch.whole(content), styles, network, config_of(kind), plan)
 Path("/proc/self/clear_refs").write_text("5")
 before = peak()
 value_and_grad(objective, g, plan)

@@ -40,7 +40,7 @@ from impasto.networks.stage import Network
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
 from tests.engine.test_walk import error, fixed_problem, tiles, tolerance
-from tests.problems import Problem, a_plan, a_problem
+from tests.problems import Problem, a_plan, a_problem, style_patches
 from tests.strategies import normal, seeds, spaces
 from tests.threads import Threads
 
@@ -55,12 +55,16 @@ def evaluated(problem: Problem, plan: Plan) -> tuple[Evaluation, dict[str, float
     g = part_of(problem.g, plan.group)
     objective = build_objective(
         part_of(problem.content, plan.group),
-        [part_of(style, plan.group) for style in problem.styles],
+        style_patches(
+            [part_of(style, plan.group) for style in problem.styles],
+            problem.config,
+            plan,
+            problem.weights[1:],
+        ),
         problem.network,
         problem.config,
         plan,
         weight=problem.weights[0],
-        style_weights=problem.weights[1:],
     )
     evaluation = value_and_grad(objective, g.values, plan)
     whole = gather(plan.group, Patch(evaluation.gradient, g.region))

@@ -19,7 +19,7 @@ from impasto.cli.parsing import parse
 from impasto.config.presets import configure
 from impasto.config.settings import GuidanceConfig, ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Patch
 from impasto.kinds.guidance import BLACK, WHITE, Guide, guided, regions
@@ -131,10 +131,12 @@ def gradient(content: Picture, styles: list[Picture], places: list[Tensor]) -> T
     config = ObjectiveConfig(alpha=0.0, style_layers=(("relu1_1", 0.5), ("relu2_1", 0.5)))
     objective = build_objective(
         Patch.whole(torch.from_numpy(content.data)[None]),
-        [Patch.whole(torch.from_numpy(style.data)[None]) for style in styles],
+        [
+            StylePatch(Patch.whole(torch.from_numpy(style.data)[None]), share=0.5, place=place)
+            for style, place in zip(styles, places, strict=True)
+        ],
         network,
         config,
-        places=[(0.5, place) for place in places],
     )
     g = torch.from_numpy(content.data)[None].clone()
     return value_and_grad(objective, g).gradient

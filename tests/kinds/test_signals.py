@@ -14,7 +14,7 @@ import torch
 from impasto.config.presets import configure
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import SampleError
 from impasto.grids.patch import Patch
 from impasto.kinds.signals import alike, part
@@ -243,7 +243,12 @@ def test_deep_in_the_contents_gap_nothing_changes() -> None:
     weight[..., 150:300] = 0
     content, style, g = (normal(seed, 1, 1, 400) for seed in range(3))
     objective = build_objective(
-        Patch.whole(content), [Patch.whole(style)], network, config, weight=weight, rate=10.0
+        Patch.whole(content),
+        [StylePatch(Patch.whole(style))],
+        network,
+        config,
+        weight=weight,
+        rate=10.0,
     )
     gradient = value_and_grad(objective, g).gradient[0, 0]
     assert gradient[170:280].abs().max() < 1e-15

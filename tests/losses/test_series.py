@@ -15,7 +15,7 @@ from torch import Tensor
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import Objective, build_objective
+from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.geometry import Region
 from impasto.grids.patch import Patch
@@ -212,7 +212,7 @@ TERMS = ObjectiveConfig(
 
 def objective_of(content: Tensor, style: Tensor, config: ObjectiveConfig = TERMS) -> Objective:
     network = series_bank(content.shape[1], 1.0, (3.0, 9.0), padding="replicate", seed=0).double()
-    return build_objective(Patch.whole(content), [Patch.whole(style)], network, config)
+    return build_objective(Patch.whole(content), [StylePatch(Patch.whole(style))], network, config)
 
 
 def test_lags_and_windows_are_in_seconds() -> None:
@@ -222,7 +222,7 @@ def test_lags_and_windows_are_in_seconds() -> None:
         alpha=0.0, beta=0.0, autocorrelation=1.0, spectrum=1.0, lag=0.7, spectrum_window=1.2
     )
     objective = build_objective(
-        Patch.whole(content), [Patch.whole(style)], network, config, rate=10.0
+        Patch.whole(content), [StylePatch(Patch.whole(style))], network, config, rate=10.0
     )
     terms = value_and_grad(objective, content).terms
     assert terms == pytest.approx(
@@ -251,10 +251,9 @@ def test_a_style_without_one_window_between_its_gaps_is_refused() -> None:
     with pytest.raises(SampleError, match="gaps"):
         build_objective(
             Patch.whole(content),
-            [Patch.whole(style)],
+            [StylePatch(Patch.whole(style), weight=weight)],
             network,
             TERMS,
-            style_weights=[weight],
         )
 
 
@@ -262,4 +261,4 @@ def test_pictures_have_no_such_terms() -> None:
     network = vgg("narrow", (1,), (2,), dims=2, channels=1)
     x = Patch.whole(torch.zeros(1, 1, 20, 20))
     with pytest.raises(ConfigError, match="expected a signal, found a sample over 2 axes"):
-        build_objective(x, [x], network, TERMS)
+        build_objective(x, [StylePatch(x)], network, TERMS)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.grids.geometry import Region
 from impasto.grids.patch import Patch
 from impasto.losses.loss import Loss, Normalization
@@ -141,6 +141,6 @@ def test_a_metric_is_left_aside() -> None:
         alpha=0.0, beta=1.0, style_layers=(("input", 1.0),), smoothing="softmax"
     )
     s, g = normal(0, 1, 2, 9), normal(1, 1, 2, 12)
-    objective = build_objective(Patch.whole(g), [Patch.whole(s)], network, config)
+    objective = build_objective(Patch.whole(g), [StylePatch(Patch.whole(s))], network, config)
     expected = style(s[0].numpy(), g[0].numpy(), np.ones(9), np.ones(12), "relative")
     assert value_and_grad(objective, g).value == pytest.approx(expected, rel=1e-10)

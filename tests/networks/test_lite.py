@@ -15,7 +15,7 @@ from torch import Tensor
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import WeightsError
 from impasto.grids.patch import Patch
 from impasto.losses.gram import MetricGram
@@ -64,7 +64,9 @@ def test_its_gradients_point_where_vgg_16s_do(network: Network, picture: Tensor)
     x = torch.lerp(picture, picture.roll(3, 2), 0.5)
     for objective in (replace(config, alpha=0.0), replace(config, beta=0.0)):
         ours, theirs = (
-            value_and_grad(build_objective(content, [style], each, objective), x).gradient.flatten()
+            value_and_grad(
+                build_objective(content, [StylePatch(style)], each, objective), x
+            ).gradient.flatten()
             for each in (network, teacher)
         )
         assert torch.nn.functional.cosine_similarity(ours, theirs, dim=0) > 0.5
@@ -81,7 +83,9 @@ def test_style_is_measured_in_its_metrics(network: Network, picture: Tensor) -> 
         torch.testing.assert_close(root, root.T)
         assert torch.linalg.eigvalsh(root).min() > -1e-4
     config = Config().completed().objective
-    terms = build_objective(Patch.whole(picture), [Patch.whole(picture)], network, config).terms
+    terms = build_objective(
+        Patch.whole(picture), [StylePatch(Patch.whole(picture))], network, config
+    ).terms
     assert {term.layer for term in terms if isinstance(term.loss, MetricGram)} == STYLE
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.walk import Plan
 from impasto.grids.patch import Patch
 from impasto.networks.series import FILTERS, LONGEST, WIDTHS, series_bank, wide
@@ -122,7 +122,9 @@ def test_streamed_is_the_whole(kind: str, kept: int) -> None:
         network = wide(channels=2, padding="replicate", seed=0).double()
         config = ObjectiveConfig(beta=0.0, content_layers=("wide",))
     content, style, g = (normal(seed, 1, 2, length) for seed, length in enumerate((300, 320, 300)))
-    objective = build_objective(Patch.whole(content), [Patch.whole(style)], network, config)
+    objective = build_objective(
+        Patch.whole(content), [StylePatch(Patch.whole(style))], network, config
+    )
     whole = value_and_grad(objective, g)
     streamed = value_and_grad(objective, g, Plan(tiles=((70,), (33,)), kept=kept))
     assert streamed.value == pytest.approx(whole.value, rel=1e-12)

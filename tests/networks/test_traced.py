@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.plan import choose_plan
 from impasto.engine.walk import Plan
 from impasto.errors import ConfigError, LayerError, SampleError
@@ -183,7 +183,9 @@ def test_streamed_in_little_memory() -> None:
     assert all(prod < length for (prod,) in streamed.tiles)
     assert isinstance(whole, Plan)
     content, style, g = (normal(seed, 1, 2, length) for seed in range(3))
-    objective = build_objective(Patch.whole(content), [Patch.whole(style)], network, config)
+    objective = build_objective(
+        Patch.whole(content), [StylePatch(Patch.whole(style))], network, config
+    )
     one, other = (value_and_grad(objective, g, plan) for plan in (whole, streamed))
     assert one.value == pytest.approx(other.value, rel=1e-12)
     assert float((one.gradient - other.gradient).norm() / one.gradient.norm()) < 1e-12

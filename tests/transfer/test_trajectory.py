@@ -14,7 +14,7 @@ import torch
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.gradient import value_and_grad
-from impasto.engine.objective import build_objective
+from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.walk import WHOLE, Plan
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Patch
@@ -117,7 +117,11 @@ def in_float64(dims: int, plan: Plan) -> list[float]:
     ).double()
     plan = cut(plan, dims)
     objective = build_objective(
-        Patch.whole(content), [Patch.whole(style)], network, config.objective, plan
+        Patch.whole(content),
+        [StylePatch(Patch.whole(style), plan)],
+        network,
+        config.objective,
+        plan,
     )
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).double()
     steps = adam(

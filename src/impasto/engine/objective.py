@@ -122,30 +122,41 @@ class Objective:
         return terms
 
 
+@dataclass(frozen=True, eq=False)
+class StylePatch:
+    """What this process has of a style on the grid of a scale, with all that J needs of it.
+
+    plan: how the engine goes through it. share: of beta. weight: how much each of its positions
+    counts, shape (1, 1, *space) over the whole grid; None for all fully. place: how much each
+    position of G takes of it, over the whole grid of G; None for as much as that position counts.
+    """
+
+    patch: Patch
+    plan: Plan = WHOLE
+    share: float = 1.0
+    weight: Tensor | None = None
+    place: Tensor | None = None
+
+
 def build_objective(
     content: Patch,
-    styles: Sequence[Patch],
+    styles: Sequence[StylePatch],
     network: Network,
     config: ObjectiveConfig,
     plan: Plan = WHOLE,
-    style_plans: Sequence[Plan] = (),
+    *,
     weight: Tensor | None = None,
-    style_weights: Sequence[Tensor | None] = (),
     rate: float = 1.0,
-    places: Sequence[tuple[float, Tensor | None]] = (),
     begun: Patch | None = None,
 ) -> Objective:
     """J for a content, one or more styles and a network.
 
-    Each content layer has an equal share of alpha; lambda of the style layers and the weights of
+    Each content layer has an equal share of alpha; lambda of the style layers and the shares of
     the styles are used as given. The relative normalization measures style in the network's metric
-    where it has one. content, styles: what this process has of them. plan: of the content, which
-    G shares; style_plans: of each style. weight: how much each position of the content, and with
-    it of G, counts, shape (1, 1, *space) over the whole grid; style_weights: those of the styles.
-    rate: positions a second, of signals. places: for each style its share, and how much each
-    position of G takes of it, shape (1, 1, *space) over the whole grid, None for as much as it
-    counts; else the shares are those of the config. begun: what this process has of G, for
-    which nearest places are found beside the content; the content if None.
+    where it has one. content: what this process has of it. plan: of the content, which G shares.
+    weight: how much each position of the content, and with it of G, counts, shape (1, 1, *space)
+    over the whole grid. rate: positions a second, of signals. begun: what this process has of G,
+    for which nearest places are found beside the content; the content if None.
     Raises LayerError for a layer the network does not have.
     """
     network.check(config.layers)
@@ -156,36 +167,18 @@ def build_objective(
         for layer, loss in content_losses(content, network, config, plan, mask).items():
             terms.append(Term("content", layer, loss, share, mask))
     if config.beta or config.statistics:
-        takes = places or [(share, None) for share in config.style_shares(len(styles))]
-        plans = style_plans or [plan] * len(styles)
-        weights = style_weights or [None] * len(styles)
-        given = [
-            _Style(style, style_plan, own, *taken)
-            for style, style_plan, own, taken in zip(styles, plans, weights, takes, strict=True)
-        ]
-        terms += _style_terms(given, network, config, mask, content, rate)
+        terms += _style_terms(styles, network, config, mask, content, rate)
         if config.beta and config.nearest_layers:
             seen = _blend(content, begun or content, config.content_share, plan)
-            terms += _nearest_terms(given, network, config, mask, weight, seen, plan)
+            terms += _nearest_terms(styles, network, config, mask, weight, seen, plan)
     if config.gamma:
         tv = TotalVariation(config.tv_power, config.chosen_normalization)
         terms.append(Term("tv", INPUT, tv, config.gamma, mask))
     return Objective(network, tuple(terms), content.region)
 
 
-@dataclass(frozen=True, eq=False)
-class _Style:
-    """A style as `build_objective` is given it."""
-
-    patch: Patch
-    plan: Plan
-    weight: Tensor | None
-    share: float
-    place: Tensor | None
-
-
 def _style_terms(
-    styles: Sequence[_Style],
+    styles: Sequence[StylePatch],
     network: Network,
     config: ObjectiveConfig,
     mask: Mask | None,
@@ -237,7 +230,7 @@ def _blend(content: Patch, begun: Patch, share: float, plan: Plan) -> Patch:
 
 
 def _nearest_terms(
-    styles: Sequence[_Style],
+    styles: Sequence[StylePatch],
     network: Network,
     config: ObjectiveConfig,
     mask: Mask | None,
@@ -254,7 +247,7 @@ def _nearest_terms(
         own |= leg.seen
     whole = gather(plan.group, seen)
     alone = replace(plan, group=ALONE)
-    groups: dict[int, list[_Style]] = {}
+    groups: dict[int, list[StylePatch]] = {}
     for style in styles:
         if style.share:
             groups.setdefault(id(style.place), []).append(style)

@@ -17,7 +17,7 @@ from impasto.config.config import Config
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.ensemble import Draw, Ensemble, Member, carried
 from impasto.engine.gradient import Evaluation
-from impasto.engine.objective import Objective, build_objective
+from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.engine.plan import between, choose_plan, works
 from impasto.engine.walk import Plan, Reaches
 from impasto.grids.arrays import Arrays
@@ -175,24 +175,10 @@ class Engine:
         values = values.movedim(axis + 2, 2)
         if weight is not None:
             weight = weight.movedim(axis + 2, 2)
-        styles, plans, weights = [], [], []
-        places: list[tuple[float, Tensor | None]] = []
         planes: dict[int, Tensor] = {}
-        stroke = self.config.schedule.style_scale
-        for guide in self._guides(axis):
-            sample, units = self.styles[guide.style], self.style_units[guide.style]
-            space = style_space(self.units.content, sample, slab.whole, axis, stroke)
-            front = 0 if is_plane(sample) else axis
-            style = units.values(sample, space, base.new).movedim(front + 2, 2)
-            part = group.slabs(tuple(style.shape[2:]))[group.rank]
-            styles.append(Patch(style[part.slices], part))
-            less = min(room, self._room(part.space))
-            plans.append(self._plan(self.network, part.space, replace(base, group=group), less))
-            of_style = sample.weight if guide.source is None else guide.source
-            weights.append(
-                None if of_style is None else weights_over(of_style, space).movedim(front + 2, 2)
-            )
-            places.append(_place(guide, slab.whole, planes))
+        styles = [
+            self._style_patch(guide, axis, slab, base, room, planes) for guide in self._guides(axis)
+        ]
         own = Patch(values[turned.slices], turned)
         begun = None if start is None else Patch(start.movedim(axis + 2, 2), turned)
         objective = build_objective(
@@ -201,14 +187,35 @@ class Engine:
             self.network,
             config,
             plan,
-            plans,
-            weight,
-            weights,
-            rate_of(self.units.content) * slab.whole[0] / self.units.content.space[0],
-            places,
-            begun,
+            weight=weight,
+            rate=rate_of(self.units.content) * slab.whole[0] / self.units.content.space[0],
+            begun=begun,
         )
         return Member(objective, plan, axis, self._draw(objective, weight, base, room))
+
+    def _style_patch(
+        self,
+        guide: Guide,
+        axis: int,
+        slab: Region,
+        base: Plan,
+        room: float,
+        planes: dict[int, Tensor],
+    ) -> StylePatch:
+        """A style on its grid at this scale, with that axis first. base: of the content."""
+        sample, units = self.styles[guide.style], self.style_units[guide.style]
+        stroke = self.config.schedule.style_scale
+        space = style_space(self.units.content, sample, slab.whole, axis, stroke)
+        front = 0 if is_plane(sample) else axis
+        values = units.values(sample, space, base.new).movedim(front + 2, 2)
+        group = self._slab(slab.whole)[0]
+        part = group.slabs(tuple(values.shape[2:]))[group.rank]
+        less = min(room, self._room(part.space))
+        plan = self._plan(self.network, part.space, replace(base, group=group), less)
+        of_style = sample.weight if guide.source is None else guide.source
+        weight = None if of_style is None else weights_over(of_style, space).movedim(front + 2, 2)
+        share, place = _place(guide, slab.whole, planes)
+        return StylePatch(Patch(values[part.slices], part), plan, share, weight, place)
 
     def _guides(self, axis: int) -> list[Guide]:
         """Those for the slices across an axis."""
