@@ -40,7 +40,9 @@ from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space
 from impasto.grids.parallel import current_group, gather
 from impasto.grids.patch import Patch
+from impasto.kinds import kind_of
 from impasto.kinds.guidance import Guide
+from impasto.kinds.kind import Style
 from impasto.kinds.units import Units
 from impasto.losses.content import Content
 from impasto.losses.gram import MetricGram
@@ -48,9 +50,9 @@ from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.system.machine import memory_left, memory_limit
-from impasto.transfer.prepare import configured_network
-from impasto.transfer.scale import FOR_ARRAYS
-from impasto.transfer.scale import Engine as ScaleEngine
+from impasto.transfer.network import configured_network
+from impasto.transfer.scale import Scale
+from impasto.transfer.setup import FOR_ARRAYS, Setup
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 
@@ -155,8 +157,8 @@ def medians(cases: dict[str, Case], runs: int) -> dict[str, Report]:
 
 
 @dataclass(frozen=True)
-class Engine(ScaleEngine):
-    """A run's engine, with the number of kept stages changed where that is wanted."""
+class SetupKeeping(Setup):
+    """A run's setup, with the number of kept stages changed where that is wanted."""
 
     kept: float | None = None
 
@@ -189,10 +191,21 @@ def report(case: Case) -> Report:
     began = time.perf_counter()
     group = current_group()
     guides = [Guide(0, 1.0)]
-    engine = Engine(
-        config, network, content, units, [style], [units], guides, memory, arrays, group, case.kept
+    styles = [Style(style, units)]
+    setup = SetupKeeping(
+        config,
+        network,
+        kind_of(content),
+        content,
+        units,
+        styles,
+        guides,
+        memory,
+        arrays,
+        group,
+        case.kept,
     )
-    scale = engine.scale(case.space, None, None)
+    scale = Scale.begin(setup, case.space, None, None)
     build = time.perf_counter() - began
     (member,) = scale.ensemble.members
     objective, plan = member.objective, member.plan

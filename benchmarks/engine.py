@@ -53,12 +53,15 @@ from impasto.engine.plan import KEPT_COPIES, WHOLE_COPIES, WORKING_COPIES
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space
 from impasto.grids.parallel import ALONE
+from impasto.kinds import PICTURE
 from impasto.kinds.guidance import Guide
+from impasto.kinds.kind import Style
 from impasto.kinds.units import Units
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
-from impasto.transfer.prepare import configured_network
-from impasto.transfer.scale import Engine
+from impasto.transfer.network import configured_network
+from impasto.transfer.scale import Scale
+from impasto.transfer.setup import Setup
 from impasto.transfer.stylize import Result, stylize
 
 TARGETS = {"fp32": 0.85, "bf16": 0.45}
@@ -312,10 +315,11 @@ def judged(content: np.ndarray, style: np.ndarray, config: Config) -> Callable[[
     units = Units.of(samples[0])
     network = configured_network(config, samples[0], None)
     guides = [Guide(0, 1.0)]
-    engine = Engine(
-        config, network, samples[0], units, samples[1:], [units], guides, 4e9, Arrays(4e9), ALONE
+    styles = [Style(samples[1], units)]
+    setup = Setup(
+        config, network, PICTURE, samples[0], units, styles, guides, 4e9, Arrays(4e9), ALONE
     )
-    scale = engine.scale(samples[0].space, None, None)
+    scale = Scale.begin(setup, samples[0].space, None, None)
     return lambda result: sum(scale.ensemble.terms(result.tensor()[None]).values())
 
 

@@ -48,8 +48,10 @@ from impasto.engine.walk import Plan
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
 from impasto.grids.parallel import ALONE
+from impasto.kinds import PICTURE
 from impasto.kinds.guidance import Guide
-from impasto.kinds.units import Units, Values
+from impasto.kinds.kind import Style
+from impasto.kinds.units import Values
 from impasto.losses.content import Content
 from impasto.losses.gram import Gram, MetricGram
 from impasto.losses.loss import Weight
@@ -59,8 +61,10 @@ from impasto.networks import Network
 from impasto.networks.stage import INPUT
 from impasto.plots.picture import side_by_side
 from impasto.system.machine import memory_left, memory_limit
-from impasto.transfer.prepare import configured_network, grids
-from impasto.transfer.scale import FOR_ARRAYS, Engine, Scale
+from impasto.transfer.network import configured_network
+from impasto.transfer.scale import Scale
+from impasto.transfer.scales import grids
+from impasto.transfer.setup import FOR_ARRAYS, Setup
 from impasto.transfer.stylize import stylize
 
 Recipe = NeuralStyle | StyleTransfer
@@ -125,7 +129,7 @@ class NinePoints:
 
 
 @dataclass(frozen=True)
-class RecipeEngine(Engine):
+class RecipeSetup(Setup):
     """Our engine, given the J of a recipe.
 
     The network's metrics are to be identities, so that targets are mean products of [a 1].
@@ -269,7 +273,7 @@ def our_engine(
     settings: dict[str, Any],
     optimizer: str,
     recipe: Recipe,
-) -> tuple[RecipeEngine, list[tuple[Space, int]]]:
+) -> tuple[RecipeSetup, list[tuple[Space, int]]]:
     """Our engine, and the scales of the default preset or, of one scale as its recipe, the last:
     G of a coarser one is no better a start under the first recipe's J than the content."""
     config = configure(
@@ -288,16 +292,26 @@ def our_engine(
     if isinstance(recipe, StyleTransfer):
         with_replicated_border(network)
     network.metrics.update({layer: torch.eye(network.widths[layer] + 1) for layer in STYLE})
-    units, style_units = Units.of_all(content, [style], config.volume.window)
+    units, (style_units,) = PICTURE.units(content, [style], config)
     guides = [Guide(0, 1.0)]
-    engine = RecipeEngine(
-        config, network, content, units, [style], style_units, guides, memory, arrays, ALONE, recipe
+    engine = RecipeSetup(
+        config,
+        network,
+        PICTURE,
+        content,
+        units,
+        [Style(style, style_units)],
+        guides,
+        memory,
+        arrays,
+        ALONE,
+        recipe,
     )
-    return engine, grids(config, network, content, [style])
+    return engine, grids(config, network, PICTURE, content, [style])
 
 
 def _reached(
-    engine: RecipeEngine, scales: list[tuple[Space, int]], recipe: Recipe, goal: float, cap: int
+    engine: RecipeSetup, scales: list[tuple[Space, int]], recipe: Recipe, goal: float, cap: int
 ) -> tuple[Curve, Tensor]:
     """J of the last scale's averages until one is no higher than the goal, and that picture.
 
@@ -308,7 +322,7 @@ def _reached(
     clock = time.perf_counter()
     for space, count in scales:
         last = (space, count) == scales[-1]
-        scale = engine.scale(space, scale, None)
+        scale = Scale.begin(engine, space, scale, None)
         for number, _ in enumerate(scale.steps(cap if last else count), start=1):
             if last and number % EVERY == 0:
                 seconds = time.perf_counter() - clock

@@ -29,11 +29,12 @@ from impasto.config.presets import configure
 from impasto.engine.gradient import terms_of
 from impasto.engine.objective import StylePatch, build_objective
 from impasto.grids.patch import Patch
+from impasto.kinds import PICTURE
 from impasto.kinds.units import Units
 from impasto.media.pictures.picture import Picture, fit_picture, from_array
 from impasto.metrics.activations import Values, moments, plan_for
 from impasto.networks import Network
-from impasto.transfer.prepare import configured_network, style_space
+from impasto.transfer.network import configured_network
 from impasto.transfer.stylize import stylize
 
 
@@ -50,7 +51,7 @@ def shares(result: Picture, content: Picture, style: Picture, config: Config) ->
     network = configured_network(config, result, None)
     units = Units.of(result)
     x, c = (units.values(p, result.space) for p in (result, fit_picture(content, result.space)))
-    s = units.values(style, style_space(result, style, result.space))
+    s = units.values(style, PICTURE.style_space(result, style, result.space))
     layers = config.objective.content_layers
     here, there = (moments(network, values, layers) for values in (c, s))
     lost = []

@@ -41,6 +41,7 @@ from impasto.cli.demo import paint
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
+from impasto.transfer.scale import Scale
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
@@ -204,7 +205,7 @@ def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
     exact: dict[str, str | None] = settings | {"precision": "fp32"}
     ours, scales = recipes.our_engine(content, style, exact, "adam", recipe)
     assert scales[-1][0] == content.space
-    scale = ours.scale(content.space, None, None)
+    scale = Scale.begin(ours, content.space, None, None)
     noise = torch.rand(pair.content.shape, generator=torch.Generator().manual_seed(0))
     for picture in (pair.content, 0.8 * pair.content + 0.2 * noise):
         expected = recipe.value(picture).item()

@@ -35,9 +35,9 @@ if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
 _HOMES = {
-    "PRESETS": "config.config",
+    "PRESETS": "config.presets",
     "Config": "config.config",
-    "configure": "config.config",
+    "configure": "config.presets",
     "ImpastoError": "errors",
     "Picture": "media.pictures.picture",
     "Sample": "media.sample",

@@ -20,7 +20,7 @@ from impasto.kinds.colors import colored, from_oklab, matched, recolored, to_okl
 from impasto.media import blocks
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
-from impasto.transfer.stylize import engine_for, stylize
+from impasto.transfer.stylize import prepare, stylize
 
 CONTENT = from_array(astronaut()[:240, :320], (64,))
 STYLE = from_array(paint(90, 120, seed=3), (64,))
@@ -68,8 +68,8 @@ def test_the_palette_is_the_styles_mixed_by_their_shares() -> None:
 
 def test_a_run_hands_the_shares_on() -> None:
     config = configure(size=(64,), color="palette", style_weights=(1.0, 0.0))
-    engine, _ = engine_for(drawn(0.5, 64, 64), [drawn(0.4, 64, 64), drawn(0.6, 64, 64)], config)
-    assert engine.units.content.data.mean() == pytest.approx(0.4, abs=0.01)
+    setup, _ = prepare(drawn(0.5, 64, 64), [drawn(0.4, 64, 64), drawn(0.6, 64, 64)], config)
+    assert setup.units.content.data.mean() == pytest.approx(0.4, abs=0.01)
 
 
 def test_colors_of_gray_are_gray() -> None:

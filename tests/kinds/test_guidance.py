@@ -22,7 +22,7 @@ from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Patch
-from impasto.kinds.guidance import BLACK, WHITE, Guide, guided, regions
+from impasto.kinds.guidance import BLACK, WHITE, Guide, guided, refuse_guidance, regions
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.networks.lite import load_lite
 from impasto.transfer.stylize import stylize
@@ -261,7 +261,7 @@ def test_guidance_is_for_pictures() -> None:
     signal = media.Sample(np.zeros((1, 400), np.float32))
     for settings in (GuidanceConfig(mask=("a.png",)), GuidanceConfig(strength="a.png")):
         with pytest.raises(ConfigError, match=r"--mask --strength.*found a sample over 1 axes"):
-            guided(signal, [signal], [1.0], settings)
+            refuse_guidance(signal, settings)
 
 
 # --- Styles

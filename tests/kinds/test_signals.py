@@ -17,7 +17,7 @@ from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import SampleError
 from impasto.grids.patch import Patch
-from impasto.kinds.signals import alike, part
+from impasto.kinds.signal import alike, part
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.networks.series import series_bank
 from impasto.transfer.stylize import stylize

@@ -16,7 +16,10 @@ from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.config.settings import VolumeConfig
 from impasto.errors import ConfigError, ImpastoError, SampleError
-from impasto.kinds.volumes import alike, as_plane, counted, in_hounsfield, windows
+from impasto.kinds import ARRAY
+from impasto.kinds.planes import as_plane
+from impasto.kinds.volume import alike, counted, in_hounsfield, windows
+from impasto.media.blocks import in_memory
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.volumes.volume import Volume
@@ -340,8 +343,9 @@ def test_an_array_as_a_mask_has_the_volumes_shape(tmp_path: Path) -> None:
 
 
 def test_other_samples_have_no_mask() -> None:
+    sample, config = Sample(np.zeros((1, 400), np.float32)), configure(keep_air=True)
     with pytest.raises(ConfigError, match="--keep-air: expected a volume"):
-        counted(Sample(np.zeros((1, 400), np.float32)), [], VolumeConfig(keep_air=True))
+        ARRAY.prepare(sample, [], [], config, in_memory)
 
 
 def test_one_slice_and_styles_of_other_channels() -> None:

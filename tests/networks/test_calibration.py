@@ -15,8 +15,8 @@ from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.networks.calibration import FAINTEST, calibrate
 from impasto.networks.vgg import vgg
-from impasto.transfer import prepare
-from impasto.transfer.prepare import configured_network
+from impasto.transfer import network
+from impasto.transfer.network import configured_network
 from impasto.transfer.stylize import stylize
 
 
@@ -78,9 +78,9 @@ def test_a_run_with_calibrated_activations() -> None:
 def test_a_large_picture_is_looked_at_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slender one as large as the network needs; one that is too small for it is refused."""
     looked_at: list[tuple[int, ...]] = []
-    monkeypatch.setattr(prepare, "CALIBRATED_ON", 48)
+    monkeypatch.setattr(network, "CALIBRATED_ON", 48)
     monkeypatch.setattr(
-        prepare, "calibrate", lambda _, xs: looked_at.extend(x.shape[2:] for x in xs)
+        network, "calibrate", lambda _, xs: looked_at.extend(x.shape[2:] for x in xs)
     )
     config = configure("gatys", network="vgg16", size=(0,))
     for space in ((60, 90), (30, 40), (20, 200)):

@@ -21,7 +21,7 @@ from impasto.networks.calibration import unit_layers
 from impasto.networks.embedded import BLOCKS, VGG16, load_embedded, vgg16
 from impasto.networks.vgg import IMAGENET, convolutions, vgg
 from impasto.networks.weights import load_vgg
-from impasto.transfer.prepare import configured_network
+from impasto.transfer.network import configured_network
 from tests.strategies import normal
 from training.vgg16.__main__ import errors, pack
 

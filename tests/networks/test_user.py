@@ -13,9 +13,13 @@ import pytest
 import torch
 from torch import nn
 
+from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, SampleError
-from impasto.kinds.signals import Fitted, fitted, restored
+from impasto.kinds import SIGNAL
+from impasto.kinds.signal import Fitted
+from impasto.media.blocks import in_memory
+from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.networks.stage import Network, Stage, Terms
 from impasto.networks.user import user_network
@@ -116,6 +120,17 @@ def smooth(names: str, length: int = 500, rate: float = 100.0) -> Signal:
     leads = [np.sin(2 * np.pi * (times * (1 + 0.3 * i) + 0.1 * i)) for i in range(9)]
     found = tuple(names.split())
     return signal(np.stack(leads[: len(found)]), rate, names=found)
+
+
+def fitted(samples: list[Signal], network: Network) -> list[Sample]:
+    """The content and its styles as the network takes them."""
+    content, styles = SIGNAL.fit(samples[0], samples[1:], network)
+    return [content, *styles]
+
+
+def restored(sample: Sample) -> Sample:
+    """What it was taken of, with its values."""
+    return SIGNAL.restore(sample, sample, Config(), in_memory)
 
 
 def test_leads_units_and_rate_are_the_networks_and_come_back(

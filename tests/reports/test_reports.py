@@ -25,7 +25,7 @@ from impasto.errors import ConfigError, MissingExtraError
 from impasto.media.volumes.volume import Volume
 from impasto.reports import page as pages
 from impasto.reports import report
-from impasto.reports.findings import _engine_of, _joined, findings_of
+from impasto.reports.findings import _joined, _setup_of, findings_of
 from impasto.reports.page import page_of
 from impasto.runs.checkpoints import Checkpoint
 from impasto.runs.folder import read_run, read_steps
@@ -153,7 +153,7 @@ def test_gram_matrices_are_those_of_the_definition(painted: Path) -> None:
     """Against NumPy, from the network's activations of the style's and the result's pixels."""
     run = read_run(painted / "run")
     findings = findings_of(run)
-    network = _engine_of(run)[0].network
+    network = _setup_of(run)[0].network
     found = {grams.name: grams for grams in findings.grams}
     assert list(found) == [f"relu{block}_1" for block in range(1, 4)]
     samples = {shown.role: shown.sample for shown in findings.shown}
@@ -372,7 +372,7 @@ def test_the_report_of_a_texture(tmp_path: Path) -> None:
 
 
 def test_parts_of_several_processes_are_joined(painted: Path) -> None:
-    engine, scales = _engine_of(read_run(painted / "run"))
+    engine, scales = _setup_of(read_run(painted / "run"))
     whole = torch.rand(1, 3, 24, 32)
     scalars = {"scale": len(scales)}
 

@@ -18,7 +18,7 @@ from impasto.engine.plan import choose_plan
 from impasto.errors import ConfigError, OutputError
 from impasto.media.sample import Sample
 from impasto.runs.folder import read_steps
-from impasto.transfer import scale
+from impasto.transfer import setup
 from impasto.transfer import stylize as transfer
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
@@ -143,7 +143,7 @@ def test_a_run_goes_on_with_the_memory_it_began_with(
         seen.append(arguments[4])
         return choose_plan(*arguments)
 
-    monkeypatch.setattr(scale, "choose_plan", choose)
+    monkeypatch.setattr(setup, "choose_plan", choose)
     caplog.set_level(logging.INFO)
     for free, expected in ((8e9, 8e9), (7.9e9, 8e9), (9e9, 8e9), (4e9, 4e9)):
         monkeypatch.setattr(transfer, "memory_left", lambda limit, free=free: free)

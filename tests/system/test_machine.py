@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from impasto.errors import ConfigError
 from impasto.system import machine
 from impasto.system.machine import Watch, cores, free_memory, memory_left, memory_limit
 
@@ -121,3 +122,33 @@ def test_a_busy_core_is_found() -> None:
 def test_cores_are_those_this_process_may_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     assert cores() <= 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("4GB", 4e9), ("500 MB", 5e8), ("1.5g", 1.5e9), ("2e", None), ("1000000", 1e6), ("64k", 64e3)],
+)
+def test_an_amount_of_memory(setting: str, expected: float | None) -> None:
+    if expected is None:
+        with pytest.raises(ConfigError, match="--memory: expected auto or an amount of memory"):
+            memory_limit(setting)
+    else:
+        assert memory_limit(setting) == expected
+
+
+@pytest.mark.parametrize("setting", ["", "much", "-1GB", "0", "0GB", "4 GB of it", "nan"])
+def test_what_is_no_amount_of_memory(setting: str) -> None:
+    with pytest.raises(ConfigError, match="give for example --memory 4GB"):
+        memory_limit(setting)
+
+
+def test_auto_is_four_fifths_of_what_is_free_shared_among_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Free:
+        available = 1_000_000_000
+
+    monkeypatch.setattr(psutil, "virtual_memory", Free)
+    assert memory_left(memory_limit("auto")) == pytest.approx(0.8e9, rel=0.1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert memory_left(memory_limit("auto")) == pytest.approx(0.2e9, rel=0.1)

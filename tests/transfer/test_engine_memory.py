@@ -12,7 +12,7 @@ from impasto.config.presets import configure
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.transfer import stylize as transfer
-from impasto.transfer.prepare import configured_network
+from impasto.transfer.network import configured_network
 from impasto.transfer.stylize import stylize
 
 

@@ -92,7 +92,7 @@ def run(dims: int, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> tuple[list[fl
         mine = cut(plan, dims)
         return replace(base, tiles=mine.tiles, kept=mine.kept)
 
-    monkeypatch.setattr("impasto.transfer.scale.choose_plan", chosen)
+    monkeypatch.setattr("impasto.transfer.setup.choose_plan", chosen)
     values: list[float] = []
     content, style = samples(dims)
     result = stylize(content, style, settings(dims), callback=lambda p: values.append(p.value))

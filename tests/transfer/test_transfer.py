@@ -19,7 +19,7 @@ from impasto.media.pictures.picture import from_array, read_recipe
 from impasto.media.sample import Sample
 from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import load_lite
-from impasto.transfer import scale
+from impasto.transfer import setup
 from impasto.transfer.descent import Callback, Progress
 from impasto.transfer.stylize import stylize
 from tests.oracles import reference
@@ -284,7 +284,7 @@ def test_an_interrupt_before_the_first_step_is_passed_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scale, "build_objective", interrupted)
+    monkeypatch.setattr(setup, "build_objective", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stylize(content, style, configure(**QUICK))
 

@@ -36,12 +36,9 @@ from impasto.cli.resume import typed_again, typed_as
 from impasto.cli.viewers import Viewer, viewer_of
 from impasto.cli.views import (
     draw,
-    drawn,
     inputs_of,
     show_comparison,
     show_recipe,
-    stand_in,
-    texture_stand_in,
 )
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, OutputError
@@ -49,15 +46,17 @@ from impasto.explain.experiments import explain
 from impasto.explain.page import check_page, save_page
 from impasto.grids.geometry import fitted_space
 from impasto.grids.parallel import current_group
+from impasto.kinds import content_size, looked_at
+from impasto.kinds.looks import drawn_together, stand_in, texture_stand_in
 from impasto.media.pictures.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.plots import View, check_plot, plot
 from impasto.plots.picture import side_by_side
-from impasto.reports import looked_at, report
+from impasto.reports import report
 from impasto.runs.origin import Origin
 from impasto.system.interrupts import SIGNALS, installed
 from impasto.transfer.descent import Progress
-from impasto.transfer.prepare import content_size, shared_out
+from impasto.transfer.opening import split_shares
 from impasto.transfer.stylize import Result, stylize
 from impasto.transfer.textures import texture
 from impasto.version import __version__
@@ -119,13 +118,13 @@ def write_report(command: Report) -> Path:
 
 def _stylize(command: Stylize, origin: Origin) -> Result:
     styles = command.style_paths
-    inputs, _ = shared_out(styles, command.config.objective)
+    inputs, _ = split_shares(styles, command.config.objective)
     paths = [command.content, *inputs]
     media.check_target(command.output)
     view = View(window=command.config.volume.window)
     if command.plot:
         kinds = [stand_in(path) for path in paths]
-        check_plot(drawn([kinds[0], *kinds]), command.plot, view)
+        check_plot(drawn_together([kinds[0], *kinds]), command.plot, view)
     channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
 
@@ -138,7 +137,7 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
         result = _watched(make, command.output, command.display, viewer, said)
     if command.plot and not current_group().rank:
         others = looked_at(command.content, inputs, command.config)
-        samples = drawn([result.sample, *others])
+        samples = drawn_together([result.sample, *others])
         labels = ["result", "content", *(["style"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
     return result
@@ -146,13 +145,13 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
 
 def _texture(command: Texture, origin: Origin) -> Result:
     styles, size = command.style_paths, command.config.schedule.size
-    inputs, _ = shared_out(styles, command.config.objective)
+    inputs, _ = split_shares(styles, command.config.objective)
     media.check_target(command.output, size, 1 if origin.gray else None)
     view = View(window=command.config.volume.window)
     if command.plot:
         kinds = [stand_in(path) for path in inputs]
         made = texture_stand_in(command.output, size, 1 if origin.gray else len(kinds[0].data))
-        check_plot(drawn([made, *kinds]), command.plot, view)
+        check_plot(drawn_together([made, *kinds]), command.plot, view)
 
     def make(**shown: Any) -> Result:
         shown |= {"run": command.run, "origin": origin}
@@ -161,7 +160,7 @@ def _texture(command: Texture, origin: Origin) -> Result:
     with viewer_of(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer)
     if command.plot and not current_group().rank:
-        samples = drawn([media.load(path) for path in (command.output, *inputs)])
+        samples = drawn_together([media.load(path) for path in (command.output, *inputs)])
         labels = ["result", *(["exemplar"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
     return result

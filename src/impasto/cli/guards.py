@@ -31,7 +31,7 @@ from impasto.media.pictures.picture import has_recipe
 from impasto.plots import SUFFIXES as PLOTS
 from impasto.runs.folder import RECORD, is_kept, kept_in, read_run
 from impasto.runs.origin import settings_files
-from impasto.transfer.prepare import shared_out
+from impasto.transfer.opening import split_shares
 
 PAGES = (".html",)
 DEMO = ("content.png", "style.png", "result.png", "side-by-side.png")
@@ -116,7 +116,7 @@ def touched_by(command: Command) -> Touched:
 
 def _of_a_run(command: Stylize | Texture) -> Touched:
     styles = command.style_paths
-    pictures, _ = shared_out(styles, command.config.objective)
+    pictures, _ = split_shares(styles, command.config.objective)
     reads = [("style", path) for path in (*styles, *pictures)]
     if isinstance(command, Stylize):
         reads.insert(0, ("content", command.content))

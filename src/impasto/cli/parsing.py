@@ -178,8 +178,8 @@ def fitting_preset(arguments: Sequence[str]) -> str:
         if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
             return preset
         if path.is_dir():
-            from impasto import media  # whose libraries take a while to load
+            from impasto.kinds import preset_of_folder  # which loads torch
 
-            if media.holds_volume(path):
-                return "ct"
+            if preset := preset_of_folder(path):
+                return preset
     return "standard"

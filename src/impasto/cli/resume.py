@@ -9,11 +9,11 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from impasto import media
 from impasto.cli.arguments import Resume, Stylize, Texture
 from impasto.cli.parsing import fitting_preset, parse, texture_preset
 from impasto.errors import ConfigError
 from impasto.grids.parallel import current_group
+from impasto.kinds import solids_are_gray
 from impasto.runs.folder import read_run
 from impasto.runs.origin import Origin
 from impasto.runs.trust import check_trusted, working_in
@@ -33,7 +33,7 @@ def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
         output=command.output.absolute(),
     )
     if isinstance(command, Texture):
-        return replace(origin, gray=media.is_volume_file(command.output))
+        return replace(origin, gray=solids_are_gray(command.output))
     preset: str = command.preset
     if preset == "auto":
         preset = fitting_preset([str(path) for path in (command.content, *command.style_paths)])

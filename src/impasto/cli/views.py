@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,10 +14,8 @@ from rich.table import Table
 from impasto import media
 from impasto.cli.arguments import Compare, Plot, Recipe, Stylize
 from impasto.cli.piped import shown_input
-from impasto.errors import ConfigError, about
-from impasto.grids.geometry import Space
-from impasto.media.pictures.picture import Picture
-from impasto.media.volumes.orientation import is_volume
+from impasto.errors import about
+from impasto.kinds import kind_of
 from impasto.metrics import Comparison, compare
 from impasto.plots import View, check_target, plot
 from impasto.runs.recipes import Recipe as OfFile
@@ -34,28 +30,6 @@ def draw(command: Plot) -> None:
     check_target(command.output)
     samples = [media.load(path) for path in paths]
     plot(samples, [path.name for path in paths], command.output, view)
-
-
-def drawn(samples: Sequence[media.Sample]) -> list[media.Sample]:
-    """Those that are drawn with the first, a result: the style of a volume may be a picture."""
-    return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
-
-
-def stand_in(path: Path) -> media.Sample:
-    """What a plot is checked with before its run: of a file's kind, a signal itself."""
-    if media.is_picture(path):
-        return Picture(np.zeros((3, 1, 1), np.float32))
-    channels, space = media.grid(path)
-    return _one_position(channels, 3) if len(space) == 3 else media.load(path)
-
-
-def texture_stand_in(output: Path, size: Space, channels: int) -> media.Sample:
-    """The same of a texture that is to be written there."""
-    return stand_in(output) if media.is_picture(output) else _one_position(channels, len(size))
-
-
-def _one_position(channels: int, dims: int) -> media.Sample:
-    return media.Sample(np.zeros((channels, *(1,) * dims), np.float32))
 
 
 def show_comparison(command: Compare) -> None:
@@ -102,13 +76,7 @@ def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
     if not span:
         return sample
     with about(str(path)):
-        if not isinstance(sample, media.Signal) or len(span) != 2:
-            raise ConfigError(
-                expected="a signal, from and to in seconds",
-                found=f"{' '.join(map(str, span))} of a {type(sample).__name__.lower()}",
-                remedy="leave --span and --style-span out",
-            )
-        return sample.stretch(*span)
+        return kind_of(sample).stretch(sample, span)
 
 
 def _json(comparison: Comparison) -> str:

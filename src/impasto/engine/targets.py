@@ -141,28 +141,8 @@ def statistics_of(
 
     length: positions of the content.
     """
-    if network.dims != 1:
-        raise ConfigError(
-            subject="--autocorrelation --spectrum --amplitude",
-            expected="a signal",
-            found=f"a sample over {network.dims} axes",
-            remedy="leave them out",
-        )
     lags, window = round(config.lag * rate), 2 * round(config.spectrum_window * rate / 2)
-    shorter = min(length, style.region.whole[0])
-    for flag, used, positions, least in (
-        ("--lag", config.autocorrelation, lags, 1),
-        ("--spectrum-window", config.spectrum, window, 4),
-    ):
-        if used and not least <= positions < shorter:
-            raise ConfigError(
-                subject=flag,
-                expected=f"from {least} positions to less than the content and the style have, "
-                f"at {rate:g} a second",
-                found=f"{positions} of {shorter}",
-                remedy="pass another one, or longer signals",
-            )
-
+    _check_statistics(network, config, lags, window, min(length, style.region.whole[0]), rate)
     channels = network.channels
 
     def total(
@@ -194,6 +174,32 @@ def statistics_of(
         amplitude = Amplitude(distribution(counts), low, high)
         found.append(("amplitude", config.amplitude, amplitude))
     return found
+
+
+def _check_statistics(
+    network: Network, config: ObjectiveConfig, lags: int, window: int, shorter: int, rate: float
+) -> None:
+    """Raises ConfigError for what is no signal, and for stretches that the content or the style
+    has not. shorter: positions of the shorter of the two."""
+    if network.dims != 1:
+        raise ConfigError(
+            subject="--autocorrelation --spectrum --amplitude",
+            expected="a signal",
+            found=f"a sample over {network.dims} axes",
+            remedy="leave them out",
+        )
+    for flag, used, positions, least in (
+        ("--lag", config.autocorrelation, lags, 1),
+        ("--spectrum-window", config.spectrum, window, 4),
+    ):
+        if used and not least <= positions < shorter:
+            raise ConfigError(
+                subject=flag,
+                expected=f"from {least} positions to less than the content and the style have, "
+                f"at {rate:g} a second",
+                found=f"{positions} of {shorter}",
+                remedy="pass another one, or longer signals",
+            )
 
 
 def counted(sums: Tensor, flag: str, role: str) -> Tensor:

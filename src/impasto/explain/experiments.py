@@ -7,7 +7,7 @@ is `stylize` with settings that anybody can pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.config.settings import NetworkConfig
-from impasto.errors import ConfigError, SampleError
+from impasto.errors import ConfigError
 from impasto.grids.geometry import Region, Space
+from impasto.kinds import PICTURE
+from impasto.kinds.looks import as_picture, check_picture_file
 from impasto.media.pictures.picture import Picture, open_picture
 from impasto.networks import Network, Report
 from impasto.networks.stage import INPUT
 from impasto.transfer.descent import Callback, Progress
-from impasto.transfer.prepare import configured_network, grids
+from impasto.transfer.network import configured_network
+from impasto.transfer.scales import grids
 from impasto.transfer.stylize import Result, stylize
 
 SUPPORTED = ("vgg16", "vgg19")
@@ -58,8 +61,7 @@ class Outcome:
     @property
     def picture(self) -> Picture:
         """G."""
-        assert isinstance(self.result.sample, Picture)
-        return self.result.sample
+        return as_picture(self.result.sample)
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,16 @@ def explain(
     depths = depths_of(network)
     planned = experiments(style, size, network, quick=quick)
     for path in (content, style):
-        _check_picture(path)
+        check_picture_file(path)
     picture = open_picture(content, (size,))
     longest = min(max(picture.space), max(media.grid(style)[1]))  # a style is never enlarged
     pictures = picture, open_picture(style, (longest,))
     opened = configured_network(planned[0].config.completed(), picture, download)
     lengths = [
-        sum(steps for _, steps in grids(each.config.completed(), opened, picture, pictures[1:]))
+        sum(
+            steps
+            for _, steps in grids(each.config.completed(), opened, PICTURE, picture, pictures[1:])
+        )
         for each in planned
     ]
     outcomes: list[Outcome] = []
@@ -146,6 +151,41 @@ def experiments(
         config = configure(size=(size,), steps=few, style_losses=("gram",), **settings)
         return Experiment(chapter, name, replace(config, network=network))
 
+    ratios = [
+        experiment("ratio", layer, 130, 25, beta=beta, gamma=0.3, content_layers=(layer,))
+        for layer in (depths[1], depths[3])
+        for beta in BETAS
+    ]
+    one_scale = {
+        "coarsest": 0,
+        "beta": MIXTURE,
+        "gamma": 1.0,
+        "content_layers": (depths[3],),
+    }
+    starts = [
+        experiment("start", name, 200, init=init, seed=seed, **one_scale)
+        for name, init, seed in (
+            ("the content", "content", 0),
+            ("the style", str(style), 0),
+            ("noise", "noise", 0),
+            ("other noise", "noise", 1),
+        )
+    ]
+    optimizers = [
+        experiment("optimizer", name, 200, init="noise", **settings, **one_scale)
+        for name, settings in (
+            ("gradient descent", {"optimizer": "gradient-descent", "learning_rate": 10.0}),
+            ("Adam", {"optimizer": "adam"}),
+            ("L-BFGS", _LBFGS),
+        )
+    ]
+    return (*_reconstructions(experiment, depths), *ratios, *starts, *optimizers)
+
+
+def _reconstructions(
+    experiment: Callable[..., Experiment], depths: Sequence[str]
+) -> list[Experiment]:
+    """What each layer keeps of the content, and what the layers up to each keep of the style."""
     contents = [
         experiment(
             "content",
@@ -179,35 +219,7 @@ def experiments(
                 **_LBFGS,
             )
         )
-    ratios = [
-        experiment("ratio", layer, 130, 25, beta=beta, gamma=0.3, content_layers=(layer,))
-        for layer in (depths[1], depths[3])
-        for beta in BETAS
-    ]
-    one_scale = {
-        "coarsest": 0,
-        "beta": MIXTURE,
-        "gamma": 1.0,
-        "content_layers": (depths[3],),
-    }
-    starts = [
-        experiment("start", name, 200, init=init, seed=seed, **one_scale)
-        for name, init, seed in (
-            ("the content", "content", 0),
-            ("the style", str(style), 0),
-            ("noise", "noise", 0),
-            ("other noise", "noise", 1),
-        )
-    ]
-    optimizers = [
-        experiment("optimizer", name, 200, init="noise", **settings, **one_scale)
-        for name, settings in (
-            ("gradient descent", {"optimizer": "gradient-descent", "learning_rate": 10.0}),
-            ("Adam", {"optimizer": "adam"}),
-            ("L-BFGS", _LBFGS),
-        )
-    ]
-    return (*contents, *styles, *ratios, *starts, *optimizers)
+    return [*contents, *styles]
 
 
 def run(
@@ -268,16 +280,6 @@ def field_of(network: Network, layer: str) -> int:
     for stage, name, space in zip(reversed(stages), reversed(names), reversed(spaces), strict=True):
         region = stage.needed({name: region}, space)[INPUT]
     return region.space[0]
-
-
-def _check_picture(path: str | Path) -> None:
-    if not media.is_picture(path):
-        raise SampleError(
-            subject=str(path),
-            expected="a picture (JPEG, PNG, TIFF or WebP)",
-            found="another kind of file",
-            remedy="signals and volumes are for `impasto stylize`",
-        )
 
 
 def _shown(

@@ -24,6 +24,9 @@ Colors = Float32[np.ndarray, "3 height width"]
 AnyColors = Float[np.ndarray, "3 *space"]
 Moments = tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3 3"]]
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Of sRGB's red, green and blue (ITU-R BT.709)."""
+
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 """From red, green and blue to luminance and two of chroma (NTSC)."""
 
@@ -55,7 +58,7 @@ def colored(
 
     shares: of each style, adding up to 1; the palette is that of the styles mixed so. new: makes
     the arrays of what changes, beside which this takes some blocks of memory.
-    Raises ConfigError for another mode than "style" of samples that are no pictures.
+    Raises ConfigError for another mode than "style" with styles that are no pictures.
     """
     if mode == "style":
         return content, list(styles)

@@ -18,7 +18,6 @@ from impasto.config.settings import GuidanceConfig
 from impasto.errors import ConfigError, SampleError, about
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
-from impasto.media.volumes.volume import Volume
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +54,21 @@ class Guide:
     source: Float32[np.ndarray, "*space"] | None = None
 
 
+def guides_of(shares: Sequence[float]) -> list[Guide]:
+    """Each style everywhere, as much as its share."""
+    return [Guide(style, share) for style, share in enumerate(shares)]
+
+
 def guided(
-    content: Sample, styles: Sequence[Sample], shares: Sequence[float], settings: GuidanceConfig
-) -> tuple[Sample, list[Guide]]:
+    content: Picture, styles: Sequence[Sample], shares: Sequence[float], settings: GuidanceConfig
+) -> tuple[Picture, list[Guide]]:
     """The content, with what of it stays as it is, and where each style goes.
 
     shares: of each style. The regions and how large they are is logged.
     Raises ConfigError for masks that are not one, or one of the content and of each style;
     SampleError for those that do not fit their pictures or have no region in common.
     """
-    guides = [Guide(style, share) for style, share in enumerate(shares)]
-    if not isinstance(content, Picture):
-        _check_pictures_only(content, settings)
-        return content, _evenly(guides, settings)
+    guides = guides_of(shares)
     if settings.mask:
         content, guides = _masked(content, styles, guides, settings)
     elif settings.region_strengths:
@@ -94,21 +95,24 @@ def guided(
             found="none",
             remedy="paint white what is to take it, or pass a strength above 0",
         )
-    return content, _evenly(guides, settings)
+    return content, evenly(guides, settings)
 
 
-def _evenly(guides: list[Guide], settings: GuidanceConfig) -> list[Guide]:
+def evenly(guides: list[Guide], settings: GuidanceConfig) -> list[Guide]:
     """The guides with a strength that is the same everywhere: a map's would be its mean."""
     if not isinstance(settings.strength, float):
         return guides
     return [replace(guide, share=settings.strength * guide.share) for guide in guides]
 
 
-def _check_pictures_only(content: Sample, settings: GuidanceConfig) -> None:
-    """Raises ConfigError for what other samples do not have; masks of volumes are `volumes`'."""
-    mask = settings.mask and not isinstance(content, Volume)
-    map_ = isinstance(settings.strength, str)
-    if mask or map_ or settings.region_strengths:
+def refuse_guidance(content: Sample, settings: GuidanceConfig, *, mask: bool = False) -> None:
+    """Raises ConfigError for masks and maps of what is no picture. mask: whether it takes a mask
+    all the same, as volumes do."""
+    if (
+        (settings.mask and not mask)
+        or isinstance(settings.strength, str)
+        or (settings.region_strengths)
+    ):
         raise ConfigError(
             subject="--mask --strength --region-strengths",
             expected="a picture, or for one mask a volume",
@@ -141,17 +145,7 @@ def _masked(
         mask = _opened(paths[0], content)
         ours = regions(mask)
     if len(paths) == 1:
-        place = np.sum([plane for color, plane in ours.items() if color != BLACK], axis=0)
-        place = _over(np.asarray(place, np.float32), content)
-        if not place.any():
-            raise SampleError(
-                subject=paths[0],
-                expected="a mask that is not black everywhere",
-                found="nothing that may change",
-                remedy="paint white what is to take the style",
-            )
-        content = replace(content, free=place > 0)
-        return content, [replace(guide, place=place) for guide in guides]
+        return _kept_free(content, ours, guides, paths[0])
     strengths = _strengths(settings.region_strengths, len(ours))
     theirs = []
     for path, style in zip(paths[1:], styles, strict=True):
@@ -183,6 +177,23 @@ def _masked(
             remedy="paint what belongs together in one color",
         )
     return content, found
+
+
+def _kept_free(
+    content: Picture, regions: dict[Color, Plane], guides: Sequence[Guide], path: str
+) -> tuple[Picture, list[Guide]]:
+    """The styles where the only mask is not black; the rest of the content stays as it is."""
+    place = np.sum([plane for color, plane in regions.items() if color != BLACK], axis=0)
+    place = _over(np.asarray(place, np.float32), content)
+    if not place.any():
+        raise SampleError(
+            subject=path,
+            expected="a mask that is not black everywhere",
+            found="nothing that may change",
+            remedy="paint white what is to take the style",
+        )
+    content = replace(content, free=place > 0)
+    return content, [replace(guide, place=place) for guide in guides]
 
 
 def _numbers(guides: Sequence[Guide]) -> str:

@@ -111,8 +111,3 @@ def _checked(sample: Sample) -> Signal:
             remedy="pass a longer one, or --representation waveform",
         )
     return sample
-
-
-def heard(sample: Sample) -> Sample:
-    """The sound of a spectrogram; any other sample itself."""
-    return sample.inverted() if isinstance(sample, Spectrogram) else sample

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from impasto import media
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Allocate, allocate
 from impasto.grids.resample import averaged, resample
-from impasto.kinds import volumes
 from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
 
@@ -53,22 +50,6 @@ class Units:
         spans = [6 * (deviation or 1.0) for _, deviation in moments]
         lows = [mean - span / 2 for (mean, _), span in zip(moments, spans, strict=True)]
         return cls(content, tuple(lows), tuple(spans))
-
-    @classmethod
-    def of_all(
-        cls, content: Sample, styles: Sequence[Sample], setting: Sequence[str]
-    ) -> tuple[Units, list[Units]]:
-        """Those of the content and of each style.
-
-        Styles have the content's, so that they stay comparable; of volumes those of their window.
-        setting: the content's window.
-        """
-        if not isinstance(content, media.Volume):
-            own = cls.of(content)
-            return own, [cls.of(s) if volumes.is_plane(s) else own for s in styles]
-        found = volumes.windows(content, styles, setting)
-        units = [cls.of(s, w) for s, w in zip((content, *styles), found, strict=True)]
-        return units[0], units[1:]
 
     def values(self, sample: Sample, space: Space, new: Allocate = allocate) -> Values:
         """The sample's values over a grid, in an array that `new` makes."""

@@ -11,10 +11,9 @@ from typing import Literal
 from impasto.config.config import Config
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError
-from impasto.media.pictures.picture import Picture
+from impasto.kinds.looks import as_picture, as_signal, common_look
 from impasto.media.sample import Sample
-from impasto.media.signals.signal import Signal
-from impasto.media.volumes.orientation import as_volume, is_volume
+from impasto.media.volumes.orientation import as_volume
 
 __all__ = ["Comparison", "Row", "compare"]
 
@@ -73,29 +72,29 @@ def compare(
         "--window": tuple(window) != AUTO,
     }
     of_pictures: dict[str, object] = {"--network and its layers": config, "--lpips": lpips}
-    match out, content, style:
-        case Picture(), Picture(), Picture():
+    match common_look((out, content, style)):
+        case "picture":
             from impasto.metrics.pictures import compare_pictures
 
             _refuse("pictures", of_volumes)
-            return compare_pictures(out, content, style, config or Config(), lpips)
-        case Signal(), Signal(), Signal():
+            pictures = as_picture(out), as_picture(content), as_picture(style)
+            return compare_pictures(*pictures, config or Config(), lpips)
+        case "signal":
             from impasto.metrics.signals import compare_signals
 
             _refuse("signals", of_volumes | of_pictures)
-            return compare_signals(out, content, style)
-    samples = out, content, style
-    if all(map(is_volume, samples)):
-        from impasto.metrics.volumes import compare_volumes
+            return compare_signals(as_signal(out), as_signal(content), as_signal(style))
+        case "volume":
+            from impasto.metrics.volumes import compare_volumes
 
-        _refuse("volumes", of_pictures)
-        reference = as_volume(content)
-        return compare_volumes(
-            as_volume(out, reference), reference, as_volume(style), region, style_region, window
-        )
+            _refuse("volumes", of_pictures)
+            reference = as_volume(content)
+            return compare_volumes(
+                as_volume(out, reference), reference, as_volume(style), region, style_region, window
+            )
     raise SampleError(
         expected="three pictures, three signals with a sampling rate, or three volumes",
-        found=", ".join(type(sample).__name__ for sample in samples),
+        found=", ".join(type(sample).__name__ for sample in (out, content, style)),
         remedy="compare files of one kind, such as PNG, WAV, EDF, WFDB, or NIfTI and DICOM",
     )
 

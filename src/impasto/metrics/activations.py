@@ -17,19 +17,13 @@ from impasto.errors import LayerError
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Assembly, Patch
-from impasto.kinds.signals import fitted
-from impasto.kinds.units import Units
+from impasto.kinds import kind_of
 from impasto.losses.gram import MetricGram
 from impasto.networks import Network
 from impasto.system.machine import memory_left, memory_limit
-from impasto.transfer.prepare import (
-    SampleLike,
-    check_sides,
-    configured_network,
-    in_terms,
-    open_sample,
-)
-from impasto.transfer.scale import FOR_ARRAYS
+from impasto.transfer.network import check_sides, configured_network
+from impasto.transfer.opening import SampleLike, open_sample
+from impasto.transfer.setup import FOR_ARRAYS
 
 Values = Float[Tensor, "1 channel *space"]
 
@@ -90,11 +84,12 @@ def activations(
     except LayerError as error:
         error.subject = "layers"  # not the flag's name
         raise
-    (brought,) = fitted([opened], built)
+    kind = kind_of(opened)
+    brought, _ = kind.fit(opened, [], built)
     check_sides(built, names, brought.space, "sample")
-    units, _ = Units.of_all(brought, [], config.volume.window)
+    units, _ = kind.units(brought, [], config)
     x = units.values(brought, brought.space, arrays.new)
-    found = patches(in_terms(built, units), x, names)
+    found = patches(kind.in_units(built, units), x, names)
     return {name: found[name].over(found[name].region)[0].float() for name in names}
 
 

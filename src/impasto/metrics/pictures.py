@@ -15,6 +15,7 @@ from impasto.engine.gradient import terms_of
 from impasto.engine.objective import build_objective
 from impasto.errors import ConfigError
 from impasto.grids.patch import Patch
+from impasto.kinds import PICTURE
 from impasto.kinds.units import Units
 from impasto.losses.gram import Gram, MetricGram
 from impasto.losses.loss import FAINT
@@ -27,7 +28,7 @@ from impasto.metrics.matching import coverage, features, precision
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 from impasto.networks import Network
 from impasto.system.libraries import library
-from impasto.transfer.prepare import check_sides, configured_network, style_space
+from impasto.transfer.network import check_sides, configured_network
 
 REACH = 5
 """Positions to either side that SSIM's windows take: a Gaussian of deviation 1.5, cut at 3.5."""
@@ -56,7 +57,7 @@ def compare_pictures(
         engine=replace(config.engine, precision="fp32"),
     )
     network = configured_network(config, out, None)
-    grid = style_space(out, style, out.space)
+    grid = PICTURE.style_space(out, style, out.space)
     check_sides(network, config.objective.layers, out.space, "result")
     check_sides(network, config.objective.layers, grid, "style")
     units = Units.of(out)

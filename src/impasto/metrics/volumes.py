@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from impasto.errors import SampleError, about
-from impasto.kinds.volumes import style_window
+from impasto.kinds.volume import style_window
 from impasto.media.volumes.orientation import Codes, axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import window_of

@@ -56,6 +56,7 @@ def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> 
         layer.load_state_dict({"weight": weight, "bias": bias.float()})
     if state:
         raise _damaged(path, f"{min(state)}, which it lacks")
+    network.trained = True
     return network.requires_grad_(False)
 
 

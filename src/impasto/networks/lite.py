@@ -64,4 +64,5 @@ def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> N
     network.metrics.update(
         {key.removeprefix(METRIC): state[key].float() for key in expected if METRIC in key}
     )
+    network.trained = True
     return network.requires_grad_(False)

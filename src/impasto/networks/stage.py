@@ -165,7 +165,9 @@ class Network(nn.Module):
     name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
     metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
     turning: whether it treats the first axis unlike the others, which are to take its place then.
-    terms: what it expects of its samples.
+    terms: what it expects of its samples. trained: whether it is a plain sequence of convolutions
+    with trained weights, which can be calibrated. uneven: whether its layers are still as loud as
+    training left them, not brought to a mean activation of one.
     """
 
     def __init__(
@@ -185,6 +187,7 @@ class Network(nn.Module):
         self.turning = turning
         self.metrics = nn.ParameterDict()
         self.terms = Terms()
+        self.trained = self.uneven = False
         if dims == 2:
             nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.requires_grad_(False)
@@ -223,6 +226,7 @@ class Network(nn.Module):
         stages = self.behind("_values", affine)
         network = Network(self.name, stages, dims=self.dims, channels=self.channels)
         network.metrics, network.terms = self.metrics, self.terms
+        network.trained, network.uneven = self.trained, self.uneven
         return network
 
     def behind(self, name: str, operation: nn.Module) -> list[Stage]:

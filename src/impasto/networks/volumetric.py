@@ -97,4 +97,5 @@ def _lifted(network: Network, lift: Callable[[nn.Module], nn.Module]) -> Network
 def _like(network: Network, stages: list[Stage], channels: int, *, turning: bool) -> Network:
     found = Network(network.name, stages, dims=3, channels=channels, turning=turning)
     found.metrics.update(network.metrics)
+    found.trained, found.uneven = network.trained, network.uneven
     return found

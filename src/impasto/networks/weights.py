@@ -61,6 +61,7 @@ def load_vgg(
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     for layer, (weight, bias) in zip(layers, convolutions, strict=True):
         layer.load_state_dict({"weight": weight, "bias": bias})
+    network.trained = network.uneven = True
     return network
 
 

@@ -10,13 +10,11 @@ from typing import Literal
 
 from impasto.config import windows
 from impasto.errors import ConfigError, OutputError, SampleError
+from impasto.kinds.looks import as_picture, as_signal, common_look
 from impasto.media.files import check_writable
-from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signals.leads import is_audio
-from impasto.media.signals.signal import Signal
-from impasto.media.volumes.orientation import as_volume, is_volume
-from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.orientation import volumes_together
 from impasto.plots.page import matplotlib, plotly
 
 __all__ = ["MOST", "SUFFIXES", "View", "check_plot", "check_target", "drawn_as", "plot"]
@@ -74,19 +72,19 @@ def plot(
     view is not to be had of it, and OutputError when the file cannot be written.
     """
     check_plot(samples, output, view)
-    if all(isinstance(sample, Signal) for sample in samples):
-        from impasto.plots.signal import plot_signals
+    match common_look(samples):
+        case "signal":
+            from impasto.plots.signal import plot_signals
 
-        plot_signals([s for s in samples if isinstance(s, Signal)], labels, Path(output), view)
-    elif all(isinstance(sample, Picture) for sample in samples):
-        from impasto.plots.picture import plot_pictures
+            plot_signals(list(map(as_signal, samples)), labels, Path(output), view)
+        case "picture":
+            from impasto.plots.picture import plot_pictures
 
-        plot_pictures([s for s in samples if isinstance(s, Picture)], Path(output))
-    else:
-        from impasto.plots.volume import plot_volumes
+            plot_pictures(list(map(as_picture, samples)), Path(output))
+        case _:
+            from impasto.plots.volume import plot_volumes
 
-        like = next((s for s in samples if isinstance(s, Volume)), None)
-        plot_volumes([as_volume(s, like) for s in samples], labels, Path(output), view)
+            plot_volumes(volumes_together(samples), labels, Path(output), view)
 
 
 def check_plot(samples: Sequence[Sample], output: str | os.PathLike[str], view: View) -> None:
@@ -121,15 +119,15 @@ def check_plot(samples: Sequence[Sample], output: str | os.PathLike[str], view: 
 
 def drawn_as(samples: Sequence[Sample], view: View) -> Kind:
     """What a plot of the samples is. Raises SampleError where they are of several kinds."""
-    signals = [sample for sample in samples if isinstance(sample, Signal)]
-    if len(signals) == len(samples):
-        if view.kind != "auto":
-            return view.kind
-        return "spectrogram" if all(map(is_audio, signals)) else "ecg"
-    if all(isinstance(sample, Picture) for sample in samples):
-        return "pictures"
-    if all(map(is_volume, samples)):
-        return "planes"
+    match common_look(samples):
+        case "signal":
+            if view.kind != "auto":
+                return view.kind
+            return "spectrogram" if all(map(is_audio, map(as_signal, samples))) else "ecg"
+        case "picture":
+            return "pictures"
+        case "volume":
+            return "planes"
     raise SampleError(
         expected="signals with a sampling rate only, pictures only, or volumes only",
         found=", ".join(type(sample).__name__ for sample in samples),

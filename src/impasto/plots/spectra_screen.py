@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from math import log10
 from typing import Any
@@ -10,6 +11,7 @@ from impasto.plots.page import INK, Heading, plotly, set_layout
 from impasto.plots.spectra import (
     COLORS,
     OCTAVES,
+    Band,
     Spectra,
     Spectrograms,
     amplitudes,
@@ -80,33 +82,7 @@ def spectrogram_page(page: Spectrograms) -> Any:
             if not band:
                 continue
             upper, lower = ({"row": 2 * down + n, "col": across + 1} for n in (1, 2))
-            figure.add_scatter(
-                x=band.wave.seconds,
-                y=band.wave.values,
-                mode="lines",
-                line={"color": INK, "width": 0.8},
-                showlegend=False,
-                hovertemplate="%{x:.3f} s, %{y:.3g}<extra></extra>",
-                **upper,
-            )
-            figure.add_heatmap(
-                x=band.seconds,
-                y=band.frequencies,
-                z=band.levels.round(1).astype("float32"),
-                coloraxis="coloraxis",
-                hovertemplate="%{x:.3f} s, %{y:.4g} Hz, %{z:.1f} dB<extra></extra>",
-                **lower,
-            )
-            figure.update_yaxes(range=amplitudes(row), showgrid=False, **upper)
-            figure.update_yaxes(range=page.frequencies, showgrid=False, **lower)
-            if not page.heading.medical:
-                figure.update_yaxes(
-                    type="log",
-                    range=[log10(frequency) for frequency in page.frequencies],
-                    tickvals=OCTAVES,
-                    ticktext=[hertz(frequency) for frequency in OCTAVES],
-                    **lower,
-                )
+            _draw_band(figure, page, row, band, upper, lower)
             if across == 0:
                 figure.update_yaxes(title=escape(band.wave.unit), **upper)
                 figure.update_yaxes(title="Hz", **lower)
@@ -121,6 +97,44 @@ def spectrogram_page(page: Spectrograms) -> Any:
         },
     )
     return _headed(figure, page.heading, width, height)
+
+
+def _draw_band(
+    figure: Any,
+    page: Spectrograms,
+    row: Sequence[Band | None],
+    band: Band,
+    upper: dict[str, int],
+    lower: dict[str, int],
+) -> None:
+    """A waveform, and its spectrogram below. upper, lower: where in the figure they go."""
+    figure.add_scatter(
+        x=band.wave.seconds,
+        y=band.wave.values,
+        mode="lines",
+        line={"color": INK, "width": 0.8},
+        showlegend=False,
+        hovertemplate="%{x:.3f} s, %{y:.3g}<extra></extra>",
+        **upper,
+    )
+    figure.add_heatmap(
+        x=band.seconds,
+        y=band.frequencies,
+        z=band.levels.round(1).astype("float32"),
+        coloraxis="coloraxis",
+        hovertemplate="%{x:.3f} s, %{y:.4g} Hz, %{z:.1f} dB<extra></extra>",
+        **lower,
+    )
+    figure.update_yaxes(range=amplitudes(row), showgrid=False, **upper)
+    figure.update_yaxes(range=page.frequencies, showgrid=False, **lower)
+    if not page.heading.medical:
+        figure.update_yaxes(
+            type="log",
+            range=[log10(frequency) for frequency in page.frequencies],
+            tickvals=OCTAVES,
+            ticktext=[hertz(frequency) for frequency in OCTAVES],
+            **lower,
+        )
 
 
 def _headed(figure: Any, heading: Heading, width: float, height: float) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from impasto.config.windows import AUTO
-from impasto.kinds.volumes import style_window
+from impasto.kinds.volume import style_window
 from impasto.media.volumes.orientation import same_grid
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import window_of

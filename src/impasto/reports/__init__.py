@@ -6,12 +6,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from impasto.media.files import atomic_write, check_writable
-from impasto.reports.findings import findings_of, looked_at
+from impasto.reports.findings import findings_of
 from impasto.reports.page import page_of
 from impasto.runs.folder import read_run
 from impasto.runs.trust import working_in
 
-__all__ = ["looked_at", "report"]
+__all__ = ["report"]
 
 
 def report(folder: Path, output: Path, *, trust: bool = False) -> None:

@@ -9,14 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-import numpy as np
-
 from impasto import media
-from impasto.kinds.volumes import is_plane
+from impasto.kinds.looks import Look, as_picture, as_signal, is_sliced, look_of
 from impasto.media.pictures.picture import Picture, fit_picture
-from impasto.media.sample import Sample
-from impasto.media.volumes.orientation import is_volume
-from impasto.networks import RATE
 from impasto.plots import MOST, View, plot
 from impasto.reports.findings import Findings, Shown
 
@@ -42,12 +37,14 @@ class Figure:
 
 def figures_of(findings: Findings) -> list[Figure]:
     """The content, the styles and the result: a figure for each, or plots of them together."""
-    flat = [each for each in findings.shown if each.sample.dims > 1 and not _volume(each)]
-    figures = [Figure(each.role, _caption(each), _source(_picture(each.sample))) for each in flat]
     # What is looked at comes first, then what it is compared with.
     order = sorted(findings.shown, key=lambda each: each.role != "result")
-    signals = [each for each in order if each.sample.dims == 1]
-    volumes = [each for each in order if _volume(each)]
+    looks: dict[Look, list[Shown]] = {"picture": [], "signal": [], "volume": []}
+    for each in order:
+        looks[look_of(each.sample)].append(each)
+    flat = [each for each in findings.shown if each in looks["picture"]]
+    figures = [Figure(each.role, _caption(each), _source(as_picture(each.sample))) for each in flat]
+    signals, volumes = looks["signal"], looks["volume"]
     if signals:
         figures += [_plot(signals[: MOST["ecg"]], View(kind), ".svg") for kind in _VIEWS]
     view = View(window=findings.run.origin.config.volume.window)
@@ -60,17 +57,14 @@ def figures_of(findings: Findings) -> list[Figure]:
 
 def _caption(shown: Shown) -> str:
     """The name, and what of the sample is shown."""
-    solid = shown.sample.dims == 3 and not is_plane(shown.sample)
-    return f"{shown.name}, its middle slice" if solid else shown.name
-
-
-def _volume(shown: Shown) -> bool:
-    """Whether it is drawn by planes."""
-    return is_volume(shown.sample) and not is_plane(shown.sample)
+    return f"{shown.name}, its middle slice" if is_sliced(shown.sample) else shown.name
 
 
 def _plot(shown: Sequence[Shown], view: View, suffix: str) -> Figure:
-    samples = [_signal(each.sample) if each.sample.dims == 1 else each.sample for each in shown]
+    samples = [
+        as_signal(each.sample) if look_of(each.sample) == "signal" else each.sample
+        for each in shown
+    ]
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"plot{suffix}"
         plot(samples, [each.role for each in shown], path, view)
@@ -90,25 +84,3 @@ def _source(picture: Picture) -> str:
 def _url(path: Path) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     return f"data:{_TYPES[path.suffix]};base64,{data}"
-
-
-def _picture(sample: Sample) -> Picture:
-    """The sample; of a solid in colors its middle slice; of what is no color its mean, in gray."""
-    if isinstance(sample, Picture):
-        return sample
-    data = sample.data
-    if data.ndim == 4:
-        data = data[:, 0] if is_plane(sample) else data[..., data.shape[3] // 2]
-    if len(data) != 3 or data.min() < 0 or data.max() > 1:
-        low, high = np.percentile(data.mean(0), (0.5, 99.5))
-        gray = np.clip((data.mean(0) - low) / max(high - low, 1e-12), 0, 1)
-        data = np.broadcast_to(gray, (3, *gray.shape))
-    return Picture(np.ascontiguousarray(data, np.float32))
-
-
-def _signal(sample: Sample) -> media.Signal:
-    """An array at the rate that it was worked on at."""
-    if isinstance(sample, media.Signal):
-        return sample
-    names = tuple(str(number) for number in range(1, len(sample.data) + 1))
-    return media.Signal(sample.data, rate=RATE, names=names, units=("",) * len(names))

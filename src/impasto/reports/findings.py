@@ -11,12 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto import media
-from impasto.config.config import Config
 from impasto.engine.gradient import sums_of
 from impasto.errors import ConfigError, InputError, MissingExtraError, SampleError
 from impasto.grids.geometry import Space
-from impasto.kinds.signals import part
+from impasto.kinds import looked_at
 from impasto.kinds.units import Values
 from impasto.losses.gram import Gram
 from impasto.losses.loss import FAINT
@@ -25,9 +23,9 @@ from impasto.runs.checkpoints import Checkpoint
 from impasto.runs.folder import Run, read_steps
 from impasto.runs.trust import check_trusted
 from impasto.transfer.descent import Scales
-from impasto.transfer.prepare import SampleLike, content_size, open_styles, shared_out
-from impasto.transfer.scale import Engine
-from impasto.transfer.stylize import engine_for, finished_sample
+from impasto.transfer.opening import open_styles, split_shares
+from impasto.transfer.setup import Setup
+from impasto.transfer.stylize import finished_sample, prepare
 from impasto.transfer.textures import texture_inputs
 
 
@@ -92,9 +90,9 @@ def findings_of(run: Run, trust: bool = False) -> Findings:
             check_trusted(run.folder, run.origin.config.network.network, run.origin.where, trust)
         except ConfigError as error:
             return replace(plain, shown=tuple(_shown(run, _unchanged(run))), note=str(error))
-        engine, scales = _engine_of(run)
-        shown = _shown(run, _inputs_of(run, engine))
-        g = _joined(checkpoints, scales, engine) if checkpoints else None
+        setup, scales = _setup_of(run)
+        shown = _shown(run, _inputs_of(run, setup))
+        g = _joined(checkpoints, scales, setup) if checkpoints else None
     except MissingExtraError:
         raise
     except InputError as error:
@@ -104,45 +102,29 @@ def findings_of(run: Run, trust: bool = False) -> Findings:
         note = "there is no checkpoint yet, and so no result to show"
         return replace(plain, shown=tuple(shown), note=note)
     name = run.origin.output.name if run.origin.output else "result"
-    shown.append(Shown("result", name, finished_sample(engine, g)))
-    return replace(plain, shown=tuple(shown), grams=_grams(engine, g, names))
+    shown.append(Shown("result", name, finished_sample(setup, g)))
+    return replace(plain, shown=tuple(shown), grams=_grams(setup, g, names))
 
 
 def _shown(run: Run, samples: Sequence[Sample]) -> list[Shown]:
     """The content, where it is a file, and the styles."""
     content, *styles = samples
-    files, _ = shared_out(list(run.origin.styles), run.origin.config.objective)
+    files, _ = split_shares(list(run.origin.styles), run.origin.config.objective)
     shown = [Shown("style", file.name, style) for file, style in zip(files, styles, strict=True)]
     if run.origin.content:
         shown.insert(0, Shown("content", run.origin.content.name, content))
     return shown
 
 
-def looked_at(
-    content: SampleLike, styles: Sequence[SampleLike], config: Config
-) -> list[media.Sample]:
-    """The content and the styles as the result is to be looked at beside them."""
-    found = [media.as_sample(content, content_size(content, config))]
-    size = (max(found[0].space),) if isinstance(found[0], media.Picture) else (0,)
-    found += [media.as_sample(s, size if media.is_picture(s) else (0,)) for s in styles]
-    settings = config.signal
-    wanted = [(settings.leads, settings.span)]
-    wanted += [(settings.style_leads, settings.style_span)] * len(styles)
-    return [
-        part(sample, leads, span) if isinstance(sample, media.Signal) else sample
-        for sample, (leads, span) in zip(found, wanted, strict=True)
-    ]
-
-
-def _engine_of(run: Run) -> tuple[Engine, Scales]:
+def _setup_of(run: Run) -> tuple[Setup, Scales]:
     """What the run had before its first step."""
     _check_files(run)
     origin = run.origin
     styles = [style for style in origin.styles if style is not None]
     config = origin.config
     if origin.texture:
-        return engine_for(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
-    return engine_for(origin.content, styles, config)
+        return prepare(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
+    return prepare(origin.content, styles, config)
 
 
 def _check_files(run: Run) -> None:
@@ -161,7 +143,7 @@ def _unchanged(run: Run) -> list[Sample]:
     """The content, or a style in its place, and the styles: what of them needs no network."""
     _check_files(run)
     origin = run.origin
-    styles, _ = shared_out(list(origin.styles), origin.config.objective)
+    styles, _ = split_shares(list(origin.styles), origin.config.objective)
     return looked_at(origin.content or styles[0], styles, origin.config)
 
 
@@ -174,19 +156,19 @@ def _ended_early(lines: Sequence[Mapping[str, Any]], checkpoints: Sequence[Check
     return bool(ended or last["step"] == last["steps"])
 
 
-def _inputs_of(run: Run, engine: Engine) -> list[Sample]:
+def _inputs_of(run: Run, setup: Setup) -> list[Sample]:
     """The content and the styles to be looked at as they were given: pictures at the size they
     were worked on."""
-    content, origin = engine.units.content, run.origin
+    content, origin = setup.units.content, run.origin
     if origin.texture:
-        return [content, *engine.styles]
-    styles, _ = shared_out(list(origin.styles), origin.config.objective)
-    if content.dims == 2:  # the run may have seen them in other colors
-        return [engine.given, *open_styles(styles, engine.given, engine.config, engine.arrays)]
-    return looked_at(origin.content, styles, engine.config)
+        return [content, *(style.sample for style in setup.styles)]
+    styles, _ = split_shares(list(origin.styles), origin.config.objective)
+    if setup.kind.recolors:  # the run may have seen them in other colors
+        return [setup.given, *open_styles(styles, setup.given, setup.config, setup.arrays)]
+    return looked_at(origin.content, styles, setup.config)
 
 
-def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, engine: Engine) -> Values:
+def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, setup: Setup) -> Values:
     """G of all processes: each has a slab along the longest axis, or all of it. Raises SampleError
     for parts of another grid."""
     space = scales[min(len(scales), checkpoints[0].scalars["scale"]) - 1][0]
@@ -195,19 +177,19 @@ def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, engine: Engine) -
     slabs = {(*part.shape[:axis], *part.shape[axis + 1 :]) for part in parts}
     shared = tuple(parts[0].shape[2:]) != space and len(slabs) == 1
     g = torch.cat(parts, axis) if shared else parts[0]
-    if g.shape != (1, len(engine.units.content.data), *space):
+    if g.shape != (1, len(setup.units.content.data), *space):
         raise SampleError(
             subject="the checkpoint",
             expected=f"values over {' x '.join(map(str, space))} positions",
             found=" and ".join(" x ".join(map(str, part.shape[2:])) for part in parts),
             remedy="resume the run, or begin it anew",
         )
-    return engine.units.clipped(g)
+    return setup.units.clipped(g)
 
 
-def _grams(engine: Engine, g: Values, styles: Sequence[str]) -> list[Grams]:
+def _grams(setup: Setup, g: Values, styles: Sequence[str]) -> list[Grams]:
     """Those of the layers that the style is compared at, whatever the loss."""
-    config = engine.config.objective
+    config = setup.config.objective
     if not config.beta or not config.style_layers:
         return []
     compared = replace(
@@ -221,12 +203,12 @@ def _grams(engine: Engine, g: Values, styles: Sequence[str]) -> list[Grams]:
         smoothing="none",
         style_losses=("gram",),
     )
-    engine = replace(engine, config=replace(engine.config, objective=compared))
+    setup = replace(setup, config=replace(setup.config, objective=compared))
     space: Space = tuple(g.shape[2:])
-    members = engine.ensemble(space).members
-    places = [styles[guide.style] for guide in engine.guides]
-    regions = Counter(guide.style for guide in engine.guides)
-    for index, guide in enumerate(engine.guides):
+    members = setup.ensemble(space).members
+    places = [styles[guide.style] for guide in setup.guides]
+    regions = Counter(guide.style for guide in setup.guides)
+    for index, guide in enumerate(setup.guides):
         if regions[guide.style] > 1:
             places[index] += f", region {index + 1}"
     found = []

@@ -14,9 +14,6 @@ import torch
 from impasto.engine.gradient import Evaluation
 from impasto.engine.plan import worth_threads
 from impasto.grids.geometry import Space
-from impasto.kinds.colors import recolored
-from impasto.kinds.signals import restored
-from impasto.kinds.spectrograms import heard
 from impasto.kinds.units import Values
 from impasto.media.sample import Sample
 from impasto.optimizers.loop import Step
@@ -24,7 +21,8 @@ from impasto.runs.checkpoints import Checkpoint
 from impasto.runs.folder import RunFolder
 from impasto.system.interrupts import Interrupted, Interrupts
 from impasto.system.threads import Team
-from impasto.transfer.scale import Engine, Scale
+from impasto.transfer.scale import Scale
+from impasto.transfer.setup import Setup
 
 RISE = 2.0
 """J at the end over J at the beginning, from which on a run has diverged. Runs of 20 steps end at
@@ -102,14 +100,14 @@ class Descent:
 
     def __init__(
         self,
-        engine: Engine,
+        setup: Setup,
         scales: Scales,
         folder: RunFolder | None,
         resumed: Checkpoint | None,
         team: Team,
         interrupts: Interrupts,
     ) -> None:
-        self.engine, self.scales, self.folder = engine, scales, folder
+        self.setup, self.scales, self.folder = setup, scales, folder
         self.resumed, self.team, self.interrupts = resumed, team, interrupts
         self.first = resumed.scalars["scale"] if resumed else 1
         self.done = sum(count for _, count in scales[: self.first - 1])
@@ -127,7 +125,7 @@ class Descent:
         except Interrupted:
             raise
         except KeyboardInterrupt:  # of a handler that is not ours, in the midst of a step
-            if self.scale is None or self.scale.torn or self.engine.group.size > 1:
+            if self.scale is None or self.scale.torn or self.setup.group.size > 1:
                 raise
             watch.lap(f"steps {_name(self.scale.space)}")
         scale, self.scale = self.scale, None  # its arrays go: what follows needs a few of its own
@@ -142,9 +140,9 @@ class Descent:
         """The steps of all scales; whether no one ended them."""
         goes_on = True
         for number, (space, _) in enumerate(self.scales[self.first - 1 :], start=self.first):
-            layers = self.engine.config.objective.layers
-            self.team.take(worth_threads(self.engine.network, space, layers))
-            here = self.engine.scale(space, self.scale, self.resumed)
+            layers = self.setup.config.objective.layers
+            self.team.take(worth_threads(self.setup.network, space, layers))
+            here = Scale.begin(self.setup, space, self.scale, self.resumed)
             self.resumed = None
             watch.lap(f"targets {_name(space)}")
             goes_on = self._steps(number, here, watch, callback)
@@ -199,7 +197,7 @@ class Descent:
         Any of them may end it; the first one has the clock. What one could not write is of no use
         to the others: then none writes more.
         """
-        folder, group = self.folder, self.engine.group
+        folder, group = self.folder, self.setup.group
         due = folder is not None and group.rank == 0 and folder.due()
         lost = folder is not None and folder.lost
         flags = torch.tensor([stop or self.interrupts.pending, due, lost], dtype=torch.float64)
@@ -213,19 +211,19 @@ class Descent:
         before all of its steps."""
         if self.folder:
             numbers: dict[str, Any] = {"scale": number, "ended": ended, "before": self.before}
-            numbers |= {"memory": here.engine.memory, "threads": self.team.most}
+            numbers |= {"memory": here.setup.memory, "threads": self.team.most}
             self.folder.save(self.done, here.tensors(), here.scalars() | numbers)
 
 
-def as_given(engine: Engine, g: Values) -> Sample:
-    """G as what was given: sound from its spectrogram, at its own rate; pictures with the content's
-    colors, where they are kept."""
-    sample = restored(heard(engine.units.sample(g, engine.arrays)))
-    return recolored(sample, engine.given, engine.config.guidance.color, engine.arrays.numpy)
+def restore(setup: Setup, g: Values) -> Sample:
+    """G, over the grid of any scale, as a sample of the content's kind, brought back into what was
+    given."""
+    sample = setup.units.sample(g, setup.arrays)
+    return setup.kind.restore(sample, setup.given, setup.config, setup.arrays.numpy)
 
 
 def _sample(scale: Scale) -> Sample:
-    return as_given(scale.engine, scale.whole())
+    return restore(scale.setup, scale.whole())
 
 
 def _ends(callback: Callback | None, progress: Progress) -> bool:

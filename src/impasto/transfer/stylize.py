@@ -19,15 +19,10 @@ from torch import Tensor
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
-from impasto.errors import about
 from impasto.grids.arrays import Arrays
 from impasto.grids.parallel import current_group
-from impasto.kinds.colors import colored
-from impasto.kinds.guidance import guided
-from impasto.kinds.signals import fitted, part
-from impasto.kinds.spectrograms import spectrograms
-from impasto.kinds.units import Units, Values
-from impasto.kinds.volumes import counted
+from impasto.kinds.kind import Style
+from impasto.kinds.units import Values
 from impasto.media.pictures.picture import as_pil
 from impasto.media.sample import Sample
 from impasto.networks import Report
@@ -39,19 +34,11 @@ from impasto.runs.recipes import recipe_of
 from impasto.system.interrupts import installed
 from impasto.system.machine import memory_left, memory_limit
 from impasto.system.threads import Team, given_back
-from impasto.transfer.descent import Callback, Descent, Scales, Stopwatch, as_given
-from impasto.transfer.prepare import (
-    SampleLike,
-    configured_network,
-    content_size,
-    decoded,
-    grids,
-    in_terms,
-    open_sample,
-    open_styles,
-    shared_out,
-)
-from impasto.transfer.scale import FOR_ARRAYS, Engine
+from impasto.transfer.descent import Callback, Descent, Scales, Stopwatch, restore
+from impasto.transfer.network import configured_network
+from impasto.transfer.opening import SampleLike, open_inputs
+from impasto.transfer.scales import grids
+from impasto.transfer.setup import FOR_ARRAYS, Setup
 from impasto.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -134,41 +121,34 @@ def stylize(
     """
     config = config or PRESETS["standard"]
     origin = origin or origin_of(content, styles, config)
-    with ExitStack() as ending:
-        return _stylized(content, styles, config, run, origin, callback, download, ending)
-
-
-def _stylized(
-    content: SampleLike,
-    styles: SampleLike | Sequence[SampleLike],
-    config: Config,
-    run: str | Path | None,
-    origin: Origin,
-    callback: Callback | None,
-    download: Report | None,
-    ending: ExitStack,
-) -> Result:
-    """What `stylize` gives. ending: lets the folder of the run go."""
     watch = Stopwatch()
     team = Team(config.engine.threads)
-    engine, scales = engine_for(content, styles, config, download)
-    folder = _run_folder(run, origin, engine, ending)
-    resumed = folder.latest() if folder else None
-    if folder:
-        folder.go_on(resumed.step if resumed else 0)
-    if resumed:
-        engine = replace(engine, memory=_as_before(engine.memory, resumed, scales))
-        team.before = resumed.scalars.get("threads", 0)
-    watch.lap("load")
-    with installed(signal.SIGINT) as interrupts:
-        descent = Descent(engine, scales, folder, resumed, team, interrupts)
-        del resumed  # and with it arrays that the optimizer lets go of
-        g, terms = descent.run(watch, callback)
-        sample = finished_sample(engine, g)
-    watch.lap("result")
-    value = sum(terms.values())
+    with ExitStack() as ending:
+        setup, scales = prepare(content, styles, config, download)
+        folder = _run_folder(run, origin, setup, ending)
+        resumed = folder.latest() if folder else None
+        if folder:
+            folder.go_on(resumed.step if resumed else 0)
+        if resumed:
+            setup = replace(setup, memory=_as_before(setup.memory, resumed, scales))
+            team.before = resumed.scalars.get("threads", 0)
+        watch.lap("load")
+        with installed(signal.SIGINT) as interrupts:
+            descent = Descent(setup, scales, folder, resumed, team, interrupts)
+            del resumed  # and with it arrays that the optimizer lets go of
+            g, terms = descent.run(watch, callback)
+            sample = finished_sample(setup, g)
+        watch.lap("result")
+        return _result(descent, sample, terms, watch, origin)
+
+
+def _result(
+    descent: Descent, sample: Sample, terms: dict[str, float], watch: Stopwatch, origin: Origin
+) -> Result:
+    """What the run came to; a warning where it has diverged."""
+    setup, folder, value = descent.setup, descent.folder, sum(terms.values())
     diverged = descent.diverged(value)
-    if diverged and engine.group.rank == 0:
+    if diverged and setup.group.rank == 0:
         logger.warning(
             "the run diverged: J rose from %.3g to %.3g; lower --learning-rate",
             min(descent.before),
@@ -183,49 +163,44 @@ def _stylized(
         finished=descent.finished,
         diverged=diverged,
         checkpoints_lost=folder is not None and folder.lost,
-        recipe=recipe_of(origin, engine.config, value, descent.done, finished=descent.finished),
+        recipe=recipe_of(origin, setup.config, value, descent.done, finished=descent.finished),
     )
 
 
-def engine_for(
+def finished_sample(setup: Setup, g: Values) -> Sample:
+    """G of any scale over the content's grid, as the sample that a run gives."""
+    return restore(setup, setup.units.over(g, setup.units.content.space, setup.arrays.new))
+
+
+def prepare(
     content: SampleLike,
     styles: SampleLike | Sequence[SampleLike],
     config: Config,
     download: Report | None = None,
-) -> tuple[Engine, Scales]:
+) -> tuple[Setup, Scales]:
     """What a run needs before its first step, its settings completed; arguments as of `stylize`."""
     memory = memory_left(memory_limit(config.engine.memory))
     arrays = Arrays(FOR_ARRAYS * memory)
-    content = decoded(content, "content")
-    content = open_sample(content, "content", content_size(content, config), arrays)
-    if isinstance(content, media.Signal):
-        with about("content"):
-            content = part(content, config.signal.leads, config.signal.span)
-    config = config.completed(content.dims, len(content.data))
-    things, shares = shared_out(styles, config.objective)
-    styles = open_styles(things, content, config, arrays)
-    content, styles = counted(content, styles, config.volume, config.guidance.mask)
-    content, guides = guided(content, styles, shares, config.guidance)
-    given = content
-    content, styles = colored(content, styles, shares, config.guidance.color, arrays.numpy)
-    if config.signal.representation == "spectrogram":
-        content, *styles = spectrograms([content, *styles])
-    network = configured_network(config, content, download, styles)
-    content, *styles = fitted([content, *styles], network)
-    scales = grids(config, network, content, styles)
-    units, style_units = Units.of_all(content, styles, config.volume.window)
-    network = in_terms(network, units)
-    group = current_group()
-    engine = Engine(
-        config, network, given, units, styles, style_units, guides, memory, arrays, group
+    inputs = open_inputs(content, styles, config, arrays)
+    kind, config = inputs.kind, inputs.config
+    prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
+    network = configured_network(config, prepared.content, download, prepared.styles, kind)
+    seen, brought = kind.fit(prepared.content, prepared.styles, network)
+    scales = grids(config, network, kind, seen, brought)
+    units, style_units = kind.units(seen, brought, config)
+    setup = Setup(
+        config=config,
+        network=kind.in_units(network, units),
+        kind=kind,
+        given=prepared.given,
+        units=units,
+        styles=[Style(*pair) for pair in zip(brought, style_units, strict=True)],
+        guides=prepared.guides,
+        memory=memory,
+        arrays=arrays,
+        group=current_group(),
     )
-    return engine, scales
-
-
-def finished_sample(engine: Engine, g: Values) -> Sample:
-    """G, over the grid of any scale, as the sample of the content's kind that a run gives."""
-    space = engine.units.content.space
-    return as_given(engine, engine.units.over(g, space, engine.arrays.new))
+    return setup, scales
 
 
 HOW = ("memory", "threads", "checkpoint_every")
@@ -233,28 +208,28 @@ HOW = ("memory", "threads", "checkpoint_every")
 
 
 def _run_folder(
-    run: str | Path | None, origin: Origin, engine: Engine, ending: ExitStack
+    run: str | Path | None, origin: Origin, setup: Setup, ending: ExitStack
 ) -> RunFolder | None:
     """The folder for checkpoints, where one is asked for; this run's alone until the ending."""
     if run is None:
         return None
     check_no_strangers(Path(run))
-    ending.enter_context(held(Path(run), engine.group))
-    files = settings_files(engine.config)
-    config = asdict(engine.config)
+    ending.enter_context(held(Path(run), setup.group))
+    files = settings_files(setup.config)
+    config = asdict(setup.config)
     for name in HOW:
         del config["engine"][name]
     identity = {
         "impasto": __version__,
         "config": config,
-        "content": fingerprint(engine.given),
-        "styles": [fingerprint(style) for style in engine.styles],
-        "shares": [guide.share for guide in engine.guides],
+        "content": fingerprint(setup.given),
+        "styles": [fingerprint(style.sample) for style in setup.styles],
+        "shares": [guide.share for guide in setup.guides],
         "files": {role: file_hash(path) for role, path in files.items()},
-        "processes": engine.group.size,
+        "processes": setup.group.size,
     }
-    every = engine.config.engine.checkpoint_every
-    return RunFolder(Path(run), origin, identity, engine.group, every)
+    every = setup.config.engine.checkpoint_every
+    return RunFolder(Path(run), origin, identity, setup.group, every)
 
 
 def _as_before(memory: float, resumed: Checkpoint, scales: Scales) -> float:

@@ -6,20 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
-from impasto.errors import ConfigError, SampleError
-from impasto.kinds.volumes import as_plane, in_hounsfield
-from impasto.media.pictures.picture import Picture
+from impasto.errors import ConfigError
+from impasto.kinds import kind_of
 from impasto.media.sample import Sample
-from impasto.media.volumes.volume import Volume
-from impasto.media.volumes.windows import window_of
 from impasto.networks.stage import INPUT
 from impasto.runs.origin import origin_of
-from impasto.transfer.prepare import SampleLike, shared_out
+from impasto.transfer.opening import SampleLike, split_shares
 from impasto.transfer.stylize import Result, stylize
 
 PRESETS_BY_DIMS = {2: "texture", 3: "texture3d"}
@@ -64,50 +59,20 @@ def texture_inputs(
     gray: bool,
 ) -> tuple[Sample, list[Sample], Config]:
     """What `stylize` is given for a texture: a content, the styles, the settings."""
-    things, shares = shared_out(styles, config.objective)
-    samples = [_exemplar(media.as_sample(thing), len(size), gray) for thing in things]
-    content, config = _blank(samples[0], size, config)
-    objective = replace(config.objective, style_weights=tuple(shares))
-    if not objective.style_layers:
-        layers = config.completed(content.dims, len(content.data)).objective.style_layers
-        objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
-    schedule = replace(config.schedule, size=(0,))
-    return content, samples, replace(config, objective=objective, schedule=schedule)
-
-
-def _exemplar(sample: Sample, dims: int, gray: bool) -> Sample:
-    """A style that keeps its size, whatever that of the result."""
-    if isinstance(sample, Picture) and dims == 3:
-        return as_plane(sample, 1 if gray else 3)
-    return Sample(sample.data, sample.value_range) if isinstance(sample, Picture) else sample
-
-
-def _blank(style: Sample, size: tuple[int, ...], config: Config) -> tuple[Sample, Config]:
-    """A content of that size, of which only the kind matters, and its settings."""
-    if len(size) != style.dims or min(size) < 1:
+    things, shares = split_shares(styles, config.objective)
+    exemplars = [media.as_sample(thing) for thing in things]
+    samples = [kind_of(each).exemplar(each, len(size), gray) for each in exemplars]
+    if len(size) != samples[0].dims or min(size) < 1:
         raise ConfigError(
             subject="--size",
             expected="two numbers for a picture, or three for a solid, from 1 up",
             found=" ".join(map(str, size)),
             remedy="give for example --size 128 128 128",
         )
-    shape = (len(style.data), *size)
-    if not isinstance(style, Volume):
-        if style.value_range is None:
-            raise SampleError(
-                expected="a picture or a volume as the exemplar",
-                found=type(style).__name__,
-                remedy="convert it to one of those",
-            )
-        return Sample(np.full(shape, 0.5, np.float32), style.value_range), config
-    low, high = window_of(config.volume.window, style)
-    window = (f"{(low + high) / 2!r}", f"{high - low!r}")
-    content = Volume(
-        np.full(shape, (low + high) / 2, np.float32),
-        affine=np.diag([*style.spacing, 1.0]),
-        unit="HU" if in_hounsfield(style) else style.unit,
-        dtype=style.dtype,
-        slope=style.slope,
-        intercept=style.intercept,
-    )
-    return content, replace(config, volume=replace(config.volume, window=window))
+    content, config = kind_of(samples[0]).blank(samples[0], size, config)
+    objective = replace(config.objective, style_weights=tuple(shares))
+    if not objective.style_layers:
+        layers = config.completed(content.dims, len(content.data)).objective.style_layers
+        objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
+    schedule = replace(config.schedule, size=(0,))
+    return content, samples, replace(config, objective=objective, schedule=schedule)

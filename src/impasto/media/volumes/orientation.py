@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
@@ -28,6 +29,12 @@ def as_volume(sample: Sample, like: Volume | None = None) -> Volume:
     if like and sample.space == like.space:
         return like.with_data(sample.data)
     return Volume(sample.data)
+
+
+def volumes_together(samples: Sequence[Sample]) -> list[Volume]:
+    """The samples as volumes; arrays lie where the first volume of their shape does."""
+    like = next((sample for sample in samples if isinstance(sample, Volume)), None)
+    return [as_volume(sample, like) for sample in samples]
 
 
 def axis_codes(volume: Volume) -> Codes:

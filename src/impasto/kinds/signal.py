@@ -1,14 +1,21 @@
-"""What is taken of the signals of a run, and how the styles are brought to the content's terms."""
+"""Signals: leads, spans, rates and units, and sounds as spectrograms."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from impasto.config.config import Config
 from impasto.errors import SampleError, about
+from impasto.kinds.guidance import evenly, guides_of, refuse_guidance
+from impasto.kinds.kind import Kind, Prepared, check_channels, refuse_air, refuse_colors
+from impasto.kinds.spectrograms import Spectrogram, spectrograms
+from impasto.kinds.units import Units
+from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.signals.leads import is_audio, matched
 from impasto.media.signals.signal import Signal
@@ -89,34 +96,18 @@ class Fitted(Signal):
         return self.own.with_data(data[:, within])
 
 
-def fitted(samples: Sequence[Sample], network: Network) -> list[Sample]:
-    """A content and styles like it with the leads, the units and the rate that a network takes,
-    where it says so of signals; what that changes is logged.
+def fitted(content: Signal, styles: Sequence[Sample], network: Network) -> list[Signal]:
+    """A content and styles like it with the leads, the units and the rate that a network takes;
+    what that changes is logged.
 
-    Raises SampleError where a lead is missing or a unit does not go with the network's, and for
-    another number of channels.
+    Raises SampleError where a lead is missing or a unit does not go with the network's.
     """
-    content = samples[0]
-    found = list(samples)
-    if isinstance(content, Signal) and network.terms != Terms():
-        with about("content"):
-            leads = _leads(content, network)
-            signals = [sample for sample in samples if isinstance(sample, Signal)]
-            found = [_fitted(signal, leads, network) for signal in signals]
-        _tell(content, leads, network)
-    if len(found[0].data) != network.channels:
-        raise SampleError(
-            subject="--network",
-            expected=f"{network.channels} channels for {network.name}",
-            found=f"{len(found[0].data)}",
-            remedy="choose as many leads, or say their names in the network's channel_names",
-        )
-    return found
-
-
-def restored(sample: Sample) -> Sample:
-    """What a fitted signal was taken of, with its values; any other sample itself."""
-    return sample.restored() if isinstance(sample, Fitted) else sample
+    with about("content"):
+        leads = _leads(content, network)
+        signals = [sample for sample in (content, *styles) if isinstance(sample, Signal)]
+        taken = [_fitted(signal, leads, network) for signal in signals]
+    _tell(content, leads, network)
+    return taken
 
 
 def _leads(content: Signal, network: Network) -> list[int]:
@@ -206,3 +197,79 @@ def _with_units(signal: Signal, units: Sequence[str]) -> Signal:
             logger.info("the unit of %s is not known for both: taken to be the same", own.names[0])
         data.append(own.data)
     return replace(signal, data=np.concatenate(data), units=tuple(units), source=None)
+
+
+class SignalKind(Kind):
+    """ECGs and other recordings, and sounds."""
+
+    name: ClassVar[str] = "signal"
+
+    def part(self, sample: Sample, leads: Sequence[str], span: Sequence[float]) -> Sample:
+        """The leads of these names, from and to these seconds."""
+        assert isinstance(sample, Signal)
+        return part(sample, leads, span)
+
+    def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
+        """With the content's leads, units and rate."""
+        if not isinstance(style, Signal) or not isinstance(content, Signal):
+            return style
+        settings = config.signal
+        brought = alike(part(style, settings.style_leads, settings.style_span), content)
+        if config.objective.statistics:
+            check_varies(brought)
+        return brought
+
+    def prepare(
+        self,
+        content: Sample,
+        styles: Sequence[Sample],
+        shares: Sequence[float],
+        config: Config,
+        new: New,
+    ) -> Prepared:
+        """As they are, or as spectrograms."""
+        refuse_air(content, config)
+        refuse_guidance(content, config.guidance)
+        refuse_colors(config)
+        seen, *brought = content, *styles
+        if config.signal.representation == "spectrogram":
+            seen, *brought = spectrograms([content, *styles])
+        guides = evenly(guides_of(shares), config.guidance)
+        return Prepared(content, seen, brought, guides)
+
+    def fit(
+        self, content: Sample, styles: Sequence[Sample], network: Network
+    ) -> tuple[Sample, list[Sample]]:
+        """With the leads, the units and the rate that the network takes, where it says so."""
+        brought = list(styles)
+        if isinstance(content, Signal) and network.terms != Terms():
+            content, *brought = list[Sample](fitted(content, styles, network))
+        check_channels(content, network)
+        return content, brought
+
+    def in_units(self, network: Network, units: Units) -> Network:
+        """The network as it sees G, where it expects mV, say."""
+        if network.terms.units is None or not isinstance(units.content, Signal):
+            return network
+        return network.taking(units.low, units.span)
+
+    def rate(self, content: Sample) -> float:
+        """Its sampling rate; of a spectrogram, whose positions are frames, that of arrays."""
+        return content.rate if isinstance(content, Signal) else super().rate(content)
+
+    def start(self, init: Sample, content: Sample) -> Sample:
+        """With the content's leads, units and rate."""
+        if isinstance(init, Signal) and isinstance(content, Signal):
+            return alike(init, content)
+        return init
+
+    def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
+        """A sound of the spectrogram; the leads, units and rate of the content."""
+        sound = result.inverted() if isinstance(result, Spectrogram) else result
+        return sound.restored() if isinstance(sound, Fitted) else sound
+
+    def stretch(self, sample: Sample, span: Sequence[float]) -> Sample:
+        """From and to these seconds."""
+        if not isinstance(sample, Signal) or len(span) != 2:
+            return super().stretch(sample, span)
+        return sample.stretch(*span)

@@ -1,19 +1,25 @@
-"""What may change of volumes in a run, and how the styles are brought to the content's terms."""
+"""Volumes: the window, the voxels that count, and styles with the content's axes and spacing."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool
 
 from impasto import media
+from impasto.config.config import Config
 from impasto.config.settings import VolumeConfig
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError, about
-from impasto.media.pictures.picture import Picture
+from impasto.grids.geometry import Space
+from impasto.kinds.guidance import evenly, guides_of, refuse_guidance
+from impasto.kinds.kind import Kind, Prepared, refuse_colors, refuse_spectrogram
+from impasto.kinds.units import Units
+from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.volumes.orientation import axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
@@ -28,9 +34,6 @@ AIR = -900.0
 
 _LEAST_HU = -500.0
 """Volumes without a unit that go below are taken to be in HU: nothing else does."""
-
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Of sRGB's red, green and blue (ITU-R BT.709)."""
 
 
 def in_hounsfield(volume: Volume) -> bool:
@@ -67,19 +70,6 @@ def _turned(style: Volume, content: Volume) -> Volume:
     return turned.with_data(np.ascontiguousarray(turned.data))
 
 
-def as_plane(picture: Picture, channels: int) -> Sample:
-    """A picture as the style of volumes: one slice across the first axis, gray where they are."""
-    data = picture.data
-    if channels == 1:
-        data = np.tensordot(LUMINANCE, data, 1)[None]
-    return Sample(np.ascontiguousarray(data[:, None]), value_range=picture.value_range)
-
-
-def is_plane(sample: Sample) -> bool:
-    """Whether it is one slice, as from `as_plane`."""
-    return sample.dims == 3 and sample.space[0] == 1
-
-
 def windows(
     content: Volume, styles: Sequence[Sample], setting: Sequence[str]
 ) -> list[tuple[float, float] | None]:
@@ -102,23 +92,13 @@ def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tupl
 
 
 def counted(
-    content: Sample, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
-) -> tuple[Sample, list[Sample]]:
+    content: Volume, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
+) -> tuple[Volume, list[Sample]]:
     """Volumes with what counts of them: values inside the window, of the content inside the mask.
 
     masks: the mask of the content, where there is one.
-    Raises SampleError where nothing is left, ConfigError for more masks, and for air of samples
-    that are no volumes.
+    Raises SampleError where nothing is left, ConfigError for more masks.
     """
-    if not isinstance(content, Volume):
-        if settings.keep_air:
-            raise ConfigError(
-                subject="--keep-air",
-                expected="a volume",
-                found=f"a sample over {content.dims} axes",
-                remedy="leave it out",
-            )
-        return content, list(styles)
     if len(masks) > 1:
         raise ConfigError(
             subject="--mask",
@@ -190,3 +170,61 @@ def _over(mask: Sample, volume: Volume) -> Voxels:
             remedy="pass one with an affine, or resample it first",
         )
     return np.asarray(marked[0] > 0.5)
+
+
+class VolumeKind(Kind):
+    """NIfTI, DICOM, NRRD and OME-Zarr."""
+
+    name: ClassVar[str] = "volume"
+
+    def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
+        """With the content's axes and spacing; a picture as a slice."""
+        if isinstance(style, Volume) and isinstance(content, Volume):
+            return alike(style, content)
+        return super().bring(style, content, config)
+
+    def prepare(
+        self,
+        content: Sample,
+        styles: Sequence[Sample],
+        shares: Sequence[float],
+        config: Config,
+        new: New,
+    ) -> Prepared:
+        """With the voxels that count: inside the window, and inside the mask."""
+        assert isinstance(content, Volume)
+        content, brought = counted(content, styles, config.volume, config.guidance.mask)
+        refuse_guidance(content, config.guidance, mask=True)
+        refuse_colors(config)
+        refuse_spectrogram(content, config)
+        guides = evenly(guides_of(shares), config.guidance)
+        return Prepared(content, content, brought, guides)
+
+    def units(
+        self, content: Sample, styles: Sequence[Sample], config: Config
+    ) -> tuple[Units, list[Units]]:
+        """The window of each becomes [0, 1]."""
+        assert isinstance(content, Volume)
+        limits = windows(content, styles, config.volume.window)
+        found = [Units.of(s, w) for s, w in zip((content, *styles), limits, strict=True)]
+        return found[0], found[1:]
+
+    def spacing(self, content: Sample) -> tuple[float, float, float]:
+        """In mm."""
+        assert isinstance(content, Volume)
+        return content.spacing
+
+    def blank(self, style: Sample, size: Space, config: Config) -> tuple[Sample, Config]:
+        """In the middle of the exemplar's window, with its spacing and its type."""
+        assert isinstance(style, Volume)
+        low, high = window_of(config.volume.window, style)
+        window = (f"{(low + high) / 2!r}", f"{high - low!r}")
+        content = Volume(
+            np.full((len(style.data), *size), (low + high) / 2, np.float32),
+            affine=np.diag([*style.spacing, 1.0]),
+            unit="HU" if in_hounsfield(style) else style.unit,
+            dtype=style.dtype,
+            slope=style.slope,
+            intercept=style.intercept,
+        )
+        return content, replace(config, volume=replace(config.volume, window=window))

@@ -1,0 +1,100 @@
+"""What samples look like: which are drawn or compared together, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from impasto import media
+from impasto.errors import SampleError
+from impasto.grids.geometry import Space
+from impasto.kinds.planes import is_plane
+from impasto.media.pictures.picture import Picture
+from impasto.media.sample import Sample
+from impasto.media.signals.signal import Signal
+from impasto.media.volumes.orientation import is_volume
+from impasto.networks import RATE
+
+Look = Literal["picture", "signal", "volume"]
+
+
+def common_look(samples: Sequence[Sample]) -> Look | None:
+    """What samples are drawn and compared as, where that is the same for all of them.
+
+    An array of one channel over three axes is looked at as a volume.
+    """
+    if all(isinstance(sample, Signal) for sample in samples):
+        return "signal"
+    if all(isinstance(sample, Picture) for sample in samples):
+        return "picture"
+    return "volume" if all(map(is_volume, samples)) else None
+
+
+def look_of(sample: Sample) -> Look:
+    """What a sample is shown as on a page: a solid in colors is shown as a picture of a slice."""
+    if sample.dims == 1:
+        return "signal"
+    return "volume" if is_volume(sample) and not is_plane(sample) else "picture"
+
+
+def is_sliced(sample: Sample) -> bool:
+    """Whether `as_picture` shows one slice of many."""
+    return sample.dims == 3 and not is_plane(sample)
+
+
+def as_picture(sample: Sample) -> Picture:
+    """The sample; of a solid its middle slice; of what is no color its mean, in gray."""
+    if isinstance(sample, Picture):
+        return sample
+    data = sample.data
+    if data.ndim == 4:
+        data = data[:, 0] if is_plane(sample) else data[..., data.shape[3] // 2]
+    if len(data) != 3 or data.min() < 0 or data.max() > 1:
+        low, high = np.percentile(data.mean(0), (0.5, 99.5))
+        gray = np.clip((data.mean(0) - low) / max(high - low, 1e-12), 0, 1)
+        data = np.broadcast_to(gray, (3, *gray.shape))
+    return Picture(np.ascontiguousarray(data, np.float32))
+
+
+def as_signal(sample: Sample) -> Signal:
+    """The sample; an array at the rate that it was worked on at."""
+    if isinstance(sample, Signal):
+        return sample
+    names = tuple(str(number) for number in range(1, len(sample.data) + 1))
+    return Signal(sample.data, rate=RATE, names=names, units=("",) * len(names))
+
+
+def drawn_together(samples: Sequence[Sample]) -> list[Sample]:
+    """Those that are drawn with the first, a result: the style of a volume may be a picture."""
+    return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
+
+
+def stand_in(path: Path) -> Sample:
+    """What a plot is checked with before its run: a sample of a file's kind, a signal itself."""
+    if media.is_picture(path):
+        return Picture(np.zeros((3, 1, 1), np.float32))
+    channels, space = media.grid(path)
+    return _one_position(channels, 3) if len(space) == 3 else media.load(path)
+
+
+def texture_stand_in(output: Path, size: Space, channels: int) -> Sample:
+    """The same of a texture that is to be written there."""
+    return stand_in(output) if media.is_picture(output) else _one_position(channels, len(size))
+
+
+def check_picture_file(path: str | Path) -> None:
+    """Raises SampleError where a file is no picture."""
+    if not media.is_picture(path):
+        raise SampleError(
+            subject=str(path),
+            expected="a picture (JPEG, PNG, TIFF or WebP)",
+            found="another kind of file",
+            remedy="signals and volumes are for `impasto stylize`",
+        )
+
+
+def _one_position(channels: int, dims: int) -> Sample:
+    return Sample(np.zeros((channels, *(1,) * dims), np.float32))
