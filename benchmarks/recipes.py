@@ -48,10 +48,10 @@ from impasto.engine.walk import Plan
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
 from impasto.grids.parallel import ALONE
+from impasto.grids.patch import Values
 from impasto.kinds import PICTURE
 from impasto.kinds.guidance import Guide
 from impasto.kinds.kind import Style
-from impasto.kinds.units import Values
 from impasto.losses.content import Content
 from impasto.losses.gram import Gram, MetricGram
 from impasto.losses.loss import Weight

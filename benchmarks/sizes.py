@@ -28,11 +28,11 @@ from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.gradient import terms_of
 from impasto.engine.objective import StylePatch, build_objective
-from impasto.grids.patch import Patch
+from impasto.grids.patch import Patch, Values
 from impasto.kinds import PICTURE
 from impasto.kinds.units import Units
 from impasto.media.pictures.picture import Picture, fit_picture, from_array
-from impasto.metrics.activations import Values, moments, plan_for
+from impasto.metrics.activations import moments, plan_for
 from impasto.networks import Network
 from impasto.transfer.network import configured_network
 from impasto.transfer.stylize import stylize

@@ -15,7 +15,7 @@ from msgspec import Meta
 from impasto.cli.arguments import Display
 from impasto.cli.main import main
 from impasto.config.config import Config
-from impasto.config.presets import configure
+from impasto.config.presets import PRESETS, Preset, configure
 from impasto.config.settings import ObjectiveConfig, ScheduleConfig, VolumeConfig
 from impasto.errors import ConfigError
 
@@ -146,3 +146,7 @@ def test_an_empty_argument_is_no_path(
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("impasto: arguments: expected each to have")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_presets_of_the_command_are_those_that_are_not_for_textures() -> None:
+    assert set(get_args(Preset)) == {"auto", *PRESETS} - {"texture", "texture3d"}

@@ -32,7 +32,7 @@ from impasto.networks.published import PUBLISHED, Published, fetch, verify
 from impasto.networks.stage import Network
 from impasto.networks.vgg import VGG19, Padding, Pooling, vgg
 from impasto.networks.vgg import WIDTHS as CHANNELS
-from impasto.networks.weights import Values, load_vgg
+from impasto.networks.weights import Preprocessing, load_vgg
 
 State = dict[str, Tensor]
 
@@ -88,7 +88,7 @@ def write(path: Path, state: object) -> Path:
 
 def load(
     path: Path,
-    values: Values = "auto",
+    values: Preprocessing = "auto",
     *,
     name: str = "vgg19",
     padding: Padding = "zero",

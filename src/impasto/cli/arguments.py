@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from impasto.config.checked import Checked, Count
 from impasto.config.config import Config
-from impasto.config.presets import configure
+from impasto.config.presets import Preset, configure
 from impasto.config.settings import (
     EngineConfig,
     GuidanceConfig,
@@ -144,20 +144,7 @@ class Stylize(_Styled):
     recipe: Path | None = None
     """take the settings that made this picture, as `impasto recipe` shows them; flags change them,
     and files such as masks are to be named again"""
-    preset: Literal[
-        "auto",
-        "draft",
-        "standard",
-        "fine",
-        "paint",
-        "print",
-        "gatys",
-        "notes",
-        "ecg",
-        "audio-texture",
-        "audio-transfer",
-        "ct",
-    ] = "auto"
+    preset: Preset = "auto"
     """where the other defaults come from; auto is ecg for recordings such as .hea, .edf and .csv,
     audio-transfer for sounds, ct for volumes, standard for all else; draft is a quick look, fine
     looks through VGG-16, paint puts the style's own forms in the place of the content's, print is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from impasto.config.layers import LAYERS, SERIES_LAYERS, UNIT, UNIT_LAYERS
+from impasto.config.layers import LAYERS, SERIES_LAYERS, TRAINED, UNIT_LAYERS
 from impasto.config.settings import (
     EngineConfig,
     GuidanceConfig,
@@ -43,12 +43,12 @@ class Config:
         normalization = self.objective.normalization
         if normalization == "auto":
             kinds = set(self.objective.style_losses)
-            painted = dims == 2 and network in UNIT and kinds <= {"moments", "nearest"}
+            painted = dims == 2 and network in TRAINED and kinds <= {"moments", "nearest"}
             normalization = "mean" if painted else "relative"
         content_layers, style_layers = LAYERS.get(network, ((), ()))
         if network == "filterbank" and dims == 1:
             content_layers, style_layers = SERIES_LAYERS
-        elif network in UNIT and normalization == "mean":
+        elif network in TRAINED and normalization == "mean":
             content_layers, style_layers = UNIT_LAYERS
         objective = replace(
             self.objective,
@@ -103,7 +103,7 @@ class Config:
             "--weights",
             f"{settings.weights} for {network}",
             "lite, vgg16 or vgg19 as the --network of a weights file",
-            settings.weights is None or network in {"lite", "vgg16", "vgg19"},
+            settings.weights is None or network in TRAINED,
         )
         _check(
             "--network",

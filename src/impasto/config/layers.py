@@ -25,8 +25,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
 """Content layers, and style layers with their lambda, of each network (Gatys 2015 for VGG)."""
 
 
-UNIT = ("lite", "vgg16", "vgg19")
-"""Networks whose layers are brought to a mean activation of one."""
+TRAINED = ("lite", "vgg16", "vgg19")
+"""Networks for pictures with trained weights, their layers brought to a mean activation of one."""
 
 
 UNIT_LAYERS = (("relu3_1",), (("relu1_1", 1.9), ("relu2_1", 3.1), ("relu3_1", 2.0)))

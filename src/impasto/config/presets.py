@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from impasto.config.config import Config
 from impasto.config.layers import UNIT_LAYERS
@@ -19,6 +19,22 @@ from impasto.config.settings import (
     VolumeConfig,
 )
 from impasto.errors import ConfigError
+
+Preset = Literal[
+    "auto",
+    "draft",
+    "standard",
+    "fine",
+    "paint",
+    "print",
+    "gatys",
+    "notes",
+    "ecg",
+    "audio-texture",
+    "audio-transfer",
+    "ct",
+]
+"""What `impasto stylize` takes; auto is the one for the content."""
 
 _PICTURES = ObjectiveConfig(style_losses=("moments",), normalization="auto")
 

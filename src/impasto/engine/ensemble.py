@@ -20,12 +20,10 @@ from impasto.engine.objective import Objective
 from impasto.engine.walk import Plan
 from impasto.grids.geometry import Region
 from impasto.grids.parallel import gather, shared
-from impasto.grids.patch import Patch
+from impasto.grids.patch import Patch, Values
 from impasto.grids.resample import Kernel, resample
 from impasto.optimizers.loop import State
 from impasto.optimizers.preconditioner import favor_large_forms
-
-Values = Float[Tensor, "1 channel *space"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from impasto.engine.walk import Plan, look
 from impasto.grids.geometry import Region, Space
-from impasto.grids.patch import Assembly, Patch
+from impasto.grids.patch import Assembly, Patch, Values
 from impasto.grids.resample import averaged, resample
 from impasto.losses.loss import Weight, exact
 from impasto.losses.nearest import Nearest, Rows, directions, nearest, shared_by_quota
@@ -31,8 +31,6 @@ copied from there stays together."""
 
 _CHANNELS = 64
 """Worked on at a time where a layer goes over another grid."""
-
-Values = Float[Tensor, "1 channel *space"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from impasto.grids.geometry import Region, Space
+
+Values = Float[Tensor, "1 channel *space"]
 
 Allocate = Callable[[Space, torch.dtype], Tensor]
 """Makes a tensor of a shape and type, its values left open: `allocate`, or one on disk."""

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.grids.geometry import Space
+from impasto.grids.patch import Values
 from impasto.grids.resample import averaged, resample
-
-Values = Float[Tensor, "1 channel *space"]
 
 _WINDOW = 16
 """Positions along each side of the boxes in which it is seen what G has kept."""

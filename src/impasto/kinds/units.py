@@ -12,12 +12,11 @@ from torch import Tensor
 
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space
-from impasto.grids.patch import Allocate, allocate
+from impasto.grids.patch import Allocate, Values, allocate
 from impasto.grids.resample import averaged, resample
 from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
 
-Values = Float[Tensor, "1 channel *space"]
 Free = Bool[Tensor, "1 1 *space"]
 
 

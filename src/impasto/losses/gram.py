@@ -14,6 +14,22 @@ from impasto.grids.geometry import Region
 from impasto.losses.loss import FAINT, Normalization, Weight, weighted
 
 
+def equalizing(
+    target: Float[Tensor, "channel channel"],
+) -> Float[Tensor, "channel channel"]:
+    """What a Gram matrix is multiplied by, entry by entry, so that channels count alike.
+
+    Each channel is brought to about one by the style's own power; else the strongest, plain
+    brightness as a rule, drown all texture.
+
+    Args:
+        target: the style's Gram matrix, a mean over positions.
+    """
+    power = target.diagonal()
+    scale = (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt()
+    return scale[:, None] * scale
+
+
 @dataclass(frozen=True, eq=False)
 class Gram:
     """J_style of a layer: the distance of Gram matrices (Gatys 2015, equations 3 and 4).
@@ -54,11 +70,7 @@ class Gram:
             case "notes":
                 return 1 / 2
             case "relative":
-                # Channels count alike: each is brought to about one by the style's own power,
-                # else the strongest (plain brightness, as a rule) drown all texture.
-                power = self.target.diagonal()
-                scale = (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt()
-                scales = scale[:, None] * scale
+                scales = equalizing(self.target)
                 norm = (scales * self.target).square().sum()
                 return scales / norm.clamp_min(FAINT).sqrt()
 

@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from impasto.config.presets import configure
@@ -16,7 +15,7 @@ from impasto.engine.walk import Plan, Reaches, look
 from impasto.errors import LayerError
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
-from impasto.grids.patch import Assembly, Patch
+from impasto.grids.patch import Assembly, Patch, Values
 from impasto.kinds import kind_of
 from impasto.losses.gram import MetricGram
 from impasto.networks import Network
@@ -24,8 +23,6 @@ from impasto.system.machine import memory_left, memory_limit
 from impasto.transfer.network import check_sides, configured_network
 from impasto.transfer.opening import SampleLike, open_sample
 from impasto.transfer.setup import FOR_ARRAYS
-
-Values = Float[Tensor, "1 channel *space"]
 
 
 def plan_for(network: Network, space: Space, layers: Collection[str]) -> Plan:

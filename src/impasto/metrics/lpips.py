@@ -14,9 +14,9 @@ from impasto.engine.gradient import terms_of
 from impasto.engine.objective import Objective, Term
 from impasto.errors import WeightsError, about
 from impasto.grids.geometry import Region
-from impasto.grids.patch import Patch
+from impasto.grids.patch import Patch, Values
 from impasto.losses.loss import Weight, weighted
-from impasto.metrics.activations import Values, patches, plan_for
+from impasto.metrics.activations import patches, plan_for
 from impasto.networks import PUBLISHED, Network, verify
 from impasto.networks.weights import fault, load_vgg, read_weights
 

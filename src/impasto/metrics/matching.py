@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.metrics.activations import Values, patches
+from impasto.grids.patch import Values
+from impasto.metrics.activations import patches
 from impasto.networks import Network
 
 SOUGHT, AMONG = 2**12, 2**16

@@ -14,14 +14,14 @@ from impasto.config.config import Config
 from impasto.engine.gradient import terms_of
 from impasto.engine.objective import build_objective
 from impasto.errors import ConfigError
-from impasto.grids.patch import Patch
+from impasto.grids.patch import Patch, Values
 from impasto.kinds import PICTURE
 from impasto.kinds.units import Units
 from impasto.losses.gram import Gram, MetricGram
 from impasto.losses.loss import FAINT
 from impasto.media.pictures.picture import Picture, fit_picture
 from impasto.metrics import Comparison, Row
-from impasto.metrics.activations import Values, moments, plan_for
+from impasto.metrics.activations import moments, plan_for
 from impasto.metrics.color import color_distance
 from impasto.metrics.lpips import Lpips
 from impasto.metrics.matching import coverage, features, precision

@@ -19,7 +19,7 @@ from impasto.networks.stage import Network
 from impasto.networks.user import user_layers, user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.volumetric import Filters, inflated, shown, sliced
-from impasto.networks.weights import Values, load_vgg
+from impasto.networks.weights import Preprocessing, load_vgg
 
 RATE = 360.0
 """Positions a second of signals whose file gives no rate: that of many an ECG."""
@@ -33,7 +33,7 @@ def open_network(
     dims: int,
     channels: int,
     weights: Path | None,
-    values: Values,
+    values: Preprocessing,
     padding: Padding,
     pooling: Pooling,
     filters: Filters,
@@ -83,7 +83,7 @@ def open_network(
 def _for_pictures(
     name: str,
     weights: Path | None,
-    values: Values,
+    values: Preprocessing,
     padding: Padding,
     pooling: Pooling,
     offline: bool,

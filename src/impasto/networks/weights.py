@@ -18,7 +18,7 @@ from impasto.networks.published import PUBLISHED
 from impasto.networks.stage import Network
 from impasto.networks.vgg import IMAGENET, WIDTHS, Padding, Pooling, vgg
 
-Values = Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"]
+Preprocessing = Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"]
 """What the weights take: [0, 1] less ImageNet's mean over its deviation, or 0-255 less the mean."""
 
 _CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
@@ -28,7 +28,7 @@ _OXFORD_CONV1_1 = (90.8664, 99.4484, 80.1201)
 
 
 def load_vgg(
-    name: str, *, path: Path, values: Values, padding: Padding, pooling: Pooling
+    name: str, *, path: Path, values: Preprocessing, padding: Padding, pooling: Pooling
 ) -> Network:
     """vgg16 or vgg19 with the weights of a file, as deep as the file goes.
 
@@ -171,7 +171,7 @@ def _truncated(blocks: tuple[int, ...], convolutions: int) -> tuple[int, ...]:
     return tuple(depth for depth in depths if depth)
 
 
-def _recognized(conv1_1: Tensor) -> Values:
+def _recognized(conv1_1: Tensor) -> Preprocessing:
     """Oxford's weights in either channel order by their sums; all others count as torchvision's."""
     sums = conv1_1.abs().double().sum((0, 2, 3))
     oxford = torch.tensor(_OXFORD_CONV1_1, dtype=torch.float64)

@@ -8,13 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from impasto.grids.patch import Allocate, Values
 from impasto.optimizers.line_search import E, Evaluate, Inner
 from impasto.optimizers.loop import (
-    Allocate,
     Project,
     State,
     Step,
-    Values,
     blocks,
     dot,
     guarded,

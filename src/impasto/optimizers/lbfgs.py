@@ -10,17 +10,16 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from impasto.grids.patch import Allocate, Values
 from impasto.optimizers.adam import adam
 from impasto.optimizers.line_search import E, Evaluate, Inner, is_finite, strong_wolfe
 from impasto.optimizers.loop import (
-    Allocate,
     Pair,
     Precondition,
     Project,
     SpareArrays,
     State,
     Step,
-    Values,
     allocator,
     dot,
     gave_up,

@@ -24,14 +24,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Generic
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from impasto.errors import NumericalError
+from impasto.grids.patch import Allocate
 from impasto.optimizers.line_search import E, Evaluate, Inner, is_finite
-
-Values = Float[Tensor, "1 channel *space"]
-
 
 Project = Callable[[Tensor], Tensor]
 """Acts on each value alone; is given a flat block of them at a time."""
@@ -39,10 +36,6 @@ Project = Callable[[Tensor], Tensor]
 
 Precondition = Callable[[Tensor], None]
 """Multiplies a sample, in place, by a symmetric positive matrix, near the inverse Hessian's."""
-
-
-Allocate = Callable[[torch.Size, torch.dtype], Tensor]
-"""A contiguous array of any values."""
 
 
 Pair = tuple[Tensor, Tensor]

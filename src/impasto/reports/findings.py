@@ -14,9 +14,9 @@ from torch import Tensor
 from impasto.engine.gradient import sums_of
 from impasto.errors import ConfigError, InputError, MissingExtraError, SampleError
 from impasto.grids.geometry import Space
+from impasto.grids.patch import Values
 from impasto.kinds import looked_at
-from impasto.kinds.units import Values
-from impasto.losses.gram import Gram
+from impasto.losses.gram import Gram, equalizing
 from impasto.losses.loss import FAINT
 from impasto.media.sample import Sample
 from impasto.runs.checkpoints import Checkpoint
@@ -225,13 +225,6 @@ def _grams(setup: Setup, g: Values, styles: Sequence[str]) -> list[Grams]:
             seen[term.layer] += 1
             counts = term.mask.counts if term.mask else objective.counts
             result = sums[term.key] / counts[term.layer]
-            scale = _scale(term.loss.target)
+            scale = equalizing(term.loss.target)
             found.append(Grams(", ".join(names), scale * term.loss.target, scale * result))
     return found
-
-
-def _scale(target: Float[Tensor, "channel channel"]) -> Float[Tensor, "channel channel"]:
-    """By which channels count alike, as in the relative normalization of `losses.Gram`."""
-    power = target.diagonal()
-    scale = (power + 0.1 * power.mean()).clamp_min(FAINT).rsqrt()
-    return scale[:, None] * scale

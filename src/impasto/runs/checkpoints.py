@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ConfigError
-from impasto.optimizers.loop import Allocate, blocks
+from impasto.grids.patch import Allocate
+from impasto.optimizers.loop import blocks
 
 _TYPES = {
     torch.float64: "F64",

@@ -14,7 +14,7 @@ import torch
 from impasto.engine.gradient import Evaluation
 from impasto.engine.plan import worth_threads
 from impasto.grids.geometry import Space
-from impasto.kinds.units import Values
+from impasto.grids.patch import Values
 from impasto.media.sample import Sample
 from impasto.optimizers.loop import Step
 from impasto.runs.checkpoints import Checkpoint

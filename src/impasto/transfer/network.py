@@ -11,9 +11,9 @@ import torch
 from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space, scaled_space
+from impasto.grids.patch import Values
 from impasto.grids.resample import resample
 from impasto.kinds import Kind, kind_of
-from impasto.kinds.units import Values
 from impasto.media.sample import Sample
 from impasto.networks import (
     Network,

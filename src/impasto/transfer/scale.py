@@ -15,9 +15,8 @@ from impasto.engine.ensemble import Ensemble, carried
 from impasto.engine.gradient import Evaluation
 from impasto.grids.geometry import Space
 from impasto.grids.parallel import agreed, gather
-from impasto.grids.patch import Patch, give_back
+from impasto.grids.patch import Patch, Values, give_back
 from impasto.grids.refine import refined
-from impasto.kinds.units import Values
 from impasto.optimizers.adam import adam
 from impasto.optimizers.gradient_descent import gradient_descent
 from impasto.optimizers.lbfgs import lbfgs

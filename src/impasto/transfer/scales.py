@@ -10,9 +10,10 @@ from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space, coarse_to_fine
+from impasto.grids.patch import Values
 from impasto.kinds import Kind
 from impasto.kinds.planes import check_filters, sides_of
-from impasto.kinds.units import Units, Values
+from impasto.kinds.units import Units
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.transfer.network import check_sides

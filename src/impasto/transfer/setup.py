@@ -17,11 +17,11 @@ from impasto.engine.walk import Plan, Reaches
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
 from impasto.grids.parallel import ALONE, Group, shared
-from impasto.grids.patch import Patch
+from impasto.grids.patch import Patch, Values
 from impasto.kinds import Kind
 from impasto.kinds.guidance import Guide
 from impasto.kinds.kind import Style
-from impasto.kinds.units import Units, Values, weights_over
+from impasto.kinds.units import Units, weights_over
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.stage import INPUT

@@ -21,8 +21,8 @@ from impasto.config.config import Config
 from impasto.config.presets import PRESETS
 from impasto.grids.arrays import Arrays
 from impasto.grids.parallel import current_group
+from impasto.grids.patch import Values
 from impasto.kinds.kind import Style
-from impasto.kinds.units import Values
 from impasto.media.pictures.picture import as_pil
 from impasto.media.sample import Sample
 from impasto.networks import Report
