@@ -726,7 +726,7 @@ def shown(value: object) -> str:
 def test_help_shows_every_setting_and_its_default(
     capsys: pytest.CaptureFixture[str], preset: str
 ) -> None:
-    assert impasto("stylize", "--preset", preset, "--help") == 0
+    assert impasto("stylize", "--preset", preset, "--help-all") == 0
     text = plain(capsys.readouterr().out)
     config = PRESETS[preset].completed()
     groups = [getattr(config, group.name) for group in fields(Config)]
@@ -741,6 +741,26 @@ def test_help_shows_every_setting_and_its_default(
         assert flag in text
 
 
+@pytest.mark.parametrize(
+    ("content", "shown_flags", "hidden_flags"),
+    [
+        ("cat.jpg", "--size --beta --mask --color --output", "--window --leads --tv-power --lag"),
+        ("ecg.edf", "--leads --span --spectrum --beta", "--window --mask --color"),
+        ("ct.nii.gz", "--window --keep-air --mask --beta", "--leads --color"),
+    ],
+)
+def test_help_is_short_and_shows_the_flags_of_the_kind_at_hand(
+    capsys: pytest.CaptureFixture[str], content: str, shown_flags: str, hidden_flags: str
+) -> None:
+    assert impasto("stylize", content, "--help") == 0
+    text = capsys.readouterr().out
+    words = set(plain(text).split())
+    assert set(shown_flags.split()) <= words
+    assert not set(hidden_flags.split()) & words
+    assert "--help-all" in text
+    assert text.count("\n") < 150
+
+
 def test_help_for_textures_shows_their_own_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert impasto("texture", "--help") == 0
     text = plain(capsys.readouterr().out)
@@ -749,7 +769,7 @@ def test_help_for_textures_shows_their_own_defaults(capsys: pytest.CaptureFixtur
 
 
 def test_help_for_a_network_shows_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
-    assert impasto("stylize", "--network", "vgg19", "--help") == 0
+    assert impasto("stylize", "--network", "vgg19", "--help-all") == 0
     assert "(default: relu3_1)" in plain(capsys.readouterr().out)
 
 

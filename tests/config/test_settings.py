@@ -120,7 +120,7 @@ def _bounded(hint: Any) -> bool:
 
 def test_help_shows_the_ranges_that_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["stylize", "--help"])
+        main(["stylize", "--help-all"])
     text = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
     seen = 0
     for group in fields(Config):

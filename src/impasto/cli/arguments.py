@@ -114,7 +114,10 @@ class _Styled:
 @dataclass(frozen=True)
 class Stylize(_Styled):
     """Repaint a picture, or give a signal the character of others: find the G that minimizes
-    J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G)."""
+    J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G).
+
+    --help-all shows every flag. `impasto stylize FILE --help` shows the flags for the kind of FILE:
+    a picture, a recording or sound, a volume."""
 
     content: Annotated[Positional[Path], arg(metavar="CONTENT")]
     """what is to change: a picture (JPEG, PNG, TIFF, WebP), a recording (.hea, .edf, .csv, .npz), a
@@ -155,7 +158,9 @@ class Stylize(_Styled):
 @dataclass(frozen=True)
 class Texture(_Styled):
     """Make a picture, or a solid such as 128 x 128 x 128, that looks like an exemplar everywhere.
-    Solids of a picture are gray in the formats of volumes, and RGB in .npy and .zarr."""
+    Solids of a picture are gray in the formats of volumes, and RGB in .npy and .zarr.
+
+    --help-all shows every flag."""
 
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
     """the exemplar: a picture, a folder of pictures, or a volume"""

@@ -27,6 +27,7 @@ from impasto.cli.arguments import (
     Texture,
 )
 from impasto.cli.borrowed import refuse_borrowed
+from impasto.cli.help import MORE, brief
 from impasto.config.config import Config
 from impasto.config.layers import LAYERS
 from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
@@ -67,14 +68,40 @@ def parse(arguments: Sequence[str]) -> Command:
         config = _of_recipe(found, arguments)
     if found.network in LAYERS:
         config = replace(config, network=replace(config.network, network=found.network))
-    if {"-h", "--help"} & set(arguments):  # shows what pictures get; a run sees what it is given
+    helping = bool({"-h", "--help"} & set(arguments))
+    everything = MORE in arguments
+    if helping or everything:  # shows what pictures get; a run sees what it is given
         config = config.completed()
-    default = _default(Stylize, config, content=tyro.MISSING, preset="auto")
     name = f".{found.format}" if found.output == "-" else found.output
-    texture = _default(Texture, PRESETS[texture_preset(name)])
-    commands = (
-        Annotated[Stylize, subcommand("stylize", default=default)]
-        | Annotated[Texture, subcommand("texture", default=texture)]
+    commands = _commands(config, texture_preset(name), preset if helping and not everything else "")
+    command: Command = tyro.cli(
+        commands,
+        prog="impasto",
+        description="Neural style transfer. `impasto --version` prints the version.",
+        args=["--help" if word == MORE else word for word in arguments],
+        config=(FlagCreatePairsOff,),
+    )
+    if isinstance(command, Stylize | Texture | Compare):
+        _ = command.config  # raises ConfigError now, before torch is loaded
+    if isinstance(command, Stylize | Texture) and os.path.isdir(command.output):
+        return replace(command, output=_named(command))
+    return command
+
+
+def _commands(config: Config, texture: str, brief_for: str) -> Any:
+    """The commands, as tyro takes them, with their defaults.
+
+    config: of `stylize`. texture: the preset of `texture`. brief_for: the preset of what is at
+    hand, where the help is to be short.
+    """
+    default = _default(Stylize, config, content=tyro.MISSING, preset="auto")
+    solid = _default(Texture, PRESETS[texture])
+    stylize_, texture_ = (Stylize, default), (Texture, solid)
+    if brief_for:
+        stylize_, texture_ = brief(*stylize_, brief_for), brief(*texture_, texture)
+    commands: Any = (
+        Annotated[stylize_[0], subcommand("stylize", default=stylize_[1])]
+        | Annotated[texture_[0], subcommand("texture", default=texture_[1])]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Explain, subcommand("explain")]
         | Annotated[Networks, subcommand("networks")]
@@ -84,18 +111,7 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Resume, subcommand("resume")]
         | Annotated[Report, subcommand("report")]
     )
-    command: Command = tyro.cli(
-        commands,
-        prog="impasto",
-        description="Neural style transfer. `impasto --version` prints the version.",
-        args=arguments,
-        config=(FlagCreatePairsOff,),
-    )
-    if isinstance(command, Stylize | Texture | Compare):
-        _ = command.config  # raises ConfigError now, before torch is loaded
-    if isinstance(command, Stylize | Texture) and os.path.isdir(command.output):
-        return replace(command, output=_named(command))
-    return command
+    return commands
 
 
 def _of_recipe(found: argparse.Namespace, arguments: Sequence[str]) -> Config:
