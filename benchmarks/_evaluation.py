@@ -50,7 +50,7 @@ from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
 from impasto.system.machine import memory_left, memory_limit
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.scale import Scale
 from impasto.transfer.setup import FOR_ARRAYS, Setup
 
@@ -176,10 +176,10 @@ def report(case: Case) -> Report:
         style_losses=("gram",),
         size=case.space,
         init="noise",
-    ).completed(len(case.space))
+    ).complete(len(case.space))
     content, style = random(case.space, 1), random(case.style or case.space, 2)
     vgg19 = case.network == "vgg19"
-    network = random_vgg19(config) if vgg19 else configured_network(config, content, None)
+    network = random_vgg19(config) if vgg19 else network_for(config, content, None)
     assert network.widths  # runs it once, on a few positions: now its libraries are loaded
     units = Units.of(content)
     held = from_here()

@@ -59,7 +59,7 @@ from impasto.kinds.kind import Style
 from impasto.kinds.units import Units
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.scale import Scale
 from impasto.transfer.setup import Setup
 from impasto.transfer.stylize import Result, stylize
@@ -293,7 +293,7 @@ def precision(arguments: argparse.Namespace) -> None:
     settings: dict[str, Any] = {"size": (side,), "coarsest": 0, "steps": (steps,)}
     results: dict[str, Result] = {}
     values = {}
-    judge = judged(content, style, configure(precision="fp32", **settings).completed())
+    judge = judged(content, style, configure(precision="fp32", **settings).complete())
     for name in TARGETS:
         results[name] = stylize(content, style, configure(precision=name, **settings))
         values[name] = judge(results[name])
@@ -313,7 +313,7 @@ def judged(content: np.ndarray, style: np.ndarray, config: Config) -> Callable[[
     """J of a result."""
     samples: list[Sample] = [from_array(array, config.schedule.size) for array in (content, style)]
     units = Units.of(samples[0])
-    network = configured_network(config, samples[0], None)
+    network = network_for(config, samples[0], None)
     guides = [Guide(0, 1.0)]
     styles = [Style(samples[1], units)]
     setup = Setup(

@@ -128,7 +128,7 @@ def evaluation(name: str) -> None:
     x = torch.rand((1, 3, 512, 512), generator=torch.Generator().manual_seed(0))
     network(x[..., :64, :64], {"relu3_1"})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    config = configure(network=name).completed().objective
+    config = configure(network=name).complete().objective
     goal = build_objective(Patch.whole(x), [StylePatch(Patch.whole(x.flip(3)))], network, config)
     times = []
     for _ in range(8):

@@ -74,7 +74,7 @@ def problem() -> tuple[Objective, Tensor]:
     """The course's J through the filterbank, of astronaut and painting, and the noise."""
     config = configure(
         "notes", network="filterbank", alpha=10.0, beta=1e10, gamma=0.0, content_layers=()
-    ).completed()
+    ).complete()
     network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
     content, style = (
         torch.from_numpy(from_array(array, (100, 100)).data)[None]

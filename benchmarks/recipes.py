@@ -61,7 +61,7 @@ from impasto.networks import Network
 from impasto.networks.stage import INPUT
 from impasto.plots.picture import side_by_side
 from impasto.system.machine import memory_left, memory_limit
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.scale import Scale
 from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
@@ -246,8 +246,8 @@ def _opened(path: Path | None, made: Callable[[], np.ndarray], size: int) -> Pic
 
 def plain_network(settings: dict[str, Any], content: Picture) -> Network:
     """The network in fp32, padded with zeros as theirs are."""
-    config = configure(**settings, padding="zero", precision="fp32").completed()
-    return configured_network(config, content, None)
+    config = configure(**settings, padding="zero", precision="fp32").complete()
+    return network_for(config, content, None)
 
 
 def _value(recipe: Recipe, picture: Tensor) -> float:
@@ -285,10 +285,10 @@ def our_engine(
         coarsest=0 if isinstance(recipe, NeuralStyle) else recipe.coarsest,
         content_layers=(CONTENT,),
         style_layers=tuple((layer, 1.0) for layer in STYLE),
-    ).completed()
+    ).complete()
     memory = memory_left(memory_limit("auto"))
     arrays = Arrays(FOR_ARRAYS * memory)
-    network = configured_network(config, content, None)
+    network = network_for(config, content, None)
     if isinstance(recipe, StyleTransfer):
         with_replicated_border(network)
     network.metrics.update({layer: torch.eye(network.widths[layer] + 1) for layer in STYLE})

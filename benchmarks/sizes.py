@@ -34,7 +34,7 @@ from impasto.kinds.units import Units
 from impasto.media.pictures.picture import Picture, fit_picture, from_array
 from impasto.metrics.activations import moments, plan_for
 from impasto.networks import Network
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.stylize import stylize
 
 
@@ -47,8 +47,8 @@ class Shares(NamedTuple):
 
 def shares(result: Picture, content: Picture, style: Picture, config: Config) -> Shares:
     """Of a result, at its size."""
-    config = replace(config, engine=replace(config.engine, precision="fp32")).completed()
-    network = configured_network(config, result, None)
+    config = replace(config, engine=replace(config.engine, precision="fp32")).complete()
+    network = network_for(config, result, None)
     units = Units.of(result)
     x, c = (units.values(p, result.space) for p in (result, fit_picture(content, result.space)))
     s = units.values(style, PICTURE.style_space(result, style, result.space))

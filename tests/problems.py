@@ -25,7 +25,7 @@ from impasto.grids.patch import Patch
 from impasto.networks.filterbank import filterbank
 from impasto.networks.series import series_bank
 from impasto.networks.stage import INPUT, Network
-from impasto.networks.traced import traced
+from impasto.networks.traced import trace
 from impasto.networks.vgg import vgg
 from tests.oracles import plain
 from tests.residual import Residual
@@ -132,7 +132,7 @@ def a_residual_network(data: st.DataObject, dims: int) -> tuple[Network, tuple[s
     wanted = data.draw(st.sets(st.sampled_from(names), min_size=1, max_size=4))
     # Where two names are one layer, as those of a block and of its last module, one is enough.
     wanted = {name for name in wanted if not any(other.startswith(f"{name}.") for other in wanted)}
-    network = traced(module, "residual", dims=dims, channels=2, wanted=wanted)
+    network = trace(module, "residual", dims=dims, channels=2, wanted=wanted)
     network.original = module.requires_grad_(False)
     return network, (INPUT, *sorted(wanted))
 

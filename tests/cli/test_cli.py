@@ -288,7 +288,7 @@ def test_networks_lists_the_layers_that_flags_take(
     assert capsys.readouterr().out == out
     for name in ("lite", "filterbank", "vgg16", "vgg19"):
         assert re.search(rf"^{name}  \S", out, re.MULTILINE)
-    layers = PRESETS["standard"].completed().objective.layers | {"relu1_1", "relu4_2", "relu5_1"}
+    layers = PRESETS["standard"].complete().objective.layers | {"relu1_1", "relu4_2", "relu5_1"}
     assert layers <= set(out.split())
     assert impasto("networks", "list", "filterbank") == 0
     assert "vgg" not in capsys.readouterr().out
@@ -728,7 +728,7 @@ def test_help_shows_every_setting_and_its_default(
 ) -> None:
     assert impasto("stylize", "--preset", preset, "--help-all") == 0
     text = plain(capsys.readouterr().out)
-    config = PRESETS[preset].completed()
+    config = PRESETS[preset].complete()
     groups = [getattr(config, group.name) for group in fields(Config)]
     for group in (*groups, Display()):
         for setting in fields(group):

@@ -17,11 +17,11 @@ from impasto.engine.ensemble import Draw, Ensemble, Member
 from impasto.engine.objective import StylePatch, build_objective
 from impasto.engine.walk import WHOLE, Plan
 from impasto.grids.geometry import Region
-from impasto.grids.parallel import ALONE, Group, shared
+from impasto.grids.parallel import ALONE, Group, with_slabs
 from impasto.grids.patch import Patch
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, vgg
-from impasto.networks.volumetric import inflated, shown, sliced
+from impasto.networks.volumetric import inflate, shown, sliced
 from tests.oracles import plain
 from tests.problems import style_patches
 from tests.strategies import normal
@@ -70,7 +70,7 @@ def ensemble(
     for axis, style in enumerate(styles):
         turned = slab.turned(axis)
         slabs = [each.turned(axis) for each in group.slabs(slab.whole)]
-        own = replace(plan, group=shared(group, slabs))
+        own = replace(plan, group=with_slabs(group, slabs))
         front = style.movedim(axis + 2, 2)
         part = group.slabs(tuple(front.shape[2:]))[group.rank]
         objective = build_objective(
@@ -227,7 +227,7 @@ def test_values_outside_the_window_have_no_gradient() -> None:
 def test_inflated_filters_on_slices_all_alike_give_what_the_network_for_pictures_gives() -> None:
     network = pictures()
     picture = volume(1, 8, 10)[None].clamp(0, 1)[0]
-    found = shown(inflated(network), 1)(picture[:, :, None].expand(-1, -1, 6, -1, -1), LAYERS)
+    found = shown(inflate(network), 1)(picture[:, :, None].expand(-1, -1, 6, -1, -1), LAYERS)
     for layer, activation in plain.activations(
         network, picture.expand(-1, 3, -1, -1), LAYERS
     ).items():
@@ -239,7 +239,7 @@ def test_inflated_filters_are_the_filters_of_pictures_over_their_depth() -> None
     network = pictures()
     (flat,), (deep,) = (
         [tensor for name, tensor in each.named_parameters() if name.endswith("conv1_1.weight")]
-        for each in (network, inflated(network))
+        for each in (network, inflate(network))
     )
     assert deep.shape == (3, 3, 3, 3, 3)
     torch.testing.assert_close(deep.sum(2), flat)
@@ -247,7 +247,7 @@ def test_inflated_filters_are_the_filters_of_pictures_over_their_depth() -> None
 
 
 def test_what_is_told_of_networks_for_volumes() -> None:
-    by_slices, deep = sliced(pictures()), inflated(pictures())
+    by_slices, deep = sliced(pictures()), inflate(pictures())
     assert by_slices.by_slices
     assert by_slices.turning
     assert not deep.by_slices
@@ -265,7 +265,7 @@ def rolled(x: Tensor, by: tuple[int, ...]) -> Tensor:
     return x.roll(by, tuple(range(2, x.ndim)))
 
 
-@pytest.mark.parametrize("kind", [sliced, inflated])
+@pytest.mark.parametrize("kind", [sliced, inflate])
 def test_a_periodic_objective_does_not_know_where_the_border_is(
     kind: Callable[[Network], Network],
 ) -> None:

@@ -22,7 +22,7 @@ from impasto.engine.walk import WHOLE
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Patch
 from impasto.losses.loss import Loss
-from impasto.losses.nearest import Nearest, nearest, shared_by_quota
+from impasto.losses.nearest import Nearest, nearest, share_by_quota
 from impasto.media.volumes.volume import Volume
 from impasto.networks.stage import Network
 from impasto.networks.vgg import vgg
@@ -167,7 +167,7 @@ def test_quotas_are_kept(seed: int, shares: list[float]) -> None:
     quotas = [share / sum(shares) for share in shares]
     fits = torch.arange(len(quotas)).double()[:, None]
     counts = normal(seed + 1, 500).sigmoid()
-    chosen = shared_by_quota(normal(seed, len(quotas), 500) + fits, quotas, counts)
+    chosen = share_by_quota(normal(seed, len(quotas), 500) + fits, quotas, counts)
     for style, quota in enumerate(quotas):
         share = float(counts[chosen == style].sum() / counts.sum())
         assert share == pytest.approx(quota, abs=0.03)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from impasto.grids.refine import refined
+from impasto.grids.refine import refine_g
 from impasto.grids.resample import resample
 
 
@@ -23,13 +23,13 @@ spaces = st.lists(st.integers(3, 21), min_size=1, max_size=3).map(tuple)
 @given(spaces)
 def test_the_content_stays_the_content_to_the_bit(space: tuple[int, ...]) -> None:
     coarse, finer = content(space)
-    torch.testing.assert_close(refined(coarse, coarse, finer.clone()), finer, rtol=0, atol=0)
+    torch.testing.assert_close(refine_g(coarse, coarse, finer.clone()), finer, rtol=0, atol=0)
 
 
 @given(spaces, st.floats(-1, 1))
 def test_a_change_of_brightness_stays_one(space: tuple[int, ...], change: float) -> None:
     coarse, finer = content(space)
-    found = refined(coarse + change, coarse, finer.clone())
+    found = refine_g(coarse + change, coarse, finer.clone())
     torch.testing.assert_close(found, finer + change, rtol=0, atol=1e-4)
 
 
@@ -42,7 +42,7 @@ def test_as_much_detail_is_added_as_was_kept(space: tuple[int, ...], kept: float
     g = smooth + kept * (coarse - smooth)
     detail = finer - resample(coarse, tuple(finer.shape[2:]))
     plain = resample(g, tuple(finer.shape[2:]))
-    added = refined(g, coarse, finer.clone()) - plain
+    added = refine_g(g, coarse, finer.clone()) - plain
     share = (added * detail).sum() / detail.square().sum()
     assert abs(share - kept) < 0.05
 
@@ -51,7 +51,7 @@ def test_other_detail_however_strong_brings_none_back() -> None:
     coarse, finer = content((128, 128))
     torch.manual_seed(7)
     g = 10 * torch.randn(coarse.shape)
-    added = refined(g, coarse, finer.clone()) - resample(g, tuple(finer.shape[2:]))
+    added = refine_g(g, coarse, finer.clone()) - resample(g, tuple(finer.shape[2:]))
     detail = finer - resample(coarse, tuple(finer.shape[2:]))
     assert added.square().mean() < 0.01 * detail.square().mean()
 
@@ -60,7 +60,7 @@ def test_each_place_has_its_own_share() -> None:
     coarse, finer = content((64, 64))
     g = coarse.clone()
     g[..., 32:] = 0.5
-    found = refined(g, coarse, finer.clone())
+    found = refine_g(g, coarse, finer.clone())
     width = finer.shape[-1]
     left, right = slice(0, width // 8), slice(-(width // 8), None)
     torch.testing.assert_close(found[..., left], finer[..., left])

@@ -16,7 +16,7 @@ from impasto.cli.demo import paint
 from impasto.config.presets import configure
 from impasto.config.settings import ColorMode
 from impasto.errors import ConfigError
-from impasto.kinds.colors import colored, from_oklab, matched, recolored, to_oklab
+from impasto.kinds.colors import from_oklab, match_colors, prepare_colors, restore_colors, to_oklab
 from impasto.media import blocks
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
@@ -38,10 +38,10 @@ def test_matched_colors_have_the_others_mean_and_covariance() -> None:
         for scale in (0.02, 0.04)
     )
     for found, expected in zip(
-        moments(matched(low, [high], [1.0])), moments(high.data), strict=True
+        moments(match_colors(low, [high], [1.0])), moments(high.data), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-5)
-    mean, covariance = moments(matched(low, [low], [1.0]))
+    mean, covariance = moments(match_colors(low, [low], [1.0]))
     np.testing.assert_allclose(mean, moments(low.data)[0], atol=1e-6)
     np.testing.assert_allclose(covariance, moments(low.data)[1], atol=1e-6)
 
@@ -57,7 +57,7 @@ def test_the_palette_is_the_styles_mixed_by_their_shares() -> None:
     """However many pixels each has."""
     own, *styles = drawn(0.5, 40, 50), drawn(0.4, 30, 60), drawn(0.6, 20, 20)
     shares = [0.8, 0.2]
-    content, _ = colored(own, styles, shares, "palette")
+    content, _ = prepare_colors(own, styles, shares, "palette")
     rows = np.concatenate([style.data.reshape(3, -1) for style in styles], axis=1).astype(float)
     weights = np.repeat([0.8 / 1800, 0.2 / 400], [1800, 400])
     mean, covariance = moments(content.data)
@@ -74,7 +74,7 @@ def test_a_run_hands_the_shares_on() -> None:
 
 def test_colors_of_gray_are_gray() -> None:
     gray = Picture(data=np.broadcast_to(CONTENT.data.mean(0), CONTENT.data.shape).copy())
-    found = matched(STYLE, [gray], [1.0])
+    found = match_colors(STYLE, [gray], [1.0])
     assert np.ptp(found, axis=0).max() < 0.06
 
 
@@ -105,26 +105,26 @@ def test_the_contents_chroma_is_kept(mode: ColorMode) -> None:
 
 
 def test_luminance_is_all_that_such_a_run_sees() -> None:
-    content, (style,) = colored(CONTENT, [STYLE], [1.0], "luminance")
+    content, (style,) = prepare_colors(CONTENT, [STYLE], [1.0], "luminance")
     for sample in (content, style):
         np.testing.assert_array_equal(sample.data[0], sample.data[2])
     assert style.data.mean() == pytest.approx(content.data.mean(), abs=0.02)
 
 
 def test_match_changes_the_style_and_palette_the_content() -> None:
-    content, (style,) = colored(CONTENT, [STYLE], [1.0], "match")
+    content, (style,) = prepare_colors(CONTENT, [STYLE], [1.0], "match")
     assert content is CONTENT
     np.testing.assert_allclose(moments(style.data)[0], moments(CONTENT.data)[0], atol=0.03)
-    content, (style,) = colored(CONTENT, [STYLE], [1.0], "palette")
+    content, (style,) = prepare_colors(CONTENT, [STYLE], [1.0], "palette")
     assert style is STYLE
     np.testing.assert_allclose(moments(content.data)[0], moments(STYLE.data)[0], atol=0.03)
-    assert recolored(content, CONTENT, "palette") is content
+    assert restore_colors(content, CONTENT, "palette") is content
 
 
 def test_colors_are_those_of_pictures() -> None:
     signal = Sample(np.zeros((1, 400), np.float32))
     with pytest.raises(ConfigError, match="--color: expected style, for all but pictures"):
-        colored(signal, [signal], [1.0], "match")
+        prepare_colors(signal, [signal], [1.0], "match")
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,10 @@ def test_memory_is_that_of_what_changes(
 ) -> None:
     monkeypatch.setattr(blocks, "_BLOCK", 2**12)
     content, style = drawn(0.4, 500, 400), drawn(0.6, 500, 400)
-    assert peak(lambda: colored(content, [style], [1.0], mode)) < copies + 0.2
-    assert peak(lambda: recolored(style, content, mode)) < (mode in {"luminance", "oklab"}) + 0.2
+    assert peak(lambda: prepare_colors(content, [style], [1.0], mode)) < copies + 0.2
+    assert (
+        peak(lambda: restore_colors(style, content, mode)) < (mode in {"luminance", "oklab"}) + 0.2
+    )
 
 
 def peak(work: Callable[[], object]) -> float:

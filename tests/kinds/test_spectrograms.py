@@ -51,7 +51,7 @@ def test_an_unchanged_spectrogram_is_the_sound(channels: int, length: int) -> No
     assert isinstance(spectrogram, Spectrogram)
     assert spectrogram.data.shape == (channels * (WINDOW // 2 + 1), length // (WINDOW // 4) + 1)
     assert spectrogram.data.min() >= 0
-    back = spectrogram.inverted()
+    back = spectrogram.invert()
     assert isinstance(back, Signal)
     assert back.rate == one.rate
     assert back.data.shape == one.data.shape
@@ -100,7 +100,7 @@ def test_griffin_lim_comes_nearer_from_another_phase() -> None:
 def test_silence_stays_silent() -> None:
     (silent,) = spectrograms([sound(np.zeros(4000))])
     assert isinstance(silent, Spectrogram)
-    back = silent.inverted()
+    back = silent.invert()
     assert np.abs(back.data).max() < 1e-6
 
 

@@ -172,8 +172,8 @@ def test_kinds_that_do_not_fit_are_refused(
 def test_kinds_are_counted_once_the_layers_are_known() -> None:
     config = configure(style_losses=("gram", "moments"))
     with pytest.raises(ConfigError, match="--style-losses"):
-        config.completed()
-    mixed = configure(style_losses=("gram",) * 2 + ("moments",)).completed().objective
+        config.complete()
+    mixed = configure(style_losses=("gram",) * 2 + ("moments",)).complete().objective
     assert list(mixed.style_kinds.values()) == ["gram", "gram", "moments"]
-    assert set(Config().completed().objective.style_kinds.values()) == {"gram"}
+    assert set(Config().complete().objective.style_kinds.values()) == {"gram"}
     assert ObjectiveConfig().style_kinds == {}

@@ -16,7 +16,7 @@ from impasto.media.sample import Sample
 from impasto.networks.calibration import FAINTEST, calibrate
 from impasto.networks.vgg import vgg
 from impasto.transfer import network
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.stylize import stylize
 
 
@@ -77,15 +77,15 @@ def test_a_run_with_calibrated_activations() -> None:
 
 def test_a_large_picture_is_looked_at_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slender one as large as the network needs; one that is too small for it is refused."""
-    looked_at: list[tuple[int, ...]] = []
+    samples_to_show: list[tuple[int, ...]] = []
     monkeypatch.setattr(network, "CALIBRATED_ON", 48)
     monkeypatch.setattr(
-        network, "calibrate", lambda _, xs: looked_at.extend(x.shape[2:] for x in xs)
+        network, "calibrate", lambda _, xs: samples_to_show.extend(x.shape[2:] for x in xs)
     )
     config = configure("gatys", network="vgg16", size=(0,))
     for space in ((60, 90), (30, 40), (20, 200)):
         picture = Picture(np.zeros((3, *space), np.float32))
-        configured_network(config.completed(), picture, None, [picture])
-    assert looked_at == [(32, 48)] * 2 + [(30, 40)] * 2 + [(16, 160)] * 2
+        network_for(config.complete(), picture, None, [picture])
+    assert samples_to_show == [(32, 48)] * 2 + [(30, 40)] * 2 + [(16, 160)] * 2
     with pytest.raises(SampleError, match="content: expected at least 16 positions"):
-        configured_network(config.completed(), Picture(np.zeros((3, 8, 60), np.float32)), None)
+        network_for(config.complete(), Picture(np.zeros((3, 8, 60), np.float32)), None)

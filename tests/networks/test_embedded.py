@@ -21,7 +21,7 @@ from impasto.networks.calibration import unit_layers
 from impasto.networks.embedded import BLOCKS, VGG16, load_embedded, vgg16
 from impasto.networks.vgg import IMAGENET, convolutions, vgg
 from impasto.networks.weights import load_vgg
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from tests.strategies import normal
 from training.vgg16.__main__ import errors, pack
 
@@ -138,7 +138,7 @@ def test_layers_are_brought_to_a_mean_of_one(dims: int) -> None:
 def test_weights_of_the_users_are_brought_to_it_and_the_packages_stay(tmp_path: Path) -> None:
     content = Picture(normal(1, 3, 40, 48).sigmoid().float().numpy())
     style = Picture(normal(2, 3, 36, 36).sigmoid().float().numpy())
-    own = configured_network(configure(network="vgg16").completed(), content, None, [style])
+    own = network_for(configure(network="vgg16").complete(), content, None, [style])
     x = torch.from_numpy(content.data)[None]
     packaged = load_embedded(padding="replicate", pooling="max")
     assert torch.equal(own(x, ["relu3_1"])["relu3_1"], packaged(x, ["relu3_1"])["relu3_1"])
@@ -153,8 +153,8 @@ def test_weights_of_the_users_are_brought_to_it_and_the_packages_stay(tmp_path: 
     save_file(
         {key: value.contiguous() for key, value in state.items()}, tmp_path / "mine.safetensors"
     )
-    config = configure(network="vgg16", weights=str(tmp_path / "mine.safetensors")).completed()
-    network = configured_network(config, content, None, [style])
+    config = configure(network="vgg16", weights=str(tmp_path / "mine.safetensors")).complete()
+    network = network_for(config, content, None, [style])
     pictures = [torch.from_numpy(picture.data)[None] for picture in (content, style)]
     means = [network(picture, ["relu4_2"])["relu4_2"].mean().item() for picture in pictures]
     assert np.mean(means) == pytest.approx(1, rel=1e-3)

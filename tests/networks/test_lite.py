@@ -59,7 +59,7 @@ def test_it_has_the_shape_of_vgg_16(network: Network, picture: Tensor) -> None:
 def test_its_gradients_point_where_vgg_16s_do(network: Network, picture: Tensor) -> None:
     """Of the style term that pictures are made by, as of the content term."""
     teacher = load_embedded(padding="replicate", pooling="max")
-    config = configure().completed().objective
+    config = configure().complete().objective
     content, style = Patch.whole(picture), Patch.whole(picture.flip(3) ** 2)
     x = torch.lerp(picture, picture.roll(3, 2), 0.5)
     for objective in (replace(config, alpha=0.0), replace(config, beta=0.0)):
@@ -82,7 +82,7 @@ def test_style_is_measured_in_its_metrics(network: Network, picture: Tensor) -> 
     for root in network.metrics.values():
         torch.testing.assert_close(root, root.T)
         assert torch.linalg.eigvalsh(root).min() > -1e-4
-    config = Config().completed().objective
+    config = Config().complete().objective
     terms = build_objective(
         Patch.whole(picture), [StylePatch(Patch.whole(picture))], network, config
     ).terms

@@ -18,7 +18,7 @@ from impasto.engine.walk import Plan
 from impasto.errors import ConfigError, LayerError, SampleError
 from impasto.grids.patch import Patch
 from impasto.networks.stage import Network
-from impasto.networks.traced import traced
+from impasto.networks.traced import trace
 from tests.oracles import plain
 from tests.residual import Residual
 from tests.strategies import normal
@@ -30,7 +30,7 @@ def residual(blocks: str, dims: int = 1) -> Residual:
 
 
 def network_of(module: nn.Module, *wanted: str, dims: int = 1, channels: int = 2) -> Network:
-    return traced(module, "mine:net", dims=dims, channels=channels, wanted=wanted)
+    return trace(module, "mine:net", dims=dims, channels=channels, wanted=wanted)
 
 
 def operations(network: Network) -> list[list[str]]:

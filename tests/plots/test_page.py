@@ -13,7 +13,7 @@ from impasto.errors import ConfigError, MissingExtraError, OutputError, SampleEr
 from impasto.media.pictures.picture import from_array, open_picture
 from impasto.media.sample import Sample
 from impasto.plots import View, plot
-from impasto.plots.page import clock, listed, short
+from impasto.plots.page import clock, list_names, short
 from tests.missing import hide
 from tests.signals import heartbeats, signal, sound
 
@@ -149,8 +149,8 @@ def test_the_same_plot_is_the_same_file(tmp_path: Path) -> None:
 
 
 def test_words() -> None:
-    assert listed(["a"]) == "a"
-    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert list_names(["a"]) == "a"
+    assert list_names(["a", "b", "c"]) == "a, b and c"
     assert (clock(7, 10), clock(7.5, 10), clock(67, 300)) == ("7 s", "7.5 s", "1:07")
     assert (clock(179.9999999, 300), clock(3661, 9000)) == ("3:00", "1:01:01")
     assert short("a" * 100, 9) == "aaaa…aaaa"

@@ -22,7 +22,7 @@ from impasto.system.threads import GIVEN, Team
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
 
-LITE = configure(network="lite").completed().objective.layers
+LITE = configure(network="lite").complete().objective.layers
 
 
 @pytest.fixture(autouse=True)

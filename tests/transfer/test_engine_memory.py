@@ -12,7 +12,7 @@ from impasto.config.presets import configure
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.transfer import stylize as transfer
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.stylize import stylize
 
 
@@ -21,11 +21,11 @@ def test_no_network_outlives_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[Network]] = []
 
     def opened(*arguments: Any) -> Network:
-        network = configured_network(*arguments)
+        network = network_for(*arguments)
         made.append(weakref.ref(network))
         return network
 
-    monkeypatch.setattr(transfer, "configured_network", opened)
+    monkeypatch.setattr(transfer, "network_for", opened)
     sample = Sample(np.sin(np.arange(100) / 15, dtype=np.float32)[None])
     for _ in range(20):
         stylize(sample, sample, configure(coarsest=0, steps=(1,)))

@@ -51,7 +51,7 @@ def test_j_of_the_notes_equals_the_oracle_at_every_step(
     stylize(content, style, config, callback=recorder(steps))
     network = load_lite(padding="replicate", pooling="max")
     c, s = (from_array(x, (24, 24)).data.astype(np.float64) for x in (content, style))
-    completed = config.completed()
+    completed = config.complete()
     assert [progress.step for progress in steps] == list(range(1, 13))
     for before, after in zip(steps, [*steps[1:], None], strict=True):
         g = before.g[0].double().numpy()
@@ -164,7 +164,7 @@ def test_the_value_is_j_of_the_very_sample_given_back(
 ) -> None:
     config = configure(
         **QUICK, network="filterbank", style_losses=("gram",), precision="fp32"
-    ).completed()
+    ).complete()
     result = stylize(content, style, config)
     network = filterbank(dims=2, channels=3, padding="replicate", seed=0)
     s = from_array(style, (48,)).data.astype(np.float64)
@@ -181,7 +181,7 @@ def test_the_value_is_j_of_the_very_sample_given_back(
 def test_by_default_style_is_the_moments_in_the_metric_of_lite(
     content: np.ndarray, style: np.ndarray
 ) -> None:
-    config = configure(**QUICK, precision="fp32").completed()
+    config = configure(**QUICK, precision="fp32").complete()
     result = stylize(content, style, config)
     network = load_lite(padding="replicate", pooling="max")
     c, s = (from_array(x, (48,)).data.astype(np.float64) for x in (content, style))

@@ -32,7 +32,7 @@ from impasto.cli.arguments import (
 )
 from impasto.cli.guards import DEMO, check_files
 from impasto.cli.piped import check_format, is_piped, piped
-from impasto.cli.resume import typed_again, typed_as
+from impasto.cli.resume import origin_of_command, repeat_command
 from impasto.cli.viewers import Viewer, viewer_of
 from impasto.cli.views import (
     draw,
@@ -46,15 +46,15 @@ from impasto.explain.experiments import explain
 from impasto.explain.page import check_page, save_page
 from impasto.grids.geometry import fitted_space
 from impasto.grids.parallel import current_group
-from impasto.kinds import content_size, looked_at
-from impasto.kinds.looks import drawn_together, stand_in, texture_stand_in
+from impasto.kinds import content_size, samples_to_show
+from impasto.kinds.looks import select_drawn, stand_in, texture_stand_in
 from impasto.media.pictures.picture import from_array, open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.plots import View, check_plot, plot
 from impasto.plots.picture import side_by_side
 from impasto.reports import report
 from impasto.runs.origin import Origin
-from impasto.system.interrupts import SIGNALS, installed
+from impasto.system.interrupts import SIGNALS, catch_interrupts
 from impasto.transfer.descent import Progress
 from impasto.transfer.opening import split_shares
 from impasto.transfer.stylize import Result, stylize
@@ -77,7 +77,7 @@ class Ending:
 def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
     """Runs a command. arguments: it as typed after `impasto`."""
     if isinstance(command, Resume):
-        with typed_again(command) as (again, typed):
+        with repeat_command(command) as (again, typed):
             return run(again, typed)
     if isinstance(command, Stylize | Texture):
         check_format(command)
@@ -86,12 +86,12 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
                 return run(files, arguments)
     check_files(command)
     lost = False
-    with installed(*SIGNALS) as interrupts:
+    with catch_interrupts(*SIGNALS) as interrupts:
         match command:
             case Stylize():
-                lost = _stylize(command, typed_as(command, arguments)).checkpoints_lost
+                lost = _stylize(command, origin_of_command(command, arguments)).checkpoints_lost
             case Texture():
-                lost = _texture(command, typed_as(command, arguments)).checkpoints_lost
+                lost = _texture(command, origin_of_command(command, arguments)).checkpoints_lost
             case Demo():
                 _demo(command)
             case Explain():
@@ -124,7 +124,7 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
     view = View(window=command.config.volume.window)
     if command.plot:
         kinds = [stand_in(path) for path in paths]
-        check_plot(drawn_together([kinds[0], *kinds]), command.plot, view)
+        check_plot(select_drawn([kinds[0], *kinds]), command.plot, view)
     channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
 
@@ -136,8 +136,8 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
         said = "" if command.display.json else inputs_of(command)
         result = _watched(make, command.output, command.display, viewer, said)
     if command.plot and not current_group().rank:
-        others = looked_at(command.content, inputs, command.config)
-        samples = drawn_together([result.sample, *others])
+        others = samples_to_show(command.content, inputs, command.config)
+        samples = select_drawn([result.sample, *others])
         labels = ["result", "content", *(["style"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
     return result
@@ -151,7 +151,7 @@ def _texture(command: Texture, origin: Origin) -> Result:
     if command.plot:
         kinds = [stand_in(path) for path in inputs]
         made = texture_stand_in(command.output, size, 1 if origin.gray else len(kinds[0].data))
-        check_plot(drawn_together([made, *kinds]), command.plot, view)
+        check_plot(select_drawn([made, *kinds]), command.plot, view)
 
     def make(**shown: Any) -> Result:
         shown |= {"run": command.run, "origin": origin}
@@ -160,7 +160,7 @@ def _texture(command: Texture, origin: Origin) -> Result:
     with viewer_of(command.display) as viewer:
         result = _watched(make, command.output, command.display, viewer)
     if command.plot and not current_group().rank:
-        samples = drawn_together([media.load(path) for path in (command.output, *inputs)])
+        samples = select_drawn([media.load(path) for path in (command.output, *inputs)])
         labels = ["result", *(["exemplar"] * len(inputs))]
         plot(samples, labels[: len(samples)], command.plot, view)
     return result

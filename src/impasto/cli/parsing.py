@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str]) -> Command:
     helping = bool({"-h", "--help"} & set(arguments))
     everything = MORE in arguments
     if helping or everything:  # shows what pictures get; a run sees what it is given
-        config = config.completed()
+        config = config.complete()
     name = f".{found.format}" if found.output == "-" else found.output
     commands = _commands(config, texture_preset(name), preset if helping and not everything else "")
     command: Command = tyro.cli(

@@ -19,7 +19,7 @@ from impasto.runs.origin import Origin
 from impasto.runs.trust import check_trusted, working_in
 
 
-def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
+def origin_of_command(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
     """Where the run of a command comes from. arguments: the command as typed after `impasto`."""
     styles = tuple(path.absolute() for path in command.style_paths)
     origin = Origin(
@@ -41,7 +41,7 @@ def typed_as(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
 
 
 @contextmanager
-def typed_again(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequence[str]]]:
+def repeat_command(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequence[str]]]:
     """The command that a run was started with, in the folder that it was typed in, for its run
     where that is now.
 

@@ -43,11 +43,11 @@ class Checked:
     def __post_init__(self) -> None:
         kind: Any = type(self)
         for name, hint in _hints(kind).items():
-            value = brought(f"--{name.replace('_', '-')}", getattr(self, name), hint)
+            value = convert(f"--{name.replace('_', '-')}", getattr(self, name), hint)
             object.__setattr__(self, name, value)
 
 
-def brought(flag: str, value: Any, hint: Any) -> Any:
+def convert(flag: str, value: Any, hint: Any) -> Any:
     """The value as the type has it. Raises ConfigError, naming the flag, where it cannot be."""
     given = plain(value)
     several = _is_several(hint) and not isinstance(given, list)
@@ -57,7 +57,7 @@ def brought(flag: str, value: Any, hint: Any) -> Any:
         near = get_close_matches(str(value), map(str, _choices(hint)), n=1)
         raise ConfigError(
             subject=flag,
-            expected=described(hint),
+            expected=describe(hint),
             found=shown(given),
             remedy=f"did you mean {near[0]}?" if near else "change it",
         ) from error
@@ -79,7 +79,7 @@ def shown(value: Any) -> str:
     return " ".join(map(shown, value)) or "none" if isinstance(value, list) else repr(value)
 
 
-def described(hint: Any) -> str:
+def describe(hint: Any) -> str:
     """What a type asks for, in words."""
     for note in getattr(hint, "__metadata__", ()):
         if isinstance(note, Meta) and note.description:
@@ -87,7 +87,7 @@ def described(hint: Any) -> str:
     if choices := _choices(hint):
         *others, last = map(str, choices)
         return f"{', '.join(others)} or {last}"
-    parts = [described(part) for part in get_args(hint) if part is not ...]
+    parts = [describe(part) for part in get_args(hint) if part is not ...]
     if get_origin(hint) is UnionType:
         return " or ".join(parts)
     if get_origin(hint) is tuple:

@@ -32,7 +32,7 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
-    def completed(self, dims: int = 2, channels: int = 3) -> Config:
+    def complete(self, dims: int = 2, channels: int = 3) -> Config:
         """The same with a network chosen, for samples of those dimensions and channels, and with
         its own layers where none are given."""
         network = self.network.network

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from impasto.config.checked import LARGEST, Checked, Count, Number, Positive, brought, plain
+from impasto.config.checked import LARGEST, Checked, Count, Number, Positive, convert, plain
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError
 
@@ -274,7 +274,7 @@ class GuidanceConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.strength, float):
-            brought("--strength", self.strength, Part)
+            convert("--strength", self.strength, Part)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from impasto.engine.gradient import Evaluation, terms_of, value_and_grad
 from impasto.engine.objective import Objective
 from impasto.engine.walk import Plan
 from impasto.grids.geometry import Region
-from impasto.grids.parallel import gather, shared
+from impasto.grids.parallel import gather, with_slabs
 from impasto.grids.patch import Patch, Values
 from impasto.grids.resample import Kernel, resample
 from impasto.optimizers.loop import State
@@ -59,9 +59,9 @@ class Member:
         if self.draw is None:
             return value_and_grad(self.objective, g, self.plan), None
         kept = self.draw.slices([*seed, self.axis])
-        objective = self.objective.thinned(kept, len(self.draw.candidates))
-        slabs = [slab.thinned(kept) for slab in self.plan.group.slabs(self.objective.region.whole)]
-        plan = replace(self.draw.plan, group=shared(self.plan.group, slabs))
+        objective = self.objective.thin(kept, len(self.draw.candidates))
+        slabs = [slab.thin(kept) for slab in self.plan.group.slabs(self.objective.region.whole)]
+        plan = replace(self.draw.plan, group=with_slabs(self.plan.group, slabs))
         own = torch.tensor(self.objective.region.chosen(kept), dtype=torch.long)
         return value_and_grad(objective, g.index_select(2, own), plan), own
 
@@ -119,7 +119,7 @@ def _add(terms: dict[str, float], more: dict[str, float]) -> None:
         terms[kind] = terms.get(kind, 0.0) + part
 
 
-def carried(
+def carry_state(
     state: State,
     before: Ensemble,
     here: Ensemble,

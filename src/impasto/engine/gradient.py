@@ -50,7 +50,7 @@ class _Piece:
             gives = tile.gives and not tile.gives.empty
             return cls(tile, leaf, sums, tile.output(found) if gives else None)
 
-    def pulled_back(self, weights: Sums, above: Patch | None) -> Patch:
+    def pull_back(self, weights: Sums, above: Patch | None) -> Patch:
         """The gradient of its input, from those of its sums and of all of the stage's output."""
         outputs = list(self.sums.values())
         gradients = [weights[key].to(total.dtype) for key, total in self.sums.items()]
@@ -115,7 +115,7 @@ def value_and_grad(
         gradient = Assembly(leg.needed[plan.group.rank], plan.new, last=leg is not legs[0])
         for tile in reversed(leg.tiles):
             piece = pieces.pop() if pieces else _Piece.of(objective, tile, given, graph=True)
-            gradient.add(piece.pulled_back(weights, above))
+            gradient.add(piece.pull_back(weights, above))
         above = plan.group.collect(gradient.patch(given.values), leg.owned, leg.needed)
         if plan.tiles:
             give_back()

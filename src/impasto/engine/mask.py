@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.errors import SampleError
 from impasto.grids.geometry import Region
-from impasto.grids.resample import averaged
+from impasto.grids.resample import average_over
 from impasto.networks.stage import Network
 
 
@@ -31,7 +31,7 @@ class Mask:
         Raises SampleError where nothing is left that counts.
         """
         grids = network.grids(tuple(weight.shape[2:]), layers)
-        by_grid = {grid: averaged(weight, grid) for grid in set(grids.values())}
+        by_grid = {grid: average_over(weight, grid) for grid in set(grids.values())}
         weights = {layer: by_grid[grid] for layer, grid in grids.items()}
         counts = {layer: each.sum(dtype=torch.float64).item() for layer, each in weights.items()}
         if not all(counts.values()):
@@ -46,7 +46,7 @@ class Mask:
         """The weights of a region of a layer."""
         return self.weights[layer][region.slices]
 
-    def thinned(self, kept: Sequence[int]) -> Mask:
+    def thin(self, kept: Sequence[int]) -> Mask:
         """That of some positions along the first axis, which all layers have in common."""
         index = torch.tensor(kept)
         weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}

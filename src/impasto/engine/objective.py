@@ -21,7 +21,7 @@ from impasto.grids.patch import Patch
 from impasto.losses.content import Content
 from impasto.losses.loss import Loss, exact
 from impasto.losses.nearest import Nearest
-from impasto.losses.series import windows_counted
+from impasto.losses.series import count_windows
 from impasto.losses.smoothing import SmoothContent
 from impasto.losses.variation import TotalVariation
 from impasto.networks.stage import INPUT, Network
@@ -76,16 +76,16 @@ class Objective:
         grids = self.network.grids(self.region.whole, dict(self.reaches))
         return {layer: prod(grid) for layer, grid in grids.items()}
 
-    def thinned(self, kept: Sequence[int], of: int) -> Objective:
+    def thin(self, kept: Sequence[int], of: int) -> Objective:
         """J of some positions along the first axis, drawn out of `of`, as if they were all.
 
         For networks by slices, and for losses that look at one position each.
         """
-        masks = {term.mask: term.mask.thinned(kept) for term in self.terms if term.mask}
+        masks = {term.mask: term.mask.thin(kept) for term in self.terms if term.mask}
         terms = tuple(
             replace(
                 term,
-                loss=loss.thinned(kept, of)
+                loss=loss.thin(kept, of)
                 if isinstance(loss, Content | SmoothContent | Nearest)
                 else loss,
                 mask=masks[term.mask] if term.mask else None,
@@ -93,7 +93,7 @@ class Objective:
             for term in self.terms
             for loss in [term.loss]
         )
-        return Objective(self.network, terms, self.region.thinned(kept))
+        return Objective(self.network, terms, self.region.thin(kept))
 
     def sums(self, layer: str, activation: Tensor, region: Region) -> Sums:
         """What the terms of a layer add up over a region; never in bfloat16."""
@@ -218,7 +218,7 @@ def _style_terms(
             ]
     if styles and mask and config.spectrum:
         window = 2 * round(config.spectrum_window * rate / 2)
-        counted(windows_counted(mask.weights[INPUT], window), "--spectrum-window", "content")
+        counted(count_windows(mask.weights[INPUT], window), "--spectrum-window", "content")
     return terms
 
 

@@ -20,9 +20,9 @@ from torch import Tensor
 from impasto.engine.walk import Plan, look
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Assembly, Patch, Values
-from impasto.grids.resample import averaged, resample
+from impasto.grids.resample import average_over, resample
 from impasto.losses.loss import Weight, exact
-from impasto.losses.nearest import Nearest, Rows, directions, nearest, shared_by_quota
+from impasto.losses.nearest import Nearest, Rows, directions, nearest, share_by_quota
 from impasto.networks.stage import Network
 
 MOST = 2**30
@@ -55,7 +55,7 @@ class Source:
         """The same on a grid coarser by that factor, of `least` positions an axis if it has
         them."""
         space = tuple(max(round(factor * side), min(side, least)) for side in self.space)
-        weight = None if self.weight is None else averaged(self.weight, space)
+        weight = None if self.weight is None else average_over(self.weight, space)
         return replace(self, values=resample(self.values, space), weight=weight)
 
     def turned(self, network: Network) -> Iterator[Source]:
@@ -87,7 +87,7 @@ class Source:
         """How much each position of a layer's grid counts."""
         if self.weight is None:
             return self.values.new_ones(prod(grid))
-        found: Tensor = averaged(self.weight, grid).flatten()
+        found: Tensor = average_over(self.weight, grid).flatten()
         return found.to(self.values.dtype)
 
 
@@ -202,7 +202,7 @@ def _target(rows: Rows, cells: Space, region: Region) -> Patch:
     """What was found for the cells over a region of a layer."""
     found = rows.T.reshape(1, -1, *cells)
     if region.whole != cells:
-        found = averaged(found, region.whole)
+        found = average_over(found, region.whole)
     return Patch(found[region.slices], region)
 
 
@@ -230,7 +230,7 @@ def _found(
     sought = directions(rows, counts @ rows / counts.sum())
     best = [nearest(sought, directions(pool.rows, mean)) for pool in pools]
     similarities = torch.stack([similarity for similarity, _ in best])
-    chosen = shared_by_quota(similarities, [style.quota for style in styles], counts)
+    chosen = share_by_quota(similarities, [style.quota for style in styles], counts)
     here = torch.arange(len(chosen))
     sheets = torch.stack([pool.sheets[i] for pool, (_, i) in zip(pools, best, strict=True)])
     places = torch.stack([pool.places[i] for pool, (_, i) in zip(pools, best, strict=True)])

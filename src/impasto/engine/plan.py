@@ -209,12 +209,14 @@ def choose_plan(
     least = max(min(cost.working for cost in work.costs.values()) for work in stages)
     if least > room:
         raise _too_little(least, room)
-    plans = [_streamed(stages, w, room) for w in workings if least <= w <= room]
+    plans = [_streamed_plan(stages, w, room) for w in workings if least <= w <= room]
     tiles, kept = min(plans, key=lambda plan: _time(stages, *plan))
     return replace(base, tiles=tiles, kept=kept)
 
 
-def _streamed(stages: list[Work], working: float, room: float) -> tuple[tuple[Space, ...], float]:
+def _streamed_plan(
+    stages: list[Work], working: float, room: float
+) -> tuple[tuple[Space, ...], float]:
     """The best tiles that work in `working` bytes, and how many stages the rest of `room` keeps."""
     tiles = tuple(work.best_tile(working) for work in stages)
     taken = max(work.costs[sides].working for work, sides in zip(stages, tiles, strict=True))

@@ -17,7 +17,7 @@ from impasto.grids.geometry import Region
 from impasto.grids.patch import Assembly, Patch
 from impasto.losses.content import Content
 from impasto.losses.gram import Gram, MetricGram
-from impasto.losses.loss import Loss, exact, weighted
+from impasto.losses.loss import Loss, exact, weigh
 from impasto.losses.series import (
     AMPLITUDES,
     Amplitude,
@@ -47,7 +47,7 @@ def content_losses(
     def see(layer: str, activation: Tensor, region: Region) -> None:
         targets[layer].put(Patch(activation, region))
         weight = mask.over(layer, region) if mask else None
-        power[layers.index(layer)] += weighted(exact(activation).square(), weight).sum()
+        power[layers.index(layer)] += weigh(exact(activation).square(), weight).sum()
 
     look(network, content, reaches, plan, see)
     power = plan.group.total(power)

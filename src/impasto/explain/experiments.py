@@ -24,7 +24,7 @@ from impasto.media.pictures.picture import Picture, open_picture
 from impasto.networks import Network, Report
 from impasto.networks.stage import INPUT
 from impasto.transfer.descent import Callback, Progress
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.scales import grids
 from impasto.transfer.stylize import Result, stylize
 
@@ -118,11 +118,11 @@ def explain(
     picture = open_picture(content, (size,))
     longest = min(max(picture.space), max(media.grid(style)[1]))  # a style is never enlarged
     pictures = picture, open_picture(style, (longest,))
-    opened = configured_network(planned[0].config.completed(), picture, download)
+    opened = network_for(planned[0].config.complete(), picture, download)
     lengths = [
         sum(
             steps
-            for _, steps in grids(each.config.completed(), opened, PICTURE, picture, pictures[1:])
+            for _, steps in grids(each.config.complete(), opened, PICTURE, picture, pictures[1:])
         )
         for each in planned
     ]
@@ -246,7 +246,7 @@ def depths_of(network: NetworkConfig) -> tuple[str, ...]:
 
     Raises ConfigError for a network that has no such blocks.
     """
-    chosen = Config(network=network).completed()
+    chosen = Config(network=network).complete()
     name = chosen.network.network
     if name not in SUPPORTED:
         raise ConfigError(

@@ -14,7 +14,7 @@ from impasto.media.files import atomic_write, check_writable
 from impasto.media.pictures.picture import Picture
 from impasto.media.pictures.strips import image_of
 from impasto.plots.page import BLUE, GREEN, ORANGE, PURPLE, VERMILION
-from impasto.plots.templates import filled
+from impasto.plots.templates import fill_template
 from impasto.version import __version__
 
 COLORS = (BLUE, GREEN, ORANGE, VERMILION, PURPLE)
@@ -75,7 +75,7 @@ def page(explanation: Explanation) -> str:
         figures = [_run(experiment, explanation) for experiment in found]
         texts[chapter] = "".join([*figures, *originals.get(chapter, [])])
     texts["grid"] = _grid(explanation)
-    return filled("impasto.explain", "explain.html", texts)
+    return fill_template("impasto.explain", "explain.html", texts)
 
 
 def _warning(done: int, planned: int) -> str:

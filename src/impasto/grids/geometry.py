@@ -72,7 +72,7 @@ class Region:
         """Of some positions along the grid's first axis, those inside, counted from `start`."""
         return [place - self.start[0] for place in kept if self.start[0] <= place < self.stop[0]]
 
-    def thinned(self, kept: Sequence[int]) -> Region:
+    def thin(self, kept: Sequence[int]) -> Region:
         """The region of a grid that has only some of the positions along its first axis."""
         start, stop = (sum(place < side[0] for place in kept) for side in (self.start, self.stop))
         return Region(

@@ -178,7 +178,7 @@ class Sharing:
         return self.group.total(sums)
 
 
-def shared(group: Group, slabs: Sequence[Region]) -> Group:
+def with_slabs(group: Group, slabs: Sequence[Region]) -> Group:
     """The processes, each with one of these slabs."""
     return Sharing(group, tuple(slabs)) if group.size > 1 else ALONE
 
@@ -199,7 +199,7 @@ def _leave() -> None:
         distributed.destroy_process_group()
 
 
-def agreed(group: Group, values: Tensor) -> Tensor:
+def broadcast(group: Group, values: Tensor) -> Tensor:
     """The first process's values, on each."""
     return group.total(values if group.rank == 0 else torch.zeros_like(values))
 

@@ -61,11 +61,11 @@ class Patch:
             values = values.index_select(dim, index)
         return values
 
-    def thinned(self, kept: Sequence[int]) -> Patch:
+    def thin(self, kept: Sequence[int]) -> Patch:
         """Those at some of the positions along the grid's first axis."""
         index = torch.tensor(self.region.chosen(kept), dtype=torch.long)
         values = self.values.movedim(1, -1).index_select(1, index).movedim(-1, 1)
-        return Patch(values, self.region.thinned(kept))
+        return Patch(values, self.region.thin(kept))
 
 
 def _turns(region: Region) -> list[tuple[int, Tensor]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Values
-from impasto.grids.resample import averaged, resample
+from impasto.grids.resample import average_over, resample
 
 _WINDOW = 16
 """Positions along each side of the boxes in which it is seen what G has kept."""
@@ -19,7 +19,7 @@ _NOTHING = 1e-12
 """Mean square below which there is no detail."""
 
 
-def refined(
+def refine_g(
     g: Values, content: Values, finer: Float[Tensor, "1 channel *other"]
 ) -> Float[Tensor, "1 channel *other"]:
     """G over the grid of `finer`, which is the content there; written to `finer`.
@@ -46,9 +46,9 @@ def _lost(g: Values, content: Values) -> Float[Tensor, "1 1 *boxes"]:
     for channel in range(g.shape[1]):
         plane = slice(channel, channel + 1)
         a, b = _finest(content[:, plane]), _finest(g[:, plane])
-        both += averaged(a * b, boxes)
-        contents += averaged(a.square(), boxes)
-        gs += averaged(b.square(), boxes)
+        both += average_over(a * b, boxes)
+        contents += average_over(a.square(), boxes)
+        gs += average_over(b.square(), boxes)
     # What a style stronger than the content has in common with it may be chance.
     whole = torch.maximum(contents, (contents * gs).sqrt())
     return 1 - ((both + _NOTHING) / (whole + _NOTHING)).clamp_min(0)

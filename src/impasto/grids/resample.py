@@ -43,7 +43,7 @@ def resample(
     return x
 
 
-def averaged(
+def average_over(
     x: Float[Tensor, "batch channel *space"], space: Space
 ) -> Float[Tensor, "batch channel *other"]:
     """x over another grid, each position the plain mean of those that it covers."""

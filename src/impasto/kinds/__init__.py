@@ -26,8 +26,8 @@ __all__ = [
     "Kind",
     "content_size",
     "kind_of",
-    "looked_at",
     "preset_of_folder",
+    "samples_to_show",
     "solids_are_gray",
 ]
 
@@ -52,7 +52,7 @@ def content_size(content: Any, config: Config) -> Space:
     return config.schedule.size or kind.default_size
 
 
-def looked_at(content: Any, styles: Sequence[Any], config: Config) -> list[Sample]:
+def samples_to_show(content: Any, styles: Sequence[Any], config: Config) -> list[Sample]:
     """The content and the styles as the result is to be looked at beside them."""
     first = media.as_sample(content, content_size(content, config))
     kind, settings = kind_of(first), config.signal

@@ -47,7 +47,7 @@ _LAB = np.array(
 )
 
 
-def colored(
+def prepare_colors(
     content: Sample,
     styles: Sequence[Sample],
     shares: Sequence[float],
@@ -74,10 +74,10 @@ def colored(
     match mode:
         case "match":
             return first, [
-                replace(style, data=matched(style, [first], [1.0], new)) for style in others
+                replace(style, data=match_colors(style, [first], [1.0], new)) for style in others
             ]
         case "palette":
-            return replace(first, data=matched(first, others, shares, new)), list(others)
+            return replace(first, data=match_colors(first, others, shares, new)), list(others)
         case "luminance":
             mean, deviation = _luminance(first)
             found: list[Sample] = []
@@ -90,9 +90,11 @@ def colored(
             return first, list(others)
 
 
-def recolored(result: Sample, content: Sample, mode: ColorMode, new: New = in_memory) -> Sample:
+def restore_colors(
+    result: Sample, content: Sample, mode: ColorMode, new: New = in_memory
+) -> Sample:
     """The result with the content's chroma, where the mode keeps that; content: as it was given,
-    and left so where it is not free. new: as for `colored`."""
+    and left so where it is not free. new: as for `prepare_colors`."""
     if mode in {"luminance", "oklab"}:
         own = resample(torch.from_numpy(content.data)[None], result.space)[0].numpy()
         mixed = _in_blocks(partial(_with_lightness, mode=mode), [own, result.data], new)
@@ -103,32 +105,32 @@ def recolored(result: Sample, content: Sample, mode: ColorMode, new: New = in_me
     return result
 
 
-def matched(
+def match_colors(
     picture: Picture, likes: Sequence[Picture], shares: Sequence[float], new: New = in_memory
 ) -> Colors:
     """The colors of a picture with the mean and the covariance of others (Gatys 2016, section 3).
 
     x -> Cov_like^1/2 Cov^-1/2 (x - mean) + mean_like, the paper's image-analogies form. shares: how
-    much each of the likes counts, whatever its size; they add up to 1. new: as for `colored`.
+    much each of the likes counts, whatever its size; they add up to 1. new: as for `prepare_colors`.
     Values are clipped to [0, 1].
     """
     mean, target = _mixture([_moments(like.data) for like in likes], shares)
     own, covariance = _moments(picture.data)
     matrix = _root(target, 0.5) @ _root(covariance, -0.5)
     shift = (mean - matrix @ own).astype(np.float32)[:, None, None]
-    return _in_blocks(lambda data: np.clip(_mixed(matrix, data) + shift, 0, 1), [picture.data], new)
+    return _in_blocks(lambda data: np.clip(_mix(matrix, data) + shift, 0, 1), [picture.data], new)
 
 
 def to_oklab(data: AnyColors) -> AnyColors:
     """Oklab's lightness, from 0 to 1, green to red and blue to yellow, of sRGB in [0, 1], in the
     precision that it has."""
     linear = np.where(data <= 0.04045, data / 12.92, ((data + 0.055) / 1.055) ** 2.4)
-    return _mixed(_LAB, np.cbrt(_mixed(_LMS, linear)))
+    return _mix(_LAB, np.cbrt(_mix(_LMS, linear)))
 
 
 def from_oklab(lab: AnyColors) -> AnyColors:
     """sRGB, of which some may lie outside [0, 1], in the precision of its Oklab."""
-    linear = _mixed(np.linalg.inv(_LMS), _mixed(np.linalg.inv(_LAB), lab) ** 3)
+    linear = _mix(np.linalg.inv(_LMS), _mix(np.linalg.inv(_LAB), lab) ** 3)
     curve = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     found: AnyColors = np.where(linear <= 0.0031308, 12.92 * linear, curve)
     return found
@@ -141,9 +143,9 @@ def _with_lightness(data: Colors, other: Colors, mode: ColorMode) -> Colors:
         lab[0] = to_oklab(other)[0]
         found = from_oklab(lab)
     else:
-        yiq = _mixed(_YIQ, np.clip(data, 0, 1))
-        yiq[:1] = _mixed(_YIQ[:1], other)
-        found = _mixed(np.linalg.inv(_YIQ), yiq)
+        yiq = _mix(_YIQ, np.clip(data, 0, 1))
+        yiq[:1] = _mix(_YIQ[:1], other)
+        found = _mix(np.linalg.inv(_YIQ), yiq)
     return found.clip(0, 1)
 
 
@@ -157,7 +159,7 @@ def _gray(picture: Picture, scale: float, shift: float, new: New) -> Colors:
     """Its luminance, times that and plus that, in three channels."""
 
     def gray(data: Colors) -> Float32[np.ndarray, "1 height width"]:
-        return np.clip(scale * _mixed(_YIQ[:1], data) + shift, 0, 1)
+        return np.clip(scale * _mix(_YIQ[:1], data) + shift, 0, 1)
 
     return _in_blocks(gray, [picture.data], new)
 
@@ -188,7 +190,7 @@ def _root(covariance: Float[np.ndarray, "3 3"], power: float) -> Float[np.ndarra
     return found
 
 
-def _mixed(matrix: Float[np.ndarray, "row 3"], data: AnyColors) -> Float[np.ndarray, "row *space"]:
+def _mix(matrix: Float[np.ndarray, "row 3"], data: AnyColors) -> Float[np.ndarray, "row *space"]:
     found: np.ndarray = np.tensordot(matrix.astype(data.dtype), data, 1)
     return found
 

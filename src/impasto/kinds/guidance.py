@@ -59,7 +59,7 @@ def guides_of(shares: Sequence[float]) -> list[Guide]:
     return [Guide(style, share) for style, share in enumerate(shares)]
 
 
-def guided(
+def guides_and_content(
     content: Picture, styles: Sequence[Sample], shares: Sequence[float], settings: GuidanceConfig
 ) -> tuple[Picture, list[Guide]]:
     """The content, with what of it stays as it is, and where each style goes.
@@ -70,7 +70,7 @@ def guided(
     """
     guides = guides_of(shares)
     if settings.mask:
-        content, guides = _masked(content, styles, guides, settings)
+        content, guides = _guides_of_masks(content, styles, guides, settings)
     elif settings.region_strengths:
         raise ConfigError(
             subject="--region-strengths",
@@ -80,7 +80,7 @@ def guided(
         )
     if isinstance(settings.strength, str):
         with about(settings.strength):
-            strength = _gray(_opened(settings.strength, content), content)
+            strength = _gray(_open_mask(settings.strength, content), content)
         guides = [
             replace(guide, place=strength if guide.place is None else guide.place * strength)
             for guide in guides
@@ -121,7 +121,7 @@ def refuse_guidance(content: Sample, settings: GuidanceConfig, *, mask: bool = F
         )
 
 
-def _masked(
+def _guides_of_masks(
     content: Picture, styles: Sequence[Sample], guides: Sequence[Guide], settings: GuidanceConfig
 ) -> tuple[Picture, list[Guide]]:
     """The guides of the masks; where there is one of the content alone, what it keeps is not
@@ -142,15 +142,15 @@ def _masked(
             remedy="pass them, or --strength for a map",
         )
     with about(paths[0]):
-        mask = _opened(paths[0], content)
+        mask = _open_mask(paths[0], content)
         ours = regions(mask)
     if len(paths) == 1:
-        return _kept_free(content, ours, guides, paths[0])
+        return _guides_of_one_mask(content, ours, guides, paths[0])
     strengths = _strengths(settings.region_strengths, len(ours))
     theirs = []
     for path, style in zip(paths[1:], styles, strict=True):
         with about(path):
-            theirs.append(regions(_opened(path, style)))
+            theirs.append(regions(_open_mask(path, style)))
     found: list[Guide] = []
     for (color, plane), strength in zip(ours.items(), strengths, strict=True):
         pairs = [
@@ -179,7 +179,7 @@ def _masked(
     return content, found
 
 
-def _kept_free(
+def _guides_of_one_mask(
     content: Picture, regions: dict[Color, Plane], guides: Sequence[Guide], path: str
 ) -> tuple[Picture, list[Guide]]:
     """The styles where the only mask is not black; the rest of the content stays as it is."""
@@ -272,7 +272,7 @@ def _is_of(mask: Picture, colors: Sequence[Color]) -> bool:
     return bool(far.mean() <= _MOST)
 
 
-def _opened(path: str, sample: Sample) -> Picture:
+def _open_mask(path: str, sample: Sample) -> Picture:
     """A mask, of the sides of its picture in proportion."""
     mask = media.load(path)
     if not isinstance(mask, Picture):

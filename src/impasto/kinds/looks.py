@@ -67,7 +67,7 @@ def as_signal(sample: Sample) -> Signal:
     return Signal(sample.data, rate=RATE, names=names, units=("",) * len(names))
 
 
-def drawn_together(samples: Sequence[Sample]) -> list[Sample]:
+def select_drawn(samples: Sequence[Sample]) -> list[Sample]:
     """Those that are drawn with the first, a result: the style of a volume may be a picture."""
     return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from impasto.config.config import Config
 from impasto.errors import ConfigError
 from impasto.grids.geometry import Space, scaled_space
-from impasto.kinds.colors import colored, recolored
-from impasto.kinds.guidance import guided
+from impasto.kinds.colors import prepare_colors, restore_colors
+from impasto.kinds.guidance import guides_and_content
 from impasto.kinds.kind import Kind, Prepared, refuse_air, refuse_spectrogram
 from impasto.kinds.planes import as_plane
 from impasto.media.blocks import New
@@ -47,8 +47,8 @@ class PictureKind(Kind):
         refuse_air(content, config)
         refuse_spectrogram(content, config)
         assert isinstance(content, Picture)
-        given, guides = guided(content, styles, shares, config.guidance)
-        seen, brought = colored(given, styles, shares, config.guidance.color, new)
+        given, guides = guides_and_content(content, styles, shares, config.guidance)
+        seen, brought = prepare_colors(given, styles, shares, config.guidance.color, new)
         return Prepared(given, seen, brought, guides)
 
     def style_space(
@@ -65,7 +65,7 @@ class PictureKind(Kind):
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
         """With the content's colors, where they are kept."""
-        return recolored(result, given, config.guidance.color, new)
+        return restore_colors(result, given, config.guidance.color, new)
 
     def look_size(self, content: Sample) -> Space:
         """Its long side."""

@@ -96,7 +96,7 @@ class Fitted(Signal):
         return self.own.with_data(data[:, within])
 
 
-def fitted(content: Signal, styles: Sequence[Sample], network: Network) -> list[Signal]:
+def fit_signals(content: Signal, styles: Sequence[Sample], network: Network) -> list[Signal]:
     """A content and styles like it with the leads, the units and the rate that a network takes;
     what that changes is logged.
 
@@ -105,7 +105,7 @@ def fitted(content: Signal, styles: Sequence[Sample], network: Network) -> list[
     with about("content"):
         leads = _leads(content, network)
         signals = [sample for sample in (content, *styles) if isinstance(sample, Signal)]
-        taken = [_fitted(signal, leads, network) for signal in signals]
+        taken = [_fit(signal, leads, network) for signal in signals]
     _tell(content, leads, network)
     return taken
 
@@ -126,7 +126,7 @@ def _leads(content: Signal, network: Network) -> list[int]:
     return [own.index(name) for name in wanted]
 
 
-def _fitted(signal: Signal, leads: Sequence[int], network: Network) -> Signal:
+def _fit(signal: Signal, leads: Sequence[int], network: Network) -> Signal:
     terms = network.terms
     found = signal.at(leads)
     if terms.units:
@@ -243,7 +243,7 @@ class SignalKind(Kind):
         """With the leads, the units and the rate that the network takes, where it says so."""
         brought = list(styles)
         if isinstance(content, Signal) and network.terms != Terms():
-            content, *brought = list[Sample](fitted(content, styles, network))
+            content, *brought = list[Sample](fit_signals(content, styles, network))
         check_channels(content, network)
         return content, brought
 
@@ -265,7 +265,7 @@ class SignalKind(Kind):
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
         """A sound of the spectrogram; the leads, units and rate of the content."""
-        sound = result.inverted() if isinstance(result, Spectrogram) else result
+        sound = result.invert() if isinstance(result, Spectrogram) else result
         return sound.restored() if isinstance(sound, Fitted) else sound
 
     def stretch(self, sample: Sample, span: Sequence[float]) -> Sample:

@@ -33,7 +33,7 @@ class Spectrogram(Sample):
     sound: Signal | None = None
     unit: float = 1.0
 
-    def inverted(self) -> Signal:
+    def invert(self) -> Signal:
         """A sound of this spectrogram, with the metadata of the one that it was taken of."""
         assert self.sound is not None
         own = torch.from_numpy(self.sound.data)

@@ -13,7 +13,7 @@ from torch import Tensor
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Allocate, Values, allocate
-from impasto.grids.resample import averaged, resample
+from impasto.grids.resample import average_over, resample
 from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
 
@@ -114,4 +114,4 @@ def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
 
 def weights_over(weights: Float32[np.ndarray, "*own"], space: Space) -> Float[Tensor, "1 1 *space"]:
     """How much each position counts, over another grid."""
-    return averaged(torch.from_numpy(weights)[None, None], space)
+    return average_over(torch.from_numpy(weights)[None, None], space)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from impasto.grids.geometry import Region
 from impasto.grids.patch import Patch
-from impasto.losses.loss import FAINT, Normalization, Weight, weighted
+from impasto.losses.loss import FAINT, Normalization, Weight, weigh
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +34,16 @@ class Content:
         """The loss for the content's whole activation."""
         return cls(Patch.whole(target), target.square().sum(), normalization)
 
-    def thinned(self, kept: Sequence[int], of: int) -> Content:
+    def thin(self, kept: Sequence[int], of: int) -> Content:
         """The loss for some positions along the first axis, drawn out of `of`, as if for all."""
-        target = self.target.thinned(kept)
+        target = self.target.thin(kept)
         return Content(target, self.power, self.normalization, self.share * len(kept) / of)
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
         """The sum of (a(G) - a(C))^2 over the region."""
-        return weighted((activation - self.target.over(region)).square(), weight).sum()
+        return weigh((activation - self.target.over(region)).square(), weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """Half the sum, its mean, or the sum over the target's squared norm; in [0, inf)."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.grids.geometry import Region
-from impasto.losses.loss import FAINT, Normalization, Weight, weighted
+from impasto.losses.loss import FAINT, Normalization, Weight, weigh
 
 
 def equalizing(
@@ -102,7 +102,7 @@ class MetricGram:
     ) -> Float[Tensor, "augmented augmented"]:
         """M = sum over the region's positions of [a 1] [a 1]^T."""
         rows = rows_of(activation)
-        totals = weighted(rows, None if weight is None else weight.reshape(-1, 1)).sum(0)[:, None]
+        totals = weigh(rows, None if weight is None else weight.reshape(-1, 1)).sum(0)[:, None]
         count = rows.new_full((1, 1), len(rows)) if weight is None else weight.sum().reshape(1, 1)
         inner = products(rows, weight)
         return torch.cat([torch.cat([inner, totals], 1), torch.cat([totals.T, count], 1)])
@@ -129,7 +129,7 @@ def products(
 
     That of X^T rows with X held fixed, twice, is the same once it is made symmetric.
     """
-    fixed = weighted(rows.detach(), None if weight is None else weight.reshape(-1, 1))
+    fixed = weigh(rows.detach(), None if weight is None else weight.reshape(-1, 1))
     half = fixed.T @ rows
     products = 2 * half - half.detach()
     return (products + products.T) / 2

@@ -67,6 +67,6 @@ def exact(activation: Tensor) -> Tensor:
     return activation.float() if activation.dtype is torch.bfloat16 else activation
 
 
-def weighted(values: Tensor, weight: Tensor | None) -> Tensor:
+def weigh(values: Tensor, weight: Tensor | None) -> Tensor:
     """The values, each times its position's weight where there is one."""
     return values if weight is None else values * weight

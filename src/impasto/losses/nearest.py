@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from impasto.grids.geometry import Region
 from impasto.grids.patch import Patch
-from impasto.losses.loss import Weight, weighted
+from impasto.losses.loss import Weight, weigh
 
 ROUNDS = 20
 """Of bringing each style in turn to its quota; two styles take one, five about ten."""
@@ -43,9 +43,9 @@ class Nearest:
     reach: ClassVar[int] = 0
     shape: ClassVar[tuple[int, ...]] = ()
 
-    def thinned(self, kept: Sequence[int], of: int) -> Nearest:
+    def thin(self, kept: Sequence[int], of: int) -> Nearest:
         """The loss for some positions along the first axis; a mean of those is one of all."""
-        return replace(self, target=self.target.thinned(kept))
+        return replace(self, target=self.target.thin(kept))
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
@@ -54,7 +54,7 @@ class Nearest:
         mean = self.mean.to(activation).reshape(-1, *[1] * len(region.space))
         target = self.target.over(region).to(activation.dtype)
         cosines = functional.cosine_similarity(activation - mean, target, dim=1)[:, None]
-        return weighted(1 - cosines, weight).sum()
+        return weigh(1 - cosines, weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """The mean."""
@@ -78,7 +78,7 @@ def nearest(
     return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
-def shared_by_quota(
+def share_by_quota(
     similarities: Float[Tensor, "style position"],
     quotas: Sequence[float],
     counts: Float[Tensor, " position"],

@@ -192,7 +192,7 @@ def powers(
     return torch.cat([(power * w).sum(1), w.sum().expand(1, window // 2)])
 
 
-def windows_counted(weight: Float[Tensor, "1 1 time"], window: int) -> Float[Tensor, "1"]:
+def count_windows(weight: Float[Tensor, "1 1 time"], window: int) -> Float[Tensor, "1"]:
     """How many windows count, from what each position does: the last of the sums of `Spectrum`."""
     windows = _windows(weight[0], Region.all_of(tuple(weight.shape[2:])), window)
     return torch.stack([each.amin(2).sum(1) for each in windows]).sum(0)

@@ -26,7 +26,7 @@ from impasto.grids.geometry import Region
 from impasto.grids.parallel import ALONE, Group
 from impasto.grids.patch import Patch
 from impasto.losses.gram import Gram, MetricGram
-from impasto.losses.loss import Normalization, Weight, weighted
+from impasto.losses.loss import Normalization, Weight, weigh
 
 LARGEST = 30.0
 """What F - top is clamped to: exp(30)^2, and sums of that, are numbers of float32 still. By no
@@ -101,9 +101,9 @@ class SmoothContent:
         power, total = group.total(_totals(e, e, weight)[1:]).tolist()
         return cls(target, top, power, total, normalization)
 
-    def thinned(self, kept: Sequence[int], of: int) -> SmoothContent:
+    def thin(self, kept: Sequence[int], of: int) -> SmoothContent:
         """The loss for some positions along the first axis, drawn out of `of`, as if for all."""
-        return replace(self, target=self.target.thinned(kept), share=self.share * len(kept) / of)
+        return replace(self, target=self.target.thin(kept), share=self.share * len(kept) / of)
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
@@ -161,4 +161,4 @@ def _totals(one: Tensor, other: Tensor, weight: Weight) -> Tensor:
     """The sums of the one times the other, of the other squared and of the other; in float64, for
     where G is near C they are nearly alike."""
     parts = (one * other, other.square(), other)
-    return torch.stack([weighted(part, weight).sum(dtype=torch.float64) for part in parts])
+    return torch.stack([weigh(part, weight).sum(dtype=torch.float64) for part in parts])

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.grids.geometry import Region
-from impasto.losses.loss import Normalization, Weight, weighted
+from impasto.losses.loss import Normalization, Weight, weigh
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class TotalVariation:
                 here = _along(weight, region, axis)
                 length = steps.shape[dim]
                 both = torch.minimum(here.narrow(dim, 0, length), here.narrow(dim, 1, length))
-            total = total + weighted(steps, both).sum()
+            total = total + weigh(steps, both).sum()
         return total
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:

@@ -20,7 +20,7 @@ from impasto.kinds import kind_of
 from impasto.losses.gram import MetricGram
 from impasto.networks import Network
 from impasto.system.machine import memory_left, memory_limit
-from impasto.transfer.network import check_sides, configured_network
+from impasto.transfer.network import check_sides, network_for
 from impasto.transfer.opening import SampleLike, open_sample
 from impasto.transfer.setup import FOR_ARRAYS
 
@@ -75,9 +75,9 @@ def activations(
     config = configure(content_layers=names, style_layers=names, **settings)
     arrays = Arrays(FOR_ARRAYS * memory_left(memory_limit(config.engine.memory)))
     opened = open_sample(sample, "sample", config.schedule.size or (0,), arrays)
-    config = config.completed(opened.dims, len(opened.data))
+    config = config.complete(opened.dims, len(opened.data))
     try:
-        built = configured_network(config, opened, None)
+        built = network_for(config, opened, None)
     except LayerError as error:
         error.subject = "layers"  # not the flag's name
         raise

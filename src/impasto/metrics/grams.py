@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from impasto.grids.geometry import Region
-from impasto.grids.resample import averaged
+from impasto.grids.resample import average_over
 from impasto.losses.gram import MetricGram
 from impasto.media.volumes.volume import Volume
 from impasto.networks import Network
@@ -49,7 +49,7 @@ def slice_grams(volume: Volume, window: tuple[float, float], axis: int) -> Grams
             activations = network((slices - low) / (high - low), layers)
         for layer, activation in activations.items():
             grid = tuple(activation.shape[2:])
-            found = MetricGram.sums(activation, Region.all_of(grid), averaged(inside, grid))
+            found = MetricGram.sums(activation, Region.all_of(grid), average_over(inside, grid))
             sums[layer] = sums.get(layer, 0) + found.double()
     if not all(total[-1, -1] for total in sums.values()):
         return {}

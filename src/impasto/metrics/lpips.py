@@ -15,7 +15,7 @@ from impasto.engine.objective import Objective, Term
 from impasto.errors import WeightsError, about
 from impasto.grids.geometry import Region
 from impasto.grids.patch import Patch, Values
-from impasto.losses.loss import Weight, weighted
+from impasto.losses.loss import Weight, weigh
 from impasto.metrics.activations import patches, plan_for
 from impasto.networks import PUBLISHED, Network, verify
 from impasto.networks.weights import fault, load_vgg, read_weights
@@ -42,7 +42,7 @@ class Perceptual:
     ) -> Float[Tensor, ""]:
         """The sum over the region's positions."""
         difference = _unit(activation) - _unit(self.target.over(region))
-        return weighted(difference.square() * self.weights, weight).sum()
+        return weigh(difference.square() * self.weights, weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """The mean."""

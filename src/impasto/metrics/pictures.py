@@ -28,7 +28,7 @@ from impasto.metrics.matching import coverage, features, precision
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 from impasto.networks import Network
 from impasto.system.libraries import library
-from impasto.transfer.network import check_sides, configured_network
+from impasto.transfer.network import check_sides, network_for
 
 REACH = 5
 """Positions to either side that SSIM's windows take: a Gaussian of deviation 1.5, cut at 3.5."""
@@ -49,14 +49,14 @@ def compare_pictures(
     LPIPS than two, MissingExtraError without scikit-image.
     """
     perceptual = _lpips(lpips)
-    config = config.completed()
+    config = config.complete()
     # Nothing is fetched on the way to a number: `impasto networks fetch` shows how far it is.
     config = replace(
         config,
         network=replace(config.network, offline=True),
         engine=replace(config.engine, precision="fp32"),
     )
-    network = configured_network(config, out, None)
+    network = network_for(config, out, None)
     grid = PICTURE.style_space(out, style, out.space)
     check_sides(network, config.objective.layers, out.space, "result")
     check_sides(network, config.objective.layers, grid, "style")

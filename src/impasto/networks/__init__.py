@@ -18,7 +18,7 @@ from impasto.networks.series import series_bank, wide
 from impasto.networks.stage import Network
 from impasto.networks.user import user_layers, user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
-from impasto.networks.volumetric import Filters, inflated, shown, sliced
+from impasto.networks.volumetric import Filters, inflate, shown, sliced
 from impasto.networks.weights import Preprocessing, load_vgg
 
 RATE = 360.0
@@ -76,7 +76,7 @@ def open_network(
             )
         network = _for_pictures(name, weights, values, padding, pooling, offline, report)
         if dims == 3:
-            network = sliced(network) if filters == "slices" else inflated(network)
+            network = sliced(network) if filters == "slices" else inflate(network)
     return shown(network, channels) if dims == 3 else network
 
 

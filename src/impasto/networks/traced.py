@@ -34,7 +34,7 @@ _WINDOWED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *POOLS)
 _ADDITIONS = (operator.add, torch.add, "add")
 
 
-def traced(
+def trace(
     module: nn.Module, name: str, *, dims: int, channels: int, wanted: Collection[str]
 ) -> Network:
     """The network of the wanted layers of a module, and of what they are computed from.
@@ -62,7 +62,7 @@ def traced(
 
 
 def layers_of(module: nn.Module, name: str, *, dims: int, channels: int) -> tuple[str, ...]:
-    """The layers that `traced` can give of a module, in their order, each by its first name.
+    """The layers that `trace` can give of a module, in their order, each by its first name.
 
     Raises ConfigError where it can give none.
     """
@@ -368,13 +368,13 @@ class _Reading:
 
 def _stages(steps: Sequence[_Step], dims: int) -> list[Stage]:
     """The steps cut before a convolution or pooling wherever the grid has become coarser and
-    nothing else is carried on."""
+    nothing else is carry_state on."""
     last = {source: index for index, step in enumerate(steps) for source in step.sources}
-    cuts, carried, fine = [0], {INPUT}, (1,) * dims
+    cuts, carry_state, fine = [0], {INPUT}, (1,) * dims
     for index, step in enumerate(steps[:-1], start=1):
-        carried = {name for name in (*carried, step.name) if last.get(name, 0) >= index}
+        carry_state = {name for name in (*carry_state, step.name) if last.get(name, 0) >= index}
         windowed = isinstance(steps[index].operation, (_ConvNd, Each, *POOLS))
-        if carried == {step.name} and step.strides != fine and windowed:
+        if carry_state == {step.name} and step.strides != fine and windowed:
             cuts.append(index)
             fine = step.strides
     parts = [steps[start:stop] for start, stop in pairwise([*cuts, len(steps)]) if start < stop]

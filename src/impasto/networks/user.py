@@ -19,7 +19,7 @@ from torch import nn
 from impasto.config.settings import Passed
 from impasto.errors import ConfigError
 from impasto.networks.stage import Network, Terms
-from impasto.networks.traced import layers_of, traced
+from impasto.networks.traced import layers_of, trace
 
 
 def user_network(
@@ -28,7 +28,7 @@ def user_network(
     """What `module:callable` makes of the keywords dims, channels and rate, as a Network.
 
     name: that, or one that a program has `Passed`. The callable gives a Network, or any
-    nn.Module whose layers `traced` can take; wanted: those that are looked at. Of what it gives
+    nn.Module whose layers `trace` can take; wanted: those that are looked at. Of what it gives
     these attributes are taken, where it has them, for samples are brought to them:
     sampling_rate, in Hz; units, of its values ("mV"; "" for those of whatever sample); and
     channel_names, in the order of its channels. Without units the sample comes with values in
@@ -41,7 +41,7 @@ def user_network(
     terms = _terms(made, name)
     if not isinstance(made, Network):
         channels = len(terms.names) or channels
-        made = traced(made, name, dims=dims, channels=channels, wanted=wanted)
+        made = trace(made, name, dims=dims, channels=channels, wanted=wanted)
     made.terms = terms
     return made
 

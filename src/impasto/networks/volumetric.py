@@ -45,7 +45,7 @@ def sliced(network: Network) -> Network:
     return _lifted(network, Slices)
 
 
-def inflated(network: Network) -> Network:
+def inflate(network: Network) -> Network:
     """A network for pictures with each filter repeated along a first axis, over its depth.
 
     Carreira and Zisserman 2017 (Quo vadis, action recognition?), section 2.3: on slices that are

@@ -18,7 +18,7 @@ from impasto.optimizers.loop import (
     allocator,
     blocks,
     dot,
-    guarded,
+    guard,
     identity,
     starting_at,
 )
@@ -68,4 +68,4 @@ def adam(
             v.copy_(second)
         return replace(state, x=following, count=count, moments=pairs)
 
-    return guarded(evaluate, state or starting_at(x, learning_rate), descend, decay, inner, new)
+    return guard(evaluate, state or starting_at(x, learning_rate), descend, decay, inner, new)

@@ -16,7 +16,7 @@ from impasto.optimizers.loop import (
     Step,
     blocks,
     dot,
-    guarded,
+    guard,
     identity,
     starting_at,
 )
@@ -45,4 +45,4 @@ def gradient_descent(
             y.copy_(project(torch.sub(x, g, alpha=state.learning_rate)))
         return replace(state, x=following)
 
-    return guarded(evaluate, state or starting_at(x, learning_rate), descend, decay, inner, new)
+    return guard(evaluate, state or starting_at(x, learning_rate), descend, decay, inner, new)

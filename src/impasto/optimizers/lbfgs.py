@@ -58,7 +58,7 @@ def lbfgs(
     state = state or starting_at(x, learning_rate)
     note = ""
     if not state.adam:
-        last = yield from _searched(evaluate, state, inner, precondition, new)
+        last = yield from _search(evaluate, state, inner, precondition, new)
         if last is None:
             return
         state = replace(starting_at(last, learning_rate), adam=True)
@@ -78,7 +78,7 @@ def lbfgs(
         note = ""
 
 
-def _searched(
+def _search(
     evaluate: Evaluate[E],
     state: State,
     inner: Inner,

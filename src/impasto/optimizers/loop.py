@@ -131,7 +131,7 @@ def blocks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(torch.split(array.reshape(-1), BLOCK) for array in arrays), strict=True)
 
 
-def guarded(
+def guard(
     evaluate: Evaluate[E],
     state: State,
     descend: Callable[[State, Tensor, Tensor], State],

@@ -150,7 +150,7 @@ def save_page(figure: Any, title: str, output: Path) -> None:
         file.write(page.encode())
 
 
-def listed(labels: Sequence[str]) -> str:
+def list_names(labels: Sequence[str]) -> str:
     """Labels in a sentence: "a, b and c"."""
     *others, last = labels
     return f"{', '.join(others)} and {last}" if others else last

@@ -17,7 +17,7 @@ from impasto.media.blocks import blocks
 from impasto.media.files import atomic_write
 from impasto.plots.page import DISCLAIMER
 from impasto.plots.planes import CROSS, CROSS_ON_WHITE, DIVERGING, PLANES, Page, Row
-from impasto.plots.templates import filled
+from impasto.plots.templates import fill_template
 
 MOST = 1 << 24
 """Voxels of a volume on a page; of a larger one, every second along each axis, or third."""
@@ -46,7 +46,7 @@ def save_planes(page: Page, output: Path) -> None:
         "data": json.dumps(data).replace("<", "\\u003c"),
     }
     with atomic_write(output) as file:
-        file.write(filled("impasto.plots", "planes.html", texts).encode())
+        file.write(fill_template("impasto.plots", "planes.html", texts).encode())
 
 
 def _row(row: Row, scale: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from impasto.errors import ConfigError
 from impasto.media.signals.leads import is_audio, lead, matched
 from impasto.media.signals.signal import Signal, place
 from impasto.plots import View, drawn_as
-from impasto.plots.page import Heading, clock, colors, listed, save_figure, save_page
+from impasto.plots.page import Heading, clock, colors, list_names, save_figure, save_page
 from impasto.plots.paper import Lines, Paper, rows_of
 from impasto.plots.paper_print import paper_figure
 from impasto.plots.paper_screen import paper_page
@@ -95,7 +95,7 @@ def _spectra(signals: Sequence[Signal], labels: Sequence[str], view: View, audio
         level = "dBFS/Hz" if audio else f"dB re 1 {first.unit or 'unknown unit'}²/Hz"
         panels.append(Panel(name, f"PSD ({level})", curves))
     legend = list(zip(labels, tints, strict=True)) if len(labels) > 1 else []
-    title = f"Power spectral density of {listed(labels)}"
+    title = f"Power spectral density of {list_names(labels)}"
     return Spectra(Heading(title, _shown(signals, parts, view), legend, not audio), panels)
 
 
@@ -122,7 +122,7 @@ def _spectrograms(
     unit = units.pop() if len(units) == 1 else ""
     level = "dBFS" if audio else f"dB re 1 {unit or 'unknown unit'}²"
     heading = Heading(
-        f"Waveform and spectrogram of {listed(labels)}",
+        f"Waveform and spectrogram of {list_names(labels)}",
         _shown(signals, parts, view),
         [],
         not audio,

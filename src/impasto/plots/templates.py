@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 
-def filled(package: str, name: str, texts: Mapping[str, str]) -> str:
+def fill_template(package: str, name: str, texts: Mapping[str, str]) -> str:
     """A template with texts in the place of `<!--their names-->`, and the functions that the
     scripts of pages share in that of `<!--shared-->`."""
     shared = files("impasto.plots").joinpath("shared.js").read_text("utf-8")

@@ -13,7 +13,7 @@ from impasto.media.volumes.orientation import same_grid
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import window_of
 from impasto.plots import View
-from impasto.plots.page import Heading, listed, save_figure
+from impasto.plots.page import Heading, list_names, save_figure
 from impasto.plots.planes import Page, Row, likewise, place_of, turned
 from impasto.plots.planes_print import planes_figure
 from impasto.plots.planes_screen import save_planes
@@ -54,7 +54,7 @@ def page_of(volumes: Sequence[Volume], labels: Sequence[str], view: View) -> Pag
             Row(labels[0], first, place, rows[1].limits),
             Row(f"{labels[0]} less {labels[1]}", change, place, (-most, most), difference=True),
         ]
-    return Page(Heading(f"Planes of {listed(labels)}", _window(view, rows), [], True), rows)
+    return Page(Heading(f"Planes of {list_names(labels)}", _window(view, rows), [], True), rows)
 
 
 def _window(view: View, rows: Sequence[Row]) -> str:

@@ -15,7 +15,7 @@ from impasto.engine.gradient import sums_of
 from impasto.errors import ConfigError, InputError, MissingExtraError, SampleError
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Values
-from impasto.kinds import looked_at
+from impasto.kinds import samples_to_show
 from impasto.losses.gram import Gram, equalizing
 from impasto.losses.loss import FAINT
 from impasto.media.sample import Sample
@@ -144,7 +144,7 @@ def _unchanged(run: Run) -> list[Sample]:
     _check_files(run)
     origin = run.origin
     styles, _ = split_shares(list(origin.styles), origin.config.objective)
-    return looked_at(origin.content or styles[0], styles, origin.config)
+    return samples_to_show(origin.content or styles[0], styles, origin.config)
 
 
 def _ended_early(lines: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> bool:
@@ -165,7 +165,7 @@ def _inputs_of(run: Run, setup: Setup) -> list[Sample]:
     styles, _ = split_shares(list(origin.styles), origin.config.objective)
     if setup.kind.recolors:  # the run may have seen them in other colors
         return [setup.given, *open_styles(styles, setup.given, setup.config, setup.arrays)]
-    return looked_at(origin.content, styles, setup.config)
+    return samples_to_show(origin.content, styles, setup.config)
 
 
 def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, setup: Setup) -> Values:

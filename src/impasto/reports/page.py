@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from impasto.config.presets import PRESETS
 from impasto.plots.planes import DIVERGING
-from impasto.plots.templates import filled
+from impasto.plots.templates import fill_template
 from impasto.reports.figures import Figure, figures_of
 from impasto.reports.findings import Findings, Grams
 from impasto.runs.origin import Origin
@@ -52,7 +52,7 @@ def page_of(findings: Findings) -> str:
         "versions": _table((escape(k), escape(str(v))) for k, v in findings.run.versions.items()),
         "data": json.dumps(data).replace("<", "\\u003c"),
     }
-    return filled("impasto.reports", "report.html", texts)
+    return fill_template("impasto.reports", "report.html", texts)
 
 
 def _title(origin: Origin) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from impasto.config.config import Config
 from impasto.errors import ConfigError, OutputError, SampleError
-from impasto.grids.parallel import Group, agreed
+from impasto.grids.parallel import Group, broadcast
 from impasto.media.files import atomic_write
 from impasto.runs.checkpoints import Checkpoint, write_checkpoint
 from impasto.runs.origin import Origin, file_hash, versions
@@ -114,7 +114,7 @@ class RunFolder:
         """The steps of the checkpoints, the last one first, as the first process sees them."""
         own = _steps(self.folder)[:-_LISTED:-1]
         steps = torch.tensor(own + [-1] * (_LISTED - len(own)), dtype=torch.float64)
-        return [int(step) for step in agreed(self.group, steps) if step >= 0]
+        return [int(step) for step in broadcast(self.group, steps) if step >= 0]
 
     def due(self) -> bool:
         """Whether it is time for the next checkpoint, as this process sees it."""

@@ -20,7 +20,7 @@ LOCK, HOLDER = ".impasto.lock", ".impasto-holder.json"
 
 
 @contextmanager
-def held(folder: Path, group: Group) -> Iterator[None]:
+def hold(folder: Path, group: Group) -> Iterator[None]:
     """Has the folder of a run for these processes alone; it is made where it is not there.
 
     Of several processes the first one holds it. Raises ConfigError where another run has it,

@@ -53,7 +53,7 @@ class Interrupts:
 
 
 @contextmanager
-def installed(*numbers: int) -> Iterator[Interrupts]:
+def catch_interrupts(*numbers: int) -> Iterator[Interrupts]:
     """In charge of these signals, but of those that are ignored (as after nohup) or are the
     caller's; who is in charge already stays so."""
     owners = (getattr(signal.getsignal(number), "__self__", None) for number in SIGNALS)

@@ -54,7 +54,7 @@ class Team:
 
 
 @contextmanager
-def given_back() -> Iterator[None]:
+def restore_threads() -> Iterator[None]:
     """Leaves PyTorch's threads as many as they were before."""
     before = torch.get_num_threads()
     try:

@@ -149,7 +149,7 @@ class Descent:
             watch.lap(f"steps {_name(space)}")
             if not goes_on:
                 break
-        self._agreed(False)  # on the last checkpoint
+        self._agree(False)  # on the last checkpoint
         return goes_on
 
     def _steps(self, number: int, here: Scale, watch: Stopwatch, callback: Callback | None) -> bool:
@@ -163,7 +163,7 @@ class Descent:
             progress = self._progress(number, here, step, watch.seconds)
             if self.folder:
                 self.folder.tell(progress.line())
-            stop, due = self._agreed(_ends(callback, progress))
+            stop, due = self._agree(_ends(callback, progress))
             if stop or due or here.taken == count:
                 self._keep(number, here, ended=False)
             if stop:
@@ -191,7 +191,7 @@ class Descent:
             sample=partial(_sample, here),
         )
 
-    def _agreed(self, stop: bool) -> tuple[bool, bool]:
+    def _agree(self, stop: bool) -> tuple[bool, bool]:
         """Whether the run ends here, and whether a checkpoint is due: the same for all processes.
 
         Any of them may end it; the first one has the clock. What one could not write is of no use

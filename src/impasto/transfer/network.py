@@ -29,7 +29,7 @@ CALIBRATED_ON = 512
 depend on its size, and the network holds all activations of a layer at once."""
 
 
-def configured_network(
+def network_for(
     config: Config,
     content: Sample,
     download: Report | None,
@@ -44,7 +44,7 @@ def configured_network(
     settings, (dims, channels) = config.network, (content.dims, len(content.data))
     rate = kind.rate(content)
     if ":" in settings.network:
-        _check_layers_given(config, dims, channels, rate)
+        _require_layers(config, dims, channels, rate)
     network = open_network(
         settings.network,
         dims=dims,
@@ -112,7 +112,7 @@ def _bring_to_one_scale(
     bring(network, [_thumbnail(sample, network, role) for role, sample in seen])
 
 
-def _check_layers_given(config: Config, dims: int, channels: int, rate: float) -> None:
+def _require_layers(config: Config, dims: int, channels: int, rate: float) -> None:
     """Raises ConfigError, which tells the layers, where those of a user's network are wanted."""
     if config.objective.content_layers and config.objective.style_layers:
         return

@@ -50,7 +50,7 @@ def open_inputs(
     kind = kind_of(sample)
     with about("content"):
         sample = kind.part(sample, config.signal.leads, config.signal.span)
-    config = config.completed(sample.dims, len(sample.data))
+    config = config.complete(sample.dims, len(sample.data))
     things, shares = split_shares(styles, config.objective)
     return Inputs(kind, sample, open_styles(things, sample, config, arrays), shares, config)
 

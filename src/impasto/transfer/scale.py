@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.engine.ensemble import Ensemble, carried
+from impasto.engine.ensemble import Ensemble, carry_state
 from impasto.engine.gradient import Evaluation
 from impasto.grids.geometry import Space
-from impasto.grids.parallel import agreed, gather
+from impasto.grids.parallel import broadcast, gather
 from impasto.grids.patch import Patch, Values, give_back
-from impasto.grids.refine import refined
+from impasto.grids.refine import refine_g
 from impasto.optimizers.adam import adam
 from impasto.optimizers.gradient_descent import gradient_descent
 from impasto.optimizers.lbfgs import lbfgs
@@ -62,8 +62,8 @@ class Scale:
         if before:
             g = before.whole()
             if before.group is not setup.group:
-                g = agreed(setup.group, g)
-            g = _refined(setup, g, space)
+                g = broadcast(setup.group, g)
+            g = _refine(setup, g, space)
         else:
             g = initial(setup.config, setup.kind, setup.units, space, setup.arrays)
         if (free := setup.units.free(space)) is not None:
@@ -73,7 +73,7 @@ class Scale:
         settings = setup.config.optimizer
         if before and before.state and settings.optimizer == "adam":
             ensembles = before.ensemble, scale.ensemble
-            scale.state = carried(before.state, *ensembles, start, settings.learning_rate)
+            scale.state = carry_state(before.state, *ensembles, start, settings.learning_rate)
         return scale
 
     @classmethod
@@ -190,13 +190,13 @@ class Scale:
         return steps
 
 
-def _refined(setup: Setup, g: Values, space: Space) -> Float[Tensor, "1 channel *finer"]:
+def _refine(setup: Setup, g: Values, space: Space) -> Float[Tensor, "1 channel *finer"]:
     """G over the next finer grid."""
     units, new = setup.units, setup.arrays.new
     if not setup.config.objective.alpha:
         return units.over(g, space, new)
     content = units.values(units.content, tuple(g.shape[2:]), new)
-    finer = refined(g, content, units.values(units.content, space, new))
+    finer = refine_g(g, content, units.values(units.content, space, new))
     for (part,) in blocks(finer):
         part.copy_(units.clipped(part))
     return finer

@@ -16,7 +16,7 @@ from impasto.engine.plan import between, choose_plan, works
 from impasto.engine.walk import Plan, Reaches
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
-from impasto.grids.parallel import ALONE, Group, shared
+from impasto.grids.parallel import ALONE, Group, with_slabs
 from impasto.grids.patch import Patch, Values
 from impasto.kinds import Kind
 from impasto.kinds.guidance import Guide
@@ -119,7 +119,7 @@ class Setup:
         """
         group, turned = base.group, slab.turned(axis)
         slabs = [each.turned(axis) for each in group.slabs(slab.whole)]
-        base = replace(base, group=shared(group, slabs))
+        base = replace(base, group=with_slabs(group, slabs))
         plan = self._plan(self.network, turned.space, base, room)
         values = values.movedim(axis + 2, 2)
         if weight is not None:
@@ -181,7 +181,7 @@ class Setup:
         candidates = tuple(torch.nonzero(counts).flatten().tolist())
         if not 0 < count < len(candidates):
             return None
-        some = objective.region.thinned(candidates[:count])
+        some = objective.region.thin(candidates[:count])
         space = (count, *some.space[1:])
         return Draw(count, candidates, self._plan(self.network, space, base, room))
 

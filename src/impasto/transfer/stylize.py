@@ -28,14 +28,14 @@ from impasto.media.sample import Sample
 from impasto.networks import Report
 from impasto.runs.checkpoints import Checkpoint
 from impasto.runs.folder import RunFolder, check_no_strangers
-from impasto.runs.holding import held
+from impasto.runs.holding import hold
 from impasto.runs.origin import Origin, file_hash, fingerprint, origin_of, settings_files
 from impasto.runs.recipes import recipe_of
-from impasto.system.interrupts import installed
+from impasto.system.interrupts import catch_interrupts
 from impasto.system.machine import memory_left, memory_limit
-from impasto.system.threads import Team, given_back
+from impasto.system.threads import Team, restore_threads
 from impasto.transfer.descent import Callback, Descent, Scales, Stopwatch, restore
-from impasto.transfer.network import configured_network
+from impasto.transfer.network import network_for
 from impasto.transfer.opening import SampleLike, open_inputs
 from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
@@ -90,7 +90,7 @@ class Result:
         return torch.from_numpy(self.sample.data)
 
 
-@given_back()
+@restore_threads()
 def stylize(
     content: SampleLike,
     styles: SampleLike | Sequence[SampleLike],
@@ -133,7 +133,7 @@ def stylize(
             setup = replace(setup, memory=_as_before(setup.memory, resumed, scales))
             team.before = resumed.scalars.get("threads", 0)
         watch.lap("load")
-        with installed(signal.SIGINT) as interrupts:
+        with catch_interrupts(signal.SIGINT) as interrupts:
             descent = Descent(setup, scales, folder, resumed, team, interrupts)
             del resumed  # and with it arrays that the optimizer lets go of
             g, terms = descent.run(watch, callback)
@@ -184,7 +184,7 @@ def prepare(
     inputs = open_inputs(content, styles, config, arrays)
     kind, config = inputs.kind, inputs.config
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
-    network = configured_network(config, prepared.content, download, prepared.styles, kind)
+    network = network_for(config, prepared.content, download, prepared.styles, kind)
     seen, brought = kind.fit(prepared.content, prepared.styles, network)
     scales = grids(config, network, kind, seen, brought)
     units, style_units = kind.units(seen, brought, config)
@@ -214,7 +214,7 @@ def _run_folder(
     if run is None:
         return None
     check_no_strangers(Path(run))
-    ending.enter_context(held(Path(run), setup.group))
+    ending.enter_context(hold(Path(run), setup.group))
     files = settings_files(setup.config)
     config = asdict(setup.config)
     for name in HOW:

@@ -72,7 +72,7 @@ def texture_inputs(
     content, config = kind_of(samples[0]).blank(samples[0], size, config)
     objective = replace(config.objective, style_weights=tuple(shares))
     if not objective.style_layers:
-        layers = config.completed(content.dims, len(content.data)).objective.style_layers
+        layers = config.complete(content.dims, len(content.data)).objective.style_layers
         objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
     schedule = replace(config.schedule, size=(0,))
     return content, samples, replace(config, objective=objective, schedule=schedule)
