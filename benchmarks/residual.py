@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import product
 from math import log
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -114,14 +115,14 @@ def main() -> None:
     print(flush=True)
     ecg = PRESETS["ecg"]
     lines = []
-    for pair, statistics, smoothing in product(PAIRS, ("", "statistics"), ("none", "softmax")):
-        own = {} if statistics else {"spectrum": 0.0, "autocorrelation": 0.0, "amplitude": 0.0}
+    bare = replace(ecg.objective, spectrum=0.0, autocorrelation=0.0, amplitude=0.0)
+    smoothings: tuple[Literal["none", "softmax"], ...] = ("none", "softmax")
+    for pair, statistics, smoothing in product(PAIRS, ("", "statistics"), smoothings):
         objective = replace(
-            ecg.objective,
+            ecg.objective if statistics else bare,
             content_layers=("layer2",),
             style_layers=tuple((layer, 0.2) for layer in LAYERS),
             smoothing=smoothing,
-            **own,
         )
         config = replace(ecg, objective=objective, network=replace(ecg.network, network=NAME))
         lines.append([pair, statistics, smoothing, *row(*found[pair], config)])

@@ -5,7 +5,7 @@ positions along each axis, content and Gram loss by hand, and a short gradient d
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import impasto
 
@@ -14,23 +14,23 @@ LAYER = "1"  # the second module of the network, the ReLU
 ALPHA, BETA = 1.0, 1e4
 
 
-def content_loss(a_C, a_G):
+def content_loss(a_C: Tensor, a_G: Tensor) -> Tensor:
     """J_content = 1/2 || a(C) - a(G) ||^2"""
     return 0.5 * (a_C - a_G).square().sum()
 
 
-def gram(a):
+def gram(a: Tensor) -> Tensor:
     """Gram_kk' = sum over positions of a_k a_k', from activations of shape (channel, *space)."""
     rows = a.flatten(1)
     return rows @ rows.T
 
 
-def gram_loss(a_S, a_G):
+def gram_loss(a_S: Tensor, a_G: Tensor) -> Tensor:
     """J_style = 1 / (2 n_H n_W n_C)^2 || Gram(S) - Gram(G) ||_F^2"""
     return (gram(a_S) - gram(a_G)).square().sum() / (2 * a_G.numel()) ** 2
 
 
-def toy(dims, channels, filters):
+def toy(dims: int, channels: int, filters: int) -> tuple[tuple[float, float], ...]:
     """Prints the shapes and losses of one toy; J at the beginning and at the end."""
     torch.manual_seed(0)
     network = nn.Sequential(CONVOLUTIONS[dims - 1](channels, filters, 5), nn.ReLU())
@@ -43,7 +43,7 @@ def toy(dims, channels, filters):
     print(f"  J_content(C, S) = {content_loss(a_C, a_S):.4g}, J_style = {gram_loss(a_S, a_C):.4g}")
     values = []
 
-    def by_hand(progress):
+    def by_hand(progress: impasto.Progress) -> None:
         """J of this step's G, beside impasto's."""
         a_G = network(progress.g)[0]
         J = ALPHA * content_loss(a_C, a_G) + BETA * gram_loss(a_S, a_G)

@@ -71,6 +71,7 @@ def test_the_wheel_carries_weights_and_notices_and_little_else(installed: Path) 
         if path.is_file()
     }
     assert files["impasto/networks/lite.safetensors"] <= 4e6
+    assert "impasto/py.typed" in files
     assert any(name.endswith("licenses/NOTICE") for name in files)
     assert not [name for name in files if name.startswith(("tests", "training", "benchmarks"))]
     assert sum(files.values()) < 16e6

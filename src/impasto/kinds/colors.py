@@ -111,7 +111,7 @@ def match_colors(
     """The colors of a picture with the mean and the covariance of others (Gatys 2016, section 3).
 
     x -> Cov_like^1/2 Cov^-1/2 (x - mean) + mean_like, the paper's image-analogies form. shares: how
-    much each of the likes counts, whatever its size; they add up to 1. new: as for `prepare_colors`.
+    much each of the likes counts, whatever its size; they add up to 1. new: makes large arrays.
     Values are clipped to [0, 1].
     """
     mean, target = _mixture([_moments(like.data) for like in likes], shares)

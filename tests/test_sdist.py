@@ -1,0 +1,65 @@
+"""The source archive builds the package and has all that its own tests need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory"]
+    quiet = subprocess.DEVNULL
+    subprocess.run([*build, folder], cwd=ROOT, check=True, timeout=120, stdout=quiet)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        file.extractall(folder / "unpacked", filter="data")
+    (tree,) = (folder / "unpacked").iterdir()
+    return tree
+
+
+def run(tree: Path, *command: str) -> str:
+    """What a module of Python says in the unpacked tree."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_wheel_can_be_built_of_it(unpacked: Path, tmp_path: Path) -> None:
+    pip = ["pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-q"]
+    run(unpacked, *pip, "-w", str(tmp_path), ".")
+    assert len(list(tmp_path.glob("impasto-*.whl"))) == 1
+
+
+@pytest.mark.slow
+def test_its_tests_are_those_of_the_repository(unpacked: Path) -> None:
+    here = {path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py")}
+    assert {path.relative_to(unpacked) for path in (unpacked / "tests").rglob("*.py")} == here
+    collected = run(unpacked, "pytest", "--collect-only", "-q", "-p", "no:cacheprovider")
+    assert "error" not in collected.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_those_of_its_pages_and_scripts_pass(unpacked: Path) -> None:
+    files = ["tests/test_architecture.py", "tests/test_docs.py"]
+    chosen = "links or first_lines or architecture"
+    run(unpacked, "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files)
+    for script in (unpacked / "scripts").iterdir():
+        assert script.name == "_setup" or script.stat().st_mode & 0o111, script
