@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 import impasto
-from impasto.cli.demo import paint
+from examples.painter import paint
 from impasto.config.presets import PRESETS, configure
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
 from impasto.media.pictures.picture import from_array, read_recipe
