@@ -115,4 +115,4 @@ def test_the_painting_of_the_demo_is_painted_by_it() -> None:
     assert photograph.shape == (3, 300, 451)
     assert photograph.std() > 40 / 255
     again = painter.paint(576, 768, SEED).transpose(2, 0, 1) / 255
-    assert np.abs(painting - again).mean() < 0.02  # a JPEG
+    assert np.abs(painting - again).mean() < 0.05  # a JPEG
