@@ -62,7 +62,7 @@ class Member:
         objective = self.objective.thin(kept, len(self.draw.candidates))
         slabs = [slab.thin(kept) for slab in self.plan.group.slabs(self.objective.region.whole)]
         plan = replace(self.draw.plan, group=with_slabs(self.plan.group, slabs))
-        own = torch.tensor(self.objective.region.chosen(kept), dtype=torch.long)
+        own = torch.tensor(self.objective.region.offsets_of(kept), dtype=torch.long)
         return value_and_grad(objective, g.index_select(2, own), plan), own
 
 

@@ -99,11 +99,11 @@ class Objective:
         """What the terms of a layer add up over a region; never in bfloat16."""
         reaches = {term.key: term.loss.reach for term in self.terms if term.layer == layer}
         activation = exact(activation)
-        patch = Patch(activation, region.grown(dict(self.reaches)[layer]))
+        patch = Patch(activation, region.grow(dict(self.reaches)[layer]))
         found: Sums = {}
         for key, reach in reaches.items():
             _, sums, mask = key
-            around = region.grown(reach)
+            around = region.grow(reach)
             weight = mask.over(layer, around).to(activation.dtype) if mask else None
             found[key] = sums(patch.over(around), region, weight)
         return found

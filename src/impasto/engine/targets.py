@@ -151,7 +151,7 @@ def statistics_of(
         found = torch.zeros(shape, dtype=torch.float64)
 
         def see(layer: str, activation: Tensor, region: Region) -> None:
-            weight = mask.over(layer, region.grown(reach)) if mask else None
+            weight = mask.over(layer, region.grow(reach)) if mask else None
             found.add_(sums(activation, region, weight))
 
         look(network, style, frozenset({(INPUT, reach)}), plan, see)

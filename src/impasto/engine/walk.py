@@ -20,7 +20,7 @@ from impasto.grids.patch import Allocate, Assembly, Patch, allocate, give_back
 from impasto.networks.stage import INPUT, Activations, Network, Stage, in_fast_order
 
 See = Callable[[str, Tensor, Region], None]
-"""Takes a layer, a region of it, and in between the activation over `region.grown(reach)`."""
+"""Takes a layer, a region of it, and in between the activation over `region.grow(reach)`."""
 
 Reaches = frozenset[tuple[str, int]]
 """The wanted layers, each with how far its losses look beyond a region."""
@@ -69,7 +69,7 @@ class Tile:
         """
         shares = stage.shares(region)
         seen = {name: shares[name] for name in reach if not shares[name].empty}
-        wanted = {name: share.grown(reach[name]) for name, share in seen.items()}
+        wanted = {name: share.grow(reach[name]) for name, share in seen.items()}
         gives = shares[stage.output] if onward else None
         if gives and not gives.empty:
             wanted.setdefault(stage.output, gives)

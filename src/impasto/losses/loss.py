@@ -3,7 +3,7 @@
 `sums` adds over disjoint regions, and `score` sees nothing but the sums and the number of
 positions, so a sample is evaluated whole, region by region or spread over machines by one
 function. A loss that reaches beyond a position says how far in `reach`: the activation it is
-given, and the weight where there is one, then cover `region.grown(reach)`.
+given, and the weight where there is one, then cover `region.grow(reach)`.
 
 A weight, shape (1, 1, *space), is how much each position counts, from 0 to 1: 0 in the gaps of a
 signal, say. The count that `score` is given is then the sum of the weights.
