@@ -158,7 +158,7 @@ def test_an_extent_too_small_is_found_out(padding: Padding) -> None:
 def test_a_reach_too_small_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = fixed_problem(2, "zero", alpha=0.0, beta=0.0)
     objective = problem.objective()
-    monkeypatch.setattr(Region, "grown", lambda self, after: self)
+    monkeypatch.setattr(Region, "grow", lambda self, after: self)
     assert error(value_and_grad(objective, problem.g, tiles(2)), problem) > 1e-6
 
 
