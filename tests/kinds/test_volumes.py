@@ -307,7 +307,10 @@ NOT = np.zeros((1, 4, 4, 4), np.float32)
         ({"window": ("5000", "10")}, "expected values from 4995 to 5005, the window, found -"),
         ({"slices": -1}, "--slices: expected a whole number from 0 up, found -1"),
         ({"kernel": 4}, "--kernel: expected 0 or an odd number from 3 up, found 4"),
-        ({"optimizer": "lbfgs"}, "--slices: expected 0, all of them, with lbfgs, found 4"),
+        (
+            {"optimizer": "lbfgs"},
+            "--slices: expected 0, which takes all slices, with lbfgs, found 4",
+        ),
         ({"style_axes": True}, "--style-axes: expected a volume and three styles, found .* and 1"),
         ({"mask": ("absent.nii",)}, "absent.nii"),
     ],
