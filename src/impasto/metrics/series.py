@@ -14,7 +14,7 @@ from impasto.media.signals.spectrum import longest_run, power_spectrum
 from impasto.system.libraries import library
 
 WINDOW = 1024
-"""The length of a spectrum window for `log_spectral_distance`, in the slower channel's positions."""
+"""The length of a spectrum window in positions of the slower channel."""
 
 SILENCE = 1e-10
 """The lowest power, as a fraction of the largest in both spectra: lower power counts as -100 dB."""

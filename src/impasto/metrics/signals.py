@@ -31,7 +31,7 @@ Triple = tuple[float, float, float]
 def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
     """Measures the F1 of R peaks against the content, and the distances of `metrics.series`.
 
-    `leads.matched` pairs the leads, and a metric is the mean over the leads for which it is defined.
+    `leads.matched` pairs the leads. A metric is the mean over the leads for which it is defined.
     Beats are detected in leads in mV or without a unit, but not in sounds. Amplitudes are compared
     if both leads have the same unit, with one row for each unit.
 
