@@ -5,7 +5,7 @@
     result = impasto.stylize("content.jpg", "style.jpg")
     result.save("out.png")
 
-Names are loaded when first used, so importing the package costs nothing.
+Each name is loaded when it is first used, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
-    # OpenMP's threads spin while they wait for each other, on cores that others may need, so that
-    # what they wait for comes later still. Read once, when torch is loaded.
+    # By default, waiting OpenMP threads spin and occupy cores that other threads need. OpenMP reads
+    # this setting once, when torch is loaded.
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
 _HOMES = {

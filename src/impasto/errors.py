@@ -1,20 +1,20 @@
 """Every error a user can meet, in one tree.
 
     ImpastoError
-    ├── InputError            something given cannot be used; the command exits with 2
-    │   ├── SampleError       a picture, signal or volume: unreadable, empty, non-finite, too small
-    │   ├── WeightsError      a weights file: missing, truncated, another network's
-    │   ├── LayerError        a layer the network does not have
-    │   ├── ConfigError       a setting outside its range
+    ├── InputError            an input cannot be used (exit code 2)
+    │   ├── SampleError       a picture, signal or volume is unreadable, non-finite or too small
+    │   ├── WeightsError      a weights file is missing, truncated or for another network
+    │   ├── LayerError        the network does not have the layer
+    │   ├── ConfigError       a setting is outside its range or does not fit the inputs
     │   ├── MemoryLimitError  the work does not fit in the free memory
     │   └── MissingExtraError an optional dependency is not installed
-    ├── OutputError           the result cannot be written; the command exits with 2
-    ├── ProcessError          another of the processes that share the sample has ended; 1
-    └── NumericalError        J stays non-finite whatever the step; the command exits with 1
+    ├── OutputError           the result cannot be written (exit code 2)
+    ├── ProcessError          another process that shares the sample has ended (exit code 1)
+    └── NumericalError        J stays non-finite even after the optimizer retreats (exit code 1)
 
-A message is one line: what was expected, what was found, what to do. The code that finds the
-problem knows these three; the code that knows whose problem it is (which file, which flag) adds
-the subject with `about`.
+A message is one line. It says what was expected, what was found and what to do. The code that finds
+a problem knows these three. The code that knows which file or flag the problem concerns adds that
+subject with `about`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ from contextlib import contextmanager
 
 
 class ImpastoError(Exception):
-    """The root of the tree; `str(error)` is the whole message, on one line."""
+    """The base class of all errors of this package. `str(error)` is the whole message, on one line.
+
+    Attributes:
+        expected: what was expected.
+        found: what was found instead.
+        remedy: what the user can do.
+        subject: the file or flag that the error concerns; "" if it is not known yet.
+
+    Example:
+        >>> str(ImpastoError(expected="a picture", found="a folder", remedy="name a file"))
+        'expected a picture, found a folder; name a file'
+    """
 
     def __init__(self, *, expected: str, found: str, remedy: str, subject: str = "") -> None:
         super().__init__(expected, found, remedy)
@@ -40,7 +51,7 @@ class ImpastoError(Exception):
 
 
 class InputError(ImpastoError):
-    """Something given cannot be used."""
+    """An input cannot be used."""
 
 
 class SampleError(InputError):
@@ -48,15 +59,15 @@ class SampleError(InputError):
 
 
 class WeightsError(InputError):
-    """A weights file is missing, truncated or another network's."""
+    """A weights file is missing, truncated or for another network."""
 
 
 class LayerError(InputError):
-    """A layer that the network does not have."""
+    """The network does not have the layer."""
 
 
 class ConfigError(InputError):
-    """A setting is outside its range."""
+    """A setting is outside its range or does not fit the inputs."""
 
 
 class MemoryLimitError(InputError):
@@ -72,15 +83,15 @@ class OutputError(ImpastoError):
 
 
 class ProcessError(ImpastoError):
-    """Another of the processes that share the sample has ended."""
+    """Another process that shares the sample has ended."""
 
 
 class NumericalError(ImpastoError):
-    """J stays non-finite whatever the step."""
+    """J stays non-finite even after the optimizer retreats and takes smaller steps."""
 
 
 def amount(size: float) -> str:
-    """Bytes as people say them: "340 MB", "1.50 GB"; less than none is none."""
+    """Formats a number of bytes, such as "340 MB" or "1.50 GB"; negative numbers become "0 MB"."""
     megabytes = max(0.0, size) / 1e6
     if megabytes >= 1000:
         return f"{megabytes / 1000:.2f} GB"
@@ -89,7 +100,14 @@ def amount(size: float) -> str:
 
 @contextmanager
 def about(subject: str) -> Iterator[None]:
-    """Names the subject (a file, a flag) of the errors raised inside that do not name one yet."""
+    """Sets the subject, such as a file or flag, of errors from this block that have none yet.
+
+    Example:
+        >>> with about("style.jpg"):
+        ...     raise SampleError(expected="a picture", found="a folder", remedy="name a file")
+        Traceback (most recent call last):
+        impasto.errors.SampleError: style.jpg: expected a picture, found a folder; name a file
+    """
     try:
         yield
     except ImpastoError as error:

@@ -139,9 +139,9 @@ def test_a_plot_has_the_window_of_the_run_and_no_pictures(
     [
         (("--window", "skin"), "--window: expected auto, lung"),
         (("--window", "0", "0"), "--window: expected auto, lung"),
-        (("--window", "4000", "10"), "expected values from 3995 to 4005, the window"),
+        (("--window", "4000", "10"), "expected values from 3995 to 4005, the intensity window"),
         (("--slices", "-1"), "--slices: expected a whole number from 0 up"),
-        (("--optimizer", "lbfgs"), "--slices: expected 0, all of them, with lbfgs"),
+        (("--optimizer", "lbfgs"), "--slices: expected 0, which takes all slices, with lbfgs"),
         (("--style-axes",), "--style-axes: expected a volume and three styles"),
         (("--mask", "absent.nii"), "absent.nii"),
         (("--kernel", "4"), "--kernel: expected 0 or an odd number"),

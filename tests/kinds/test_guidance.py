@@ -221,7 +221,7 @@ def test_what_is_not_free_stays_at_every_scale(style: Picture, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"strength": "black.png"}, "expected a place that takes some style"),
+        ({"strength": "black.png"}, "expected a part of the content that takes a style"),
         (
             {"mask": ("small.png",), "region_strengths": (1.0,)},
             "--region-strengths: expected a mask of the content and one of each style",
@@ -229,9 +229,12 @@ def test_what_is_not_free_stays_at_every_scale(style: Picture, tmp_path: Path) -
         ({"mask": ("absent.png",)}, "absent.png"),
         ({"mask": ("small.png", "small.png", "small.png")}, "--mask: expected one mask, or 2"),
         ({"mask": ("black.png",)}, "black.png: expected a mask that is not black everywhere"),
-        ({"mask": ("wide.png",)}, "wide.png: expected a mask with the sides of its picture"),
+        ({"mask": ("wide.png",)}, "wide.png: expected a mask with the aspect ratio of its picture"),
         ({"mask": ("small.png", "other.png")}, "--mask: expected a color that the masks"),
-        ({"strength": "wide.png"}, "wide.png: expected a mask with the sides of its picture"),
+        (
+            {"strength": "wide.png"},
+            "wide.png: expected a mask with the aspect ratio of its picture",
+        ),
         ({"region_strengths": (1.0,)}, "--region-strengths: expected --mask"),
         (
             {"mask": ("small.png", "small.png"), "region_strengths": (1.0,)},

@@ -17,7 +17,7 @@ from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import SampleError
 from impasto.grids.patch import Patch
-from impasto.kinds.signal import alike, part
+from impasto.kinds.signal import match_to_content, part
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.networks.series import series_bank
 from impasto.transfer.stylize import stylize
@@ -44,46 +44,46 @@ def notes(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def test_leads_go_together_by_name(notes: pytest.LogCaptureFixture) -> None:
     style = leads("V1 ii I", seed=1)
-    found = alike(style, leads("I II"))
+    found = match_to_content(style, leads("I II"))
     np.testing.assert_array_equal(found.data, style.data[[2, 1]])
-    assert "lead I, ii of the style goes with I, II" in notes.text
+    assert "lead I, ii is the style of lead I, II" in notes.text
 
 
 def test_leads_of_other_names_go_together_by_position(notes: pytest.LogCaptureFixture) -> None:
     style = leads("V1 V2 V3", seed=1)
-    found = alike(style, leads("I II"))
+    found = match_to_content(style, leads("I II"))
     np.testing.assert_array_equal(found.data, style.data[:2])
-    assert "lead V1, V2 of the style goes with I, II" in notes.text
+    assert "lead V1, V2 is the style of lead I, II" in notes.text
 
 
 def test_leads_without_names_go_together_by_position() -> None:
     style = leads("a b c", seed=1)
     blank = replace(style, names=("",) * 3)
     content = replace(leads("I II"), names=("", ""))
-    np.testing.assert_array_equal(alike(blank, content).data, style.data[:2])
+    np.testing.assert_array_equal(match_to_content(blank, content).data, style.data[:2])
 
 
 def test_of_leads_of_one_name_each_is_itself() -> None:
     style = leads("ECG ECG EMG", seed=1)
-    found = alike(style, leads("x y"))
+    found = match_to_content(style, leads("x y"))
     np.testing.assert_array_equal(found.data, style.data[:2])
 
 
 def test_the_same_leads_are_left_as_they_are(notes: pytest.LogCaptureFixture) -> None:
     style = leads("I II", seed=1)
-    assert alike(style, leads("I II")) is style
+    assert match_to_content(style, leads("I II")) is style
     assert not notes.records
 
 
 @pytest.mark.parametrize("names", ["I", "II V1", "V1"])
 def test_a_missing_lead_is_told_in_one_line(names: str) -> None:
     with pytest.raises(SampleError, match=r"the content's leads I, II, found .*--style-leads"):
-        alike(leads(names), leads("I II"))
+        match_to_content(leads(names), leads("I II"))
 
 
 def test_a_mono_sound_serves_both_channels(notes: pytest.LogCaptureFixture) -> None:
     mono, stereo = sound(np.sin(np.arange(3000))), sound(np.zeros((2, 3000)))
-    found = alike(mono, stereo)
+    found = match_to_content(mono, stereo)
     np.testing.assert_array_equal(found.data, mono.data[[0, 0]])
     assert "style has one channel" in notes.text
 
@@ -93,7 +93,7 @@ def test_a_mono_sound_serves_both_channels(notes: pytest.LogCaptureFixture) -> N
 
 def test_units_are_converted() -> None:
     style = replace(leads("I II", seed=1), units=("uV", "V"))
-    found = alike(style, leads("I II"))
+    found = match_to_content(style, leads("I II"))
     assert found.units == ("mV", "mV")
     factors = np.array([[1e-3], [1e3]])
     np.testing.assert_allclose(found.data, style.data * factors, rtol=1e-6)
@@ -101,7 +101,7 @@ def test_units_are_converted() -> None:
 
 def test_an_unknown_unit_is_taken_for_the_contents(notes: pytest.LogCaptureFixture) -> None:
     style = replace(leads("I II", seed=1), units=("", "uV"))
-    found = alike(style, leads("I II"))
+    found = match_to_content(style, leads("I II"))
     assert found.units == ("mV", "mV")
     np.testing.assert_array_equal(found.data[0], style.data[0])
     np.testing.assert_allclose(found.data[1], style.data[1] / 1000, rtol=1e-6)
@@ -112,14 +112,14 @@ def test_an_unknown_unit_is_taken_for_the_contents(notes: pytest.LogCaptureFixtu
 def test_units_of_other_things_are_refused() -> None:
     style = replace(leads("I II"), units=("mV", "mmHg"))
     with pytest.raises(SampleError, match=r"a unit that can become 'mV'.*found 'mmHg'"):
-        alike(style, leads("I II"))
+        match_to_content(style, leads("I II"))
 
 
 def test_gaps_stay_where_they_are_in_other_units() -> None:
     gaps = np.zeros((2, 500), np.bool_)
     gaps[1, 40:60] = True
     style = replace(leads("I II"), units=("uV", "mV"), gaps=gaps)
-    found = alike(style, leads("I II"))
+    found = match_to_content(style, leads("I II"))
     assert found.gaps is not None
     np.testing.assert_array_equal(found.gaps, gaps)
 
@@ -130,7 +130,7 @@ def test_gaps_stay_where_they_are_in_other_units() -> None:
 def test_the_style_comes_to_the_contents_rate(notes: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("soxr")
     wave = np.sin(np.arange(2000) / 250 * 2 * np.pi * 3)
-    found = alike(signal(wave, 250.0), signal(np.zeros(400), 100.0))
+    found = match_to_content(signal(wave, 250.0), signal(np.zeros(400), 100.0))
     assert (found.rate, found.space) == (100.0, (800,))
     expected = np.sin(np.arange(800) / 100 * 2 * np.pi * 3)
     np.testing.assert_allclose(found.data[0, 50:-50], expected[50:-50], atol=5e-3)

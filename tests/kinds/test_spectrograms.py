@@ -105,7 +105,7 @@ def test_silence_stays_silent() -> None:
 
 
 def test_what_is_no_sound_is_refused() -> None:
-    with pytest.raises(SampleError, match="at least 2048 positions, one window, found 2047"):
+    with pytest.raises(SampleError, match="at least 2048 positions, one STFT window, found 2047"):
         spectrograms([sound(np.zeros(WINDOW - 1))])
     with pytest.raises(SampleError, match="--representation spectrogram: expected signals"):
         spectrograms([Sample(np.zeros((1, 5000), np.float32))])

@@ -18,7 +18,7 @@ from impasto.config.settings import VolumeConfig
 from impasto.errors import ConfigError, ImpastoError, SampleError
 from impasto.kinds import ARRAY
 from impasto.kinds.planes import as_plane
-from impasto.kinds.volume import alike, counted, in_hounsfield, windows
+from impasto.kinds.volume import counted, in_hounsfield, match_to_content, windows
 from impasto.media.blocks import in_memory
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
@@ -146,9 +146,9 @@ def test_hu_are_told_by_the_unit_or_by_the_values() -> None:
 def test_styles_come_to_the_contents_spacing(notes: pytest.LogCaptureFixture) -> None:
     content = ct()
     style = ct(12, 14, 10, affine=np.diag([2.0, 1.0, 3.0, 1.0]))
-    assert alike(style, content).space == (24, 14, 30)
+    assert match_to_content(style, content).space == (24, 14, 30)
     assert "style resampled from 2 x 1 x 3 to 1 x 1 x 1 mm" in notes.text
-    assert alike(content, content) is content
+    assert match_to_content(content, content) is content
 
 
 def test_axes_of_styles_are_turned_to_the_contents(notes: pytest.LogCaptureFixture) -> None:
@@ -158,7 +158,7 @@ def test_axes_of_styles_are_turned_to_the_contents(notes: pytest.LogCaptureFixtu
     affine[:, 0], affine[:, 1], affine[:, 2] = TILTED[:, 2], TILTED[:, 0], -TILTED[:, 1]
     affine[:, 3] = TILTED @ (0, 13, 0, 1)
     turned = Volume(np.ascontiguousarray(data), affine=affine)
-    found = alike(turned, style)
+    found = match_to_content(turned, style)
     np.testing.assert_array_equal(found.data, style.data)
     np.testing.assert_allclose(found.affine, style.affine, atol=1e-9)
     assert "style turned" in notes.text
@@ -304,10 +304,16 @@ NOT = np.zeros((1, 4, 4, 4), np.float32)
     [
         ({"window": ("0", "0")}, "--window: expected auto, lung, .*found 0 0"),
         ({"window": ("skin",)}, "--window: expected auto, lung, .*found skin"),
-        ({"window": ("5000", "10")}, "expected values from 4995 to 5005, the window, found -"),
+        (
+            {"window": ("5000", "10")},
+            "values from 4995 to 5005, the intensity window, found -",
+        ),
         ({"slices": -1}, "--slices: expected a whole number from 0 up, found -1"),
         ({"kernel": 4}, "--kernel: expected 0 or an odd number from 3 up, found 4"),
-        ({"optimizer": "lbfgs"}, "--slices: expected 0, all of them, with lbfgs, found 4"),
+        (
+            {"optimizer": "lbfgs"},
+            "--slices: expected 0, which takes all slices, with lbfgs, found 4",
+        ),
         ({"style_axes": True}, "--style-axes: expected a volume and three styles, found .* and 1"),
         ({"mask": ("absent.nii",)}, "absent.nii"),
     ],
@@ -321,7 +327,7 @@ def test_settings_that_do_not_go_with_a_volume(settings: dict[str, Any], message
     ("mask", "message"),
     [
         (Volume(NOT + 1, affine=np.diag([1.0, 1, 1, 1]) + 500 * np.eye(4, k=3)), None),
-        (Volume(np.zeros((1, *SPACE), np.float32), affine=CUBES), "not 0 somewhere"),
+        (Volume(np.zeros((1, *SPACE), np.float32), affine=CUBES), "marks some voxels"),
     ],
 )
 def test_masks_that_leave_nothing(mask: Volume, message: str | None, tmp_path: Path) -> None:

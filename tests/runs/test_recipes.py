@@ -111,7 +111,7 @@ def test_files_are_asked_for_again(studio: Path, capfd: pytest.CaptureFixture[st
     made("--strength", "private/map.png", "--mask", "private/mask.png")
     again = ("stylize", "other.png", "style.png", "-o", "again.png", "--recipe", "out.png")
     assert impasto(*again) == 2
-    words = "files of yours in the place of --mask mask.png, --strength map.png"
+    words = "your own files for --mask mask.png, --strength map.png"
     assert words in one_line(capfd)
     assert impasto(*again, "--mask", "private/mask.png") == 2
     assert "in the place of --strength map.png," in one_line(capfd)
@@ -167,7 +167,7 @@ def test_what_is_no_recipe_is_one_line(
 
 def test_recipes_that_are_none(studio: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, words in (
-        ("content.png", "with a recipe, found one without"),
+        ("content.png", "with a recipe, found a picture without one"),
         ("absent.png", "found none there"),
         (".", "found a folder"),
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from impasto import media
 from impasto.config.config import Config
@@ -35,7 +34,12 @@ ARRAY, PICTURE, SIGNAL, VOLUME = Kind(), PictureKind(), SignalKind(), VolumeKind
 
 
 def kind_of(sample: Sample) -> Kind:
-    """The kind of a sample."""
+    """Returns the kind of a sample.
+
+    Example:
+        >>> kind_of(Picture(np.zeros((3, 8, 8), np.float32))).name
+        'picture'
+    """
     match sample:
         case Picture():
             return PICTURE
@@ -46,14 +50,17 @@ def kind_of(sample: Sample) -> Kind:
     return ARRAY
 
 
-def content_size(content: Any, config: Config) -> Space:
-    """The size to open a content at, as `media.load` takes it."""
+def content_size(content: object, config: Config) -> Space:
+    """Returns the size to open a content at, as `media.load` takes it: (0,) keeps its own."""
     kind = PICTURE if media.is_picture(content) else ARRAY
     return config.schedule.size or kind.default_size
 
 
-def samples_to_show(content: Any, styles: Sequence[Any], config: Config) -> list[Sample]:
-    """The content and the styles as the result is to be looked at beside them."""
+def samples_to_show(content: object, styles: Sequence[object], config: Config) -> list[Sample]:
+    """Opens the content and the styles at the size at which a plot shows them with the result.
+
+    Of signals, only the leads and seconds of the run are shown.
+    """
     first = media.as_sample(content, content_size(content, config))
     kind, settings = kind_of(first), config.signal
     size = kind.look_size(first)
@@ -65,10 +72,10 @@ def samples_to_show(content: Any, styles: Sequence[Any], config: Config) -> list
 
 
 def preset_of_folder(path: Path) -> str | None:
-    """The preset for what a folder holds; None where it is no sample."""
+    """Returns the preset for the sample in a folder; None if the folder is not a sample."""
     return "ct" if media.holds_volume(path) else None
 
 
 def solids_are_gray(output: Path) -> bool:
-    """Whether a solid written there has one channel, as the formats of volumes have."""
+    """Returns whether a solid written to this file has one channel, as in formats of volumes."""
     return media.is_volume_file(output)

@@ -1,4 +1,4 @@
-"""Whose colors the result has: the content's, kept in one of three ways, or all of the style's.
+"""Choose the colors of the result: those of the content, kept in one of four ways, or the style's.
 
 Gatys et al. 2016 (Preserving color in neural style transfer) describe `match` and `luminance`.
 """
@@ -25,10 +25,10 @@ AnyColors = Float[np.ndarray, "3 *space"]
 Moments = tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3 3"]]
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Of sRGB's red, green and blue (ITU-R BT.709)."""
+"""The weights of red, green and blue in the luminance (ITU-R BT.709)."""
 
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-"""From red, green and blue to luminance and two of chroma (NTSC)."""
+"""Converts red, green and blue to luminance and two channels of chroma (NTSC)."""
 
 # Ottosson 2020, A perceptual color space for image processing
 _LMS = np.array(
@@ -54,11 +54,20 @@ def prepare_colors(
     mode: ColorMode,
     new: New = in_memory,
 ) -> tuple[Sample, list[Sample]]:
-    """The content and the styles that the run is to see.
+    """Recolors the content and the styles before a run, as the color mode asks.
 
-    shares: of each style, adding up to 1; the palette is that of the styles mixed so. new: makes
-    the arrays of what changes, beside which this takes some blocks of memory.
-    Raises ConfigError for another mode than "style" with styles that are no pictures.
+    Args:
+        content: the content.
+        styles: the styles.
+        shares: the weight of each style in the mixed palette; they add up to 1.
+        mode: the color mode, --color.
+        new: allocates large arrays.
+
+    Returns:
+        The content and the styles for the run; samples that do not change are returned themselves.
+
+    Raises:
+        ConfigError: the mode is not "style" and a sample is not a picture.
     """
     if mode == "style":
         return content, list(styles)
@@ -80,12 +89,12 @@ def prepare_colors(
             return replace(first, data=match_colors(first, others, shares, new)), list(others)
         case "luminance":
             mean, deviation = _luminance(first)
-            found: list[Sample] = []
+            grays: list[Sample] = []
             for style in others:
                 own, spread = _luminance(style)
                 scale = deviation / max(spread, 1e-3)
-                found.append(replace(style, data=_gray(style, scale, mean - scale * own, new)))
-            return replace(first, data=_gray(first, 1.0, 0.0, new)), found
+                grays.append(replace(style, data=_gray(style, scale, mean - scale * own, new)))
+            return replace(first, data=_gray(first, 1.0, 0.0, new)), grays
         case _:
             return first, list(others)
 
@@ -93,8 +102,15 @@ def prepare_colors(
 def restore_colors(
     result: Sample, content: Sample, mode: ColorMode, new: New = in_memory
 ) -> Sample:
-    """The result with the content's chroma, where the mode keeps that; content: as it was given,
-    and left so where it is not free. new: as for `prepare_colors`."""
+    """Gives the result the content's chroma after a run, if the color mode keeps it.
+
+    Args:
+        result: G as a sample.
+        content: the content before `prepare_colors`. Where it is not free to change, the result
+            takes its values.
+        mode: the color mode, --color.
+        new: allocates large arrays.
+    """
     if mode in {"luminance", "oklab"}:
         own = resample(torch.from_numpy(content.data)[None], result.space)[0].numpy()
         mixed = _in_blocks(partial(_with_lightness, mode=mode), [own, result.data], new)
@@ -108,11 +124,19 @@ def restore_colors(
 def match_colors(
     picture: Picture, likes: Sequence[Picture], shares: Sequence[float], new: New = in_memory
 ) -> Colors:
-    """The colors of a picture with the mean and the covariance of others (Gatys 2016, section 3).
+    """Gives a picture's colors the mean and the covariance of other pictures' colors.
 
-    x -> Cov_like^1/2 Cov^-1/2 (x - mean) + mean_like, the paper's image-analogies form. shares: how
-    much each of the likes counts, whatever its size; they add up to 1. new: makes large arrays.
-    Values are clipped to [0, 1].
+    x -> Cov_like^1/2 Cov^-1/2 (x - mean) + mean_like, the image-analogies form of Gatys et al. 2016
+    (Preserving color in neural style transfer), section 3.
+
+    Args:
+        picture: the picture to recolor.
+        likes: the pictures whose colors it gets.
+        shares: the weight of each of `likes`, whatever its size; they add up to 1.
+        new: allocates large arrays.
+
+    Returns:
+        The recolored values, clipped to [0, 1].
     """
     mean, target = _mixture([_moments(like.data) for like in likes], shares)
     own, covariance = _moments(picture.data)
@@ -122,41 +146,46 @@ def match_colors(
 
 
 def to_oklab(data: AnyColors) -> AnyColors:
-    """Oklab's lightness, from 0 to 1, green to red and blue to yellow, of sRGB in [0, 1], in the
-    precision that it has."""
+    """Converts sRGB in [0, 1] to Oklab: lightness in [0, 1], green to red, and blue to yellow.
+
+    The result has the precision of `data`.
+    """
     linear = np.where(data <= 0.04045, data / 12.92, ((data + 0.055) / 1.055) ** 2.4)
     return _mix(_LAB, np.cbrt(_mix(_LMS, linear)))
 
 
 def from_oklab(lab: AnyColors) -> AnyColors:
-    """sRGB, of which some may lie outside [0, 1], in the precision of its Oklab."""
+    """Converts Oklab to sRGB, some values of which may lie outside [0, 1].
+
+    The result has the precision of `lab`.
+    """
     linear = _mix(np.linalg.inv(_LMS), _mix(np.linalg.inv(_LAB), lab) ** 3)
     curve = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    found: AnyColors = np.where(linear <= 0.0031308, 12.92 * linear, curve)
-    return found
+    srgb: AnyColors = np.where(linear <= 0.0031308, 12.92 * linear, curve)
+    return srgb
 
 
 def _with_lightness(data: Colors, other: Colors, mode: ColorMode) -> Colors:
-    """The chroma of the one with the lightness of the other."""
+    """Combines the chroma of `data` with the lightness of `other`."""
     if mode == "oklab":
         lab = to_oklab(np.clip(data, 0, 1))
         lab[0] = to_oklab(other)[0]
-        found = from_oklab(lab)
+        mixed = from_oklab(lab)
     else:
         yiq = _mix(_YIQ, np.clip(data, 0, 1))
         yiq[:1] = _mix(_YIQ[:1], other)
-        found = _mix(np.linalg.inv(_YIQ), yiq)
-    return found.clip(0, 1)
+        mixed = _mix(np.linalg.inv(_YIQ), yiq)
+    return mixed.clip(0, 1)
 
 
 def _luminance(picture: Picture) -> tuple[float, float]:
-    """The mean of its luminance, and the standard deviation."""
+    """Returns the mean and the standard deviation of a picture's luminance."""
     mean, covariance = _moments(picture.data)
     return float(_YIQ[0] @ mean), max(float(_YIQ[0] @ covariance @ _YIQ[0]), 0.0) ** 0.5
 
 
 def _gray(picture: Picture, scale: float, shift: float, new: New) -> Colors:
-    """Its luminance, times that and plus that, in three channels."""
+    """Returns `scale` times the luminance plus `shift`, clipped to [0, 1], in three channels."""
 
     def gray(data: Colors) -> Float32[np.ndarray, "1 height width"]:
         return np.clip(scale * _mix(_YIQ[:1], data) + shift, 0, 1)
@@ -165,7 +194,7 @@ def _gray(picture: Picture, scale: float, shift: float, new: New) -> Colors:
 
 
 def _moments(data: Colors) -> Moments:
-    """The mean and the covariance of colors."""
+    """Returns the mean and the covariance of colors."""
     first, second = np.zeros(3), np.zeros((3, 3))
     for block in blocks(data.shape[1:]):
         rows = data[:, *block].reshape(3, -1).astype(np.float64)
@@ -176,7 +205,7 @@ def _moments(data: Colors) -> Moments:
 
 
 def _mixture(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
-    """Those of all parts together, each as much as its share."""
+    """Returns the mean and the covariance of a mixture with these shares."""
     means, covariances = zip(*parts, strict=True)
     mean = np.average(means, axis=0, weights=shares)
     spread = [np.outer(each - mean, each - mean) for each in means]
@@ -184,22 +213,29 @@ def _mixture(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
 
 
 def _root(covariance: Float[np.ndarray, "3 3"], power: float) -> Float[np.ndarray, "3 3"]:
-    """The symmetric power of a covariance, no direction being fainter than a level of 255."""
+    """Returns a symmetric power of a covariance.
+
+    Each eigenvalue is at least the variance of one level in 255, so that inverses stay bounded.
+    """
     values, vectors = np.linalg.eigh(covariance)
-    found: np.ndarray = (vectors * np.maximum(values, 255.0**-2) ** power) @ vectors.T
-    return found
+    root: np.ndarray = (vectors * np.maximum(values, 255.0**-2) ** power) @ vectors.T
+    return root
 
 
 def _mix(matrix: Float[np.ndarray, "row 3"], data: AnyColors) -> Float[np.ndarray, "row *space"]:
-    found: np.ndarray = np.tensordot(matrix.astype(data.dtype), data, 1)
-    return found
+    """Multiplies the color at each position by a matrix."""
+    mixed: np.ndarray = np.tensordot(matrix.astype(data.dtype), data, 1)
+    return mixed
 
 
 def _in_blocks(
     function: Callable[..., np.ndarray], pictures: Sequence[np.ndarray], new: New
 ) -> Colors:
-    """The function of pictures over one grid, some rows at a time: it takes many copies of them."""
-    found = new((3, *pictures[0].shape[1:]))
-    for block in blocks(found.shape[1:]):
-        found[:, *block] = function(*(picture[:, *block] for picture in pictures))
-    return found
+    """Applies a function to pictures on one grid, some rows at a time.
+
+    The functions here make many temporary copies, which would be large for a whole picture.
+    """
+    result = new((3, *pictures[0].shape[1:]))
+    for block in blocks(result.shape[1:]):
+        result[:, *block] = function(*(picture[:, *block] for picture in pictures))
+    return result

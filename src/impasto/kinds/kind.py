@@ -1,7 +1,7 @@
-"""What differs between a picture, a signal and a volume, behind one class.
+"""What differs between pictures, signals and volumes, behind one class.
 
-A run decides once which kind its content is, with `kind_of`, and asks it from then on. Outside of
-this room and of `media`, nothing asks what a sample is.
+A run calls `kind_of` once on its content and uses that kind from then on. Only this room and
+`media` look at the type of a sample.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from impasto import media
 from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space, scaled_space
-from impasto.kinds.guidance import Guide, evenly, guides_of, refuse_guidance
+from impasto.kinds.guidance import Guide, apply_strength, guides_of, refuse_guidance
 from impasto.kinds.planes import as_plane, is_plane, plane_space
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
@@ -29,10 +29,13 @@ from impasto.networks.stage import Network
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a run works on.
+    """The prepared samples of a run.
 
-    given: the content before its colors were changed. content, styles: as J sees them. guides:
-    which style goes where.
+    Attributes:
+        given: the content before its colors were changed.
+        content: the content for J.
+        styles: the styles for J.
+        guides: the positions that take each style.
     """
 
     given: Sample
@@ -43,22 +46,38 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """A style of a run, in the content's terms, and the units that the network sees it in."""
+    """A style of a run.
+
+    Attributes:
+        sample: the style, with the content's rate or spacing.
+        units: how its values become the network's.
+    """
 
     sample: Sample
     units: Units
 
     def front(self, axis: int) -> int:
-        """The axis of the style that comes first where that axis of the content does."""
+        """Returns the axis of the style that goes with this axis of the content.
+
+        A picture that is the style of a solid is one slice, which goes with every axis.
+        """
         return 0 if is_plane(self.sample) else axis
 
 
 class Kind:
-    """Arrays, of which nothing is known but their axes. Each kind overrides what it does otherwise.
+    """The kind of plain arrays, and the base class of the other kinds.
 
-    name: what messages and tables call it. default_size: what it is opened at where no size is
-    given, as `media.load` takes it. calibrates: whether networks are calibrated on it. recolors:
-    whether a run may see it in other colors than it was given in.
+    Each subclass overrides the methods in which it differs.
+
+    Attributes:
+        name: the name in messages and tables.
+        default_size: the size to open a sample at if none is given, as `media.load` takes it.
+        calibrates: whether networks are calibrated on samples of this kind.
+        recolors: whether a run may change the colors of its inputs.
+
+    Example:
+        >>> kind = kind_of(content)
+        >>> style = kind.bring(style, content, config)
     """
 
     name: ClassVar[str] = "array"
@@ -69,11 +88,26 @@ class Kind:
     # --- Open
 
     def part(self, sample: Sample, leads: Sequence[str], span: Sequence[float]) -> Sample:
-        """What of a sample a run works on: of signals the leads and the seconds asked for."""
+        """Selects the part of a sample that a run works on.
+
+        Args:
+            sample: the sample.
+            leads: names or numbers of channels of a signal; all if empty.
+            span: the first and the last second of a signal; all if empty.
+        """
         return sample
 
     def check_styles(self, content: Sample, count: int, config: Config) -> None:
-        """Raises ConfigError where settings of the styles do not fit the content. count: styles."""
+        """Checks the settings of the styles.
+
+        Args:
+            content: the content.
+            count: the number of styles.
+            config: the settings.
+
+        Raises:
+            ConfigError: a setting of the styles does not fit the content.
+        """
         if config.schedule.style_scale != 1:
             raise ConfigError(
                 subject="--style-scale",
@@ -85,25 +119,44 @@ class Kind:
             raise ConfigError(
                 subject="--style-axes",
                 expected="a volume and three styles",
-                found=f"a sample over {content.dims} axes and {count}",
-                remedy="pass one for each axis, or leave it out",
+                found=f"a sample over {content.dims} axes and {count} styles",
+                remedy="pass one style for each axis, or leave it out",
             )
 
-    def style_size(self, thing: Any, role: str, content: Sample, config: Config) -> Space:
-        """The size to open a style at: of a picture the content's long side times --style-scale,
-        but no more than its own. role: what errors call it."""
+    def style_size(self, thing: object, role: str, content: Sample, config: Config) -> Space:
+        """Chooses the size to open a style at, as `media.load` takes it.
+
+        A picture gets the content's long side times --style-scale, but is never enlarged. (0,)
+        keeps the style's own size.
+
+        Args:
+            thing: the style, as `stylize` takes it.
+            role: what errors call it, such as "style 1".
+            content: the content.
+            config: the settings.
+
+        Raises:
+            SampleError: the style cannot be read.
+        """
         scale = config.schedule.style_scale
         if len(config.schedule.size) > 1 and scale == 1:
             return config.schedule.size
         if not media.is_picture(thing) or content.dims > 2 or not scale:
             return (0,)
-        path = isinstance(thing, str | Path)
-        with about(str(thing) if path else role):
-            own = media.grid(thing)[1] if path else media.as_sample(thing).space
+        if isinstance(thing, str | Path):
+            with about(str(thing)):
+                own = media.grid(thing)[1]
+        else:
+            with about(role):
+                own = media.as_sample(thing).space
         return (min(max(own), max(1, round(scale * max(content.space)))),)
 
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
-        """A style in the content's terms: its rate and units, its axes and spacing."""
+        """Gives a style the content's sampling rate and units, or its axes and spacing.
+
+        Raises:
+            SampleError: the style cannot be brought to them.
+        """
         if isinstance(style, Picture) and content.dims == 3:
             return as_plane(style, len(content.data))
         return style
@@ -118,47 +171,69 @@ class Kind:
         config: Config,
         new: New,
     ) -> Prepared:
-        """The samples as J sees them: with what counts of them, and where each style goes.
+        """Prepares the samples for J: their colors, what counts in them, and the guides.
 
-        shares: of each style. new: makes large arrays.
-        Raises ConfigError for settings of other kinds, SampleError where nothing is left.
+        Args:
+            content: the content.
+            styles: the styles, from `bring`.
+            shares: the weight of each style.
+            config: the settings.
+            new: allocates large arrays.
+
+        Raises:
+            ConfigError: a setting is meant for another kind.
+            SampleError: a mask or the intensity window leaves no position that counts.
         """
         refuse_air(content, config)
         refuse_guidance(content, config.guidance)
         refuse_colors(config)
         refuse_spectrogram(content, config)
-        guides = evenly(guides_of(shares), config.guidance)
+        guides = apply_strength(guides_of(shares), config.guidance)
         return Prepared(content, content, list(styles), guides)
 
     def fit(
         self, content: Sample, styles: Sequence[Sample], network: Network
     ) -> tuple[Sample, list[Sample]]:
-        """The samples as a network takes them. Raises SampleError for other channels."""
+        """Gives the samples the channels, the rate and the units that a network takes.
+
+        Raises:
+            SampleError: the samples do not have the network's number of channels.
+        """
         check_channels(content, network)
         return content, list(styles)
 
     def units(
         self, content: Sample, styles: Sequence[Sample], config: Config
     ) -> tuple[Units, list[Units]]:
-        """What the network sees as 0 and 1, of the content and of each style: the same, so that
-        they stay comparable."""
+        """Returns the units of the content and of each style.
+
+        Styles have the content's units, so that their values stay comparable to the content's.
+        """
         own = Units.of(content)
         return own, [Units.of(style) if is_plane(style) else own for style in styles]
 
     def in_units(self, network: Network, units: Units) -> Network:
-        """The network for G in those units, where it expects values in units of its own."""
+        """Returns the network for G in these units.
+
+        A network that expects physical units, such as mV, converts G to them first.
+        """
         return network
 
     def rate(self, content: Sample) -> float:
-        """Positions a second, of signals."""
+        """Returns the sampling rate in Hz; other kinds have a nominal one."""
         return RATE
 
     def style_space(
         self, content: Sample, style: Sample, space: Space, axis: int = 0, scale: float = 1.0
     ) -> Space:
-        """The grid of a style where the content's is `space`: as much smaller as that is.
+        """Returns the grid of a style at a scale of a run, shrunk as the content is.
 
-        axis: of slices across it. scale: of strokes, for pictures.
+        Args:
+            content: the content.
+            style: the style.
+            space: the grid of the content at this scale.
+            axis: for a slice as the style of a solid: the axis that the solid is cut across.
+            scale: the size of a picture's strokes, --style-scale; 1 is the content's long side.
         """
         if style.space == content.space and scale == 1:
             return space
@@ -168,29 +243,41 @@ class Kind:
         return scaled_space(style.space, factor)
 
     def spacing(self, content: Sample) -> tuple[float, float, float]:
-        """Between the voxels of a solid; mm where the file says."""
+        """Returns the distances between the voxels of a solid in mm; 1 if they are unknown."""
         return 1.0, 1.0, 1.0
 
     def start(self, init: Sample, content: Sample) -> Sample:
-        """A sample that G starts from, in the content's terms."""
+        """Prepares a sample that G starts from, as `bring` prepares a style."""
         return init
 
     # --- Restore
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
-        """G as a sample, brought back into what was given: at its own rate, in its own colors."""
+        """Undoes `fit` and `prepare`: gives G the given content's rate, units and colors.
+
+        Args:
+            result: G as a sample.
+            given: the content before `prepare`.
+            config: the settings.
+            new: allocates large arrays.
+        """
         return result
 
     # --- Look
 
     def look_size(self, content: Sample) -> Space:
-        """The size at which pictures are looked at beside it."""
+        """Returns the size at which to open pictures that are shown beside the content."""
         return (0,)
 
     def stretch(self, sample: Sample, span: Sequence[float]) -> Sample:
-        """From and to these seconds. Raises ConfigError for all but signals."""
+        """Cuts a signal to the seconds from `span[0]` to `span[1]`.
+
+        Raises:
+            ConfigError: the sample is not a signal.
+            SampleError: the signal does not have these seconds.
+        """
         raise ConfigError(
-            expected="a signal, from and to in seconds",
+            expected="a signal and two seconds, from and to",
             found=f"{' '.join(map(str, span))} of a {type(sample).__name__.lower()}",
             remedy="leave --span and --style-span out",
         )
@@ -198,14 +285,22 @@ class Kind:
     # --- Textures
 
     def exemplar(self, sample: Sample, dims: int, gray: bool) -> Sample:
-        """A style that keeps its size, whatever that of the texture. dims: of the texture. gray:
-        whether a solid has the luminance of a picture."""
+        """Converts a sample to the exemplar of a texture, at its own size.
+
+        Args:
+            sample: the sample.
+            dims: the number of dimensions of the texture.
+            gray: True makes a gray exemplar from a picture, for a solid of one channel.
+        """
         return sample
 
     def blank(self, style: Sample, size: Space, config: Config) -> tuple[Sample, Config]:
-        """A content of that size, of which only the kind matters, and the settings for it.
+        """Makes a uniform content for a texture, and the settings for it.
 
-        Raises SampleError where the exemplar is neither a picture nor a volume.
+        A texture does without J_content, so only the size and the kind of the content matter.
+
+        Raises:
+            SampleError: the exemplar is neither a picture nor a volume.
         """
         if style.value_range is None:
             raise SampleError(
@@ -218,18 +313,18 @@ class Kind:
 
 
 def check_channels(content: Sample, network: Network) -> None:
-    """Raises SampleError where the network takes another number of channels."""
+    """Raises SampleError if the content does not have the network's number of channels."""
     if len(content.data) != network.channels:
         raise SampleError(
             subject="--network",
             expected=f"{network.channels} channels for {network.name}",
             found=f"{len(content.data)}",
-            remedy="choose as many leads, or say their names in the network's channel_names",
+            remedy="choose as many leads, or name them in the network's channel_names",
         )
 
 
 def refuse_air(content: Sample, config: Config) -> None:
-    """Raises ConfigError for air of what is no volume."""
+    """Raises ConfigError if the settings keep air, which only volumes have."""
     if config.volume.keep_air:
         raise ConfigError(
             subject="--keep-air",
@@ -240,7 +335,7 @@ def refuse_air(content: Sample, config: Config) -> None:
 
 
 def refuse_colors(config: Config) -> None:
-    """Raises ConfigError for colors of what is no picture."""
+    """Raises ConfigError if the settings change colors, which only pictures have."""
     if config.guidance.color != "style":
         raise ConfigError(
             subject="--color",
@@ -251,7 +346,7 @@ def refuse_colors(config: Config) -> None:
 
 
 def refuse_spectrogram(content: Sample, config: Config) -> None:
-    """Raises SampleError for the spectrogram of what is no sound."""
+    """Raises SampleError if the settings ask for a spectrogram, which only signals have."""
     if config.signal.representation == "spectrogram":
         raise SampleError(
             subject="--representation spectrogram",

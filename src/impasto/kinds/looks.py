@@ -1,4 +1,4 @@
-"""What samples look like: which are drawn or compared together, and as what."""
+"""How samples are shown: which ones are drawn or compared together, and as which kind."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Look = Literal["picture", "signal", "volume"]
 
 
 def common_look(samples: Sequence[Sample]) -> Look | None:
-    """What samples are drawn and compared as, where that is the same for all of them.
+    """Returns the kind as which all samples can be drawn and compared; None if there is none.
 
-    An array of one channel over three axes is looked at as a volume.
+    An array of one channel over three axes is shown as a volume.
     """
     if all(isinstance(sample, Signal) for sample in samples):
         return "signal"
@@ -34,19 +34,23 @@ def common_look(samples: Sequence[Sample]) -> Look | None:
 
 
 def look_of(sample: Sample) -> Look:
-    """What a sample is shown as on a page: a solid in colors is shown as a picture of a slice."""
+    """Returns the kind as which a page shows a sample; a solid in colors is shown as a picture."""
     if sample.dims == 1:
         return "signal"
     return "volume" if is_volume(sample) and not is_plane(sample) else "picture"
 
 
 def is_sliced(sample: Sample) -> bool:
-    """Whether `as_picture` shows one slice of many."""
+    """Returns whether `as_picture` shows one slice out of many."""
     return sample.dims == 3 and not is_plane(sample)
 
 
 def as_picture(sample: Sample) -> Picture:
-    """The sample; of a solid its middle slice; of what is no color its mean, in gray."""
+    """Returns a picture of the sample: of a solid, its middle slice.
+
+    A sample that does not have three channels in [0, 1] becomes gray: the mean of its channels,
+    from the 0.5th to the 99.5th percentile.
+    """
     if isinstance(sample, Picture):
         return sample
     data = sample.data
@@ -60,7 +64,7 @@ def as_picture(sample: Sample) -> Picture:
 
 
 def as_signal(sample: Sample) -> Signal:
-    """The sample; an array at the rate that it was worked on at."""
+    """Returns the sample as a signal; an array gets the nominal rate that runs give it."""
     if isinstance(sample, Signal):
         return sample
     names = tuple(str(number) for number in range(1, len(sample.data) + 1))
@@ -68,12 +72,18 @@ def as_signal(sample: Sample) -> Signal:
 
 
 def select_drawn(samples: Sequence[Sample]) -> list[Sample]:
-    """Those that are drawn with the first, a result: the style of a volume may be a picture."""
+    """Returns the samples that can be drawn with the first one, a result.
+
+    The style of a volume may be a picture, which is left out.
+    """
     return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
 
 
 def stand_in(path: Path) -> Sample:
-    """What a plot is checked with before its run: a sample of a file's kind, a signal itself."""
+    """Returns a small sample of a file's kind, with which a plot is checked before its run.
+
+    A signal is small enough to be loaded itself.
+    """
     if media.is_picture(path):
         return Picture(np.zeros((3, 1, 1), np.float32))
     channels, space = media.grid(path)
@@ -81,12 +91,12 @@ def stand_in(path: Path) -> Sample:
 
 
 def texture_stand_in(output: Path, size: Space, channels: int) -> Sample:
-    """The same of a texture that is to be written there."""
+    """Returns a small sample of a texture's kind, with which a plot is checked before its run."""
     return stand_in(output) if media.is_picture(output) else _one_position(channels, len(size))
 
 
 def check_picture_file(path: str | Path) -> None:
-    """Raises SampleError where a file is no picture."""
+    """Raises SampleError if a file is not a picture."""
     if not media.is_picture(path):
         raise SampleError(
             subject=str(path),

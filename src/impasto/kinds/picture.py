@@ -1,4 +1,4 @@
-"""Pictures: masks, colors, and styles that are never enlarged."""
+"""The kind of pictures: masks, colors, and styles that are never enlarged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from impasto.media.sample import Sample
 
 
 class PictureKind(Kind):
-    """JPEG, PNG, TIFF, WebP, and what a program passes as a picture."""
+    """Pictures from files (JPEG, PNG, TIFF, WebP), arrays, tensors and PIL images."""
 
     name: ClassVar[str] = "picture"
     default_size: ClassVar[Space] = (512,)
@@ -26,13 +26,13 @@ class PictureKind(Kind):
     recolors: ClassVar[bool] = True
 
     def check_styles(self, content: Sample, count: int, config: Config) -> None:
-        """Raises ConfigError for a style for each axis, which is for volumes."""
+        """Raises ConfigError if the settings ask for one style for each axis, as volumes have."""
         if config.volume.style_axes:
             raise ConfigError(
                 subject="--style-axes",
                 expected="a volume and three styles",
-                found=f"a sample over {content.dims} axes and {count}",
-                remedy="pass one for each axis, or leave it out",
+                found=f"a sample over {content.dims} axes and {count} styles",
+                remedy="pass one style for each axis, or leave it out",
             )
 
     def prepare(
@@ -43,7 +43,7 @@ class PictureKind(Kind):
         config: Config,
         new: New,
     ) -> Prepared:
-        """The masks become guides, and the colors those that the run is to see."""
+        """Makes guides from the masks, and recolors the samples as the color mode asks."""
         refuse_air(content, config)
         refuse_spectrogram(content, config)
         assert isinstance(content, Picture)
@@ -54,8 +54,11 @@ class PictureKind(Kind):
     def style_space(
         self, content: Sample, style: Sample, space: Space, axis: int = 0, scale: float = 1.0
     ) -> Space:
-        """`scale` times the content's long side, or for 0 what of their own pixels it has of the
-        content's. Never enlarged: blur, and the blocks of a JPEG, would be the texture."""
+        """Returns the grid of a style: its long side is `scale` times the content's.
+
+        A scale of 0 shrinks the style as much as the content is shrunk. A style is never enlarged,
+        because the blur and the JPEG blocks would become its texture.
+        """
         if style.space == content.space and scale == 1:
             return space
         if not scale:
@@ -64,15 +67,15 @@ class PictureKind(Kind):
         return scaled_space(style.space, side / max(style.space))
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
-        """With the content's colors, where they are kept."""
+        """Gives G the content's chroma, if the color mode keeps it."""
         return restore_colors(result, given, config.guidance.color, new)
 
     def look_size(self, content: Sample) -> Space:
-        """Its long side."""
+        """Returns the long side of the content."""
         return (max(content.space),)
 
     def exemplar(self, sample: Sample, dims: int, gray: bool) -> Sample:
-        """A slice where a solid is made; else its values, which keep their size."""
+        """Returns a slice for a solid, or the values alone for a picture."""
         if dims == 3:
             assert isinstance(sample, Picture)
             return as_plane(sample, 1 if gray else 3)

@@ -1,4 +1,4 @@
-"""Pictures as styles of solids: each is one slice, across whichever axis it is compared with."""
+"""Pictures as styles of solids: a picture is one slice, whichever axis the solid is cut across."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from impasto.networks.stage import Network
 
 
 def as_plane(picture: Picture, channels: int) -> Sample:
-    """A picture as the style of a solid: one slice across the first axis.
+    """Converts a picture to the style of a solid: one slice across the first axis.
 
     Args:
         picture: values in [0, 1], shape (3, height, width).
-        channels: those of the solid; where it has one, the slice is the picture's luminance.
+        channels: the channels of the solid; for 1, the slice is the picture's luminance.
 
     Returns:
         A sample of shape (channels, 1, height, width).
@@ -31,18 +31,20 @@ def as_plane(picture: Picture, channels: int) -> Sample:
 
 
 def is_plane(sample: Sample) -> bool:
-    """Whether it is one slice, as from `as_plane`."""
+    """Returns whether a sample is one slice, as from `as_plane`."""
     return sample.dims == 3 and sample.space[0] == 1
 
 
 def sides_of(sample: Sample, space: Space) -> Space:
-    """The sides of a sample's grid that have to be long enough for a network: not the first of a
-    slice, which is one position long."""
+    """Returns the sides of a sample's grid that must be long enough for a network.
+
+    The first side of a slice is one position long and does not count.
+    """
     return space[1:] if is_plane(sample) else space
 
 
 def check_filters(styles: Sequence[Sample], network: Network) -> None:
-    """Raises ConfigError where a slice is a style and the network's filters look along all axes."""
+    """Raises ConfigError if a style is a slice and the network's filters span all axes."""
     if any(map(is_plane, styles)) and not network.by_slices:
         raise ConfigError(
             subject="--filters",
@@ -55,12 +57,12 @@ def check_filters(styles: Sequence[Sample], network: Network) -> None:
 def plane_space(
     plane: Sample, factor: float, axis: int, spacing: tuple[float, float, float]
 ) -> Space:
-    """The grid of a slice that is the style of slices across an axis of a solid.
+    """Returns the grid of a slice that is the style of a solid's slices.
 
     Args:
-        plane: from `as_plane`.
-        factor: positions of the grid over those of the whole solid, along each axis.
-        axis: the one that the solid is cut across.
+        plane: the slice, from `as_plane`.
+        factor: the size of this scale's grid over the size of the whole solid.
+        axis: the axis that the solid is cut across.
         spacing: mm between the solid's voxels. The pixels of the slice are squares in mm.
     """
     across = [side for other, side in enumerate(spacing) if other != axis]

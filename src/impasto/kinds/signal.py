@@ -1,4 +1,4 @@
-"""Signals: leads, spans, rates and units, and sounds as spectrograms."""
+"""The kind of signals: leads, spans, rates and units, and spectrograms of sounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from impasto.config.config import Config
 from impasto.errors import SampleError, about
-from impasto.kinds.guidance import evenly, guides_of, refuse_guidance
+from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import Kind, Prepared, check_channels, refuse_air, refuse_colors
 from impasto.kinds.spectrograms import Spectrogram, spectrograms
 from impasto.kinds.units import Units
@@ -24,14 +24,19 @@ from impasto.networks.stage import Network, Terms
 logger = logging.getLogger(__name__)
 
 CLIPPED = 0.05
-"""Share of the positions that a lead may be at its least or its largest value."""
+"""A lead looks clipped if more than this fraction of its positions is at its minimum or maximum."""
 
 
 def part(signal: Signal, leads: Sequence[str], span: Sequence[float]) -> Signal:
-    """The leads of these names, from and to these seconds; all where none are given.
+    """Selects leads and seconds of a signal, and logs leads that are flat or look clipped.
 
-    Leads that are flat there, or look clipped, are logged.
-    Raises SampleError when there is no such lead or stretch.
+    Args:
+        signal: the signal.
+        leads: names or numbers of leads; all if empty.
+        span: the first and the last second; all if empty.
+
+    Raises:
+        SampleError: the signal does not have such a lead or these seconds.
     """
     if leads:
         signal = signal.select(leads)
@@ -50,10 +55,11 @@ def part(signal: Signal, leads: Sequence[str], span: Sequence[float]) -> Signal:
     return signal
 
 
-def alike(style: Signal, content: Signal) -> Signal:
-    """A style with the content's leads, units and rate; what that changes is logged.
+def match_to_content(style: Signal, content: Signal) -> Signal:
+    """Gives a style the content's leads, units and rate, and logs what changes.
 
-    Raises SampleError when leads or units do not go together.
+    Raises:
+        SampleError: the leads or units cannot be matched.
     """
     style = _with_leads(style, content)
     if style.units != content.units:
@@ -67,7 +73,7 @@ def alike(style: Signal, content: Signal) -> Signal:
 
 
 def check_varies(style: Signal) -> None:
-    """Raises SampleError for a flat lead: its spectrum and the like are those of nothing."""
+    """Raises SampleError for a flat lead, whose spectrum and autocorrelation are undefined."""
     if flat := style.flat_channels:
         raise SampleError(
             expected="leads that vary, for --autocorrelation, --spectrum and --amplitude",
@@ -78,17 +84,18 @@ def check_varies(style: Signal) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Fitted(Signal):
-    """A signal as a network takes it.
+    """A signal with the leads, the units and the rate that a network takes.
 
-    own: the same with the leads in their own order, in their own units and at their own rate.
-    places: of each of those leads, from 0 up.
+    Attributes:
+        own: the signal before, with the leads that the network takes.
+        places: for each lead of `own`, its index in this signal.
     """
 
     own: Signal | None = None
     places: tuple[int, ...] = ()
 
     def restored(self) -> Signal:
-        """These values as those of its own leads, units and rate, with their metadata."""
+        """Converts these values back to the order, units, rate and metadata of `own`."""
         assert self.own is not None
         back = _with_units(replace(self, gaps=None).at(self.places), self.own.units)
         data = back.resampled(self.own.rate).data
@@ -97,21 +104,29 @@ class Fitted(Signal):
 
 
 def fit_signals(content: Signal, styles: Sequence[Sample], network: Network) -> list[Signal]:
-    """A content and styles like it with the leads, the units and the rate that a network takes;
-    what that changes is logged.
+    """Gives signals the leads, units and rate that a network takes, and logs what changes.
 
-    Raises SampleError where a lead is missing or a unit does not go with the network's.
+    Args:
+        content: the content.
+        styles: styles with the content's leads, units and rate.
+        network: the network.
+
+    Returns:
+        The content and then the styles.
+
+    Raises:
+        SampleError: a lead is missing, or a unit cannot be converted to the network's.
     """
     with about("content"):
-        leads = _leads(content, network)
+        leads = _lead_indices(content, network)
         signals = [sample for sample in (content, *styles) if isinstance(sample, Signal)]
-        taken = [_fit(signal, leads, network) for signal in signals]
-    _tell(content, leads, network)
-    return taken
+        fitted = [_fit(signal, leads, network) for signal in signals]
+    _log_fit(content, leads, network)
+    return fitted
 
 
-def _leads(content: Signal, network: Network) -> list[int]:
-    """The numbers of the leads that a network takes, in its order."""
+def _lead_indices(content: Signal, network: Network) -> list[int]:
+    """Returns the indices of the leads that a network takes, in its order."""
     wanted = [name.strip().casefold() for name in network.terms.names]
     own = [name.strip().casefold() for name in content.names]
     if not wanted or (len(own) == len(wanted) and not set(own) & set(wanted)):
@@ -128,24 +143,24 @@ def _leads(content: Signal, network: Network) -> list[int]:
 
 def _fit(signal: Signal, leads: Sequence[int], network: Network) -> Signal:
     terms = network.terms
-    found = signal.at(leads)
+    selected = signal.at(leads)
     if terms.units:
-        found = _with_units(found, [terms.units] * len(leads))
-    found = found.resampled(terms.rate or found.rate)
-    inside = sorted(leads)
+        selected = _with_units(selected, [terms.units] * len(leads))
+    selected = selected.resampled(terms.rate or selected.rate)
+    in_order = sorted(leads)
     return Fitted(
-        found.data,
-        found.value_range,
-        rate=found.rate,
-        names=found.names,
-        units=found.units,
-        gaps=found.gaps,
-        own=signal.at(inside),
-        places=tuple(leads.index(lead) for lead in inside),
+        selected.data,
+        selected.value_range,
+        rate=selected.rate,
+        names=selected.names,
+        units=selected.units,
+        gaps=selected.gaps,
+        own=signal.at(in_order),
+        places=tuple(leads.index(lead) for lead in in_order),
     )
 
 
-def _tell(content: Signal, leads: Sequence[int], network: Network) -> None:
+def _log_fit(content: Signal, leads: Sequence[int], network: Network) -> None:
     names, terms = network.terms.names, network.terms
     if names and (list(leads) != list(range(len(content.names))) or names != content.names):
         taken = ", ".join(content.names[lead] for lead in leads)
@@ -162,25 +177,28 @@ def _tell(content: Signal, leads: Sequence[int], network: Network) -> None:
 def _with_leads(style: Signal, content: Signal) -> Signal:
     names = ", ".join
     if is_audio(content) and len(style.data) == 1 < len(content.data):
-        logger.info("style has one channel, which serves all of the content's")
+        logger.info("the style has one channel, which is the style of all the content's channels")
         return style.at([0] * len(content.data))
     pairs = matched(content, style)
     if len(pairs) < len(content.data):
         raise SampleError(
             expected=f"the content's leads {names(content.names)}",
             found=names(style.names),
-            remedy="choose some of the content's with --leads and theirs with --style-leads",
+            remedy="choose leads with --leads and the style's leads for them with --style-leads",
         )
     chosen = [index for _, index in pairs]
     if chosen != list(range(len(style.data))):
         style = style.at(chosen)
     if style.names != content.names:
-        logger.info("lead %s of the style goes with %s", names(style.names), names(content.names))
+        logger.info("lead %s is the style of lead %s", names(style.names), names(content.names))
     return style
 
 
 def _with_units(signal: Signal, units: Sequence[str]) -> Signal:
-    """Each channel in its own of the units; an unknown one is taken for the other."""
+    """Converts each channel to the unit given for it.
+
+    If one of the two units is unknown, they are taken to be the same.
+    """
     data = []
     for channel, unit in enumerate(units):
         own = replace(
@@ -200,21 +218,22 @@ def _with_units(signal: Signal, units: Sequence[str]) -> Signal:
 
 
 class SignalKind(Kind):
-    """ECGs and other recordings, and sounds."""
+    """Sounds, ECGs and other recordings."""
 
     name: ClassVar[str] = "signal"
 
     def part(self, sample: Sample, leads: Sequence[str], span: Sequence[float]) -> Sample:
-        """The leads of these names, from and to these seconds."""
+        """Selects leads and seconds, as the function `part` does."""
         assert isinstance(sample, Signal)
         return part(sample, leads, span)
 
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
-        """With the content's leads, units and rate."""
+        """Gives a style the content's leads, units and rate."""
         if not isinstance(style, Signal) or not isinstance(content, Signal):
             return style
         settings = config.signal
-        brought = alike(part(style, settings.style_leads, settings.style_span), content)
+        selected = part(style, settings.style_leads, settings.style_span)
+        brought = match_to_content(selected, content)
         if config.objective.statistics:
             check_varies(brought)
         return brought
@@ -227,49 +246,52 @@ class SignalKind(Kind):
         config: Config,
         new: New,
     ) -> Prepared:
-        """As they are, or as spectrograms."""
+        """Converts sounds to spectrograms, if the settings ask for them."""
         refuse_air(content, config)
         refuse_guidance(content, config.guidance)
         refuse_colors(config)
-        seen, *brought = content, *styles
+        prepared, *prepared_styles = content, *styles
         if config.signal.representation == "spectrogram":
-            seen, *brought = spectrograms([content, *styles])
-        guides = evenly(guides_of(shares), config.guidance)
-        return Prepared(content, seen, brought, guides)
+            prepared, *prepared_styles = spectrograms([content, *styles])
+        guides = apply_strength(guides_of(shares), config.guidance)
+        return Prepared(content, prepared, prepared_styles, guides)
 
     def fit(
         self, content: Sample, styles: Sequence[Sample], network: Network
     ) -> tuple[Sample, list[Sample]]:
-        """With the leads, the units and the rate that the network takes, where it says so."""
-        brought = list(styles)
+        """Gives the samples the leads, the units and the rate that the network asks for."""
+        fitted_styles = list(styles)
         if isinstance(content, Signal) and network.terms != Terms():
-            content, *brought = list[Sample](fit_signals(content, styles, network))
+            content, *fitted_styles = list[Sample](fit_signals(content, styles, network))
         check_channels(content, network)
-        return content, brought
+        return content, fitted_styles
 
     def in_units(self, network: Network, units: Units) -> Network:
-        """The network as it sees G, where it expects mV, say."""
+        """Returns the network for G in these units; it converts G to units such as mV if needed."""
         if network.terms.units is None or not isinstance(units.content, Signal):
             return network
         return network.taking(units.low, units.span)
 
     def rate(self, content: Sample) -> float:
-        """Its sampling rate; of a spectrogram, whose positions are frames, that of arrays."""
+        """Returns the sampling rate in Hz.
+
+        A spectrogram has the nominal rate of arrays, because its positions are frames.
+        """
         return content.rate if isinstance(content, Signal) else super().rate(content)
 
     def start(self, init: Sample, content: Sample) -> Sample:
-        """With the content's leads, units and rate."""
+        """Gives a sample that G starts from the content's leads, units and rate."""
         if isinstance(init, Signal) and isinstance(content, Signal):
-            return alike(init, content)
+            return match_to_content(init, content)
         return init
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
-        """A sound of the spectrogram; the leads, units and rate of the content."""
+        """Inverts a spectrogram, and restores the content's leads, units and rate."""
         sound = result.invert() if isinstance(result, Spectrogram) else result
         return sound.restored() if isinstance(sound, Fitted) else sound
 
     def stretch(self, sample: Sample, span: Sequence[float]) -> Sample:
-        """From and to these seconds."""
+        """Cuts a signal to the seconds from `span[0]` to `span[1]`."""
         if not isinstance(sample, Signal) or len(span) != 2:
             return super().stretch(sample, span)
         return sample.stretch(*span)

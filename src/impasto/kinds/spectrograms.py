@@ -1,4 +1,7 @@
-"""Sounds as log-magnitude spectrograms, frequencies as channels, and back (Ulyanov 2016)."""
+"""Convert sounds to log-magnitude spectrograms, whose channels are frequencies, and back.
+
+Ulyanov and Lebedev 2016 (Audio texture synthesis and style transfer).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 
 WINDOW = 2048
-"""Positions of a window, n_fft; they are a quarter of it apart."""
+"""The length of an STFT window in positions (n_fft). STFT windows begin a quarter of it apart."""
 
 FAINTEST = 1e-4
-"""Of the loudest, the magnitude from which on its logarithm is told: 80 dB below."""
+"""The unit of magnitudes, as a fraction of the loudest: magnitudes more than 80 dB below the
+loudest are nearly 0 in log(1 + magnitude / unit)."""
 
 _ROUNDS = 100
 _MOMENTUM = 0.99
@@ -25,38 +29,39 @@ _MOMENTUM = 0.99
 
 @dataclass(frozen=True, eq=False)
 class Spectrogram(Sample):
-    """log(1 + |STFT| / unit) of a sound less its mean, shape (channel * (WINDOW / 2 + 1), frame).
+    """log(1 + |STFT(x - mean)| / unit) of a sound x, shape (channel * (WINDOW / 2 + 1), frame).
 
-    sound: what it was taken of, whose phase and mean the way back starts from.
+    Attributes:
+        sound: the sound, whose phase and mean `invert` starts from.
+        unit: the magnitude that becomes log(2).
     """
 
     sound: Signal | None = None
     unit: float = 1.0
 
     def invert(self) -> Signal:
-        """A sound of this spectrogram, with the metadata of the one that it was taken of."""
+        """Reconstructs a sound from this spectrogram, with the metadata of `sound`."""
         assert self.sound is not None
         own = torch.from_numpy(self.sound.data)
         logarithms = torch.from_numpy(self.data).reshape(len(own), WINDOW // 2 + 1, -1)
         start = transform(own)
         phase = start / start.abs().clamp_min(1e-8)
-        found = griffin_lim(logarithms.expm1() * self.unit, phase, own.shape[1])
-        return self.sound.with_data((found + own.mean(1, keepdim=True)).numpy())
+        centered = griffin_lim(logarithms.expm1() * self.unit, phase, own.shape[1])
+        return self.sound.with_data((centered + own.mean(1, keepdim=True)).numpy())
 
 
 def transform(
     x: Float[Tensor, "channel time"],
 ) -> Complex[Tensor, "channel frequency frame"]:
-    """The short-time Fourier transform of what there is beside the mean: Hann windows centered on
-    the frames."""
-    found: Tensor = torch.stft(
+    """Returns the short-time Fourier transform of x - mean, with Hann windows around the frames."""
+    transformed: Tensor = torch.stft(
         x - x.mean(1, keepdim=True),
         WINDOW,
         WINDOW // 4,
         window=torch.hann_window(WINDOW),
         return_complex=True,
     )
-    return found
+    return transformed
 
 
 def griffin_lim(
@@ -64,9 +69,15 @@ def griffin_lim(
     phase: Complex[Tensor, "channel frequency frame"],
     length: int,
 ) -> Float[Tensor, "channel time"]:
-    """A sound whose transform has about that magnitude, from a first guess of the phase.
+    """Finds a sound whose STFT has approximately the given magnitude.
 
-    Griffin and Lim 1984, with the momentum of Perraudin et al. 2013.
+    Griffin and Lim 1984 (Signal estimation from modified short-time Fourier transform), with the
+    momentum of Perraudin et al. 2013 (A fast Griffin-Lim algorithm).
+
+    Args:
+        magnitude: |STFT|.
+        phase: the first guess of STFT / |STFT|.
+        length: the number of positions of the sound.
     """
     window = torch.hann_window(WINDOW)
     before = torch.zeros_like(phase)
@@ -75,18 +86,19 @@ def griffin_lim(
         here = transform(sound)
         ahead = here + _MOMENTUM * (here - before)
         phase, before = ahead / ahead.abs().clamp_min(1e-8), here
-    found: Tensor = torch.istft(
+    inverse: Tensor = torch.istft(
         magnitude * phase, WINDOW, WINDOW // 4, window=window, length=length
     )
-    return found
+    return inverse
 
 
 def spectrograms(samples: Sequence[Sample]) -> list[Sample]:
-    """The spectrograms of sounds that are compared: with the same unit, and in the same range.
+    """Converts sounds to spectrograms that have one unit and one range, so that they compare.
 
-    Raises SampleError for anything but sounds, and for sounds of less than a window.
+    Raises:
+        SampleError: a sample is not a signal or is shorter than an STFT window.
     """
-    sounds = [_checked(sample) for sample in samples]
+    sounds = [_check_sound(sample) for sample in samples]
     magnitudes = [transform(torch.from_numpy(sound.data)).abs().flatten(0, 1) for sound in sounds]
     unit = FAINTEST * max(float(each.max()) for each in magnitudes) or 1.0
     data = [(each / unit).log1p().numpy() for each in magnitudes]
@@ -96,7 +108,8 @@ def spectrograms(samples: Sequence[Sample]) -> list[Sample]:
     ]
 
 
-def _checked(sample: Sample) -> Signal:
+def _check_sound(sample: Sample) -> Signal:
+    """Returns the sample; raises SampleError if it is not a signal of at least one STFT window."""
     if not isinstance(sample, Signal):
         raise SampleError(
             subject="--representation spectrogram",
@@ -106,7 +119,7 @@ def _checked(sample: Sample) -> Signal:
         )
     if (length := sample.space[0]) < WINDOW:
         raise SampleError(
-            expected=f"a sound of at least {WINDOW} positions, one window",
+            expected=f"a sound of at least {WINDOW} positions, one STFT window",
             found=f"{length}",
             remedy="pass a longer one, or --representation waveform",
         )

@@ -1,4 +1,4 @@
-"""What the network is given of samples, and samples again of G."""
+"""Convert samples to the values that the network takes, and G back to samples."""
 
 from __future__ import annotations
 
@@ -22,12 +22,22 @@ Free = Bool[Tensor, "1 1 *space"]
 
 @dataclass(frozen=True)
 class Units:
-    """What the network is given: values in [0, 1], about.
+    """The affine map between a sample's values and the network's: value = low + span * G.
 
-    content: whose kind and metadata the result has. low, span: value = low + span * G, of each
-    channel. A range becomes [0, 1], and so does the window of a volume, outside which there are no
-    others then, or what an array over three axes has; of signals, each channel's mean becomes 1/2
-    and the three deviations to either side 0 and 1.
+    G is in [0, 1] for a sample with a value range, for a volume in its intensity window and for an
+    array over three axes between its extremes; values outside are clipped. In a signal, the mean of
+    each channel becomes 1/2, and three standard deviations below and above become 0 and 1; these
+    values are not clipped.
+
+    Attributes:
+        content: the sample whose kind and metadata the result has.
+        low: the value that becomes 0, for each channel.
+        span: the difference between the values that become 1 and 0, for each channel.
+
+    Example:
+        >>> units = Units.of(content)
+        >>> g = units.values(content, content.space)  # (1, channel, *space)
+        >>> sample = units.sample(g, arrays)
     """
 
     content: Sample
@@ -36,7 +46,7 @@ class Units:
 
     @classmethod
     def of(cls, content: Sample, window: tuple[float, float] | None = None) -> Units:
-        """The units for a content."""
+        """Chooses the units of a content. window: a volume's intensity window, or None."""
         channels = len(content.data)
         if limits := window or content.value_range:
             low, high = limits
@@ -51,12 +61,18 @@ class Units:
         return cls(content, tuple(lows), tuple(spans))
 
     def values(self, sample: Sample, space: Space, new: Allocate = allocate) -> Values:
-        """The sample's values over a grid, in an array that `new` makes."""
+        """Converts a sample to the network's values on a grid.
+
+        Args:
+            sample: the sample, whose channels are the content's.
+            space: the grid.
+            new: allocates the result, shape (1, channel, *space).
+        """
         values = new((1, len(sample.data), *space), torch.float32)
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
             plane = torch.from_numpy(sample.data[channel])[None, None]
             target = values[:, channel : channel + 1]
-            target.copy_(resample(plane, space)).sub_(low).div_(span)  # no copies: it may be large
+            target.copy_(resample(plane, space)).sub_(low).div_(span)  # in place, to save memory
             if self.limited:
                 target.clamp_(0, 1)
         return values
@@ -64,7 +80,7 @@ class Units:
     def over(
         self, g: Values, space: Space, new: Allocate = allocate
     ) -> Float[Tensor, "1 channel *other"]:
-        """G over another grid; itself over its own."""
+        """Resamples G to another grid; returns G itself if it already has that grid."""
         if tuple(g.shape[2:]) == space:
             return g
         values = new((1, g.shape[1], *space), g.dtype)
@@ -75,22 +91,28 @@ class Units:
 
     @property
     def limited(self) -> bool:
-        """Whether G stays in [0, 1]."""
+        """Whether G is clipped to [0, 1]."""
         return self.content.dims == 3 or self.content.value_range is not None
 
     def clipped(self, g: Tensor) -> Tensor:
-        """G inside its range, where it has one."""
+        """Clips G to [0, 1], if it has a range."""
         return g.clamp(0, 1) if self.limited else g
 
     def free(self, space: Space) -> Free | None:
-        """Where G may change; None for everywhere."""
+        """Returns where G may change, shape (1, 1, *space); None if everywhere."""
         if self.content.free is None:
             return None
         return weights_over(self.content.free.astype(np.float32), space) > 0
 
     def sample(self, g: Values, arrays: Arrays) -> Sample:
-        """G as a sample of the content's kind, with its metadata; where it was not free to change,
-        the very values of the content."""
+        """Converts G to a sample of the content's kind, with its metadata.
+
+        On the content's own grid, positions that must not change take the content's exact values.
+
+        Args:
+            g: G, shape (1, channel, *space).
+            arrays: allocates the values.
+        """
         data = arrays.numpy(tuple(g.shape[1:]))
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
             data[channel] = (low + span * self.clipped(g[0, channel])).numpy()
@@ -103,7 +125,7 @@ class Units:
 
 
 def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
-    """In float64, without an array of them: the plane may be large."""
+    """Computes in float64 block by block, because a float64 copy of the plane may be too large."""
     mean = float(plane.mean(dtype=np.float64))
     squares = 0.0
     for block in blocks(plane.shape):
@@ -113,5 +135,5 @@ def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
 
 
 def weights_over(weights: Float32[np.ndarray, "*own"], space: Space) -> Float[Tensor, "1 1 *space"]:
-    """How much each position counts, over another grid."""
+    """Averages the weights of positions over another grid."""
     return average_over(torch.from_numpy(weights)[None, None], space)

@@ -1,4 +1,4 @@
-"""Volumes: the window, the voxels that count, and styles with the content's axes and spacing."""
+"""The kind of volumes: intensity windows, the voxels that count, axes and spacing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from impasto.config.settings import VolumeConfig
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space
-from impasto.kinds.guidance import evenly, guides_of, refuse_guidance
+from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import Kind, Prepared, refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
@@ -30,20 +30,20 @@ Voxels = Bool[np.ndarray, "x y z"]
 logger = logging.getLogger(__name__)
 
 AIR = -900.0
-"""HU below which there is nothing but air."""
+"""Voxels below this many HU are air."""
 
 _LEAST_HU = -500.0
-"""Volumes without a unit that go below are taken to be in HU: nothing else does."""
+"""A volume without a unit is taken to be in HU if it has values below this."""
 
 
 def in_hounsfield(volume: Volume) -> bool:
-    """Whether its values are HU, as it says or as they look."""
+    """Returns whether the values are HU: the file says so, or they look like HU."""
     return volume.unit == "HU" or (not volume.unit and bool(volume.data.min() < _LEAST_HU))
 
 
-def alike(style: Volume, content: Volume) -> Volume:
-    """A style with its axes and its spacing as the content's; what that changes is logged."""
-    style = _turned(style, content)
+def match_to_content(style: Volume, content: Volume) -> Volume:
+    """Gives a style the axes and the spacing of the content, and logs what changes."""
+    style = _turn_to(style, content)
     theirs, ours = np.array(style.spacing), np.array(content.spacing)
     if np.abs(np.log(theirs / ours)).max() > 0.01:
         logger.info(
@@ -57,15 +57,15 @@ def _mm(spacing: np.ndarray) -> str:
     return " x ".join(f"{side:.3g}" for side in spacing)
 
 
-def _turned(style: Volume, content: Volume) -> Volume:
-    """The style with its axes in the order and the direction of the content's."""
+def _turn_to(style: Volume, content: Volume) -> Volume:
+    """Gives a style's axes the order and the directions of the content's."""
     ours, theirs = (volume.affine[:3, :3] / volume.spacing for volume in (content, style))
     if np.allclose(ours, theirs, atol=0.1):
         return style
     codes = axis_codes(content)
     if axis_codes(style) == codes:
         return style
-    logger.info("style turned: its axes now run as the content's")
+    logger.info("style turned so that its axes are the content's")
     turned = oriented(style, codes)
     return turned.with_data(np.ascontiguousarray(turned.data))
 
@@ -73,7 +73,10 @@ def _turned(style: Volume, content: Volume) -> Volume:
 def windows(
     content: Volume, styles: Sequence[Sample], setting: Sequence[str]
 ) -> list[tuple[float, float] | None]:
-    """The values that become 0 and 1, of the content and of each style; None for no volumes."""
+    """Returns the intensity windows, (low, high), of the content and of each style.
+
+    setting: --window. A style that is not a volume has None.
+    """
     return [
         window_of(setting, content),
         *(style_window(s, content, setting) if isinstance(s, Volume) else None for s in styles),
@@ -81,10 +84,10 @@ def windows(
 
 
 def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tuple[float, float]:
-    """The values of a style that stand for those of the content's window.
+    """Returns the intensity window of a style, (low, high).
 
-    They are the same where both are in the same terms: both in HU, or neither and the window is
-    given. Else they are what lies between the style's own percentiles.
+    It is the content's intensity window if the values of both mean the same: both are in HU, or
+    neither is and the setting names a window. Otherwise it lies between percentiles of the style.
     """
     both = in_hounsfield(content) + in_hounsfield(style)
     same = both == 2 or (both == 0 and tuple(setting) != AUTO)
@@ -94,24 +97,34 @@ def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tupl
 def counted(
     content: Volume, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
 ) -> tuple[Volume, list[Sample]]:
-    """Volumes with what counts of them: values inside the window, of the content inside the mask.
+    """Marks the voxels that count: those in the intensity window and in the content's mask.
 
-    masks: the mask of the content, where there is one.
-    Raises SampleError where nothing is left, ConfigError for more masks.
+    Args:
+        content: the content.
+        styles: the styles.
+        settings: the intensity window and whether air is kept.
+        masks: the file of the content's mask, or nothing.
+
+    Returns:
+        The content and the styles, with `inside`.
+
+    Raises:
+        ConfigError: there is more than one mask.
+        SampleError: no voxel counts.
     """
     if len(masks) > 1:
         raise ConfigError(
             subject="--mask",
             expected="one mask, of the content, for volumes",
             found=str(len(masks)),
-            remedy="pass the content's only",
+            remedy="pass the content's mask only",
         )
     limits = windows(content, styles, settings.window)
     for limit in limits[1:]:
         if limit and limit != limits[0]:
             ends = *limit, *window_of(settings.window, content)
             logger.info("the style's %g to %g stand for the content's %g to %g", *ends)
-    found = [
+    marked_styles = [
         replace(sample, inside=_inside(sample, limit, settings.keep_air))
         if limit and isinstance(sample, Volume)
         else sample
@@ -121,12 +134,15 @@ def counted(
     inside = _inside(content, limits[0], settings.keep_air)
     for mask in masks:
         with about(mask):
-            inside = _both(inside, _over(media.load(mask), content))
-    return replace(content, inside=inside), found
+            inside = _intersect(inside, _resample_mask(media.load(mask), content))
+    return replace(content, inside=inside), marked_styles
 
 
 def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxels:
-    """The voxels that count: inside the window, and no air where that is kept."""
+    """Returns the voxels that count: those in the intensity window, without air if it is kept.
+
+    Raises SampleError if there are none.
+    """
     low, high = window
     values = volume.data[0]
     inside: Voxels = (values >= low) & (values <= high)
@@ -134,26 +150,27 @@ def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxe
         inside &= values > (AIR if in_hounsfield(volume) else low)
     if not inside.any():
         raise SampleError(
-            expected=f"values from {low:g} to {high:g}, the window",
+            expected=f"values from {low:g} to {high:g}, the intensity window",
             found=f"{values.min():g} to {values.max():g}",
             remedy="pass another --window",
         )
     return inside
 
 
-def _both(inside: Voxels, masked: Voxels) -> Voxels:
+def _intersect(inside: Voxels, masked: Voxels) -> Voxels:
+    """Returns the voxels that both mark; raises SampleError if there are none."""
     both: Voxels = inside & masked
     if not both.any():
         raise SampleError(
-            expected="a mask that is not 0 somewhere in the content, inside the window",
+            expected="a mask that marks some voxels inside the intensity window",
             found="none",
-            remedy="pass a mask that lies over it, or another --window",
+            remedy="pass a mask that overlaps the content, or another --window",
         )
     return both
 
 
-def _over(mask: Sample, volume: Volume) -> Voxels:
-    """Where a mask is not 0, over the volume's voxels."""
+def _resample_mask(mask: Sample, volume: Volume) -> Voxels:
+    """Returns where a mask is not 0, on the volume's grid."""
     if mask.dims != 3 or len(mask.data) != 1:
         raise SampleError(
             expected="a mask over three axes",
@@ -173,14 +190,14 @@ def _over(mask: Sample, volume: Volume) -> Voxels:
 
 
 class VolumeKind(Kind):
-    """NIfTI, DICOM, NRRD and OME-Zarr."""
+    """Volumes from NIfTI, DICOM, NRRD and OME-Zarr."""
 
     name: ClassVar[str] = "volume"
 
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
-        """With the content's axes and spacing; a picture as a slice."""
+        """Gives a volume the content's axes and spacing, and makes a slice of a picture."""
         if isinstance(style, Volume) and isinstance(content, Volume):
-            return alike(style, content)
+            return match_to_content(style, content)
         return super().bring(style, content, config)
 
     def prepare(
@@ -191,31 +208,34 @@ class VolumeKind(Kind):
         config: Config,
         new: New,
     ) -> Prepared:
-        """With the voxels that count: inside the window, and inside the mask."""
+        """Marks the voxels that count: those in the intensity window and in the mask."""
         assert isinstance(content, Volume)
-        content, brought = counted(content, styles, config.volume, config.guidance.mask)
+        content, marked = counted(content, styles, config.volume, config.guidance.mask)
         refuse_guidance(content, config.guidance, mask=True)
         refuse_colors(config)
         refuse_spectrogram(content, config)
-        guides = evenly(guides_of(shares), config.guidance)
-        return Prepared(content, content, brought, guides)
+        guides = apply_strength(guides_of(shares), config.guidance)
+        return Prepared(content, content, marked, guides)
 
     def units(
         self, content: Sample, styles: Sequence[Sample], config: Config
     ) -> tuple[Units, list[Units]]:
-        """The window of each becomes [0, 1]."""
+        """Returns units in which the intensity window of each sample becomes [0, 1]."""
         assert isinstance(content, Volume)
         limits = windows(content, styles, config.volume.window)
-        found = [Units.of(s, w) for s, w in zip((content, *styles), limits, strict=True)]
-        return found[0], found[1:]
+        units = [Units.of(s, w) for s, w in zip((content, *styles), limits, strict=True)]
+        return units[0], units[1:]
 
     def spacing(self, content: Sample) -> tuple[float, float, float]:
-        """In mm."""
+        """Returns the distances between the voxels in mm."""
         assert isinstance(content, Volume)
         return content.spacing
 
     def blank(self, style: Sample, size: Space, config: Config) -> tuple[Sample, Config]:
-        """In the middle of the exemplar's window, with its spacing and its type."""
+        """Makes a uniform content in the middle of the exemplar's intensity window.
+
+        It has the exemplar's spacing and type.
+        """
         assert isinstance(style, Volume)
         low, high = window_of(config.volume.window, style)
         window = (f"{(low + high) / 2!r}", f"{high - low!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -109,21 +110,28 @@ def findings_of(run: Run, trust: bool = False) -> Findings:
 def _shown(run: Run, samples: Sequence[Sample]) -> list[Shown]:
     """The content, where it is a file, and the styles."""
     content, *styles = samples
-    files, _ = split_shares(list(run.origin.styles), run.origin.config.objective)
-    shown = [Shown("style", file.name, style) for file, style in zip(files, styles, strict=True)]
+    pairs = zip(_style_files(run), styles, strict=True)
+    shown = [Shown("style", file.name, style) for file, style in pairs]
     if run.origin.content:
         shown.insert(0, Shown("content", run.origin.content.name, content))
     return shown
 
 
+def _style_files(run: Run) -> list[Path]:
+    """Lists the style files; a folder stands for all pictures in it."""
+    styles = [style for style in run.origin.styles if style is not None]
+    return split_shares(styles, run.origin.config.objective)[0]
+
+
 def _setup_of(run: Run) -> tuple[Setup, Scales]:
-    """What the run had before its first step."""
+    """Opens the inputs and the network of the run, as before its first step."""
     _check_files(run)
     origin = run.origin
     styles = [style for style in origin.styles if style is not None]
     config = origin.config
     if origin.texture:
         return prepare(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
+    assert origin.content is not None
     return prepare(origin.content, styles, config)
 
 
@@ -143,7 +151,7 @@ def _unchanged(run: Run) -> list[Sample]:
     """The content, or a style in its place, and the styles: what of them needs no network."""
     _check_files(run)
     origin = run.origin
-    styles, _ = split_shares(list(origin.styles), origin.config.objective)
+    styles = _style_files(run)
     return samples_to_show(origin.content or styles[0], styles, origin.config)
 
 
@@ -162,7 +170,7 @@ def _inputs_of(run: Run, setup: Setup) -> list[Sample]:
     content, origin = setup.units.content, run.origin
     if origin.texture:
         return [content, *(style.sample for style in setup.styles)]
-    styles, _ = split_shares(list(origin.styles), origin.config.objective)
+    styles = _style_files(run)
     if setup.kind.recolors:  # the run may have seen them in other colors
         return [setup.given, *open_styles(styles, setup.given, setup.config, setup.arrays)]
     return samples_to_show(origin.content, styles, setup.config)

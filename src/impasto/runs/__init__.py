@@ -1,1 +1,1 @@
-"""The folder of a run: what was asked for, J step by step, checkpoints, and what a run came of."""
+"""Run folders: the settings of a run, J at each step, checkpoints and the origin of the run."""

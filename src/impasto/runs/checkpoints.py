@@ -1,4 +1,4 @@
-"""Checkpoints: where a run stands, written array by array."""
+"""Checkpoints: the state of a run, written array by array."""
 
 from __future__ import annotations
 
@@ -24,25 +24,31 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stands: the steps done, the arrays of this process, and numbers."""
+    """The state of a run, as one process wrote it.
+
+    Attributes:
+        step: the number of steps done.
+        tensors: the arrays of this process, by name.
+        scalars: the numbers, by name.
+    """
 
     step: int
     tensors: Mapping[str, Tensor]
     scalars: Mapping[str, Any]
 
     def check_shape(self, expected: tuple[int, ...]) -> None:
-        """Raises ConfigError where its arrays are of another shape."""
-        found = tuple(self.tensors["x"].shape)
-        if found != expected:
+        """Raises ConfigError if the arrays have another shape."""
+        shape = tuple(self.tensors["x"].shape)
+        if shape != expected:
             raise ConfigError(
                 subject="the checkpoint",
                 expected=f"arrays of shape {expected}",
-                found=str(found),
+                found=str(shape),
                 remedy="begin anew with another --run",
             )
 
     def copied(self, new: Allocate) -> dict[str, Tensor]:
-        """Its arrays, which may be views of a file, in arrays of one's own."""
+        """Copies the arrays, which may be views of a file, into new ones."""
         return {
             name: new(tensor.shape, tensor.dtype).copy_(tensor)
             for name, tensor in self.tensors.items()
@@ -52,12 +58,14 @@ class Checkpoint:
 def write_checkpoint(
     file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Writes contiguous arrays and metadata as safetensors, a block of values at a time.
+    """Writes contiguous arrays and metadata as safetensors, one block of values at a time.
 
-    The file goes out from where the arrays are, in memory or in mapped files: whatever their size,
-    it takes no memory of its own. Raises OSError when the file cannot be written.
+    The arrays are not copied, so that writing takes hardly any memory whatever their size.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    # As the format asks for: whole numbers of each type's bytes before it.
+    # safetensors wants each array aligned to its type, so larger types come first.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].element_size())
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0

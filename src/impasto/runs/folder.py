@@ -1,5 +1,7 @@
-"""Run folders: what was asked for, J step by step, and checkpoints from which a run goes on to the
-very same result."""
+"""Run folders: the settings of a run, J at each step, and checkpoints.
+
+A run that goes on from a checkpoint ends with exactly the result of an uninterrupted run.
+"""
 
 from __future__ import annotations
 
@@ -37,27 +39,35 @@ from impasto.runs.seals import UNSEALED, is_whole, seal
 logger = logging.getLogger(__name__)
 
 KEPT = 2
-"""Checkpoints that stay: should the last one be damaged, there is the one before."""
+"""The number of checkpoints to keep: if the last one is damaged, the one before is used."""
 
 RECORD, STEPS = "run.json", "steps.jsonl"
 
 _NAME = re.compile(r"step(\d{6,9})-of-rank(\d{1,9})\.safetensors", re.ASCII)
 
 _LISTED = 16
-"""Checkpoints looked at; more than there ever are."""
+"""The number of checkpoints to look at; a folder never holds more."""
 
 _OF_TEXTURES = {"size", "style_layers", "style_weights", "window"}
-"""Settings that a texture takes for others than were asked for."""
+"""Settings in which the record of a texture may differ from the settings that the user chose."""
 
 
 class RunFolder:
-    """The folder of a run that is on its way.
+    """The folder of a run at work.
 
-    folder: `holding.held` by these processes. origin: what was asked for. identity: all that
-    decides the result; a folder of another run is refused. every: seconds between checkpoints.
-    A step or a checkpoint that cannot be written is no reason to lose the run: it says so once, and
-    from then on it is `lost` and nothing is written.
-    Raises ConfigError for another run's folder, OutputError when it cannot be written.
+    If a step or a checkpoint cannot be written, the run goes on: the folder logs one warning, sets
+    `lost` and writes nothing more.
+
+    Args:
+        folder: the folder, which `holding.hold` has locked.
+        origin: what the run was asked for.
+        identity: everything that decides the result, as JSON can hold it.
+        group: the processes that share the sample.
+        every: the seconds between checkpoints.
+
+    Raises:
+        ConfigError: the folder belongs to a run with another identity.
+        OutputError: the folder cannot be written.
     """
 
     def __init__(
@@ -100,7 +110,7 @@ class RunFolder:
                 file.write(json.dumps(record, indent=2).encode())
 
     def latest(self) -> Checkpoint | None:
-        """The last checkpoint that is whole, the same one for all processes."""
+        """Reads the last checkpoint that all processes can read; None if there is none."""
         for step in self._listed():
             checkpoint = read_checkpoint(self.folder, step, self.group.rank)
             whole = self.group.total(torch.tensor([float(checkpoint is not None)]))
@@ -111,21 +121,27 @@ class RunFolder:
         return None
 
     def _listed(self) -> list[int]:
-        """The steps of the checkpoints, the last one first, as the first process sees them."""
+        """Lists the steps of the checkpoints, the last first, as the first process reads them."""
         own = _steps(self.folder)[:-_LISTED:-1]
         steps = torch.tensor(own + [-1] * (_LISTED - len(own)), dtype=torch.float64)
         return [int(step) for step in broadcast(self.group, steps) if step >= 0]
 
     def due(self) -> bool:
-        """Whether it is time for the next checkpoint, as this process sees it."""
+        """Returns whether it is time for the next checkpoint by this process's clock."""
         return time.monotonic() - self.saved >= self.every
 
     def save(self, step: int, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
-        """Writes a checkpoint, whole or not at all."""
+        """Writes this process's part of a checkpoint; a failed write leaves no partial file.
+
+        Args:
+            step: the number of steps done.
+            tensors: the arrays, by name.
+            scalars: the numbers, by name.
+        """
         if self.lost:
             return
         try:
-            if self.group.rank == 0:  # without the lines before it there would be a gap
+            if self.group.rank == 0:  # the lines of all steps so far must reach the disk first
                 with open(self.folder / STEPS, "ab") as lines:
                     os.fsync(lines.fileno())
             with atomic_write(_path(self.folder, step, self.group.rank)) as file:
@@ -138,7 +154,7 @@ class RunFolder:
         self._delete_old()
 
     def lose(self, why: str) -> None:
-        """Writes nothing from now on, and says why."""
+        """Stops writing and logs the reason."""
         if not self.lost:
             self.lost = True
             logger.warning("%s; the run goes on without checkpoints", why)
@@ -148,7 +164,7 @@ class RunFolder:
         self.lose(f"{shown.subject}: expected {shown.expected}, found {shown.found}")
 
     def _delete_old(self) -> None:
-        """Leaves the last checkpoints; what cannot be deleted takes room and does no other harm."""
+        """Deletes all but the last checkpoints. If that fails, the old ones only take up room."""
         try:
             for old in _steps(self.folder)[:-KEPT]:
                 _path(self.folder, old, self.group.rank).unlink(missing_ok=True)
@@ -158,7 +174,7 @@ class RunFolder:
             self._told_of_old = True
 
     def go_on(self, step: int) -> None:
-        """Leaves out the lines of the steps after that one, for they are taken again."""
+        """Deletes the lines of the steps after `step`, because the run takes these steps again."""
         if self.group.rank == 0:
             kept = [line for line in read_steps(self.folder) if line["step"] <= step]
             self.before = kept[-1]["seconds"] if kept else 0.0
@@ -166,8 +182,11 @@ class RunFolder:
                 file.writelines(map(_line, kept))
 
     def tell(self, line: Mapping[str, Any]) -> None:
-        """Adds the line of a step; its seconds, counted since the process began, are those of the
-        run."""
+        """Appends the line of a step to the log.
+
+        line: `Progress.line()`. Its seconds count from the start of this process; the log counts
+        them from the start of the run.
+        """
         if self.group.rank or self.lost:
             return
         line = {**line, "seconds": round(self.before + line["seconds"], 3)}
@@ -180,11 +199,16 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of a run as it was left.
+    """The contents of a run folder.
 
-    identity: all that decides its result, as JSON has it; used: the settings among that, completed
-    for the content. inputs: the SHA-256 of each input, a file or a folder, by its role; None for a
-    record that is named without a suffix.
+    Attributes:
+        folder: the folder.
+        origin: what the run was asked for.
+        identity: everything that decides the result, as JSON holds it.
+        used: the settings in `identity`, completed for the content.
+        inputs: the SHA-256 of each input file or folder, by its role; None for a WFDB record,
+            which is named without a suffix.
+        versions: the versions that the run was made with.
     """
 
     folder: Path
@@ -196,23 +220,23 @@ class Run:
 
     @property
     def processes(self) -> int:
-        """Those that shared the sample."""
+        """The number of processes that shared the sample."""
         return int(self.identity["processes"])
 
     def check_inputs(self) -> None:
-        """Raises SampleError when an input file is gone, or is another one now."""
+        """Raises SampleError if an input file is missing or has changed."""
         for role, path in self.origin.inputs.items():
             before, now = self.inputs.get(role), file_hash(path)
             if before and before != now:
                 raise SampleError(
                     subject=str(path),
                     expected=f"the {role} of the run, SHA-256 {before}",
-                    found=f"SHA-256 {now}" if now else "none that can be read",
+                    found=f"SHA-256 {now}" if now else "no file that can be read",
                     remedy="put it back, or begin anew with another --run",
                 )
 
     def checkpoint(self) -> list[Checkpoint]:
-        """The last one that is whole, of each process; nothing before the first one."""
+        """Reads the last whole checkpoint: the part of each process; empty if there is none."""
         for step in reversed(_steps(self.folder)):
             parts = []
             for rank in range(self.processes):
@@ -225,7 +249,11 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """What a run's folder tells. Raises ConfigError where it is none."""
+    """Reads the record of a run.
+
+    Raises:
+        ConfigError: the folder is not a run folder, or its record is damaged.
+    """
     try:
         given = decoded((folder / RECORD).read_bytes())
         record = checked(given, RunRecord)
@@ -235,26 +263,31 @@ def read_run(folder: Path) -> Run:
         _check_agreement(origin, used, given["identity"]["config"])
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-        found = f"no {RECORD} in it" if missing else f"{error.strerror} when {RECORD} is read"
-        raise _no_run(folder, found) from error
+        problem = f"no {RECORD} in it" if missing else f"{error.strerror} when {RECORD} is read"
+        raise _no_run(folder, problem) from error
     except (NoRecordError, ConfigError) as error:
-        found = f"a {RECORD} of another version, or a damaged one: {error}"
-        raise _no_run(folder, found) from error
+        problem = f"a {RECORD} of another version, or a damaged one: {error}"
+        raise _no_run(folder, problem) from error
     return Run(folder, origin, given["identity"], used, record["inputs"], record["versions"])
 
 
 def read_steps(folder: Path) -> list[StepRecord]:
-    """The lines of the steps, in order and each step once, the last that was written of it. Of a
-    run that was killed while it wrote one, and of a damaged file, those that are whole. Raises
-    ConfigError where they cannot be read."""
+    """Reads the log of a run: one line for each step, in order.
+
+    If a step was logged twice, the last line counts. Damaged lines are left out with a warning; a
+    last line without its newline, as a killed run leaves it, is left out silently.
+
+    Raises:
+        ConfigError: the log cannot be read.
+    """
     try:
         text = (folder / STEPS).read_bytes()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise _no_run(folder, f"{error.strerror} when {STEPS} is read") from error
-    *lines, _ = text.split(b"\n")  # what has no newline at its end is no whole line
-    found: dict[int, StepRecord] = {}
+    *lines, _ = text.split(b"\n")  # the text after the last newline is not a whole line
+    records: dict[int, StepRecord] = {}
     damaged = 0
     for line in lines:
         try:
@@ -265,16 +298,16 @@ def read_steps(folder: Path) -> list[StepRecord]:
         if step["step"] > step["steps"] or step["scale"] > step["scales"]:
             damaged += 1
         else:
-            found[step["step"]] = step
+            records[step["step"]] = step
     if damaged:
         logger.warning(
             "%s: %d of %d lines damaged and left out", folder / STEPS, damaged, len(lines)
         )
-    return [found[step] for step in sorted(found)]
+    return [records[step] for step in sorted(records)]
 
 
 def read_checkpoint(folder: Path, step: int, rank: int) -> Checkpoint | None:
-    """A process's part of a checkpoint; nothing where it is not whole."""
+    """Reads one process's part of a checkpoint; None if it is missing or damaged."""
     path = _path(folder, step, rank)
     try:
         if not is_whole(path):
@@ -284,12 +317,15 @@ def read_checkpoint(folder: Path, step: int, rank: int) -> Checkpoint | None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, NoRecordError):
         return None
-    return Checkpoint(step, tensors, scalars) if _complete(tensors) else None
+    return Checkpoint(step, tensors, scalars) if _is_complete(tensors) else None
 
 
-def _complete(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are the arrays of an optimizer and the average, and may be what the scale began
-    with, all over one grid."""
+def _is_complete(tensors: Mapping[str, Tensor]) -> bool:
+    """Returns whether these are all arrays of a checkpoint, on one grid.
+
+    They are the optimizer's arrays, the average and, for some losses, the G that the scale began
+    with.
+    """
     others = {"x", "best", "average"} | ({"start"} & tensors.keys())
     pairs = range(max(0, len(tensors) - len(others)) // 2)
     names = others | {f"moments.{pair}.{part}" for pair in pairs for part in (0, 1)}
@@ -298,8 +334,10 @@ def _complete(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def _check_agreement(origin: Origin, used: Config, kept: Mapping[str, Any]) -> None:
-    """Raises NoRecordError where what was asked for and what was used cannot be of one run. kept:
-    the settings that decide the result, which are not all."""
+    """Raises NoRecordError if the settings asked for and the settings used contradict each other.
+
+    kept: the settings that decide the result; the others are not compared.
+    """
     free = _OF_TEXTURES if origin.texture else set()
     before, after = asdict(origin.config), asdict(used)
     for group, values in before.items():
@@ -312,12 +350,12 @@ def _check_agreement(origin: Origin, used: Config, kept: Mapping[str, Any]) -> N
 
 
 def is_kept(name: str) -> bool:
-    """Whether a run keeps a file of that name in its folder, whatever the letter case."""
+    """Returns whether a run keeps a file of this name in its folder; letter case does not count."""
     return name.casefold() in {RECORD, STEPS} or _NAME.fullmatch(name.casefold()) is not None
 
 
 def kept_in(folder: Path) -> list[Path]:
-    """The files in a folder that a run keeps there; none where there is no folder."""
+    """Lists the files in a folder that a run keeps there; empty if there is no folder."""
     try:
         return sorted(path for path in folder.iterdir() if is_kept(path.name))
     except OSError:
@@ -325,13 +363,13 @@ def kept_in(folder: Path) -> list[Path]:
 
 
 def check_no_strangers(folder: Path) -> None:
-    """Raises ConfigError where the files of a run that begins would take the place of others."""
+    """Raises ConfigError if a new run in this folder would overwrite files of another run."""
     kept = kept_in(folder)
     if kept and not (folder / RECORD).exists():
         raise ConfigError(
             subject=str(folder),
-            expected=f"a new folder, or one of a run, with its {RECORD}",
-            found=f"none, but {kept[0].name}, which would be written over",
+            expected=f"a new folder, or the folder of a run, with its {RECORD}",
+            found=f"{kept[0].name} without it, which the run would overwrite",
             remedy="choose another one with --run",
         )
 
@@ -341,8 +379,9 @@ def _line(values: Mapping[str, Any]) -> bytes:
 
 
 def _steps(folder: Path) -> list[int]:
-    names = map(_NAME.fullmatch, (path.name for path in folder.iterdir()))
-    return sorted({int(found[1]) for found in names if found})
+    """Lists the steps of the checkpoints in a folder, in order."""
+    matches = map(_NAME.fullmatch, (path.name for path in folder.iterdir()))
+    return sorted({int(match[1]) for match in matches if match})
 
 
 def _path(folder: Path, step: int, rank: int) -> Path:
@@ -350,7 +389,7 @@ def _path(folder: Path, step: int, rank: int) -> Path:
 
 
 def _compare_versions(before: Mapping[str, Any]) -> None:
-    """Says what is not as it was when the run began."""
+    """Logs the versions that have changed since the run began."""
     changed = [
         f"{name} {before.get(name)} then, {now} now"
         for name, now in versions().items()
@@ -358,13 +397,13 @@ def _compare_versions(before: Mapping[str, Any]) -> None:
     ]
     if changed:
         logger.info(
-            "the last bits of the result may not be those of an undisturbed run: %s",
+            "the last bits of the result may differ from those of an uninterrupted run: %s",
             "; ".join(changed),
         )
 
 
 def _difference(known: Any, identity: Any, name: str = "something") -> str:
-    """The first setting, by its name, that a record has otherwise."""
+    """Returns the name of the first setting that differs between two identities."""
     if not (isinstance(known, dict) and isinstance(identity, dict)):
         return name
     differing = [key for key in identity if known.get(key) != identity[key]]

@@ -1,4 +1,4 @@
-"""One run in a folder at a time: who has it, and who is told so."""
+"""Lock the folder of a run, so that one run at a time works in it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.grids.parallel import Group
 
 LOCK, HOLDER = ".impasto.lock", ".impasto-holder.json"
-"""The lock, which the system takes from a process that ends, however it ends; and who has it."""
+"""The files of the lock, which the operating system releases when the process ends, and of its
+holder's name."""
 
 
 @contextmanager
 def hold(folder: Path, group: Group) -> Iterator[None]:
-    """Has the folder of a run for these processes alone; it is made where it is not there.
+    """Locks the folder of a run for these processes until the end of the block.
 
-    Of several processes the first one holds it. Raises ConfigError where another run has it,
-    OutputError when it cannot be made.
+    The folder is made if it does not exist. Of several processes, the first one holds the lock.
+
+    Raises:
+        ConfigError: another run holds the lock.
+        OutputError: the folder cannot be made.
     """
     from filelock import FileLock
 
@@ -37,7 +41,7 @@ def hold(folder: Path, group: Group) -> Iterator[None]:
         failure = error
     failed = group.total(torch.tensor([float(failure is not None)]))
     if failed:
-        raise failure or _not_free(folder, "that the first of these processes cannot have it")
+        raise failure or _not_free(folder, "that the first of these processes cannot lock it")
     try:
         yield
     finally:
@@ -48,7 +52,7 @@ def hold(folder: Path, group: Group) -> Iterator[None]:
 
 
 def _acquire(lock: object, folder: Path) -> None:
-    """Takes the lock, and writes down who has it."""
+    """Takes the lock and writes the holder's name."""
     from filelock import BaseFileLock, Timeout
 
     assert isinstance(lock, BaseFileLock)
@@ -71,11 +75,17 @@ def _acquire(lock: object, folder: Path) -> None:
 
 
 def _holder(folder: Path) -> str:
-    """Who has it, as the holder says."""
+    """Describes the holder of the lock."""
     try:
         holder = json.loads((folder / HOLDER).read_text())
         return f"process {holder['pid']} on {holder['host']}, since {holder['since']},"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # or is about to say
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # not written yet, or damaged
         return "another process"
 
 

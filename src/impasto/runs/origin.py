@@ -1,4 +1,4 @@
-"""Where a run comes from: what was asked for, of which files, by which versions of what."""
+"""The origin of a run: its settings, its input files and the versions of the software."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ from impasto.version import __version__
 
 @dataclass(frozen=True)
 class Origin:
-    """What a run was asked for: all that its folder tells beside what decides the result.
+    """What a run was asked for, as its folder records it.
 
-    config: the settings, before what depends on the content is filled in; preset: where the others
-    come from. content, styles: files; None for what a program passed, and for no content.
-    texture: whether it makes a texture; gray: of one channel. arguments: the command as typed after
-    `impasto`, none where a program asked. where: the folder it was typed in. output: the result.
+    Attributes:
+        config: the settings, before they are completed for the content.
+        content: the file of the content; None for a texture or a sample passed by a program.
+        styles: the files of the styles; None for a sample passed by a program.
+        preset: the preset that the settings started from.
+        texture: whether the run makes a texture.
+        gray: whether the texture has one channel.
+        arguments: the command line after `impasto`; empty if a program started the run.
+        where: the folder that the command was typed in.
+        output: the file of the result.
     """
 
     config: Config
@@ -40,7 +46,7 @@ class Origin:
     output: Path | None = None
 
     def record(self) -> dict[str, Any]:
-        """It as JSON has it."""
+        """Returns the origin as JSON can hold it."""
         return {
             "command": self.arguments,
             "folder": str(self.where),
@@ -55,7 +61,7 @@ class Origin:
 
     @classmethod
     def recorded(cls, record: OriginRecord) -> Origin:
-        """That of a record. Raises NoRecordError for what is none."""
+        """Reads the origin from a record; raises NoRecordError if it is not valid."""
         if record["preset"] not in PRESETS:
             raise NoRecordError(f"no preset {record['preset']!r} is known here")
         return cls(
@@ -72,22 +78,29 @@ class Origin:
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """The files that are read, by what they are: "content", "style 1", "mask"."""
+        """The input files by role, such as "content", "style 1" or "mask 1"."""
         named = {"content": self.content}
         named |= {f"style {number}": path for number, path in enumerate(self.styles, start=1)}
         named |= {role: self.where / path for role, path in settings_files(self.config).items()}
         return {role: path for role, path in named.items() if path is not None}
 
 
-def origin_of(content: Any, styles: Any, config: Config, **others: Any) -> Origin:
-    """That of a call of a program, which passes samples or paths."""
+def origin_of(content: object, styles: object, config: Config, **others: Any) -> Origin:
+    """Makes the origin of a run that a program starts.
+
+    Args:
+        content: the content, as `stylize` takes it; only a path is recorded.
+        styles: one style or several; only paths are recorded.
+        config: the settings.
+        others: further attributes of Origin.
+    """
     things = styles if isinstance(styles, list | tuple) else [styles]
     where = Path.cwd()
     return Origin(config, _file(content), tuple(map(_file, things)), where=where, **others)
 
 
 def settings_files(config: Config) -> dict[str, Path]:
-    """The files that settings name, by the settings' names."""
+    """Lists the files that settings name, by the name of the setting."""
     init, strength = config.schedule.init, config.guidance.strength
     named = {
         "init": None if init in {"content", "noise"} else init,
@@ -99,7 +112,7 @@ def settings_files(config: Config) -> dict[str, Path]:
 
 
 def versions() -> dict[str, Any]:
-    """What the result's last bits depend on, beside what was asked for."""
+    """Lists the versions and the hardware on which the last bits of a result depend."""
     return {
         "impasto": __version__,
         "torch": torch.__version__,
@@ -111,8 +124,11 @@ def versions() -> dict[str, Any]:
 
 
 def file_hash(path: Path) -> str | None:
-    """The SHA-256 of a file, as sha256sum prints it; of a folder, that of the names in it and of
-    what they hold. None for what cannot be read, as a record that is named without a suffix."""
+    """Returns the SHA-256 of a file, as sha256sum prints it.
+
+    For a folder, it covers the names and the contents of all files in it. A path that cannot be
+    read, such as a WFDB record named without a suffix, has None.
+    """
     try:
         if path.is_dir():
             digest = hashlib.sha256()
@@ -126,7 +142,7 @@ def file_hash(path: Path) -> str | None:
 
 
 def fingerprint(sample: Sample) -> str:
-    """The SHA-256 of a sample's values."""
+    """Returns the SHA-256 of a sample's shape and values."""
     digest = hashlib.sha256(repr(sample.data.shape).encode())
     for plane in sample.data:
         digest.update(np.ascontiguousarray(plane).data)
@@ -134,7 +150,7 @@ def fingerprint(sample: Sample) -> str:
 
 
 def _processor() -> str:
-    """Its name, as the system has it."""
+    """Returns the name of the processor, as the operating system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -143,12 +159,13 @@ def _processor() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _file(thing: Any) -> Path | None:
+def _file(thing: object) -> Path | None:
+    """Returns the absolute path, if the thing is a path."""
     return Path(os.path.abspath(thing)) if isinstance(thing, str | os.PathLike) else None
 
 
 def _path(text: str | None) -> Path | None:
-    """The path of a record. Raises NoRecordError for letters that no name of a file has."""
+    """Reads a path from a record; raises NoRecordError if no file can have such a name."""
     try:
         os.fsencode(text or "")
     except UnicodeEncodeError as error:

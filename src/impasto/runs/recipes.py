@@ -1,4 +1,4 @@
-"""Recipes: what the metadata of a result tell of how it was made, and its settings once more."""
+"""Recipes: the settings of a run in the metadata of its result, and how to use them again."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ from impasto.version import __version__
 def recipe_of(
     origin: Origin, config: Config, value: float, steps: int, *, finished: bool
 ) -> dict[str, Any]:
-    """What the metadata of a result tell. config: the settings, completed.
+    """Makes the recipe of a result, as JSON can hold it.
 
-    Of files it has the names and what is in them, by their SHA-256, but not the folders: a picture
-    that is passed on tells nothing of the machine it was made on.
+    A recipe holds the names and SHA-256 of files but not their folders, so that a shared picture
+    reveals nothing about the computer that it was made on.
+
+    Args:
+        origin: the origin of the run.
+        config: the settings, completed for the content.
+        value: J at the end.
+        steps: the number of steps taken.
+        finished: whether the run took all of its steps.
     """
     files = {role: origin.where / path for role, path in settings_files(config).items()}
     return {
@@ -41,7 +48,7 @@ def recipe_of(
 
 
 def _bare(config: Config) -> Config:
-    """The settings, files without their folders."""
+    """Returns the settings with files named without their folders."""
     files = settings_files(config)
     names = {role: path.name for role, path in files.items()}
     guidance = replace(
@@ -59,8 +66,13 @@ def _bare(config: Config) -> Config:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The recipe of a file. record: all of it; config: its settings, with names of files that are
-    none here."""
+    """The recipe in a picture's metadata.
+
+    Attributes:
+        file: the picture.
+        record: the whole recipe.
+        config: its settings; the files that they name may not exist on this computer.
+    """
 
     file: Path
     record: Mapping[str, Any]
@@ -68,14 +80,18 @@ class Recipe:
 
     @classmethod
     def of(cls, file: Path) -> Recipe:
-        """That in a picture's metadata. Raises SampleError for what is no picture or has none."""
+        """Reads the recipe of a picture.
+
+        Raises:
+            SampleError: the file is not a picture, or it has no valid recipe.
+        """
         with about(str(file)):
             text = read_recipe(file)
             if text is None:
                 raise SampleError(
                     expected="a picture that impasto has written, with a recipe",
-                    found="one without",
-                    remedy="name the file as it was written: other programs leave it out",
+                    found="a picture without one",
+                    remedy="name the file that impasto wrote: other programs drop the recipe",
                 )
             try:
                 record = json.loads(text)
@@ -83,36 +99,38 @@ class Recipe:
             except (ValueError, LookupError, TypeError, RecursionError, ImpastoError) as error:
                 raise SampleError(
                     expected="the recipe of a picture, with all its settings",
-                    found="one of another version, or of no run",
+                    found="the recipe of another version, or other text",
                     remedy="name another file",
                 ) from error
 
     @property
     def named(self) -> dict[str, str]:
-        """The files that the settings name, and code of the maker's own, by their flags."""
+        """The files and the user's own network that the settings name, by their flags."""
         masks = " ".join(self.config.guidance.mask)
-        found = {role: str(path) for role, path in settings_files(self.config).items()}
+        files = {role: str(path) for role, path in settings_files(self.config).items()}
         network = self.config.network.network
         flags = {
             "--mask": masks,
-            "--strength": found.get("strength", ""),
-            "--init": found.get("init", ""),
-            "--weights": found.get("weights", ""),
+            "--strength": files.get("strength", ""),
+            "--init": files.get("init", ""),
+            "--weights": files.get("weights", ""),
             "--network": network if ":" in network else "",
         }
-        return {flag: _plain(names) for flag, names in flags.items() if names}
+        return {flag: _printable(names) for flag, names in flags.items() if names}
 
     def settings(self, given: Collection[str]) -> Config:
-        """The settings for another run; nothing that they name is opened.
+        """Returns the settings for a new run. No file that the recipe names is opened.
 
-        given: flags that the run has itself. Raises ConfigError where it does not name again a file
-        that is part of the recipe.
+        given: the flags of the new run.
+
+        Raises:
+            ConfigError: the recipe names a file or network that the new run does not give.
         """
         missing = [f"{flag} {name}" for flag, name in self.named.items() if flag not in given]
         if missing:
             raise ConfigError(
                 subject=f"--recipe {self.file}",
-                expected=f"files of yours in the place of {', '.join(missing)}",
+                expected=f"your own files for {', '.join(missing)}",
                 found="none",
                 remedy="name them with these flags",
             )
@@ -131,17 +149,17 @@ class Recipe:
         )
 
     def lines(self) -> list[str]:
-        """It in words: what it came to, the settings that are not the preset's, the files."""
+        """Describes the recipe: the result, the settings that differ from the preset, the files."""
         record = self.record
         preset = record.get("preset")
         made = f"made by impasto {record.get('impasto')}: {record.get('command', 'stylize')}"
         state = "" if record.get("finished", True) else ", interrupted"
         files = record.get("files")
         return [
-            _plain(f"{made}, {record.get('steps')} steps, J {record.get('value')}{state}"),
-            *map(_plain, _changed(self.config, preset if preset in PRESETS else "standard")),
+            _printable(f"{made}, {record.get('steps')} steps, J {record.get('value')}{state}"),
+            *map(_printable, _changed(self.config, preset if preset in PRESETS else "standard")),
             *(
-                _plain(f"{role}: {file.get('name')}, SHA-256 {file.get('sha256')}")
+                _printable(f"{role}: {file.get('name')}, SHA-256 {file.get('sha256')}")
                 for role, file in (files.items() if isinstance(files, dict) else ())
                 if isinstance(file, dict)
             ),
@@ -150,28 +168,28 @@ class Recipe:
 
 
 def _config(record: Mapping[str, Mapping[str, Any]]) -> Config:
-    """The settings of a record; those that its version did not know are the defaults."""
+    """Reads the settings of a record; settings that its version did not have get defaults."""
     plain = Config()
     kinds = {group.name: type(getattr(plain, group.name)) for group in fields(Config)}
     return Config(**{name: kind(**record[name]) for name, kind in kinds.items()})
 
 
 def _changed(config: Config, preset: str) -> list[str]:
-    """The settings that are not the preset's, as flags."""
+    """Lists the settings that differ from the preset, as flags."""
     ours, theirs = asdict(config), asdict(PRESETS[preset])
-    found = [f"preset {preset}, and"]
+    lines = [f"preset {preset}, and"]
     for group, values in ours.items():
         for name, value in values.items():
             if value != theirs[group][name] and value not in ((), None, ""):
                 flag = f"--{name.replace('_', '-')}"
-                found.append(
+                lines.append(
                     f"  {flag} {_words(value)}" if value is not False else f"  --no-{name}"
                 )
-    return found if len(found) > 1 else [f"preset {preset}"]
+    return lines if len(lines) > 1 else [f"preset {preset}"]
 
 
 def _words(value: Any) -> str:
-    """As it is typed."""
+    """Formats a value as on the command line."""
     if isinstance(value, tuple):
         return " ".join(map(_words, value))
     if value is True:
@@ -179,6 +197,6 @@ def _words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _plain(text: str) -> str:
-    """Text of a stranger's file, without what a terminal takes for a command."""
+def _printable(text: str) -> str:
+    """Replaces control characters, which a stranger's file could send to the terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

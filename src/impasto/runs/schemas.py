@@ -1,4 +1,4 @@
-"""What the folder of a run holds, as types that say what may stand there."""
+"""The types of the JSON files in a run folder, with which they are checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class IdentityRecord(TypedDict):
-    """All that decides the result of a run."""
+    """Everything that decides the result of a run."""
 
     impasto: str
     config: Config
@@ -47,7 +47,7 @@ class OriginRecord(TypedDict):
 
 
 class RunRecord(TypedDict):
-    """run.json."""
+    """The file run.json."""
 
     identity: IdentityRecord
     origin: OriginRecord
@@ -95,11 +95,11 @@ class CheckpointScalars(TypedDict):
 
 
 class NoRecordError(Exception):
-    """What is none of these; its text says where and why."""
+    """A JSON text is not one of these records; the message says where and why."""
 
 
 def decoded(text: bytes | str) -> Any:
-    """What JSON has, NaN and the infinities too. Raises NoRecordError."""
+    """Decodes JSON, with NaN and infinities; raises NoRecordError if it is not valid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -107,7 +107,7 @@ def decoded(text: bytes | str) -> Any:
 
 
 def checked(value: Any, kind: type[T]) -> T:
-    """A value that JSON had, as one of these. Raises NoRecordError."""
+    """Converts a decoded value to one of these types; raises NoRecordError if it does not fit."""
     try:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -115,7 +115,7 @@ def checked(value: Any, kind: type[T]) -> T:
 
 
 def check_names(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises NoRecordError for settings that are none of ours: their types do not tell."""
+    """Raises NoRecordError for unknown settings, which conversion to Config would ignore."""
     known = msgspec.to_builtins(Config())
     for group, values in settings.items():
         strange = {group} - known.keys() or values.keys() - known[group].keys()

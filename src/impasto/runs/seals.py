@@ -1,4 +1,4 @@
-"""A checksum inside a checkpoint's file, of all its bytes: damage shows wherever it is."""
+"""A checksum of a whole checkpoint, inside its own file, that reveals any damage."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import BinaryIO
 
 _EMPTY = b"00000000"
 UNSEALED = {"crc32": _EMPTY.decode()}
-"""Goes into the metadata of a safetensors file that is to be sealed."""
+"""Metadata that makes room for the checksum in a safetensors file."""
 
 _SEAL = re.compile(rb'"crc32": ?"([0-9a-f]{8})"')
 
 _HEAD = 2**16
-"""Bytes from the beginning of the file in which it is to be found."""
+"""The checksum lies within this many bytes from the beginning of the file."""
 
 _PIECE = 2**22
 
 
 def seal(file: BinaryIO) -> None:
-    """Puts the checksum into a file that is written to its end.
+    """Writes the checksum into a file that is complete otherwise.
 
-    file: open for writing; the system lets it be read too. Raises OSError where it does not,
-    ValueError where there is no room for a checksum.
+    file: the file, open for writing.
+
+    Raises:
+        OSError: the file cannot be read back.
+        ValueError: the file has no room for a checksum.
     """
     file.flush()
     with open(file.fileno(), "rb+", buffering=0, closefd=False) as again:
@@ -36,14 +39,14 @@ def seal(file: BinaryIO) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file has the checksum that its bytes come to. Raises OSError."""
+    """Returns whether a file's checksum is right; raises OSError if it cannot be read."""
     with open(path, "rb", buffering=0) as file:
         checksum, place = _checksum(file)
         return place is not None and place[1] == checksum
 
 
 def _checksum(file: BinaryIO) -> tuple[bytes, re.Match[bytes] | None]:
-    """That of all bytes, zeros in its own place; and that place."""
+    """Returns the checksum of all bytes, with zeros in its place, and the match of that place."""
     file.seek(0)
     piece = file.read(_PIECE)
     if place := _SEAL.search(piece, 0, _HEAD):

@@ -1,4 +1,4 @@
-"""What a run's folder names that is code: it runs only where the user says so."""
+"""Code that a run folder names runs only if the user trusts it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,27 @@ logger = logging.getLogger(__name__)
 
 
 def check_trusted(folder: Path, network: str, where: Path, trust: bool) -> None:
-    """Raises ConfigError where the network of a run is code that the user does not trust; nothing
-    of it is run, and the error says which file it is. What is trusted is logged.
+    """Checks whether the network of a run is code that the user trusts. It runs no code.
 
-    folder: of the run. network: its name. where: the folder that the run was started in.
+    Args:
+        folder: the run folder.
+        network: the name of the network.
+        where: the folder that the run was started in.
+        trust: whether the user trusts the code; if so, its file is logged.
+
+    Raises:
+        ConfigError: the network is code and `trust` is False, or another module of the same name
+            is already loaded. The message names the file.
     """
     if ":" not in network:
         return
     file, module = file_of(network, where), network.partition(":")[0]
-    found = f"{network} in {file}, SHA-256 {file_hash(file)}" if file else f"{network}, in no file"
+    code = f"{network} in {file}, SHA-256 {file_hash(file)}" if file else f"{network}, in no file"
     if not trust:
         raise ConfigError(
             subject=str(folder),
             expected="--trust, since the network of the run is code",
-            found=found,
+            found=code,
             remedy="look at that file, and pass --trust to run it",
         )
     loaded = getattr(sys.modules.get(module), "__file__", None)
@@ -39,15 +46,17 @@ def check_trusted(folder: Path, network: str, where: Path, trust: bool) -> None:
             subject=str(folder),
             expected=f"the {module} of the run, {file}",
             found=f"another one that is in use, {loaded}",
-            remedy="do it in a process of its own",
+            remedy="use a new process",
         )
-    logger.warning("runs the network %s", found)
+    logger.warning("runs the network %s", code)
 
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """In that folder, but Python looks for no module there: where it would in the current folder,
-    it does in the one before."""
+    """Changes the current folder for a block, without letting Python import modules from it.
+
+    Where Python would import from the current folder, it imports from the previous one.
+    """
     before = list(sys.path)
     sys.path[:] = [entry or os.getcwd() for entry in before]
     try:

@@ -1,1 +1,1 @@
-"""From a content and its styles to the sample that minimizes J, coarse to fine."""
+"""Runs: minimize J from a content and its styles, from the coarsest scale to the finest."""

@@ -1,4 +1,4 @@
-"""The steps of a run, scale by scale: what is told and kept of each, and when they end."""
+"""The steps of a run over all scales: its progress, its checkpoints and how it ends."""
 
 from __future__ import annotations
 
@@ -25,29 +25,43 @@ from impasto.transfer.scale import Scale
 from impasto.transfer.setup import Setup
 
 RISE = 2.0
-"""J at the end over J at the beginning, from which on a run has diverged. Runs of 20 steps end at
-0.2 to 0.7, those that are ended after their first steps at up to 1.6 (Adam's are rough), those with
-a learning rate of 10 at 4 and more.
+"""A run has diverged if J at the end is more than this many times J at the beginning.
+
+Measured ratios: 0.2 to 0.7 after 20 steps; up to 1.6 if the run ends after its first steps, which
+are rough with Adam; 4 and more with a learning rate of 10.
 """
 
 FEWEST = 3
-"""Steps of a run before it can have diverged: the first one may leave a content that is its style.
+"""A run with fewer steps counts as not diverged. If the content is the style, J begins near 0, and
+any first step raises it.
 """
 
 Scales = list[tuple[Space, int]]
-"""The grids of a run, coarse to fine, and the steps on each."""
+"""The grids of a run, coarse to fine, each with its number of steps."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a run.
+    """One step of a run, as a callback receives it.
 
-    scale, scales: which grid of how many, from 1. space: that grid. step, steps: which step of
-    how many over the whole run, from 1. value: J at g, the G of this step, shape
-    (1, channel, *space). terms: the content, style and tv parts, which add up to J. seconds:
-    since the run began. note: what a user should know of the step, otherwise empty. sample: makes
-    the sample as it would be saved now, at this scale. Both g and sample are those of this step
-    for as long as the callback runs; g is overwritten later.
+    Attributes:
+        scale: the number of the scale, from 1 to `scales`.
+        scales: the number of scales in the run.
+        space: the grid of this scale, in positions along each axis.
+        step: the number of the step, counted over all scales, from 1 to `steps`.
+        steps: the number of steps in the run.
+        value: J(G).
+        terms: the content, style and tv terms; their sum is `value`.
+        seconds: the time since the run began.
+        note: a message for the user about this step; usually empty.
+        g: G at this step, shape (1, channel, *space). It is valid only while the callback runs:
+            the next step overwrites it.
+        sample: a function that returns G as a sample, at this scale. It is valid only while the
+            callback runs.
+
+    Example:
+        >>> def show(progress: Progress) -> None:
+        ...     print(f"{progress.step}/{progress.steps}: J = {progress.value:.3g}")
     """
 
     scale: int
@@ -63,17 +77,21 @@ class Progress:
     sample: Callable[[], Sample] = field(repr=False)
 
     def line(self) -> dict[str, Any]:
-        """All but the samples, as a line of JSON has it."""
+        """Returns all fields that JSON can hold: all but `g` and `sample`."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
 
 
 Callback = Callable[[Progress], bool | None]
-"""Told of each step; the run ends with that step where it returns False or raises
-KeyboardInterrupt."""
+"""A function that receives each step. The run ends after a step for which it returns False or
+raises KeyboardInterrupt."""
 
 
 class Stopwatch:
-    """Seconds since it was made, and those of each lap by its name."""
+    """Measures the time since its creation and the time of each named lap.
+
+    Attributes:
+        laps: seconds by the name of the lap; laps of the same name add up.
+    """
 
     def __init__(self) -> None:
         self.began = self.last = time.perf_counter()
@@ -81,21 +99,31 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
+        """The seconds since the creation."""
         return time.perf_counter() - self.began
 
     def lap(self, name: str) -> None:
+        """Adds the time since the last lap to the lap of this name."""
         now = time.perf_counter()
         self.laps[name] = self.laps.get(name, 0.0) + now - self.last
         self.last = now
 
 
 class Descent:
-    """The way of G down J.
+    """Takes the steps that minimize J, over all scales.
 
-    scale: the last that was reached, on the way. done: steps of the whole run. finished: whether
-    none is left. folder, resumed: where checkpoints go, and the one to go on from. team: the
-    threads. interrupts: what ends it early; of processes that share the sample, one that is told
-    to ends all at the same step. before: J where the run began and where its last scale did.
+    Several processes that share a sample all stop at the same step, even if only one of them is
+    interrupted.
+
+    Attributes:
+        folder: the run folder for checkpoints, or None.
+        resumed: the checkpoint from which the run goes on; None once its scale has begun.
+        team: the threads.
+        interrupts: the signals that end the run early.
+        scale: the scale at work; None before the first step and after the last.
+        done: the number of steps taken over the whole run.
+        finished: whether the run took all of its steps.
+        before: J at the first step of the run and J at the first step of the current scale.
     """
 
     def __init__(
@@ -116,44 +144,50 @@ class Descent:
         self.before: tuple[float, ...] = tuple(resumed.scalars["before"]) if resumed else ()
 
     def run(self, watch: Stopwatch, callback: Callback | None) -> tuple[Values, dict[str, float]]:
-        """Takes the steps; the G that they came to, and the terms of J there.
+        """Takes the steps and returns the final G and its terms of J.
 
-        Raises KeyboardInterrupt where there is none.
+        Raises:
+            KeyboardInterrupt: the run was interrupted before its first step.
         """
         try:
-            self.finished = self._all(watch, callback)
+            self.finished = self._run_scales(watch, callback)
         except Interrupted:
             raise
-        except KeyboardInterrupt:  # of a handler that is not ours, in the midst of a step
+        except KeyboardInterrupt:  # another program's handler raised it in the middle of a step
             if self.scale is None or self.scale.torn or self.setup.group.size > 1:
                 raise
-            watch.lap(f"steps {_name(self.scale.space)}")
-        scale, self.scale = self.scale, None  # its arrays go: what follows needs a few of its own
+            watch.lap(f"steps {_grid_name(self.scale.space)}")
+        scale, self.scale = self.scale, None  # frees its arrays for the work that follows
         assert scale is not None
         return scale.whole(), scale.terms()
 
     def diverged(self, value: float) -> bool:
-        """Whether J has come to more than it was before, by the first rough steps at least."""
+        """Returns whether J has risen by more than the factor RISE. value: J at the end."""
         return self.done >= FEWEST and value > RISE * min(self.before, default=math.inf) + 1e-3
 
-    def _all(self, watch: Stopwatch, callback: Callback | None) -> bool:
-        """The steps of all scales; whether no one ended them."""
+    def _run_scales(self, watch: Stopwatch, callback: Callback | None) -> bool:
+        """Takes the steps of all scales; returns False if something ended the run early."""
         goes_on = True
         for number, (space, _) in enumerate(self.scales[self.first - 1 :], start=self.first):
             layers = self.setup.config.objective.layers
             self.team.take(worth_threads(self.setup.network, space, layers))
             here = Scale.begin(self.setup, space, self.scale, self.resumed)
             self.resumed = None
-            watch.lap(f"targets {_name(space)}")
-            goes_on = self._steps(number, here, watch, callback)
-            watch.lap(f"steps {_name(space)}")
+            watch.lap(f"targets {_grid_name(space)}")
+            goes_on = self._run_scale(number, here, watch, callback)
+            watch.lap(f"steps {_grid_name(space)}")
             if not goes_on:
                 break
-        self._agree(False)  # on the last checkpoint
+        self._agree_on_stop(False)  # tells all processes if one could not write the last checkpoint
         return goes_on
 
-    def _steps(self, number: int, here: Scale, watch: Stopwatch, callback: Callback | None) -> bool:
-        """Those of a scale, by its number; whether the run goes on after them."""
+    def _run_scale(
+        self, number: int, here: Scale, watch: Stopwatch, callback: Callback | None
+    ) -> bool:
+        """Takes the steps of one scale; returns False if something ended the run early.
+
+        number: the number of the scale, from 1.
+        """
         before, count = self.done, self.scales[number - 1][1]
         for step in here.steps(count):
             self.scale, self.done = here, before + here.taken
@@ -163,14 +197,14 @@ class Descent:
             progress = self._progress(number, here, step, watch.seconds)
             if self.folder:
                 self.folder.tell(progress.line())
-            stop, due = self._agree(_ends(callback, progress))
+            stop, due = self._agree_on_stop(_asks_to_stop(callback, progress))
             if stop or due or here.taken == count:
-                self._keep(number, here, ended=False)
+                self._save_checkpoint(number, here, ended=False)
             if stop:
                 return False
         if self.scale is here and here.taken < count:
-            self._keep(number, here, ended=True)
-        # L-BFGS may end a scale early, even before its first step: where G is optimal already.
+            self._save_checkpoint(number, here, ended=True)
+        # L-BFGS ends a scale early, even before its first step, if G is already optimal.
         self.scale, self.done = here, before + count
         return True
 
@@ -191,11 +225,12 @@ class Descent:
             sample=partial(_sample, here),
         )
 
-    def _agree(self, stop: bool) -> tuple[bool, bool]:
-        """Whether the run ends here, and whether a checkpoint is due: the same for all processes.
+    def _agree_on_stop(self, stop: bool) -> tuple[bool, bool]:
+        """Returns whether the run ends here and whether a checkpoint is due.
 
-        Any of them may end it; the first one has the clock. What one could not write is of no use
-        to the others: then none writes more.
+        All processes get the same answer. Any process may end the run; the clock of the first one
+        decides when a checkpoint is due. If one process cannot write its part of a checkpoint, all
+        of them stop writing, because the other parts are useless without it.
         """
         folder, group = self.folder, self.setup.group
         due = folder is not None and group.rank == 0 and folder.due()
@@ -206,9 +241,12 @@ class Descent:
             folder.lose("another process could not write its part of a checkpoint")
         return stop, due
 
-    def _keep(self, number: int, here: Scale, *, ended: bool) -> None:
-        """Writes the checkpoint of a scale, by its number. ended: whether the scale has ended
-        before all of its steps."""
+    def _save_checkpoint(self, number: int, here: Scale, *, ended: bool) -> None:
+        """Writes a checkpoint.
+
+        number: the number of the scale, from 1. ended: whether the scale ended early, before it
+        took all of its steps.
+        """
         if self.folder:
             numbers: dict[str, Any] = {"scale": number, "ended": ended, "before": self.before}
             numbers |= {"memory": here.setup.memory, "threads": self.team.most}
@@ -216,8 +254,10 @@ class Descent:
 
 
 def restore(setup: Setup, g: Values) -> Sample:
-    """G, over the grid of any scale, as a sample of the content's kind, brought back into what was
-    given."""
+    """Converts G, on the grid of any scale, to a sample like the given content.
+
+    The sample has the content's kind, units, rate and colors, as the configuration asks.
+    """
     sample = setup.units.sample(g, setup.arrays)
     return setup.kind.restore(sample, setup.given, setup.config, setup.arrays.numpy)
 
@@ -226,8 +266,8 @@ def _sample(scale: Scale) -> Sample:
     return restore(scale.setup, scale.whole())
 
 
-def _ends(callback: Callback | None, progress: Progress) -> bool:
-    """Whether what is told of the step ends the run with it."""
+def _asks_to_stop(callback: Callback | None, progress: Progress) -> bool:
+    """Calls the callback; returns whether it asks the run to stop."""
     try:
         return callback is not None and callback(progress) is False
     except Interrupted:
@@ -236,5 +276,5 @@ def _ends(callback: Callback | None, progress: Progress) -> bool:
         return True
 
 
-def _name(space: Space) -> str:
+def _grid_name(space: Space) -> str:
     return " x ".join(map(str, space))

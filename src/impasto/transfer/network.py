@@ -1,4 +1,4 @@
-"""The network of a run: opened, brought to the scale of its samples, and checked."""
+"""Open, calibrate and check the network of a run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from impasto.networks import (
 )
 
 CALIBRATED_ON = 512
-"""The most pixels of the long side that a network is calibrated on: means over a picture hardly
-depend on its size, and the network holds all activations of a layer at once."""
+"""Calibration shrinks pictures to a long side of this many pixels. Means over a picture hardly
+depend on its size, and calibration holds all activations of a layer in memory at once."""
 
 
 def network_for(
@@ -36,9 +36,20 @@ def network_for(
     styles: Sequence[Sample] = (),
     kind: Kind | None = None,
 ) -> Network:
-    """The configured network, for samples like the content; calibrated on it and the styles.
+    """Opens the configured network for samples like the content and calibrates it.
 
-    kind: the content's, where that is no more what it was given as.
+    Args:
+        config: the settings.
+        content: the content; its channels and axes decide the network's.
+        download: called with the bytes done and the total bytes while weights are downloaded.
+        styles: the styles; the network is calibrated on them and on the content.
+        kind: the kind of the content before it was prepared; None takes the content's own.
+
+    Raises:
+        ConfigError: a setting does not fit the network or the kind of the content.
+        LayerError: the network does not have a layer that is asked for.
+        SampleError: a sample is too small for the network.
+        WeightsError: the weights cannot be used.
     """
     kind = kind or kind_of(content)
     settings, (dims, channels) = config.network, (content.dims, len(content.data))
@@ -62,22 +73,22 @@ def network_for(
         layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
-    _bring_to_one_scale(network, config, content, styles)
+    _calibrate(network, config, content, styles)
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
             subject="--style-axes",
             expected="lite, vgg16 or vgg19 as the network",
-            found=f"{network.name}, which looks along all axes at once",
+            found=f"{network.name}, whose filters span all axes",
             remedy="leave it out, or pass --network lite",
         )
     if network.by_slices and config.volume.slices and config.optimizer.optimizer != "adam":
         raise ConfigError(
             subject="--slices",
-            expected=f"0, all of them, with {config.optimizer.optimizer}",
+            expected=f"0, which takes all slices, with {config.optimizer.optimizer}",
             found=str(config.volume.slices),
             remedy="pass --slices 0, or --optimizer adam",
         )
-    if _bfloat16(config.engine.precision, settings.network):
+    if _uses_bfloat16(config.engine.precision, settings.network):
         network.in_bfloat16()
     for flag, layers in (
         ("--content-layers", config.objective.content_layers),
@@ -88,11 +99,12 @@ def network_for(
     return network
 
 
-def _bring_to_one_scale(
-    network: Network, config: Config, content: Sample, styles: Sequence[Sample]
-) -> None:
-    """Calibrates filters where that is asked for, and layers where weights of the user's are
-    compared by means, on the content and the styles."""
+def _calibrate(network: Network, config: Config, content: Sample, styles: Sequence[Sample]) -> None:
+    """Calibrates the network on the content and the styles, if the settings ask for it.
+
+    --calibrated scales each filter. With --normalization mean, the user's own weights are scaled
+    layer by layer instead.
+    """
     settings = config.network
     if settings.calibrated and not (network.trained and kind_of(content).calibrates):
         raise ConfigError(
@@ -103,17 +115,17 @@ def _bring_to_one_scale(
         )
     if settings.calibrated:
         network.metrics.clear()
-        bring = calibrate
+        scale = calibrate
     elif network.uneven and config.objective.normalization == "mean":
-        bring = unit_layers
+        scale = unit_layers
     else:
         return
-    seen = [("content", content), *(("style", style) for style in styles)]
-    bring(network, [_thumbnail(sample, network, role) for role, sample in seen])
+    samples = [("content", content), *(("style", style) for style in styles)]
+    scale(network, [_thumbnail(sample, network, role) for role, sample in samples])
 
 
 def _require_layers(config: Config, dims: int, channels: int, rate: float) -> None:
-    """Raises ConfigError, which tells the layers, where those of a user's network are wanted."""
+    """Raises ConfigError if no layers are chosen for a user's network; the message lists them."""
     if config.objective.content_layers and config.objective.style_layers:
         return
     name = config.network.network
@@ -122,13 +134,16 @@ def _require_layers(config: Config, dims: int, channels: int, rate: float) -> No
         subject="--network",
         expected="--content-layers and --style-layers with a network of your own",
         found=f"none for {name}, whose layers are {', '.join(layers)}",
-        remedy="name some of them",
+        remedy="name some of these layers",
     )
 
 
 def _thumbnail(picture: Sample, network: Network, role: str) -> Values:
-    """What a network is calibrated on: the picture, brought to CALIBRATED_ON; of a slender one, its
-    short side to what the network needs. Raises SampleError where it has not that much."""
+    """Returns the picture, shrunk to a long side of CALIBRATED_ON pixels, for calibration.
+
+    A slender picture is shrunk less, so that its short side stays long enough for the network.
+    Raises SampleError if the picture itself is too small.
+    """
     deepest = {network.layers[-1]}
     check_sides(network, deepest, picture.space, role)
     least = network.smallest_side(deepest) / min(picture.space)
@@ -137,10 +152,11 @@ def _thumbnail(picture: Sample, network: Network, role: str) -> Values:
     return resample(torch.from_numpy(picture.data)[None], space).clamp(0, 1)
 
 
-def _bfloat16(precision: str, network: str) -> bool:
-    """Whether that precision means bfloat16, for that network on this machine."""
+def _uses_bfloat16(precision: str, network: str) -> bool:
+    """Returns whether the network computes in bfloat16 on this machine."""
     if precision == "auto":
-        if network == "filterbank" or ":" in network:  # no faster; rough on signals and volumes
+        # bfloat16 does not speed these up, and it is too coarse for signals and volumes.
+        if network == "filterbank" or ":" in network:
             return False
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16"))
@@ -148,7 +164,17 @@ def _bfloat16(precision: str, network: str) -> bool:
 
 
 def check_sides(network: Network, layers: Collection[str], sides: Space, role: str) -> None:
-    """Raises SampleError where sides are too short for the layers; role: whose they are."""
+    """Checks that a grid is large enough for the layers.
+
+    Args:
+        network: the network.
+        layers: the names of the layers.
+        sides: the positions along each axis.
+        role: what the error calls the sample, such as "content".
+
+    Raises:
+        SampleError: a side is too short.
+    """
     smallest = network.smallest_side(layers)
     if min(sides) < smallest:
         raise SampleError(

@@ -1,11 +1,15 @@
-"""Opening the content and the styles of a run."""
+"""Open the content and the styles of a run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar, cast, runtime_checkable
+
+import numpy as np
+from torch import Tensor
 
 from impasto import media
 from impasto.config.config import Config
@@ -16,16 +20,52 @@ from impasto.grids.geometry import Space
 from impasto.kinds import Kind, content_size, kind_of
 from impasto.media.sample import Sample
 
-SampleLike = Any
-"""A path, bytes, a Sample, a NumPy array, a tensor or a PIL picture: what media.as_sample takes."""
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """An open binary file, or anything else with its `read`."""
+
+    def read(self) -> bytes:
+        """Returns the rest of the file."""
+
+
+@runtime_checkable
+class PilImage(Protocol):
+    """A PIL image: Pillow is optional, so its own type cannot be named here."""
+
+    def getexif(self) -> object:
+        """Returns the EXIF data."""
+
+
+SampleLike = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryFile
+    | Sample
+    | np.ndarray
+    | Tensor
+    | PilImage
+)
+"""A path, the bytes of a file, an open binary file, a Sample, a picture as a NumPy array of shape
+(height, width) or (height, width, channel), a picture as a tensor of shape (channel, height,
+width), or a PIL image."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a run is given, opened.
+    """The opened inputs of a run.
 
-    kind: of the content. styles: in the content's terms. shares: of each style, adding up to 1
-    where they are to. config: completed for such a content.
+    Attributes:
+        kind: the kind of the content.
+        content: the content at the size of the run.
+        styles: the styles, with the content's rate or spacing, units and axes.
+        shares: the weight of each style. They add up to 1, unless the settings say otherwise.
+        config: the settings, completed for this content.
     """
 
     kind: Kind
@@ -41,9 +81,11 @@ def open_inputs(
     config: Config,
     arrays: Arrays,
 ) -> Inputs:
-    """Opens the content, and then the styles at its size, rate or spacing.
+    """Opens the content, then the styles at the size, rate or spacing of the content.
 
-    Raises SampleError where one cannot be used, ConfigError for settings of another kind.
+    Raises:
+        ConfigError: a setting is meant for another kind of sample.
+        SampleError: an input cannot be used.
     """
     given = decoded(content, "content")
     sample = open_sample(given, "content", content_size(given, config), arrays)
@@ -51,36 +93,58 @@ def open_inputs(
     with about("content"):
         sample = kind.part(sample, config.signal.leads, config.signal.span)
     config = config.complete(sample.dims, len(sample.data))
-    things, shares = split_shares(styles, config.objective)
+    things, shares = split_shares(list_styles(styles), config.objective)
     return Inputs(kind, sample, open_styles(things, sample, config, arrays), shares, config)
 
 
 def decoded(thing: SampleLike, role: str) -> SampleLike:
-    """What is in bytes, or in a file that is open, as a sample; anything else as it is."""
+    """Decodes bytes and open files into a sample; returns anything else unchanged.
+
+    role: what errors call it, such as "content".
+    """
     with about(role):
-        return media.decoded(thing)
+        sample: SampleLike = media.decoded(thing)
+        return sample
 
 
 def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sample:
-    """Anything accepted as a Sample; errors say which one it was."""
+    """Opens a sample.
+
+    Args:
+        thing: anything that `stylize` accepts.
+        role: what errors call it, such as "style 1"; for a path, errors name the path.
+        size: the size to open a picture at, in pixels; (0,) keeps its own.
+        arrays: allocates large arrays.
+
+    Raises:
+        SampleError: it cannot be used.
+    """
     with about(str(thing) if isinstance(thing, str | Path) else role):
         return media.as_sample(thing, size, new=arrays.numpy)
 
 
-def split_shares(
-    styles: SampleLike | Sequence[SampleLike], objective: ObjectiveConfig
-) -> tuple[list[SampleLike], list[float]]:
-    """The styles, and the share of each; a folder is all pictures in it, in equal parts.
+def list_styles(styles: SampleLike | Sequence[SampleLike]) -> list[SampleLike]:
+    """Returns one style or several as a list."""
+    return list(styles) if isinstance(styles, list | tuple) else [cast(SampleLike, styles)]
 
-    Raises ConfigError for weights of another number of styles, SampleError for a folder without
-    pictures.
+
+def split_shares(
+    styles: Sequence[Item], objective: ObjectiveConfig
+) -> tuple[list[Item | Path], list[float]]:
+    """Lists the styles and the share of each.
+
+    A folder stands for all pictures in it, which divide its share equally.
+
+    Raises:
+        ConfigError: the number of weights is not the number of styles.
+        SampleError: a folder holds no pictures.
     """
-    given = list(styles) if isinstance(styles, list | tuple) else [styles]
-    things: list[SampleLike] = []
+    things: list[Item | Path] = []
     shares: list[float] = []
-    for thing, share in zip(given, objective.style_shares(len(given)), strict=True):
-        path = isinstance(thing, str | Path) and Path(thing)
-        parts = media.pictures_in(path) if path and media.is_plain_folder(path) else [thing]
+    for style, share in zip(styles, objective.style_shares(len(styles)), strict=True):
+        parts: Sequence[Item | Path] = [style]
+        if isinstance(style, str | Path) and media.is_plain_folder(Path(style)):
+            parts = media.pictures_in(Path(style))
         things += parts
         shares += [share / len(parts)] * len(parts)
     return things, shares
@@ -89,9 +153,14 @@ def split_shares(
 def open_styles(
     things: Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
 ) -> list[Sample]:
-    """The styles at the content's scale: the same long side, or the same exact grid.
+    """Opens the styles at the content's scale.
 
-    A style with fewer pixels stays as it is.
+    A picture gets the content's long side; it is never enlarged. A signal gets the content's
+    sampling rate, a volume its spacing.
+
+    Raises:
+        ConfigError: a setting does not fit the content or the number of styles.
+        SampleError: a style cannot be used, or it has other channels or axes than the content.
     """
     kind = kind_of(content)
     kind.check_styles(content, len(things), config)

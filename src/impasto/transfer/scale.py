@@ -1,4 +1,4 @@
-"""One scale of a run: J on its grid, the optimizer's loop, the average that is its result."""
+"""One scale of a run: J on its grid, the optimizer's steps and the average of G."""
 
 from __future__ import annotations
 
@@ -25,15 +25,26 @@ from impasto.runs.checkpoints import Checkpoint
 from impasto.transfer.scales import initial
 from impasto.transfer.setup import Setup
 
-_FALL = 1e-3
-"""Of J, in proportion: less is none."""
+_LEAST_FALL = 1e-3
+"""J has fallen if it is lower than its lowest value so far by at least this fraction."""
 
 
 class Scale:
-    """The run at one scale: the optimizer's loop and the running average of G.
+    """Runs the optimizer at one scale and averages G.
 
-    Adam circles its goal, the average sits in it; the other two go down and are not averaged.
-    torn: whether the average is between two steps.
+    Adam circles around the minimum, and the average of its steps lies nearer to it. The other two
+    optimizers descend steadily, so their last step is the result.
+
+    Attributes:
+        start: this process's part of G when the scale began, shape (1, channel, *space).
+        decay: the decay of the running average of G; 0 takes the last G.
+        average: the running average of this process's part of G.
+        weight: the sum of the weights in `average`; 0 before the first step.
+        taken: the number of steps taken at this scale.
+        torn: True while `average` is being updated, so that an interrupt leaves it unusable.
+        lowest: the lowest J so far.
+        stale: the number of steps since J last fell.
+        state: the optimizer's state after the last step.
     """
 
     def __init__(self, setup: Setup, ensemble: Ensemble, start: Values) -> None:
@@ -52,8 +63,18 @@ class Scale:
     def begin(
         cls, setup: Setup, space: Space, before: Scale | None, resumed: Checkpoint | None
     ) -> Scale:
-        """The run at a scale: from where a checkpoint has it, from the scale before, or anew."""
-        give_back()  # what the scale before has freed
+        """Begins a scale: from a checkpoint, from the scale before, or from the first G.
+
+        Args:
+            setup: what all scales share.
+            space: the grid of this scale.
+            before: the scale before; None for the first.
+            resumed: the checkpoint to go on from; None to begin the scale.
+
+        Raises:
+            ConfigError: the checkpoint belongs to another grid.
+        """
+        give_back()  # frees the memory of the scale before
         _, slab = setup.slab(space)
         if resumed:
             resumed.check_shape((1, len(setup.units.content.data), *slab.space))
@@ -78,7 +99,7 @@ class Scale:
 
     @classmethod
     def resumed(cls, setup: Setup, ensemble: Ensemble, checkpoint: Checkpoint) -> Scale:
-        """Where a checkpoint has left it."""
+        """Rebuilds the scale that a checkpoint describes."""
         tensors, scalars = checkpoint.copied(setup.arrays.new), checkpoint.scalars
         average, start = tensors.pop("average"), tensors.pop("start", None)
         state = State.rebuilt(tensors, scalars["state"])
@@ -90,58 +111,66 @@ class Scale:
 
     @property
     def space(self) -> Space:
-        """The grid."""
+        """The positions along each axis of the whole grid, over all processes."""
         return self.ensemble.region.whole
 
     def steps(self, count: int) -> Iterator[Step[Evaluation]]:
-        """The steps that are left of `count`; a step is valid until the next one."""
+        """Takes the steps that are left of `count`; each one is valid until the next.
+
+        The scale ends early if J has not fallen for `patience` steps.
+        """
         patience = self.setup.config.schedule.patience
         loop = self._loop(count)
-        while self.taken < count and not self._ended(patience):
+        while self.taken < count and not self._out_of_patience(patience):
             if (step := next(loop, None)) is None:
                 return
-            # A step into what is not finite, from which the optimizer will retreat, is left out.
+            # The optimizer retreats from a step to non-finite values; the average leaves it out.
             finite = math.isfinite(self._inner(step.state.x, step.state.x))
             self.torn = True
             self.weight = self.decay * self.weight + 1 - self.decay
-            share = (1 - self.decay) / self.weight  # so that what does not change stays the same
+            share = (1 - self.decay) / self.weight  # so that a constant G averages to itself
             following = step.state.x if finite else step.sample
             for average, x in blocks(self.average, following):
                 average.lerp_(x, share)
             self.taken += 1
             self.stale += 1
-            if step.evaluation.value < (1 - _FALL) * self.lowest:
+            if step.evaluation.value < (1 - _LEAST_FALL) * self.lowest:
                 self.lowest, self.stale = step.evaluation.value, 0
             self.state, self.torn = step.state, False
             yield step
 
-    def _ended(self, patience: int) -> bool:
-        """Whether J has not fallen for so many steps, as the first process sees it: where each has
-        all of a small scale, the last bits may differ."""
+    def _out_of_patience(self, patience: int) -> bool:
+        """Returns whether J has not fallen for `patience` steps; 0 waits for ever.
+
+        The first process decides for all: each process computes a small scale by itself, and the
+        last bits of J may differ between them.
+        """
         if not patience:
             return False
         stale = torch.tensor([float(self.stale >= patience and self.setup.group.rank == 0)])
         return bool(self.setup.group.total(stale))
 
     def whole(self) -> Values:
-        """The average so far, inside its range, of all processes."""
-        own = self._own()
+        """Returns the average of G over the whole grid, clipped to its range."""
+        own = self._own_average()
         return gather(self.group, Patch(own, self.ensemble.region))
 
     def terms(self) -> dict[str, float]:
-        """The terms of J of that average."""
-        return self.ensemble.terms(self._own())
+        """Returns the terms of J at the average of G."""
+        return self.ensemble.terms(self._own_average())
 
     def tensors(self) -> dict[str, Tensor]:
-        """The arrays of a checkpoint."""
+        """Returns the arrays of a checkpoint, by name."""
         assert self.state is not None
-        found = self.state.tensors() | {"average": self.average}
-        if self.setup.config.objective.nearest_layers:  # places are found for it once more
-            found["start"] = self.start
-        return found
+        arrays = self.state.tensors() | {"average": self.average}
+        if (
+            self.setup.config.objective.nearest_layers
+        ):  # a resumed run matches positions to it again
+            arrays["start"] = self.start
+        return arrays
 
     def scalars(self) -> dict[str, Any]:
-        """The numbers of a checkpoint."""
+        """Returns the numbers of a checkpoint, by name."""
         assert self.state is not None
         return {
             "taken": self.taken,
@@ -151,7 +180,8 @@ class Scale:
             "state": self.state.scalars(),
         }
 
-    def _own(self) -> Values:
+    def _own_average(self) -> Values:
+        """Returns this process's part of the average, clipped to its range."""
         if not self.weight:
             return self.start
         own = self.new(tuple(self.average.shape), self.average.dtype)
@@ -160,12 +190,13 @@ class Scale:
         return own
 
     def _inner(self, a: Tensor, b: Tensor) -> float:
+        """Returns the inner product of two arrays, summed over all processes."""
         total = torch.tensor([dot(a, b)], dtype=torch.float64)
         return self.group.total(total).item()
 
     def _loop(self, count: int) -> Iterator[Step[Evaluation]]:
         config, settings = self.setup.config, self.setup.config.optimizer
-        # What favors large forms is slow to take noise out, unless the total variation does that.
+        # The preconditioner favors large forms, so it removes noise slowly unless J has a TV term.
         rough = config.schedule.init == "noise" and not config.objective.gamma
         precondition = plain if rough else self.ensemble.precondition
         loop: Any = {
@@ -191,7 +222,7 @@ class Scale:
 
 
 def _refine(setup: Setup, g: Values, space: Space) -> Float[Tensor, "1 channel *finer"]:
-    """G over the next finer grid."""
+    """Brings G to the next finer grid, with the content's details if the content counts in J."""
     units, new = setup.units, setup.arrays.new
     if not setup.config.objective.alpha:
         return units.over(g, space, new)

@@ -1,4 +1,4 @@
-"""The grids of a run, coarse to fine, and G on the first of them."""
+"""The grids of a run, from coarse to fine, and the initial G."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ from impasto.transfer.opening import open_sample
 def grids(
     config: Config, network: Network, kind: Kind, content: Sample, styles: Sequence[Sample]
 ) -> list[tuple[Space, int]]:
-    """The grids of the run, coarse to fine, and the steps on each.
+    """Lists the grids of the run, from coarse to fine, each with its number of steps.
 
-    Scales too small for the network are left out. Raises SampleError when even the last one is.
+    Grids that are too small for the network are left out.
+
+    Raises:
+        ConfigError: the size does not fit periodic borders, or the network does not take slices.
+        SampleError: even the finest grid is too small.
     """
     check_filters(styles, network)
     smallest = network.smallest_side(config.objective.layers)
@@ -35,7 +39,7 @@ def grids(
     scale = config.schedule.style_scale
     spaces = [
         space
-        for space in _tiling(coarse_to_fine(content.space, coarsest), config, network)
+        for space in _round_for_tiling(coarse_to_fine(content.space, coarsest), config, network)
         if min(space) >= smallest
         and all(
             min(sides_of(style, kind.style_space(content, style, space, axis, scale))) >= smallest
@@ -46,8 +50,11 @@ def grids(
     return [(space, config.schedule.steps_at(index)) for index, space in enumerate(spaces)]
 
 
-def _tiling(spaces: list[Space], config: Config, network: Network) -> list[Space]:
-    """The grids, whose sides with periodic borders are multiples of the network's stride."""
+def _round_for_tiling(spaces: list[Space], config: Config, network: Network) -> list[Space]:
+    """Rounds the sides of the grids to multiples of the network's stride, for periodic borders.
+
+    Raises ConfigError if the finest grid, which is the result, would have to be rounded.
+    """
     if config.network.padding != "periodic":
         return spaces
     stride = network.stride(config.objective.layers)
@@ -56,14 +63,18 @@ def _tiling(spaces: list[Space], config: Config, network: Network) -> list[Space
             subject="--size",
             expected=f"multiples of {stride} with periodic borders",
             found=" x ".join(map(str, spaces[-1])),
-            remedy="pass such a size, or another --padding",
+            remedy="pass a --size of such sides, or another --padding",
         )
     rounded = (tuple(stride * max(1, round(n / stride)) for n in space) for space in spaces)
     return list(dict.fromkeys(rounded))
 
 
 def initial(config: Config, kind: Kind, units: Units, space: Space, arrays: Arrays) -> Values:
-    """What G starts as, on the coarsest grid."""
+    """Makes the initial G on the coarsest grid: the content, noise or a sample from a file.
+
+    Raises:
+        SampleError: the sample from the file does not have the content's channels and grid.
+    """
     content, init = units.content, config.schedule.init
     if init == "content":
         return units.values(content, space, arrays.new)

@@ -1,4 +1,4 @@
-"""What all scales of a run share, and J over the grid of any of them."""
+"""What all scales of a run share, and J on the grid of each scale."""
 
 from __future__ import annotations
 
@@ -27,27 +27,38 @@ from impasto.networks import Network
 from impasto.networks.stage import INPUT
 
 FOR_ARRAYS = 0.6
-"""The most of the memory that arrays take: samples, G, the optimizer's, those between the stages;
-the rest is for tiles at work. Arrays beyond are in files, which cost little while memory is free.
+"""Arrays (samples, G, the optimizer's state, activations between stages) take at most this fraction
+of the memory; the tiles at work take the rest. Further arrays are kept in mapped files, which are
+hardly slower while memory is free.
 """
 
 _COPIES = {"adam": 12, "lbfgs": 36, "gradient-descent": 10}
-"""Arrays of the size of G that a run with that optimizer comes to hold, the samples included."""
+"""How many arrays of the size of G a run holds with each optimizer, samples included."""
 
 _WEIGHTS = 3
-"""Values a position that weights take, over the sample and the layers; they are never in files."""
+"""How many values for each position the weights take, over the sample and all layers. They stay in
+memory."""
 
-_SHARED = 2**17
-"""Positions from which on processes share a scale; below, talking takes longer than the work."""
+_LEAST_SHARED = 2**17
+"""Processes share a scale of at least this many positions. On a smaller one, communication would
+take longer than the work."""
 
 
 @dataclass(frozen=True)
 class Setup:
     """What all scales of a run share.
 
-    kind: of the content. given: the content before its colors were changed, where they were.
-    units: of the content. styles: each with its units. guides: which style goes where. memory:
-    bytes of it, for arrays and for tiles at work.
+    Attributes:
+        config: the settings, completed for the content.
+        network: the network.
+        kind: the kind of the content.
+        given: the content before its colors were changed.
+        units: the content, and the values that G holds for it.
+        styles: the styles, each with its units.
+        guides: the places that take each style.
+        memory: the bytes for arrays and for tiles at work.
+        arrays: allocates large arrays.
+        group: the processes that share the sample.
     """
 
     config: Config
@@ -62,13 +73,16 @@ class Setup:
     group: Group
 
     def slab(self, space: Space) -> tuple[Group, Region]:
-        """Who shares a grid, and the part that this process has."""
-        group = self.group if prod(space) >= _SHARED else ALONE
+        """Returns the processes that share a grid and the part of this process."""
+        group = self.group if prod(space) >= _LEAST_SHARED else ALONE
         return group, group.slabs(space)[group.rank]
 
     def ensemble(self, space: Space, start: Values | None = None) -> Ensemble:
-        """J over a grid. start: this process's part of G as it is when the scale begins, of which
-        nearest places depend; the content if None."""
+        """Builds J on a grid.
+
+        start: this process's part of the G that the scale begins with, shape (1, channel, *space).
+        The nearest-neighbor loss matches its positions to the styles; None takes the content.
+        """
         group, slab = self.slab(space)
         base = Plan(group=group, new=self.arrays.new)
         free = self.units.free(space)
@@ -78,7 +92,11 @@ class Setup:
     def _members(
         self, space: Space, slab: Region, base: Plan, start: Values | None
     ) -> tuple[Member, ...]:
-        """The objectives: one, or one with each axis first, all of the same weight."""
+        """Builds the objectives whose sum is J.
+
+        A network of slices needs one objective for each axis, all of the same weight. Their total
+        variation is an objective of its own.
+        """
         config, content = self.config.objective, self.units.content
         values = self.units.values(content, space, base.new)
         weight = None if content.weight is None else weights_over(content.weight, space)
@@ -113,9 +131,9 @@ class Setup:
         room: float,
         start: Values | None,
     ) -> Member:
-        """The objective of the sample with that axis first.
+        """Builds the objective of the sample with the axis `axis` moved to the front.
 
-        values, weight: the content's, over all of the grid.
+        values, weight: those of the content, on the whole grid.
         """
         group, turned = base.group, slab.turned(axis)
         slabs = [each.turned(axis) for each in group.slabs(slab.whole)]
@@ -151,7 +169,10 @@ class Setup:
         room: float,
         planes: dict[int, Tensor],
     ) -> StylePatch:
-        """A style on its grid at this scale, with that axis first. base: of the content."""
+        """Returns a style on its grid at this scale, with the axis `axis` moved to the front.
+
+        base: the plan of the content. planes: a cache for `_place`.
+        """
         style, content = self.styles[guide.style], self.units.content
         sample, front = style.sample, style.front(axis)
         stroke = self.config.schedule.style_scale
@@ -167,13 +188,16 @@ class Setup:
         return StylePatch(Patch(values[part.slices], part), plan, share, weight, place)
 
     def _guides(self, axis: int) -> list[Guide]:
-        """Those for the slices across an axis."""
+        """Returns the guides for the slices across an axis."""
         return [Guide(axis, 1.0)] if self.config.volume.style_axes else self.guides
 
     def _draw(
         self, objective: Objective, weight: Tensor | None, base: Plan, room: float
     ) -> Draw | None:
-        """Of slices in which something counts, where there are more than a step looks at."""
+        """Returns how each step draws its slices; None if each step takes all of them.
+
+        Slices in which no position counts are never drawn.
+        """
         if not self.network.by_slices:
             return None
         whole, count = objective.region.whole, self.config.volume.slices
@@ -186,7 +210,7 @@ class Setup:
         return Draw(count, candidates, self._plan(self.network, space, base, room))
 
     def _room(self, space: Space) -> float:
-        """Bytes for the work on tiles, where this process has so much of a sample."""
+        """Returns the bytes left for tiles. space: the part of the sample that this process has."""
         turns = len(space) if self.network.turning else 1
         copies = _COPIES[self.config.optimizer.optimizer] + (turns > 1)
         values = copies * self.network.channels * prod(space)
@@ -201,7 +225,7 @@ class Setup:
         return self.memory - min(arrays, FOR_ARRAYS * self.memory) - weights
 
     def _plan(self, network: Network, space: Space, base: Plan, room: float) -> Plan:
-        """For the part of a sample that this process has."""
+        """Plans the work on this process's part of a sample."""
         reaches = self._reaches if network.stages else frozenset({(INPUT, 1)})
         return choose_plan(network, space, reaches, self.config.engine.plan, room, base)
 
@@ -211,12 +235,15 @@ class Setup:
 
 
 def _place(guide: Guide, space: Space, planes: dict[int, Tensor]) -> tuple[float, Tensor | None]:
-    """A guide's part of J, and how much each position takes of it. planes: the ones so far, one for
-    all styles that share it."""
+    """Returns the share of a guide in J and the weight of each position, or None for equal weights.
+
+    planes: caches the weights by the guide's place, because styles may share a place.
+    """
     if guide.place is None:
         return guide.share, None
     if id(guide.place) not in planes:
         planes[id(guide.place)] = weights_over(guide.place, space)
     place = planes[id(guide.place)]
-    # So much of J as of G it is: each position is drawn to the style as if alone.
+    # The share in J is proportional to the area, so each position is drawn to the style as strongly
+    # as it would be if the style covered all of G.
     return guide.share * place.mean().item(), place

@@ -1,4 +1,4 @@
-"""stylize: from a content and its styles to the sample that minimizes J, coarse to fine."""
+"""`stylize`: make the sample G that minimizes J from a content and its styles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,20 +41,33 @@ from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
 from impasto.version import __version__
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
-    sample: G, with the content's metadata. value, terms: J of G at the last scale reached, and its
-    parts; a `color` that keeps the content's chroma gives it to the sample after that. seconds:
-    the run's time. timings: where it went, in order, the parts adding up to it. finished: False
-    when it was interrupted. diverged: whether J has come to more than it began with, as by too high
-    a learning rate. checkpoints_lost: whether the run's folder could not be written any
-    more, so that only this is left of the run. recipe: the settings, as kept in the saved file's
-    metadata.
+    Attributes:
+        sample: G, with the content's metadata.
+        value: J(G) at the last scale of the run, before the content's chroma is restored.
+        terms: the content, style and tv terms of J; their sum is `value`.
+        seconds: the time that the run took.
+        timings: seconds by phase, in order; their sum is `seconds`.
+        finished: False if the run was interrupted.
+        diverged: True if J rose over the run, for example because the learning rate is too high.
+        checkpoints_lost: True if the run folder could not be written to the end, so that the run
+            cannot be resumed from this point.
+        recipe: the settings, as `save` writes them into the metadata of a file.
+
+    Example:
+        >>> result = impasto.stylize("content.jpg", "style.jpg")
+        >>> result.save("out.png")
+        >>> result.numpy().shape
+        (384, 512, 3)
     """
 
     sample: Sample
@@ -68,25 +81,36 @@ class Result:
     recipe: dict[str, Any]
 
     def save(self, path: str | Path) -> None:
-        """Writes the sample, the format chosen by the suffix; the file is whole or not there.
+        """Writes the sample; the suffix of the path chooses the format.
 
-        Raises OutputError when it cannot be written.
+        If writing fails, no partial file is left behind.
+
+        Raises:
+            MissingExtraError: the library for the format is not installed.
+            OutputError: the format is unknown or cannot hold the sample, or the file cannot be
+                written.
         """
         media.save(self.sample, Path(path), json.dumps(self.recipe))
 
     def numpy(self) -> np.ndarray:
-        """The values, channels last as pictures are in NumPy: float32 (*space, channel)."""
+        """Returns the values as float32, shape (*space, channel).
+
+        A picture has values in [0, 1]; a signal or a volume keeps the content's units.
+        """
         return np.moveaxis(self.sample.data, 0, -1)
 
-    def pil(self) -> Any:
-        """The picture as a PIL image, RGB or RGBA, in sRGB.
+    def pil(self) -> Image:
+        """Returns the picture as a PIL image of mode RGB or RGBA, 8 bits a channel, in sRGB.
 
-        Raises SampleError where the sample is no picture, MissingExtraError without Pillow.
+        Raises:
+            MissingExtraError: Pillow is not installed.
+            SampleError: the sample is not a picture.
         """
-        return as_pil(self.sample)
+        image: Image = as_pil(self.sample)
+        return image
 
     def tensor(self) -> Float[Tensor, "channel *space"]:
-        """The values, channels first: float32 (channel, *space)."""
+        """Returns the values as float32, shape (channel, *space), in the range of `numpy`."""
         return torch.from_numpy(self.sample.data)
 
 
@@ -101,23 +125,48 @@ def stylize(
     callback: Callback | None = None,
     download: Report | None = None,
 ) -> Result:
-    """The sample G that minimizes J(G): the content of one sample in the style of others.
+    """Makes the sample G that minimizes J(G): the content of one sample in the style of others.
 
-    content, styles: paths, the bytes of a file or a file that is open, Samples, NumPy pictures
-    (height, width[, channel]), tensors (channel, height, width) of uint8 or with values in [0, 1],
-    or PIL pictures; one style or several, a folder being all pictures in it.
-    run: a folder for checkpoints; where it has some of the same run, that goes on from the last.
-    origin: what that folder tells of where the run comes from, if not from this call. callback:
-    called at every step; False from it ends the run as Ctrl-C does. download: called with the bytes
-    done and in all while weights are fetched.
-    Ctrl-C ends the run with the step at hand, which goes into a checkpoint where there is a folder:
-    what it has is returned, with `finished` False. Before the first step, or pressed twice, it
-    raises KeyboardInterrupt. A folder that cannot be written any more is a warning, and
-    `checkpoints_lost`.
+    J(G) = alpha J_content(C, G) + beta J_style(S, G) + gamma TV(G), as in Gatys, Ecker and Bethge
+    2016, "Image style transfer using convolutional neural networks", equation 7. The TV term is an
+    addition; most presets do without it.
 
-    Started by torchrun, the processes share the sample; each calls this with the same arguments,
-    and each gets the whole result.
-    Raises InputError for what cannot be used, NumericalError when J stays non-finite.
+    Ctrl-C ends the run after the step at hand: the G so far is returned, with `finished` False, and
+    a run folder gets a checkpoint. Before the first step, or if pressed twice, Ctrl-C raises
+    KeyboardInterrupt. If the run folder can no longer be written, the run warns and goes on, and
+    the result has `checkpoints_lost`.
+
+    If torchrun starts several processes, they share the sample. Each calls this function with the
+    same arguments and gets the whole result.
+
+    Args:
+        content: a path, the bytes of a file, an open binary file, a Sample, a PIL image, a NumPy
+            picture of shape (height, width) or (height, width, channel), or a tensor of shape
+            (channel, height, width). Integers are colors from 0 to the largest of their type,
+            floats are colors in [0, 1].
+        styles: one style or several, in the same forms. A folder stands for all pictures in it.
+        config: the settings; None takes the preset "standard".
+        run: a folder for checkpoints. If it already holds checkpoints of the same run, that run
+            goes on from the last one.
+        origin: what the run folder records as the origin of the run; None records this call.
+        callback: called after each step. It ends the run by returning False.
+        download: called with the bytes done and the total bytes while weights are downloaded.
+
+    Returns:
+        G and the values of J.
+
+    Raises:
+        InputError: an input or a setting cannot be used.
+        KeyboardInterrupt: the run was interrupted before its first step, or twice.
+        NumericalError: J stays non-finite.
+        OutputError: the run folder cannot be made.
+        ProcessError: another process that shares the sample has ended.
+
+    Example:
+        >>> import impasto
+        >>> config = impasto.configure(size=(256,), steps=(20,))
+        >>> result = impasto.stylize("content.jpg", "style.jpg", config)
+        >>> result.save("out.png")
     """
     config = config or PRESETS["standard"]
     origin = origin or origin_of(content, styles, config)
@@ -130,12 +179,12 @@ def stylize(
         if folder:
             folder.go_on(resumed.step if resumed else 0)
         if resumed:
-            setup = replace(setup, memory=_as_before(setup.memory, resumed, scales))
+            setup = replace(setup, memory=_memory_to_plan(setup.memory, resumed, scales))
             team.before = resumed.scalars.get("threads", 0)
         watch.lap("load")
         with catch_interrupts(signal.SIGINT) as interrupts:
             descent = Descent(setup, scales, folder, resumed, team, interrupts)
-            del resumed  # and with it arrays that the optimizer lets go of
+            del resumed  # frees its arrays once the optimizer has copied them
             g, terms = descent.run(watch, callback)
             sample = finished_sample(setup, g)
         watch.lap("result")
@@ -145,7 +194,7 @@ def stylize(
 def _result(
     descent: Descent, sample: Sample, terms: dict[str, float], watch: Stopwatch, origin: Origin
 ) -> Result:
-    """What the run came to; a warning where it has diverged."""
+    """Collects the result of a run and warns if the run has diverged."""
     setup, folder, value = descent.setup, descent.folder, sum(terms.values())
     diverged = descent.diverged(value)
     if diverged and setup.group.rank == 0:
@@ -168,7 +217,7 @@ def _result(
 
 
 def finished_sample(setup: Setup, g: Values) -> Sample:
-    """G of any scale over the content's grid, as the sample that a run gives."""
+    """Converts G of any scale to the sample that a run returns, on the content's grid."""
     return restore(setup, setup.units.over(g, setup.units.content.space, setup.arrays.new))
 
 
@@ -178,23 +227,26 @@ def prepare(
     config: Config,
     download: Report | None = None,
 ) -> tuple[Setup, Scales]:
-    """What a run needs before its first step, its settings completed; arguments as of `stylize`."""
+    """Opens the inputs and the network of a run and lists its scales.
+
+    The arguments are those of `stylize`.
+    """
     memory = memory_left(memory_limit(config.engine.memory))
     arrays = Arrays(FOR_ARRAYS * memory)
     inputs = open_inputs(content, styles, config, arrays)
     kind, config = inputs.kind, inputs.config
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
     network = network_for(config, prepared.content, download, prepared.styles, kind)
-    seen, brought = kind.fit(prepared.content, prepared.styles, network)
-    scales = grids(config, network, kind, seen, brought)
-    units, style_units = kind.units(seen, brought, config)
+    fitted, fitted_styles = kind.fit(prepared.content, prepared.styles, network)
+    scales = grids(config, network, kind, fitted, fitted_styles)
+    units, style_units = kind.units(fitted, fitted_styles, config)
     setup = Setup(
         config=config,
         network=kind.in_units(network, units),
         kind=kind,
         given=prepared.given,
         units=units,
-        styles=[Style(*pair) for pair in zip(brought, style_units, strict=True)],
+        styles=[Style(*pair) for pair in zip(fitted_styles, style_units, strict=True)],
         guides=prepared.guides,
         memory=memory,
         arrays=arrays,
@@ -204,13 +256,16 @@ def prepare(
 
 
 HOW = ("memory", "threads", "checkpoint_every")
-"""Settings that say how a run is done, not what comes of it: it may go on with others."""
+"""Settings that do not change the result: a run may be resumed with other values of them."""
 
 
 def _run_folder(
     run: str | Path | None, origin: Origin, setup: Setup, ending: ExitStack
 ) -> RunFolder | None:
-    """The folder for checkpoints, where one is asked for; this run's alone until the ending."""
+    """Opens the run folder, or returns None if `run` is None.
+
+    The folder is locked for this run until `ending` closes.
+    """
     if run is None:
         return None
     check_no_strangers(Path(run))
@@ -232,12 +287,15 @@ def _run_folder(
     return RunFolder(Path(run), origin, identity, setup.group, every)
 
 
-def _as_before(memory: float, resumed: Checkpoint, scales: Scales) -> float:
-    """The memory that the run began with, of which the plans depend, and with them the last bits;
-    what there is now where that is much less."""
+def _memory_to_plan(memory: float, resumed: Checkpoint, scales: Scales) -> float:
+    """Returns the bytes of memory that a resumed run plans with.
+
+    Tiles depend on the memory, and the last bits of the result depend on the tiles. So the run
+    plans with the memory that it began with, unless much less is free now.
+    """
     logger.info("going on after step %d of %d", resumed.step, sum(count for _, count in scales))
     before: float = resumed.scalars["memory"]
     if 0.8 * before <= memory:
         return before
-    logger.info("less memory is free than when the run began: its last bits may differ")
+    logger.info("less memory is free than when the run began: the last bits may differ")
     return memory

@@ -1,4 +1,4 @@
-"""texture: a picture or a solid that looks like an exemplar everywhere, out of noise."""
+"""`texture`: make a picture or a solid that looks like an exemplar everywhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from impasto.kinds import kind_of
 from impasto.media.sample import Sample
 from impasto.networks.stage import INPUT
 from impasto.runs.origin import origin_of
-from impasto.transfer.opening import SampleLike, split_shares
+from impasto.transfer.opening import SampleLike, list_styles, split_shares
 from impasto.transfer.stylize import Result, stylize
 
 PRESETS_BY_DIMS = {2: "texture", 3: "texture3d"}
-"""Where the settings come from that are not given, by the dimensions of what is made."""
+"""The preset of a texture, by its number of dimensions."""
 
 
 def texture(
@@ -29,23 +29,38 @@ def texture(
     gray: bool = False,
     **others: Any,
 ) -> Result:
-    """A sample of that size with the texture of one or more exemplars.
+    """Makes a sample that has the texture of one or more exemplars everywhere.
 
-    Gatys et al. 2015 (Texture synthesis using convolutional neural networks); of solids, the slices
-    across each axis look like the exemplar, as in Kopf et al. 2007 and Gutierrez et al. 2020.
+    Gatys, Ecker and Bethge 2015, "Texture synthesis using convolutional neural networks". In a
+    solid, the slices across each axis look like the exemplar, as in Kopf et al. 2007 and Gutierrez
+    et al. 2020. If no style layers are given, the values themselves are a style layer beside those
+    of the network, because a network hardly responds to the color of single positions.
 
-    styles: as for `stylize`: pictures, folders of them, or volumes. size: height and width, or x, y
-    and z, in positions, one to a pixel or voxel of the exemplar. gray: of pictures, take the
-    luminance; a solid of one channel goes into the formats of volumes. others: run, origin,
-    callback and download, as for `stylize`. Beside the network's style layers, where none are
-    given, the values themselves are compared: a network hardly sees the color of single positions.
-    Raises ConfigError for a size of other dimensions, and as `stylize` does.
+    Args:
+        styles: one exemplar or several, as for `stylize`: pictures, folders of pictures or volumes.
+        size: height and width, or x, y and z, in pixels or voxels of the exemplar.
+        config: the settings; None takes the preset "texture" for a picture and "texture3d" for a
+            solid.
+        gray: makes a solid of one channel from the luminance of pictures, as the file formats of
+            volumes need.
+        others: `run`, `origin`, `callback` and `download`, as for `stylize`.
+
+    Returns:
+        The texture, with J, as from `stylize`.
+
+    Raises:
+        ConfigError: the size does not have two or three sides of at least 1.
+        InputError: an exemplar or a setting cannot be used; and all that `stylize` raises.
+
+    Example:
+        >>> import impasto
+        >>> impasto.texture("bricks.png", (256, 256)).save("wall.png")
     """
     preset = PRESETS_BY_DIMS.get(len(size), "texture3d")
     config = config or PRESETS[preset]
-    asked = replace(config, schedule=replace(config.schedule, size=size))
+    requested = replace(config, schedule=replace(config.schedule, size=size))
     origin = others.pop("origin", None) or origin_of(
-        None, styles, asked, preset=preset, texture=True, gray=gray
+        None, styles, requested, preset=preset, texture=True, gray=gray
     )
     content, samples, config = texture_inputs(styles, size, config, gray=gray)
     return stylize(content, samples, config, origin=origin, **others)
@@ -58,14 +73,17 @@ def texture_inputs(
     *,
     gray: bool,
 ) -> tuple[Sample, list[Sample], Config]:
-    """What `stylize` is given for a texture: a content, the styles, the settings."""
-    things, shares = split_shares(styles, config.objective)
+    """Returns the content, the styles and the settings with which `stylize` makes a texture.
+
+    The arguments are those of `texture`.
+    """
+    things, shares = split_shares(list_styles(styles), config.objective)
     exemplars = [media.as_sample(thing) for thing in things]
     samples = [kind_of(each).exemplar(each, len(size), gray) for each in exemplars]
     if len(size) != samples[0].dims or min(size) < 1:
         raise ConfigError(
             subject="--size",
-            expected="two numbers for a picture, or three for a solid, from 1 up",
+            expected="two numbers for a picture or three for a solid, each at least 1",
             found=" ".join(map(str, size)),
             remedy="give for example --size 128 128 128",
         )
