@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
-from impasto.errors import SampleError, about
+from impasto.errors import SampleError
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.coding import decoding
 from impasto.media.files import (
@@ -33,7 +33,7 @@ from impasto.media.files import (
     open_regular,
     unreadable,
 )
-from impasto.media.sample import Sample, check_own_space
+from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.media.zarr_folders import MARK, holds_result
 from impasto.system.libraries import library
@@ -88,7 +88,7 @@ def is_array(path: StrPath) -> bool:
     return inside or name.suffix.lower() in SUFFIXES
 
 
-def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> ArraySample:
+def open_array(path: StrPath, new: New = in_memory) -> ArraySample:
     """Reads a .npy file or a Zarr array, versions 2 and 3, of integers or floats.
 
     Values become float32 and are otherwise kept: `value_range` is None. Shapes: see above.
@@ -98,8 +98,8 @@ def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
     Raises SampleError when the file cannot be read to its end, or holds no such array;
     ConfigError when size is another; MissingExtraError when Zarr's library is not installed.
     """
-    with about(os.fspath(path)), _stored(path) as stored:
-        data = new(_checked_shape(stored, size))
+    with _stored(path) as stored:
+        data = new(_checked_shape(stored))
         values, target = stored.values, data.reshape(stored.shape)
         if not stored.unit and values.flags.f_contiguous:
             values, target = values.T, target.T
@@ -115,13 +115,13 @@ def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         )
 
 
-def array_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+def array_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
     """The channels and the space that `open_array` would give, from the header alone.
 
     Raises as `open_array` does, but for damage after the header and values that are not finite.
     """
-    with about(os.fspath(path)), _stored(path) as stored:
-        channels, *space = _checked_shape(stored, size)
+    with _stored(path) as stored:
+        channels, *space = _checked_shape(stored)
         return channels, tuple(space)
 
 
@@ -148,8 +148,7 @@ def check_array_target(path: StrPath) -> None:
     if Path(path).suffix.lower() == ".npy":
         check_writable(path)
     else:
-        with about(os.fspath(path)):
-            zarr_library()
+        zarr_library()
         check_folder_writable(path, holds_result)
 
 
@@ -169,8 +168,8 @@ def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, fortran, dtype
 
 
-def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
-    """(channel, *space) of a stored array that can be a sample of that size."""
+def _checked_shape(stored: _Stored) -> tuple[int, ...]:
+    """Returns (channel, *space) of a stored array, after a check that it can be a sample."""
     if stored.dtype.kind not in "biuf":
         raise SampleError(
             expected="integers or real numbers",
@@ -184,9 +183,7 @@ def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
             found=f"shape {stored.shape}",
             remedy="put the channels first, and save each sample by itself",
         )
-    shape = stored.shape if len(stored.shape) > 1 else (1, *stored.shape)
-    check_own_space(shape[1:], size, "an array")
-    return shape
+    return stored.shape if len(stored.shape) > 1 else (1, *stored.shape)
 
 
 @contextmanager
@@ -205,7 +202,7 @@ def _stored_npy(file: BinaryIO) -> _Stored:
     shape, fortran, dtype = npy_header(file)
     start = file.tell()
     stored = _Stored(None, shape, dtype, (), {})
-    _checked_shape(stored, (0,))
+    _checked_shape(stored)
     if (needed := start + prod(shape) * dtype.itemsize) > size:
         raise SampleError(
             expected=f"{needed} bytes for an array of shape {shape}",
@@ -279,8 +276,7 @@ def _save_npy(values: Values, gaps: Values | None, dtype: np.dtype[Any], path: S
 def _save_zarr(
     values: Values, gaps: Values | None, kind: ArraySample, path: StrPath, recipe: str | None
 ) -> None:
-    with about(os.fspath(path)):
-        zarr = zarr_library()
+    zarr = zarr_library()
     dims = kind.dims
     sides = (1, *(CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
     chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))

@@ -6,7 +6,6 @@ and z are taken as right, anterior and superior: the format says nothing of a bo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from impasto.errors import OutputError, SampleError, about
+from impasto.errors import OutputError, SampleError
 from impasto.media.arrays import (
     CHUNK_SIDES,
     converted,
@@ -26,7 +25,7 @@ from impasto.media.arrays import (
 )
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
-from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
+from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import plain_dtype
 from impasto.media.zarr_folders import MARK, holds_result, ome_version
@@ -72,7 +71,7 @@ def is_ome(path: StrPath) -> bool:
     return ome_version(Path(path)) is not None
 
 
-def open_ome(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
+def open_ome(path: StrPath, new: New = in_memory) -> Volume:
     """Reads the full resolution of an OME-Zarr image of three axes of space.
 
     size: (0,), or what the file has; volumes are not resized. new: makes the array of shape
@@ -80,8 +79,7 @@ def open_ome(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) 
     Raises SampleError when the image is damaged, or has two axes of space, several channels or
     times; ConfigError when size is another; MissingExtraError without zarr.
     """
-    with about(os.fspath(path)), _opened(path) as (array, places, source):
-        check_own_space(source.space, size, "a volume")
+    with _opened(path) as (array, places, source):
         data = new((1, *source.space))
         target = _arranged(data[0], places, array.ndim)
         with np.errstate(over="ignore"), decoding_array():
@@ -95,10 +93,9 @@ def open_ome(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) 
         )
 
 
-def ome_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+def ome_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
     """The channels and the space that `open_ome` would give, from the metadata alone."""
-    with about(os.fspath(path)), _opened(path) as (_, _, source):
-        check_own_space(source.space, size, "a volume")
+    with _opened(path) as (_, _, source):
         return 1, source.space
 
 
@@ -112,13 +109,12 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
     Raises OutputError when the axes point elsewhere or the folder cannot be written;
     MissingExtraError without zarr.
     """
-    with about(os.fspath(path)):
-        zarr = zarr_library()
-        source = volume.source if isinstance(volume.source, OmeSource) else None
-        if source and volume.space == source.space and np.array_equal(volume.affine, source.affine):
-            data, affine = volume.data[0], None
-        else:
-            data, affine = _turned(volume)
+    zarr = zarr_library()
+    source = volume.source if isinstance(volume.source, OmeSource) else None
+    if source and volume.space == source.space and np.array_equal(volume.affine, source.affine):
+        data, affine = volume.data[0], None
+    else:
+        data, affine = _turned(volume)
     version = source.version if source else "0.5"
     attributes = _written(source, affine, recipe)
     image = attributes["ome"] if version == "0.5" else attributes
@@ -149,8 +145,7 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
 
 def check_ome_target(path: StrPath) -> None:
     """Raises where `save_ome` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        zarr_library()
+    zarr_library()
     check_folder_writable(path, holds_result)
 
 
