@@ -39,6 +39,7 @@ def test_values_are_separated_from_gaps_and_joined_again() -> None:
     assert np.array_equal(np.isnan(values), sample.gaps)
     assert np.array_equal(values[~sample.gaps], sample.data[~sample.gaps])
     data, gaps = without_gaps(values)
+    assert gaps is not None
     assert np.array_equal(gaps, sample.gaps)
     assert np.allclose(data, sample.data, atol=1e-7)
     assert without_gaps(values[:, 5:90])[1] is None

@@ -312,7 +312,7 @@ def converted(values: Values, dtype: np.dtype[Any]) -> Values:
     high = float(limits.max)
     if high > limits.max:  # 64 bits: the nearest float64 is one past the range
         high = np.nextafter(high, 0)
-    return np.clip(wide, float(limits.min), high).astype(dtype)
+    return np.clip(wide, float(limits.min), high, out=wide).astype(dtype)
 
 
 def zarr_library() -> ModuleType:

@@ -145,9 +145,8 @@ def save_audio(signal: Signal, path: StrPath, recipe: str | None = None) -> None
             for tag, text in (*source.tags, ("comment", comment)):
                 if text:
                     setattr(file, tag, text)
-            values = _encodable(signal.data, source.subtype)
             for start in range(0, length, _BLOCK):
-                file.write(values[start : start + _BLOCK])
+                file.write(_encodable(signal.data[:, start : start + _BLOCK], source.subtype))
 
 
 def check_audio_target(path: StrPath) -> None:

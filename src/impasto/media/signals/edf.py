@@ -15,8 +15,6 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
-
 from impasto.errors import SampleError, about
 from impasto.media.coding import after_file_name, decoding
 from impasto.media.files import StrPath, open_regular
@@ -83,7 +81,7 @@ def open_edf(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     """
     with about(os.fspath(path)), _opened(path) as file:
         channels, _ = _shape(file, names)
-        data, gaps = without_gaps(np.stack([file.readSignal(i) for i in channels]))
+        data, gaps = without_gaps([file.readSignal(i) for i in channels])
         with open_regular(path, "an EDF file") as header:
             identity = header.read(256)[IDENTITY]
         record = int(file.samples_in_datarecord(channels[0]))

@@ -201,8 +201,11 @@ def _write_records(file: Any, signal: Signal, channels: Sequence[Channel], recor
     high = np.array([[channel.physical[1]] for channel in channels])
     zero = np.array([[channel.digital[0]] for channel in channels])
     steps = np.array([[channel.digital[1]] for channel in channels]) - zero
-    values = np.rint((signal.data.astype(np.float64) - low) * (steps / (high - low)))
-    digital = np.clip(values, 0, steps).astype(np.int32) + zero.astype(np.int32)
+    values = signal.data.astype(np.float64)
+    values -= low
+    values *= steps / (high - low)
+    np.clip(np.rint(values, out=values), 0, steps, out=values)
+    digital = values.astype(np.int32) + zero.astype(np.int32)
     digital = np.pad(digital, ((0, 0), (0, -digital.shape[1] % record)), mode="edge")
     for one in digital.reshape(len(channels), -1, record).swapaxes(0, 1):
         if file.blockWriteDigitalSamples(np.ascontiguousarray(one).ravel()):

@@ -6,6 +6,7 @@ finite everywhere: a straight line runs across each gap, and a mask says where t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def without_gaps(
-    values: Shaped[np.ndarray, "channel time"],
+    values: Shaped[np.ndarray, "channel time"] | Sequence[Shaped[np.ndarray, " time"]],
 ) -> tuple[Float32[np.ndarray, "channel time"], Bool[np.ndarray, "channel time"] | None]:
     """Separates the values of a recording from its gaps.
 
@@ -28,7 +29,8 @@ def without_gaps(
         ([[1.0, 2.0, 3.0]], [[False, True, False]])
 
     Args:
-        values: integers or floats of any precision; NaN is a gap.
+        values: an array, or one of each channel; integers or floats of any precision. NaN is a
+            gap.
 
     Returns:
         The data, with a straight line across each gap, and the mask of the gaps, None where there

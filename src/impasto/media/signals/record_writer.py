@@ -33,6 +33,10 @@ _WRITTEN = {"80": 8, "212": 12, "16": 16, "24": 24, "32": 32}
 # Those that are only read become one that holds the same values.
 _SUCCESSOR = {"508": "80", "524": "24"}
 
+# Positions that are encoded at once, for wfdb takes 50 bytes for each; a multiple of 12 is a whole
+# number of bytes in every format.
+_PIECE = 12 * 2**14
+
 
 def save_record(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
     """Writes a signal as a record: .hea, .dat and annotation files, all or none of them.
@@ -128,11 +132,21 @@ def _write_signals(
     gain = np.array([[lead.gain] for lead in leads])
     baseline = np.array([[float(lead.baseline)] for lead in leads])
     invalid = np.array([[-(2.0 ** (_WRITTEN[lead.format] - 1))] for lead in leads])
-    digital = np.clip(np.rint(with_gaps(signal) * gain + baseline), invalid + 1, -invalid - 1)
-    digital = np.where(np.isnan(digital), invalid, digital).astype(np.int64)
+    values = with_gaps(signal)
+    values *= gain
+    values += baseline
+    np.clip(np.rint(values, out=values), invalid + 1, -invalid - 1, out=values)
+    np.copyto(values, invalid, where=np.isnan(values))
+    digital = values.astype(np.int64)
+    del values
+    piece = folder / "piece"
     for run, file in zip(runs, files, strict=True):
-        samples = np.ascontiguousarray(digital[run].T)
-        wfdb.io.wr_dat_file(file, leads[run[0]].format, samples, 0, write_dir=folder)
+        with open(folder / file, "wb") as whole:
+            for start in range(0, digital.shape[1], _PIECE):
+                samples = digital[run, start : start + _PIECE].T
+                wfdb.io.wr_dat_file(piece.name, leads[run[0]].format, samples, 0, write_dir=folder)
+                whole.write(piece.read_bytes())
+    piece.unlink()
     starts, sums = digital[:, 0], digital.sum(axis=1)
     checksums = sums.astype(np.int16)  # which keeps the lowest 16 bits, as the format asks
     return [

@@ -15,8 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from impasto.errors import SampleError, about
 from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
@@ -133,9 +131,9 @@ def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
             record = wfdb_library().rdrecord(
                 header.stem, channels=header.channels, smooth_frames=False
             )
-            values = np.stack(record.e_p_signal)
-        _check_values(values.shape[1], header)
-        data, gaps = without_gaps(values)
+            data, gaps = without_gaps(record.e_p_signal)
+        del record  # it holds the values twice more, in 64 bits
+        _check_values(data.shape[1], header)
         leading, chosen = header.leading, header.channels
         annotations, labels = annotations_beside(header.stem, header.record.fs)
         return Signal(
