@@ -7,25 +7,32 @@ Signals and volumes of other formats are decoded whole by the field's libraries.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from impasto.errors import OutputError, SampleError, about
-from impasto.media import arrays
+from impasto.errors import SampleError, about
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory, within_memory
-from impasto.media.files import StrPath, check_writable, suffix_of
+from impasto.media.files import StrPath, suffix_of
 from impasto.media.pictures import formats, picture
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample, check_own_space
-from impasto.media.signals import archives, audio, edf, edf_writer, record_writer, records, tables
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.media.streams import spooled
-from impasto.media.volumes import dicom, dicom_headers, dicom_writer, nifti, nrrd, nrrd_writer, ome
+from impasto.media.suffixes import (
+    ARRAYS,
+    OME,
+    PICTURES,
+    check_shape,
+    format_of,
+    known_format,
+    target_format,
+)
+from impasto.media.suffixes import SUFFIXES as SUFFIXES
+from impasto.media.volumes import ome
 from impasto.media.volumes.volume import Volume
 
 __all__ = [
@@ -47,139 +54,6 @@ __all__ = [
 ]
 
 
-class _Format(NamedTuple):
-    """One format of files, or a family of them.
-
-    Attributes:
-        suffixes: of its files.
-        load: reads a file; takes the path, and `new` where the format streams.
-        grid: reads the channels and the space of a file from its header.
-        save: writes a sample; takes the sample, the path and the recipe.
-        check: raises where `save` would for the path alone.
-        streams: whether `load` puts the values into an array that `new` makes, bit by bit.
-        dims, channels: what such a file can hold; 0 for any.
-        what: what such a file holds, in words.
-        shape: the shape of what it can hold, in words.
-    """
-
-    suffixes: tuple[str, ...]
-    load: Callable[..., Sample]
-    grid: Callable[[StrPath], tuple[int, tuple[int, ...]]]
-    save: Callable[[Any, StrPath, str | None], None]
-    check: Callable[[StrPath], None]
-    streams: bool = False
-    dims: int = 1
-    channels: int = 0
-    what: str = "a signal"
-    shape: str = "(channel, time) for a signal file"
-
-
-_PICTURES = _Format(
-    formats.SUFFIXES,
-    picture.open_picture,
-    picture.picture_grid,
-    picture.save_picture,
-    check_writable,
-    streams=True,
-    dims=2,
-    channels=3,
-    what="a picture",
-    shape="(3, height, width) for a picture file",
-)
-_VOLUMES: dict[str, Any] = {
-    "dims": 3,
-    "channels": 1,
-    "what": "a volume",
-    "shape": "(1, x, y, z) for a volume file",
-}
-_DICOM = _Format(
-    dicom_headers.SUFFIXES,
-    dicom.open_dicom,
-    dicom.dicom_grid,
-    dicom_writer.save_dicom,
-    dicom_writer.check_dicom_target,
-    **_VOLUMES,
-)
-_OME = _Format(
-    (),  # those of arrays; what is in the folder decides, or the sample
-    ome.open_ome,
-    ome.ome_grid,
-    ome.save_ome,
-    ome.check_ome_target,
-    streams=True,
-    **_VOLUMES,
-)
-_ARRAYS = _Format(
-    arrays.SUFFIXES,
-    arrays.open_array,
-    arrays.array_grid,
-    arrays.save_array,
-    arrays.check_array_target,
-    streams=True,
-    dims=0,
-    what="an array",
-)
-_RECORDS = _Format(
-    records.SUFFIXES,
-    records.open_record,
-    records.record_grid,
-    record_writer.save_record,
-    record_writer.check_record_target,
-)
-_FORMATS = (
-    _PICTURES,
-    _ARRAYS,
-    _RECORDS,
-    _DICOM,
-    _OME,
-    _Format(
-        edf.SUFFIXES,
-        edf.open_edf,
-        edf.edf_grid,
-        edf_writer.save_edf,
-        edf_writer.check_edf_target,
-    ),
-    _Format(
-        tables.SUFFIXES,
-        tables.open_table,
-        tables.table_grid,
-        tables.save_table,
-        check_writable,
-    ),
-    _Format(
-        archives.SUFFIXES,
-        archives.open_archive,
-        archives.archive_grid,
-        archives.save_archive,
-        check_writable,
-    ),
-    _Format(
-        audio.SUFFIXES,
-        audio.open_audio,
-        audio.audio_grid,
-        audio.save_audio,
-        audio.check_audio_target,
-    ),
-    _Format(
-        nifti.SUFFIXES,
-        nifti.open_nifti,
-        nifti.nifti_grid,
-        nifti.save_nifti,
-        nifti.check_nifti_target,
-        **_VOLUMES,
-    ),
-    _Format(
-        nrrd.SUFFIXES,
-        nrrd.open_nrrd,
-        nrrd.nrrd_grid,
-        nrrd_writer.save_nrrd,
-        nrrd_writer.check_nrrd_target,
-        **_VOLUMES,
-    ),
-)
-SUFFIXES = tuple(suffix for form in _FORMATS for suffix in form.suffixes)
-
-
 def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
     """Reads a file: a picture, a signal, a volume, or an array (`arrays` says what its axes are).
 
@@ -197,9 +71,9 @@ def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -
         MissingExtraError: the format's library is not installed.
         MemoryLimitError: the values do not fit into memory.
     """
-    form = _format_of(path)
+    form = format_of(path)
     with about(os.fspath(path)), within_memory():
-        if form is _PICTURES:
+        if form is PICTURES:
             return form.load(path, size, new)
         if size != (0,):
             check_own_space(form.grid(path)[1], size, form.what)
@@ -227,9 +101,9 @@ def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, .
     Raises:
         The errors of `load`, but for damage and values that only decoding shows.
     """
-    form = _format_of(path)
+    form = format_of(path)
     with about(os.fspath(path)):
-        if form is _PICTURES:
+        if form is PICTURES:
             return picture.picture_grid(path, size)
         channels, space = form.grid(path)
         check_own_space(space, size, form.what)
@@ -246,13 +120,13 @@ def is_picture(thing: Any) -> bool:
         (True, False, True)
     """
     if isinstance(thing, str | os.PathLike):
-        return _known_format(thing) in (None, _PICTURES)
+        return known_format(thing) in (None, PICTURES)
     return isinstance(thing, Picture) or not isinstance(thing, Sample)
 
 
 def is_plain_folder(path: Path) -> bool:
     """Whether a path is a folder, but not that of one sample, as a DICOM series has it."""
-    return os.path.isdir(path) and _known_format(path) is None
+    return os.path.isdir(path) and known_format(path) is None
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -281,7 +155,7 @@ def holds_volume(path: StrPath) -> bool:
         >>> holds_volume("head.nii.gz"), holds_volume("heart.csv")
         (True, False)
     """
-    form = _known_format(path)
+    form = known_format(path)
     return form is not None and form.dims == 3
 
 
@@ -295,7 +169,7 @@ def is_volume_file(path: StrPath) -> bool:
     Raises:
         OutputError: the suffix is of no format that is written here.
     """
-    return _target_format(path).dims == 3
+    return target_format(path).dims == 3
 
 
 def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
@@ -364,15 +238,15 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
             written.
         MissingExtraError: the format's library is not installed.
     """
-    form = _target_format(path)
-    if form is _ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
-        form = _OME
-    _check_shape(form, path, sample.space, len(sample.data))
-    if form is _PICTURES:
+    form = target_format(path)
+    if form is ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
+        form = OME
+    check_shape(form, path, sample.space, len(sample.data))
+    if form is PICTURES:
         sample = _as_picture(sample)
     elif form.dims == 3:
         sample = _as_volume(sample)
-    elif form is not _ARRAYS:
+    elif form is not ARRAYS:
         sample = _as_signal(sample)
     with about(os.fspath(path)):
         form.save(sample, path, recipe)
@@ -389,68 +263,14 @@ def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | Non
     Raises:
         OutputError, MissingExtraError: as `save` does.
     """
-    form = _target_format(path)
+    form = target_format(path)
     if space:
-        _check_shape(form, path, space, channels or form.channels)
+        check_shape(form, path, space, channels or form.channels)
     with about(os.fspath(path)):
-        if form is _PICTURES:
+        if form is PICTURES:
             picture.check_suffix(path, space)
+        form.requires()
         form.check(path)
-
-
-def _known_format(path: StrPath) -> _Format | None:
-    """Returns the format that a name to read asks for, None where there is none."""
-    if ome.is_ome(path):
-        return _OME
-    suffix = suffix_of(path)
-    for form in _FORMATS:
-        if suffix in form.suffixes:
-            return form
-    if arrays.is_array(path):
-        return _ARRAYS
-    if records.is_record(path):
-        return _RECORDS
-    return _DICOM if dicom.is_dicom(path) else None
-
-
-def _format_of(path: StrPath) -> _Format:
-    """Returns the format of a file to read."""
-    if form := _known_format(path):
-        return form
-    raise SampleError(
-        subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
-        found="a folder" if os.path.isdir(path) else suffix_of(path) or "no suffix",
-        remedy="name a file of one",
-    )
-
-
-def _target_format(path: StrPath) -> _Format:
-    """Returns the format of a file to write."""
-    suffix = suffix_of(path)
-    if Path(path).name.lower().endswith(ome.SUFFIX):
-        return _OME
-    for form in _FORMATS:
-        if suffix in form.suffixes:
-            return form
-    raise OutputError(
-        subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
-        found=suffix or "no suffix",
-        remedy="choose one of those",
-    )
-
-
-def _check_shape(form: _Format, path: StrPath, space: tuple[int, ...], channels: int) -> None:
-    """Refuses a sample that a format cannot hold."""
-    if form.dims in (0, len(space)) and form.channels in (0, channels):
-        return
-    raise OutputError(
-        subject=os.fspath(path),
-        expected=f"a sample of shape {form.shape}",
-        found=f"{(channels, *space)}",
-        remedy=f"save it as {' or '.join(arrays.SUFFIXES)}",
-    )
 
 
 def _as_picture(sample: Sample) -> Picture:

@@ -24,7 +24,7 @@ from jaxtyping import Float32, Shaped
 from impasto.errors import OutputError, SampleError
 from impasto.media.blocks import check_memory
 from impasto.media.coding import after_file_name, decoding
-from impasto.media.files import StrPath, atomic_write, check_writable, open_regular
+from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.signals.signal import Signal, Source, with_recipe
 from impasto.system.libraries import library
 
@@ -127,7 +127,7 @@ def save_audio(signal: Signal, path: StrPath, recipe: str | None = None) -> None
         MissingExtraError: soundfile is not installed.
     """
     suffix = Path(path).suffix.lower()
-    soundfile = _soundfile()
+    soundfile = soundfile_library()
     source = _source(soundfile, signal, suffix)
     _check_range(signal, source.subtype)
     rate = _whole_rate(signal)
@@ -149,16 +149,10 @@ def save_audio(signal: Signal, path: StrPath, recipe: str | None = None) -> None
                 file.write(_encodable(signal.data[:, start : start + _BLOCK], source.subtype))
 
 
-def check_audio_target(path: StrPath) -> None:
-    """Raises where `save_audio` would for the path alone, before any work is done."""
-    _soundfile()
-    check_writable(path)
-
-
 @contextmanager
 def _opened(path: StrPath) -> Iterator[Any]:
     """Opens a file with soundfile, after a look at what soundfile does not check."""
-    soundfile = _soundfile()
+    soundfile = soundfile_library()
     with open_regular(path, "a sound file") as file:
         _check_whole(file, os.fstat(file.fileno()).st_size)
     whole, errors = "a sound file whole to its end", soundfile.SoundFileError
@@ -261,5 +255,5 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
         ) from error
 
 
-def _soundfile() -> ModuleType:
+def soundfile_library() -> ModuleType:
     return library("soundfile", "for sound files", "signals")

@@ -23,7 +23,7 @@ import numpy as np
 
 from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
-from impasto.media.files import StrPath, atomic_set, check_writable
+from impasto.media.files import StrPath, atomic_set
 from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, check_length, pyedflib_library
 from impasto.media.signals.signal import Annotation, Signal
 
@@ -78,12 +78,6 @@ def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
                     _write_annotation(file, annotation)
         _check_written(target)
         _identify(target, source, recipe)
-
-
-def check_edf_target(path: StrPath) -> None:
-    """Raises where `save_edf` would for the path alone, before any work is done."""
-    pyedflib_library()
-    check_writable(path)
 
 
 def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Channel]:

@@ -73,7 +73,6 @@ def save_record(signal: Signal, path: StrPath, recipe: str | None = None) -> Non
 def check_record_target(path: StrPath) -> None:
     """Raises where `save_record` would for the path alone, before any work is done."""
     stem = _target_stem(path)
-    wfdb_library()
     names = [stem.name + suffix for suffix in SUFFIXES]
     check_set_writable(path, names[0], names, _of_ours)
 

@@ -40,24 +40,18 @@ _UNEVEN = 0.1
 _MOST_LISTED = 4
 
 
-class Slice(NamedTuple):
-    """What an image says beside its pixels.
-
-    Attributes:
-        image: pydicom's dataset of the file, without the pixels.
-        slope, intercept: of its own; some scanners choose them slice by slice.
-    """
-
-    image: Any
-    slope: float
-    intercept: float
-
-
 @dataclass(frozen=True)
 class DicomSource:
-    """The images of a series in the order of the volume's last axis, and its geometry."""
+    """The images of a series in the order of the volume's last axis, and its geometry.
 
-    slices: tuple[Slice, ...]
+    Attributes:
+        images: pydicom's datasets, without their pixels.
+        scalings: the slope and intercept of each; some scanners choose them slice by slice.
+        affine, space: of the volume.
+    """
+
+    images: tuple[Any, ...]
+    scalings: tuple[tuple[float, float], ...]
     affine: Float64[np.ndarray, "4 4"]
     space: tuple[int, ...]
 
@@ -101,15 +95,15 @@ def open_dicom(path: StrPath) -> Volume:
     """
     series = _series(Path(path))
     data = np.empty((1, *series.space), np.float32)
-    slices = []
+    scalings = []
     for number, header in enumerate(series.headers):
-        stored, one = _read(header)
-        data[0, :, :, number] = in_units(stored, one.slope, one.intercept).T
-        slices.append(one)
+        stored, scaling = _read(header)
+        data[0, :, :, number] = in_units(stored, *scaling).T
+        scalings.append(scaling)
     first = series.headers[0]
-    scalings = {(one.slope, one.intercept) for one in slices}
-    alike = len(scalings) == 1
-    slope, intercept = scalings.pop() if alike else (1.0, 0.0)
+    images = tuple(header.image for header in series.headers)
+    alike = len(set(scalings)) == 1
+    slope, intercept = scalings[0] if alike else (1.0, 0.0)
     return Volume(
         data=data,
         affine=series.affine,
@@ -117,7 +111,7 @@ def open_dicom(path: StrPath) -> Volume:
         dtype=first.dtype if alike else _FLOAT32,
         slope=slope,
         intercept=intercept,
-        source=DicomSource(tuple(slices), series.affine, series.space),
+        source=DicomSource(images, tuple(scalings), series.affine, series.space),
     )
 
 
@@ -271,8 +265,8 @@ def _check_even(
     )
 
 
-def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
-    """Returns the stored values of an image, and all else that it says."""
+def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], tuple[float, float]]:
+    """Returns the stored values of an image, and its slope and intercept."""
     pydicom = pydicom_library()
     name = header.file.name
     with decoding_dicom(header.file):
@@ -291,8 +285,7 @@ def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
                 found=f"{slope:g} and {intercept:g} in {name}",
                 remedy="get it again",
             )
-        del image.PixelData
-        return values, Slice(image, slope, intercept)
+        return values, (slope, intercept)
 
 
 def _check_decoder(pydicom: Any, image: Any, name: str) -> None:

@@ -17,27 +17,6 @@ from impasto.system.libraries import library
 
 SUFFIXES = (".dcm",)
 
-_HEADER = (
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "Modality",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "PixelSpacing",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SpacingBetweenSlices",
-    "SliceThickness",
-    "RescaleType",
-    "ModalityLUTSequence",
-)
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _FLOAT32 = np.dtype(np.float32)
 
@@ -47,6 +26,7 @@ class Header(NamedTuple):
 
     Attributes:
         file: its path.
+        image: pydicom's dataset, without the pixels.
         other: what the file holds, in words, where it is no image of one frame and one value a
             pixel; else "".
         series: the UID of its series.
@@ -61,6 +41,7 @@ class Header(NamedTuple):
     """
 
     file: Path
+    image: Any
     other: str = ""
     series: str = ""
     description: str = ""
@@ -146,15 +127,16 @@ def header_of(file: Path) -> Header:
     """
     pydicom = pydicom_library()
     with decoding_dicom(file):
-        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
+        header = pydicom.dcmread(file, stop_before_pixels=True)
         if other := _other(header):
-            return Header(file, other)
+            return Header(file, header, other)
         thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0
         syntax = header.file_meta.get("TransferSyntaxUID")
         plain = syntax is not None and syntax.is_transfer_syntax and not syntax.is_compressed
         rescaled = header.get("RescaleType") or "HU"
         return Header(
             file=file,
+            image=header,
             series=str(header.SeriesInstanceUID),
             description=str(header.get("SeriesDescription", "")),
             rows=int(header.Rows),

@@ -85,7 +85,6 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
 
 def check_dicom_target(path: StrPath) -> None:
     """Raises where `save_dicom` would for the path alone, before any work is done."""
-    pydicom_library()
     check_folder_writable(path, _holds_result)
 
 
@@ -109,12 +108,11 @@ def _from_series(volume: Volume) -> bool:
 
 def _derived(pydicom: Any, volume: Volume) -> _Make:
     """Returns what makes images like those of the source."""
-    slices = volume.source.slices
+    source = volume.source
     uid = pydicom.uid.generate_uid(prefix=None)
 
     def make(number: int) -> tuple[Any, float, float]:
-        source, slope, intercept = slices[number]
-        image = deepcopy(source)
+        image = deepcopy(source.images[number])
         # They belong to the maker of a scanner: nobody else knows which speak of the pixels.
         image.remove_private_tags()
         _drop_stale(image)
@@ -123,7 +121,7 @@ def _derived(pydicom: Any, volume: Volume) -> _Make:
         image.SourceImageSequence = [_source_item(pydicom, image)]
         image.SeriesInstanceUID = uid
         image.SeriesNumber = int(image.get("SeriesNumber") or 0) + 1000
-        return image, slope, intercept
+        return image, *source.scalings[number]
 
     return make
 

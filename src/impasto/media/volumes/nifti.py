@@ -155,7 +155,6 @@ def save_nifti(volume: Volume, path: StrPath, recipe: str | None = None) -> None
 
 def check_nifti_target(path: StrPath) -> None:
     """Raises where `save_nifti` would for the path alone, before any work is done."""
-    _nibabel()
     if suffix_of(path) in (".hdr", ".img"):
         check_set_writable(path, _pair(path)[0], _pair(path), _of_ours)
     else:
@@ -180,7 +179,7 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
     suffix = suffix_of(path)
     paired = suffix in (".hdr", ".img")
     head = Path(path).with_suffix(".hdr") if paired else Path(path)
-    nibabel = _nibabel()
+    nibabel = nibabel_library()
     with open_regular(head, "a NIfTI file") as raw:
         if not os.fstat(raw.fileno()).st_size:
             raise SampleError(expected="a NIfTI file", found="an empty file", remedy="get it again")
@@ -293,7 +292,7 @@ def _grid(header: Any) -> _Grid:
 
 def _written_header(volume: Volume, source: NiftiSource | None) -> Any:
     """Returns the source's header with what has changed, or a new one."""
-    nibabel = _nibabel()
+    nibabel = nibabel_library()
     with _encoding(nibabel):
         if source is None:
             large = max(volume.space) > _LARGEST_SIDE
@@ -364,5 +363,5 @@ def _encoding(nibabel: Any) -> AbstractContextManager[None]:
     return encoding("a volume that NIfTI can hold", "nibabel", "save it in another format", errors)
 
 
-def _nibabel() -> Any:
+def nibabel_library() -> Any:
     return library("nibabel", "for NIfTI files", "volumes")

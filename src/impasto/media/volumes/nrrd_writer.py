@@ -74,7 +74,6 @@ def save_nrrd(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
 
 def check_nrrd_target(path: StrPath) -> None:
     """Raises where `save_nrrd` would for the path alone, before any work is done."""
-    pynrrd_library()
     target = Path(path)
     if target.suffix.lower() == ".nrrd":
         check_writable(path)

@@ -145,7 +145,6 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
 
 def check_ome_target(path: StrPath) -> None:
     """Raises where `save_ome` would for the path alone, before any work is done."""
-    zarr_library()
     check_folder_writable(path, holds_result)
 
 
