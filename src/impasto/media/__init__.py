@@ -21,7 +21,7 @@ from impasto.media.pictures import formats, picture
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample, check_own_space
 from impasto.media.signals.signal import Annotation, Signal
-from impasto.media.streams import spooled
+from impasto.media.streams import spool
 from impasto.media.suffixes import (
     ARRAYS,
     OME,
@@ -218,7 +218,7 @@ def decoded(thing: Any) -> Any:
         thing = thing.read()
     if not isinstance(thing, bytes | bytearray | memoryview):
         return thing
-    with spooled(thing) as path:
+    with spool(thing) as path:
         return load(path)
 
 

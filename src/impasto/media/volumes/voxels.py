@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from impasto.errors import SampleError
-from impasto.media.arrays import converted
+from impasto.media.arrays import convert
 from impasto.media.blocks import check_memory
 from impasto.media.coding import decoding
 from impasto.media.volumes.volume import Volume
@@ -113,7 +113,7 @@ def as_stored(
     """
     if (slope, intercept) != (1, 0):
         values = (values.astype(np.float64) - intercept) / slope
-    return converted(values, dtype)
+    return convert(values, dtype)
 
 
 def check_bytes(file: Any, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
