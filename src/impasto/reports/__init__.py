@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto.media.files import atomic_write, check_writable
 from impasto.reports.findings import findings_of
 from impasto.reports.page import page_of
-from impasto.runs.folder import read_run
+from impasto.runs.reading import read_run
 from impasto.runs.trust import working_in
 
 __all__ = ["report"]
