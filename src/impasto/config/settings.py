@@ -59,7 +59,7 @@ class PassedNetwork(str):
     network: Any
 
     def __new__(cls, network: Any) -> PassedNetwork:
-        is_module = not hasattr(network, "__qualname__")  # but a class, or a function
+        is_module = not hasattr(network, "__qualname__")  # classes and functions have one
         named = type(network) if is_module else network
         name = f"{named.__module__}:{named.__qualname__}"
         if is_module:
