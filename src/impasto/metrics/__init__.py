@@ -1,5 +1,8 @@
-"""How good a result is: its distances to the style and the content, beside the same for doing
-nothing and for the style against itself, without which they mean little."""
+"""Metrics of a result: its distances to the style and to the content.
+
+Each metric is given beside two reference values: the metric of the content itself (no-op), and that
+of one half of the style against the other (floor).
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,16 @@ __all__ = ["Comparison", "Row", "compare"]
 class Row:
     """One metric of a result.
 
-    unit: "" where it has none. against: what the result is compared with. better: which way is, or
-    nearer to one. result: the metric. no_op: that of the content, taken for the result. floor:
-    that of one half of the style against the other, as near as the style is to itself. NaN where
-    there is none: too short, flat, or nothing to find.
+    A value is NaN if it is undefined, for example because a signal is too short or flat.
+
+    Attributes:
+        metric: the name.
+        unit: the unit; "" if there is none.
+        against: what the result is compared with.
+        better: which values are better: lower, higher, or near one.
+        result: the metric of the result.
+        no_op: the metric of the content in place of the result.
+        floor: the metric of one half of the style against the other half.
     """
 
     metric: str
@@ -39,8 +48,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The metrics of a result, and what was compared in (result, style): leads of signals by name,
-    regions of volumes as x0, x1, y0, y1, z0, z1. network: whose activations of pictures were."""
+    """The metrics of a result.
+
+    Attributes:
+        leads: for signals, the names of the compared leads of (result, style).
+        rows: the metrics.
+        regions: for volumes, the compared regions of (result, style) as x0, x1, y0, y1, z0, z1.
+        network: for pictures, the network whose activations were compared.
+    """
 
     leads: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
@@ -58,13 +73,31 @@ def compare(
     config: Config | None = None,
     lpips: Sequence[Path] = (),
 ) -> Comparison:
-    """How much of the content is left in a result, and how near it is to the style.
+    """Measures how much of the content a result keeps and how near it is to the style.
 
-    region, style_region, window: of volumes, as for `volumes.compare_volumes`. config, lpips: of
-    pictures, as for `pictures.compare_pictures`; the network is lite if none is given.
-    Raises SampleError when the three are not all pictures, signals or volumes, or do not fit
-    together; ConfigError when a setting is not to be had of them; WeightsError when weights are not
-    there; MissingExtraError when a library is not installed.
+    Args:
+        out: the result.
+        content: the content that it was made from.
+        style: the style that it was given.
+        region: for volumes, the voxels of the content whose noise is compared, as x0, x1, y0, y1,
+            z0, z1; if empty, `regions.even_region` chooses them.
+        style_region: the same for the style.
+        window: for volumes, the intensity window, as --window takes it.
+        config: for pictures, the network and its layers; None takes `lite`.
+        lpips: for pictures, the weights of LPIPS and, if it is not in the cache, of VGG-16.
+
+    Raises:
+        ConfigError: a setting is meant for another kind of sample or does not fit.
+        MissingExtraError: a library is not installed.
+        SampleError: the samples are not all pictures, signals or volumes, or do not fit together.
+        WeightsError: weights are missing.
+
+    Example:
+        >>> from impasto import media
+        >>> names = "out.png", "content.jpg", "style.jpg"
+        >>> comparison = compare(*(media.load(name) for name in names))
+        >>> [row.metric for row in comparison.rows][:2]
+        ['content distance', 'SSIM']
     """
     of_volumes: dict[str, object] = {
         "--region": region,
@@ -100,7 +133,7 @@ def compare(
 
 
 def _refuse(kind: str, settings: Mapping[str, object]) -> None:
-    """Raises ConfigError where settings of another kind of samples are given."""
+    """Raises ConfigError if settings for another kind of samples are given."""
     given = " and ".join(name for name, value in settings.items() if value)
     if given:
         raise ConfigError(

@@ -1,13 +1,13 @@
-"""What a network sees of pictures, tile by tile where they are large."""
+"""Activations of samples, computed tile by tile if the sample is large."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.config.presets import configure
 from impasto.engine.plan import choose_plan
@@ -26,9 +26,12 @@ from impasto.transfer.setup import FOR_ARRAYS
 
 
 def plan_for(network: Network, space: Space, layers: Collection[str]) -> Plan:
-    """The plan for looking at a sample, in what memory is free; arrays beyond it are in files.
+    """Plans how to compute activations of a sample in the free memory.
 
-    Raises MemoryLimitError when even a tile does not fit.
+    Arrays that do not fit are kept in mapped files.
+
+    Raises:
+        MemoryLimitError: even one tile does not fit.
     """
     memory = memory_left(memory_limit("auto"))
     base = Plan(new=Arrays(FOR_ARRAYS * memory).new)
@@ -37,9 +40,10 @@ def plan_for(network: Network, space: Space, layers: Collection[str]) -> Plan:
 
 
 def moments(network: Network, x: Values, layers: Collection[str]) -> dict[str, Tensor]:
-    """The mean over positions of [a 1] [a 1]^T for the activations a of each layer, in float64.
+    """Returns the mean over positions of [a 1] [a 1]^T for the activations a of each layer.
 
-    Its corner is the Gram matrix over the number of positions, its last column the mean.
+    The result has shape (channel + 1, channel + 1), in float64. Without its last row and column it
+    is the Gram matrix divided by the number of positions; its last column is the mean of a.
     """
     space = tuple(x.shape[2:])
     totals = {
@@ -47,28 +51,44 @@ def moments(network: Network, x: Values, layers: Collection[str]) -> dict[str, T
         for layer in layers
     }
 
-    def see(layer: str, activation: Tensor, region: Region) -> None:
+    def add(layer: str, activation: Tensor, region: Region) -> None:
         totals[layer] += MetricGram.sums(activation.double(), region)
 
-    look(network, Patch.whole(x), _reaches(layers), plan_for(network, space, layers), see)
+    look(network, Patch.whole(x), _reaches(layers), plan_for(network, space, layers), add)
     grids = network.grids(space, layers)
     return {layer: total / prod(grids[layer]) for layer, total in totals.items()}
 
 
 def activations(
-    sample: SampleLike, layers: str | Sequence[str], network: Any = "lite", **settings: Any
+    sample: SampleLike,
+    layers: str | Sequence[str],
+    network: str | nn.Module | Callable[..., nn.Module] = "lite",
+    **settings: Any,
 ) -> dict[str, Tensor]:
-    """What layers of a network make of a sample, as in C of J_content and S of J_style.
+    """Computes the activations of a sample at layers of a network.
 
-    sample: as for `stylize`, at its own size unless `size` is given. layers: names. network: one of
-    `impasto networks`, module:callable, an nn.Module or what makes one. settings: as for
-    `configure`, such as weights and offline.
-    Each has shape (channel, *space) of its own layer, in fp32 unless `precision` says otherwise.
+    They are the activations from which J_content and J_style are computed.
 
-        a = activations("style.jpg", ["relu1_1"])["relu1_1"].flatten(1)
-        gram = a @ a.T
+    Args:
+        sample: a sample, in any form that `stylize` accepts. It keeps its own size unless the
+            setting `size` is given.
+        layers: the name of a layer or the names of several.
+        network: a name from `impasto networks`, "module:callable", an nn.Module, or a callable that
+            makes one.
+        settings: settings by name, as for `configure`, such as `weights` and `offline`.
 
-    Raises LayerError for a layer that the network does not have, and as `stylize` does.
+    Returns:
+        The activations of each layer, float32, shape (channel, *space) of that layer. The network
+        computes in float32 unless the setting `precision` is given.
+
+    Raises:
+        InputError: the sample or a setting cannot be used.
+        LayerError: the network does not have such a layer.
+
+    Example:
+        >>> import impasto
+        >>> a = impasto.activations("style.jpg", "relu1_1")["relu1_1"].flatten(1)
+        >>> gram = a @ a.T  # (channel, channel)
     """
     names = (layers,) if isinstance(layers, str) else tuple(layers)
     settings = {"precision": "fp32", "network": network} | settings
@@ -79,31 +99,31 @@ def activations(
     try:
         built = network_for(config, opened, None)
     except LayerError as error:
-        error.subject = "layers"  # not the flag's name
+        error.subject = "layers"  # the argument, in place of the flag
         raise
     kind = kind_of(opened)
-    brought, _ = kind.fit(opened, [], built)
-    check_sides(built, names, brought.space, "sample")
-    units, _ = kind.units(brought, [], config)
-    x = units.values(brought, brought.space, arrays.new)
-    found = patches(kind.in_units(built, units), x, names)
-    return {name: found[name].over(found[name].region)[0].float() for name in names}
+    fitted, _ = kind.fit(opened, [], built)
+    check_sides(built, names, fitted.space, "sample")
+    units, _ = kind.units(fitted, [], config)
+    x = units.values(fitted, fitted.space, arrays.new)
+    by_layer = patches(kind.in_units(built, units), x, names)
+    return {name: by_layer[name].over(by_layer[name].region)[0].float() for name in names}
 
 
 def patches(network: Network, x: Values, layers: Collection[str]) -> Mapping[str, Patch]:
-    """Each layer's activations."""
+    """Computes the activations of x, shape (1, channel, *space), at each layer."""
     space = tuple(x.shape[2:])
     plan = plan_for(network, space, layers)
-    found = {
+    assemblies = {
         layer: Assembly(Region.all_of(grid), plan.new)
         for layer, grid in network.grids(space, layers).items()
     }
 
-    def see(layer: str, activation: Tensor, region: Region) -> None:
-        found[layer].put(Patch(activation, region))
+    def put(layer: str, activation: Tensor, region: Region) -> None:
+        assemblies[layer].put(Patch(activation, region))
 
-    look(network, Patch.whole(x), _reaches(layers), plan, see)
-    return {layer: assembly.patch() for layer, assembly in found.items()}
+    look(network, Patch.whole(x), _reaches(layers), plan, put)
+    return {layer: assembly.patch() for layer, assembly in assemblies.items()}
 
 
 def _reaches(layers: Collection[str]) -> Reaches:

@@ -1,4 +1,4 @@
-"""Heartbeats: where an ECG has them, and how far two series of them agree."""
+"""Heartbeats: detect them in an ECG, and measure how well two series of beats agree."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from jaxtyping import Float64
 from impasto.system.libraries import library
 
 TOLERANCE = 0.150
-"""Seconds between two beats that count as the same (ANSI/AAMI EC57)."""
+"""Two beats match if they are at most this many seconds apart (ANSI/AAMI EC57)."""
 
 SLOWEST_RATE = 50.0
-"""Hz: the detector looks at 5 to 20 Hz."""
+"""The lowest sampling rate in Hz: the detector needs frequencies from 5 to 20 Hz."""
 
 FASTEST_RATE = 360.0
-"""Hz: faster leads are resampled; at 1000 Hz the detector misses all beats of most leads."""
+"""Leads with a higher sampling rate in Hz are resampled to this one: at 1000 Hz the detector misses
+all beats of most leads."""
 
 _SHORTEST = 1.0  # seconds
 
 
 class Agreement(NamedTuple):
-    """precision: the share of the beats found that are beats; sensitivity: the share of the beats
-    that are found; f1: their harmonic mean. All from 0 to 1, NaN where there is no beat to find."""
+    """How well detected beats agree with reference beats, in [0, 1]; NaN without reference beats.
+
+    Attributes:
+        precision: the fraction of the detected beats that match a reference beat.
+        sensitivity: the fraction of the reference beats that match a detected beat.
+        f1: the harmonic mean of both.
+    """
 
     precision: float
     sensitivity: float
@@ -31,12 +37,21 @@ class Agreement(NamedTuple):
 
 
 def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.ndarray, " beat"]:
-    """The beats of an ECG lead in seconds, in order; none in what is flat or shorter than 1 s.
+    """Detects the beats of an ECG lead.
 
     The detector is XQRS of WFDB (Xie et al. 2023, Waveform Database Software Package for Python):
-    band-pass from 5 to 20 Hz, moving integration, thresholds that adapt. It takes a lead of any
-    amplitude, either way up. values: NaN where there is a gap. rate: at least SLOWEST_RATE.
-    Raises MissingExtraError when wfdb is not installed.
+    band-pass from 5 to 20 Hz, moving integration, adaptive thresholds. The amplitude and the
+    polarity of the lead do not matter.
+
+    Args:
+        values: the lead; NaN in gaps.
+        rate: its sampling rate in Hz, at least SLOWEST_RATE.
+
+    Returns:
+        The times of the beats in seconds, in order; empty if the lead is flat or shorter than 1 s.
+
+    Raises:
+        MissingExtraError: wfdb is not installed.
     """
     processing = library("wfdb.processing", "to find heartbeats", "signals")
     whole = np.isfinite(values)
@@ -53,26 +68,31 @@ def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.nda
 
 
 def beat_agreement(
-    found: Float64[np.ndarray, " found"], reference: Float64[np.ndarray, " reference"]
+    detected: Float64[np.ndarray, " detected"], reference: Float64[np.ndarray, " reference"]
 ) -> Agreement:
-    """How far the beats found are those of the reference, both in seconds and in order.
+    """Compares detected beats with reference beats, both in seconds and in order.
 
-        precision = TP / found    sensitivity = TP / reference    F1 = 2 TP / (found + reference)
+        precision = TP / D    sensitivity = TP / R    F1 = 2 TP / (D + R)
 
-    TP: the largest number of pairs, each beat in one at most, that lie within TOLERANCE
+    D and R are the numbers of detected and reference beats. TP is the largest number of pairs of a
+    detected and a reference beat within TOLERANCE, where each beat is in at most one pair
     (ANSI/AAMI EC57:2012, Testing and reporting performance results of cardiac rhythm algorithms).
+
+    Example:
+        >>> beat_agreement(np.array([1.0, 2.0]), np.array([1.1, 2.0, 3.0])).precision
+        1.0
     """
     if not len(reference):
         return Agreement(np.nan, np.nan, np.nan)
     pairs = one = other = 0
-    while one < len(found) and other < len(reference):
-        late = found[one] - reference[other]
+    while one < len(detected) and other < len(reference):
+        late = detected[one] - reference[other]
         if abs(late) <= TOLERANCE:
             pairs += 1
         one += late <= TOLERANCE
         other += late >= -TOLERANCE
     return Agreement(
-        precision=pairs / max(1, len(found)),
+        precision=pairs / max(1, len(detected)),
         sensitivity=pairs / len(reference),
-        f1=2 * pairs / (len(found) + len(reference)),
+        f1=2 * pairs / (len(detected) + len(reference)),
     )

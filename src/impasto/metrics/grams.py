@@ -1,4 +1,4 @@
-"""How far apart Gram matrices are, of the slices of volumes."""
+"""Distances between Gram matrices of the slices of volumes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,26 @@ from impasto.networks.lite import load_lite
 from impasto.networks.volumetric import shown, sliced
 
 SLICES = 32
-"""The most that are looked at across an axis."""
+"""The largest number of slices across an axis."""
 
-_AT_ONCE = 1 << 18  # pixels of slices that are looked at together
+_AT_ONCE = 1 << 18  # pixels in one batch of slices
 
 Grams = dict[str, Float64[Tensor, "augmented augmented"]]
 
 
 def slice_grams(volume: Volume, window: tuple[float, float], axis: int) -> Grams:
-    """The mean of [a 1] [a 1]^T of each layer of `lite` that has a metric, over slices across an
-    axis, evenly spaced.
+    """Returns the mean of [a 1] [a 1]^T for each layer of `lite`, over evenly spaced slices.
 
-    As in a run, the window's values are shown as [0, 1], and what lies outside counts nothing.
-    Empty where slices are too small for the network, or nothing counts.
+    As in a run, the intensity window becomes [0, 1], and voxels outside it do not count.
+
+    Args:
+        volume: the volume.
+        window: the intensity window, (low, high).
+        axis: the axis across which slices are taken.
+
+    Returns:
+        A matrix for each layer; empty if the slices are too small for the network or no voxel
+        counts.
     """
     network = _network()
     layers = tuple(network.metrics)
@@ -49,16 +56,18 @@ def slice_grams(volume: Volume, window: tuple[float, float], axis: int) -> Grams
             activations = network((slices - low) / (high - low), layers)
         for layer, activation in activations.items():
             grid = tuple(activation.shape[2:])
-            found = MetricGram.sums(activation, Region.all_of(grid), average_over(inside, grid))
-            sums[layer] = sums.get(layer, 0) + found.double()
+            batch = MetricGram.sums(activation, Region.all_of(grid), average_over(inside, grid))
+            sums[layer] = sums.get(layer, 0) + batch.double()
     if not all(total[-1, -1] for total in sums.values()):
         return {}
     return {layer: total / total[-1, -1] for layer, total in sums.items()}
 
 
 def gram_distance(one: Grams, style: Grams) -> float:
-    """The relative squared distance (`losses.MetricGram`), a mean over the layers; NaN where there
-    are none."""
+    """Returns the relative squared distance of `losses.MetricGram`, averaged over the layers.
+
+    It is NaN if there are no layers.
+    """
     metrics = _network().metrics
     losses = {layer: MetricGram(style[layer], metrics[layer].double()) for layer in one if style}
     scores = [loss.score(one[layer], 1.0).item() for layer, loss in losses.items()]

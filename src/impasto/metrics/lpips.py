@@ -1,5 +1,8 @@
-"""LPIPS (Zhang, Isola, Efros, Shechtman and Wang 2018, The unreasonable effectiveness of deep
-features as a perceptual metric): how different two pictures look, from 0 up."""
+"""LPIPS, a measure of how different two pictures look, at least 0.
+
+Zhang, Isola, Efros, Shechtman and Wang 2018, The unreasonable effectiveness of deep features as a
+perceptual metric.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,18 @@ from impasto.networks import PUBLISHED, Network, verify
 from impasto.networks.weights import fault, load_vgg, read_weights
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
-"""Of VGG-16."""
+"""The layers of VGG-16 that LPIPS compares."""
 
 
 @dataclass(frozen=True, eq=False)
 class Perceptual:
-    """The distance at a layer: the mean over positions of ||w * (unit(a) - unit(b))||^2 (equation
-    1), where unit(a) = a / ||a|| over channels, and w^2 are the weights.
+    """The LPIPS distance at one layer (Zhang et al. 2018, equation 1).
 
-    target: b, of the other picture.
+        mean over positions of ||w * (a / ||a|| - b / ||b||)||^2, with norms over channels
+
+    Attributes:
+        target: b, the activations of the other picture.
+        weights: w^2.
     """
 
     target: Patch
@@ -40,28 +46,42 @@ class Perceptual:
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
-        """The sum over the region's positions."""
+        """Returns the sum over the positions of a region."""
         difference = _unit(activation) - _unit(self.target.over(region))
         return weigh(difference.square() * self.weights, weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
-        """The mean."""
+        """Returns the mean over `count` positions."""
         return sums / count
 
 
 @dataclass(frozen=True, eq=False)
 class Lpips:
-    """VGG-16 and how much each channel of its layers counts, from 0 up."""
+    """The LPIPS metric.
+
+    Attributes:
+        network: VGG-16.
+        weights: the weight of each channel of each layer, at least 0.
+
+    Example:
+        >>> lpips = Lpips.of(Path("vgg.pth"), None)
+        >>> lpips.distance(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
+        0.0
+    """
 
     network: Network
     weights: dict[str, Float[Tensor, "1 channel 1 1"]]
 
     @classmethod
     def of(cls, weights: Path, trunk: Path | None) -> Lpips:
-        """From the file that the authors publish for VGG, version 0.1 (`lin0.model.1.weight` and so
-        on), and torchvision's VGG-16, by default the one in the cache.
+        """Reads the weights.
 
-        Raises WeightsError when either is not there or something else.
+        Args:
+            weights: the authors' file for VGG, version 0.1, with `lin0.model.1.weight` and so on.
+            trunk: a file with torchvision's VGG-16; None takes the one in the cache.
+
+        Raises:
+            WeightsError: a file is missing or holds something else.
         """
         state = read_weights(weights)
         if trunk is None and not PUBLISHED["vgg16"].path.exists():
@@ -74,11 +94,11 @@ class Lpips:
         if trunk is None:
             verify("vgg16")
         path = trunk or PUBLISHED["vgg16"].path
-        # As LPIPS was trained: zeros beyond the border, the largest of four.
+        # LPIPS was trained with zero padding and max pooling.
         network = load_vgg("vgg16", path=path, values="auto", padding="zero", pooling="max")
         with about(str(path)):
             network.check(LAYERS)
-        found = {}
+        by_layer = {}
         for number, layer in enumerate(LAYERS):
             key, shape = f"lin{number}.model.1.weight", (1, network.widths[layer], 1, 1)
             problem = fault(state[key], shape) if key in state else "no such tensor"
@@ -89,13 +109,13 @@ class Lpips:
                     found=problem,
                     remedy="pass lpips's weights/v0.1/vgg.pth",
                 )
-            found[layer] = state[key].float()
-        return cls(network, found)
+            by_layer[layer] = state[key].float()
+        return cls(network, by_layer)
 
     def distance(self, one: Values, other: Values) -> float:
-        """The sum of the distances at the five layers; 0 for what is equal.
+        """Returns the sum of the distances at the five layers; 0 for equal pictures.
 
-        one, other: pictures of one size, sRGB in [0, 1].
+        one, other: sRGB in [0, 1], shape (1, 3, height, width); both have the same size.
         """
         terms = tuple(
             Term("lpips", layer, Perceptual(target, self.weights[layer]), 1.0)

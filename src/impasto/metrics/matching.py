@@ -1,9 +1,9 @@
-"""Forms of the style in a result, by nearest neighbors among activations.
+"""Measure whether a result has the style's forms, by nearest neighbors among activations.
 
-Gram matrices and Wasserstein distances do not see whether the style's own forms are there, or only
-marks with their statistics. Each position's activation, less the style's mean, is compared with the
-nearest one of the other picture by cosine (as in Kolkin et al. 2022, Neural neighbor style
-transfer, section 3.2).
+Gram matrices and Wasserstein distances cannot tell the style's own forms from other marks of the
+same statistics. Here, the activation at each position, minus the mean of the style, is compared
+with the nearest one of the other picture by cosine distance, as in Kolkin et al. 2022 (Neural
+neighbor style transfer), section 3.2.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from impasto.metrics.activations import patches
 from impasto.networks import Network
 
 SOUGHT, AMONG = 2**12, 2**16
-"""The most positions that a nearest one is sought for, and among; evenly spread where a picture has
-more."""
+"""The largest numbers of positions to find a neighbor for, and to find it among. From a larger
+picture, evenly spaced positions are taken."""
 
 _AT_A_TIME = 2**10
 
@@ -27,23 +27,29 @@ Others = Float[Tensor, "other width"]
 
 
 def coverage(style: Rows, result: Others) -> float:
-    """The mean over the style's positions of the cosine distance to the nearest one of the result,
-    in [0, 2]: what of the style is nowhere in it."""
-    return _unmatched(style, result, style.mean(0))
+    """Returns the mean cosine distance from the style's positions to the nearest of the result.
+
+    It is in [0, 2]. It is large if parts of the style are missing from the result.
+    """
+    return _mean_nearest_distance(style, result, style.mean(0))
 
 
 def precision(style: Rows, result: Others) -> float:
-    """The same the other way about: what of the result is nowhere in the style."""
-    return _unmatched(result, style, style.mean(0))
+    """Returns the mean cosine distance from the result's positions to the nearest of the style.
+
+    It is in [0, 2]. It is large if parts of the result are unlike anything in the style.
+    """
+    return _mean_nearest_distance(result, style, style.mean(0))
 
 
 def features(network: Network, x: Values, layer: str) -> Rows:
-    """A layer's activations, a row a position, in float32."""
+    """Returns the activations of a layer as float32, with one row for each position."""
     rows: Rows = patches(network, x, {layer})[layer].values[0].flatten(1).T.float()
     return rows
 
 
-def _unmatched(sought: Rows, among: Others, mean: Float[Tensor, " width"]) -> float:
+def _mean_nearest_distance(sought: Rows, among: Others, mean: Float[Tensor, " width"]) -> float:
+    """Returns the mean cosine distance from each row of `sought` to the nearest of `among`."""
     directions = [
         torch.nn.functional.normalize(rows[:: -(-len(rows) // most)] - mean, dim=1)
         for rows, most in ((sought, SOUGHT), (among, AMONG))

@@ -1,4 +1,4 @@
-"""The noise of volumes: its power over spatial frequency.
+"""The noise power spectrum of volumes.
 
 ICRU Report 87 (2012), Radiation dose and image-quality assessment in computed tomography, section
 5; AAPM Task Group 233 (2019), Performance evaluation of computed tomography systems; Siewerdsen,
@@ -19,7 +19,7 @@ from impasto.media.volumes.volume import Volume
 from impasto.metrics.series import SILENCE
 
 PATCH = 32.0
-"""mm of the sides of a patch, or the region's where that is less."""
+"""The side of a patch in mm; in a smaller region, a patch has the region's side."""
 
 _FEWEST = 3  # steps of frequency
 
@@ -27,11 +27,19 @@ _FEWEST = 3  # steps of frequency
 def noise_power_spectrum(
     patches: Float64[np.ndarray, "patch *space"], spacing: Sequence[float]
 ) -> Float64[np.ndarray, "*space"]:
-    """NPS(f) = product of (spacing / positions) over the axes * mean over patches of |DFT(d)|^2
+    """Computes the noise power spectrum of patches.
 
-    d: a patch less its polynomial of second order (AAPM TG-233), which takes away the anatomy.
-    In unit^2 mm^n for n axes, so that its integral over frequency is the variance of d; at the
-    frequencies of `numpy.fft.fftfreq(positions, spacing)` along each axis.
+        NPS(f) = product of (spacing / positions) over the axes * mean over patches of |DFT(d)|^2
+
+    d is a patch minus a fitted polynomial of second order, which removes the anatomy (AAPM TG-233).
+
+    Args:
+        patches: the patches, shape (patch, *space).
+        spacing: mm between positions, along each axis.
+
+    Returns:
+        The spectrum in unit^2 mm^n for n axes, so that its integral over frequency is the variance
+        of d. The frequencies along each axis are `numpy.fft.fftfreq(positions, spacing)`.
     """
     count, *sides = patches.shape
     grids = np.meshgrid(*(np.linspace(-1, 1, side) for side in sides), indexing="ij")
@@ -47,15 +55,23 @@ def noise_power_spectrum(
 
 
 def noise_distance(one: Volume, other: Volume, axes: tuple[int, ...]) -> float:
-    """The log-spectral distance of two noise power spectra in dB; NaN where there is too little.
+    """Returns the log-spectral distance between two noise power spectra in dB.
 
         sqrt(mean over k of (10 log10 NPS_one(k) - 10 log10 NPS_other(k))^2)
 
-    axes: those of the spectrum, (0, 1) for axial planes, of which all are averaged. NPS(k): the
-    mean of `noise_power_spectrum` over |f| within half a step of k / L mm^-1, from k = 1 up to the
-    lower of all Nyquist frequencies, so that spacings may differ. Patches, which overlap by half,
-    have sides of PATCH or what both volumes have; L is the shortest. NPS is at least -100 dB of
-    the largest of both: silence against silence is 0.
+    NPS(k) is the mean of `noise_power_spectrum` over the frequencies |f| within half a step of
+    k / L mm^-1. L is the shortest side of a patch in mm. k runs from 1 to the lowest Nyquist
+    frequency of both volumes, so that their spacings may differ. Patches overlap by half; their
+    sides are PATCH, or shorter in a smaller volume. NPS is at least -100 dB of the largest value of
+    both volumes, so that the distance of two constant volumes is 0.
+
+    Args:
+        one: a region of a volume.
+        other: a region of another.
+        axes: the axes of the spectrum; (0, 1) averages over all axial planes.
+
+    Returns:
+        The distance; NaN if there are too few frequencies.
     """
     lengths = [
         min(PATCH, *(volume.space[axis] * volume.spacing[axis] for volume in (one, other)))
@@ -77,18 +93,21 @@ def noise_distance(one: Volume, other: Volume, axes: tuple[int, ...]) -> float:
 def _radial(
     volume: Volume, axes: tuple[int, ...], lengths: Sequence[float], step: float, bins: int
 ) -> Float64[np.ndarray, " bin"]:
-    """NPS(k) for k = 1 to bins, of patches of so many mm."""
+    """Returns NPS(k) for k = 1 to `bins`.
+
+    lengths: the sides of a patch in mm. step: 1 / L.
+    """
     spacing = [volume.spacing[axis] for axis in axes]
     sides = [
         min(volume.space[axis], round(length / volume.spacing[axis]))
         for axis, length in zip(axes, lengths, strict=True)
     ]
-    windows = np.lib.stride_tricks.sliding_window_view(
+    patches = np.lib.stride_tricks.sliding_window_view(
         volume.data[0].astype(np.float64), sides, axis=axes
     )
-    windows = windows[tuple(slice(None, None, max(1, side // 2)) for side in sides)]
+    patches = patches[tuple(slice(None, None, max(1, side // 2)) for side in sides)]
     power = np.mean(
-        [noise_power_spectrum(slab.reshape(-1, *sides), spacing) for slab in windows], axis=0
+        [noise_power_spectrum(slab.reshape(-1, *sides), spacing) for slab in patches], axis=0
     )
     frequencies = np.meshgrid(*map(np.fft.fftfreq, sides, spacing), indexing="ij")
     bin_ = np.rint(np.sqrt(sum(f**2 for f in frequencies)) / step).astype(int).ravel()

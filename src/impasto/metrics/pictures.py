@@ -31,26 +31,38 @@ from impasto.system.libraries import library
 from impasto.transfer.network import check_sides, network_for
 
 REACH = 5
-"""Positions to either side that SSIM's windows take: a Gaussian of deviation 1.5, cut at 3.5."""
+"""An SSIM window reaches this many pixels from its center: it is a Gaussian of standard deviation
+1.5, cut off at 3.5 standard deviations."""
 
-_PIXELS = 1 << 22  # of SSIM, worked on at a time
+_PIXELS = 1 << 22  # in one strip for SSIM
 
 
 def compare_pictures(
     out: Picture, content: Picture, style: Picture, config: Config, lpips: Sequence[Path]
 ) -> Comparison:
-    """Distances of activations, colors and structure, all at the size of the result.
+    """Measures distances of activations, colors and structure at the size of the result.
 
-    The content is brought to it as `stylize` does, cut to its proportions where it has others; the
-    style has its long side, but is never enlarged. Its left half against its right is the floor.
-    config: the network, and the layers with their lambda. lpips: the files of `lpips.Lpips.of`.
-    Raises SampleError when a picture is too small for the network, WeightsError when weights are
-    not there, LayerError for a layer that the network does not have, ConfigError for more files of
-    LPIPS than two, MissingExtraError without scikit-image.
+    The content is resized to the result and cropped to its aspect ratio, as in `stylize`. The style
+    gets the result's long side, but is never enlarged. The floor compares the left and the right
+    half of the style.
+
+    Args:
+        out: the result.
+        content: the content.
+        style: the style.
+        config: the network, and the layers with their lambda.
+        lpips: the files for `lpips.Lpips.of`; empty leaves LPIPS out.
+
+    Raises:
+        ConfigError: there are more than two files for LPIPS.
+        LayerError: the network does not have a layer.
+        MissingExtraError: scikit-image is not installed.
+        SampleError: a picture is too small for the network.
+        WeightsError: weights are missing.
     """
     perceptual = _lpips(lpips)
     config = config.complete()
-    # Nothing is fetched on the way to a number: `impasto networks fetch` shows how far it is.
+    # Weights are not downloaded here, since only `impasto networks fetch` shows the progress.
     config = replace(
         config,
         network=replace(config.network, offline=True),
@@ -66,7 +78,9 @@ def compare_pictures(
     s = units.values(style, grid)
     rows = [
         _content_row(network, config, x, c),
-        Row("SSIM", "", "content", "higher", ssim(out.data, content.data), _whole(out), np.nan),
+        Row(
+            "SSIM", "", "content", "higher", ssim(out.data, content.data), _no_op_ssim(out), np.nan
+        ),
     ]
     if perceptual:
         distance = perceptual.distance(x, c)
@@ -92,7 +106,7 @@ def _lpips(files: Sequence[Path]) -> Lpips | None:
 
 
 def _content_row(network: Network, config: Config, x: Values, c: Values) -> Row:
-    """J_content of the relative normalization, with alpha 1."""
+    """Computes J_content with the relative normalization and alpha = 1."""
     alone = replace(config.objective, alpha=1.0, beta=0.0, gamma=0.0, normalization="relative")
     plan = plan_for(network, tuple(c.shape[2:]), alone.content_layers)
     objective = build_objective(Patch.whole(c), [], network, alone, plan)
@@ -101,18 +115,20 @@ def _content_row(network: Network, config: Config, x: Values, c: Values) -> Row:
 
 
 def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tensor) -> list[Row]:
-    """J_style of the relative normalization, with beta 1 and lambdas that add up to 1; and W2."""
+    """Computes J_style with the relative normalization, beta = 1 and lambdas of sum 1; and W2."""
     total = sum(weight for _, weight in config.objective.style_layers)
     if not total:
         raise ConfigError(
             subject="--style-layers",
             expected="a lambda above 0",
-            found="0 for all",
-            remedy="give one to a layer",
+            found="0 for all layers",
+            remedy="give a layer a lambda above 0",
         )
     shares = {layer: weight / total for layer, weight in config.objective.style_layers}
-    found = [moments(network, picture, shares) for picture in (x, c, s)]
-    pairs = [(found[0], found[2]), (found[1], found[2])]
+    result_moments, content_moments, style_moments = (
+        moments(network, picture, shares) for picture in (x, c, s)
+    )
+    pairs = [(result_moments, style_moments), (content_moments, style_moments)]
     halves = _halves(s)
     if network.fits(tuple(halves[0].shape[2:]), shares):
         left, right = (moments(network, half, shares) for half in halves)
@@ -132,7 +148,7 @@ def _style_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tenso
 
 
 def _matching_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Tensor) -> list[Row]:
-    """Coverage and precision, at the middle one of the style layers."""
+    """Computes coverage and precision at the middle one of the style layers."""
     layers = [layer for layer, _ in config.objective.style_layers]
     layer = layers[len(layers) // 2]
     result, content, style = (features(network, picture, layer) for picture in (x, c, s))
@@ -154,9 +170,12 @@ def _matching_rows(network: Network, config: Config, x: Tensor, c: Tensor, s: Te
 
 
 def gram_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
-    """The relative distance of Gram matrices: `losses.Gram`, or `losses.MetricGram` with a root.
+    """Returns the relative distance between Gram matrices.
 
-    one, style: as `activations.moments` has them.
+    Args:
+        one: from `activations.moments`.
+        style: from `activations.moments`.
+        root: the network's metric for `losses.MetricGram`; None takes `losses.Gram`.
     """
     if root is not None:
         return float(MetricGram(style, root.double()).score(one, 1))
@@ -164,19 +183,32 @@ def gram_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
 
 
 def w2_distance(one: Tensor, style: Tensor, root: Tensor | None) -> float:
-    """The Wasserstein-2 distance of Gaussians with the same moments, over that of the style to
-    silence; with a root, in the network's metric."""
+    """Returns the relative Wasserstein-2 distance between Gaussians of the given moments.
+
+    It is divided by the distance of the style to zero activations. The arguments are those of
+    `gram_distance`.
+    """
     metric = None if root is None else root.double().numpy()
     ours, theirs = (Gaussian.of(each.numpy(), metric) for each in (one, style))
     return wasserstein2(ours, theirs) / math.sqrt(max(theirs.power, FAINT))
 
 
 def ssim(one: np.ndarray, other: np.ndarray) -> float:
-    """The structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004, Image quality assessment:
-    from error visibility to structural similarity), with their Gaussian windows, over all windows
-    that lie within, the mean of R, G and B; NaN where none does.
+    """Returns the structural similarity, SSIM, averaged over positions and R, G and B.
 
-    one, other: shape (3, height, width), values in [0, 1].
+    Wang, Bovik, Sheikh and Simoncelli 2004, Image quality assessment: from error visibility to
+    structural similarity, with their Gaussian SSIM windows. Only SSIM windows that lie inside the
+    picture count.
+
+    Args:
+        one: values in [0, 1], shape (3, height, width).
+        other: values in [0, 1], of the same shape.
+
+    Returns:
+        The similarity, at most 1; NaN if no SSIM window fits.
+
+    Raises:
+        MissingExtraError: scikit-image is not installed.
     """
     _, height, width = one.shape
     if min(height, width) <= 2 * REACH:
@@ -199,12 +231,12 @@ def ssim(one: np.ndarray, other: np.ndarray) -> float:
     return float(total / (height - 2 * REACH))
 
 
-def _whole(picture: Picture) -> float:
-    """The similarity of a picture to itself."""
+def _no_op_ssim(picture: Picture) -> float:
+    """Returns the similarity of a picture to itself: 1, or NaN if no SSIM window fits."""
     return 1.0 if min(picture.space) > 2 * REACH else np.nan
 
 
 def _halves(s: Tensor) -> tuple[Tensor, Tensor]:
-    """To the left and to the right: what is above and below differs more in most paintings."""
+    """Returns the left and the right half. Top and bottom differ more in most paintings."""
     middle = max(1, s.shape[3] // 2)
     return s[..., :middle].contiguous(), s[..., -middle:].contiguous()

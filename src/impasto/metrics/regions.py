@@ -1,4 +1,4 @@
-"""Where in a volume noise is looked at."""
+"""The regions of volumes in which noise is compared."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from impasto.media.volumes.volume import Volume
 from impasto.system.libraries import library
 
 Box = tuple[int, int, int, int, int, int]
-"""x0, x1, y0, y1, z0, z1: voxels from x0 up to but not including x1, and so on."""
+"""x0, x1, y0, y1, z0, z1: the voxels x0 <= x < x1, y0 <= y < y1, z0 <= z < z1."""
 
 SIDES = 48.0, 32.0, 24.0, 16.0
-"""mm of a region's sides, the first at which there is enough tissue; at most half the volume's."""
+"""The sides of a region to try, in mm: the first one that fits into tissue is taken. A side is at
+most half of the volume's."""
 
-_WHOLE = 0.99  # the share of tissue in a region
+_LEAST_TISSUE = 0.99  # the fraction of tissue in a region
 _SHORTEST = 4  # voxels
 
 
 def check_region(region: Sequence[int], volume: Volume) -> Box:
-    """The region, if it is one of that volume.
+    """Checks the region that a user gives.
 
-    Raises ConfigError when it is not, or has less than 4 voxels along an axis.
+    Raises:
+        ConfigError: it does not lie in the volume, or a side is shorter than 4 voxels.
     """
     starts, stops = region[::2], region[1::2]
     fits = len(region) == 6 and all(
@@ -36,25 +38,27 @@ def check_region(region: Sequence[int], volume: Volume) -> Box:
             expected=f"x0 x1 y0 y1 z0 z1 with at least {_SHORTEST} voxels along each axis, within "
             + " ".join(f"0 {side}" for side in volume.space),
             found=" ".join(map(str, region)),
-            remedy="choose others, or leave the region out to have one found",
+            remedy="choose others, or leave the region out, so that one is chosen",
         )
     x0, x1, y0, y1, z0, z1 = region
     return x0, x1, y0, y1, z0, z1
 
 
 def even_region(volume: Volume) -> Box:
-    """The most homogeneous box of tissue: that with the least variance, of those full of it.
+    """Finds the most homogeneous box of tissue: the one with the lowest variance.
 
-    Tissue is what is above Otsu's threshold (Otsu 1979, A threshold selection method from
-    gray-level histograms), which parts it from air. Where no box is full even at the least of
-    SIDES, the fullest are compared. Boxes of one value only, such as what a stored type cuts off,
-    come last.
-    Raises MissingExtraError without scipy or scikit-image.
+    Tissue is separated from air by Otsu's threshold (Otsu 1979, A threshold selection method from
+    gray-level histograms). If no box consists of tissue, even with the shortest of SIDES, the boxes
+    with the most tissue are compared. A box of a single value, such as a clipped one, is taken only
+    if there is no other.
+
+    Raises:
+        MissingExtraError: scipy or scikit-image is not installed.
     """
     filters = library("skimage.filters", "to find even tissue", "volumes")
     values = volume.data[0]
     tissue = values > filters.threshold_otsu(values)
-    # Around the tissue's median, so that squares lose little in 32 bits.
+    # Values around 0 lose little precision when they are squared in 32 bits.
     centered = values - np.median(values[tissue] if tissue.any() else values)
     for length in SIDES:
         sides = [
@@ -62,11 +66,11 @@ def even_region(volume: Volume) -> Box:
             for side, spacing in zip(volume.space, volume.spacing, strict=True)
         ]
         share = _box_means(tissue.astype(np.float32), sides)
-        if share.max() >= _WHOLE:
+        if share.max() >= _LEAST_TISSUE:
             break
     mean, square = _box_means(centered, sides), _box_means(centered**2, sides)
     variance = square - mean**2
-    full = share >= min(_WHOLE, share.max() - 1e-6)
+    full = share >= min(_LEAST_TISSUE, share.max() - 1e-6)
     uneven = full & (variance > 1e-6 * square)
     ranks = np.where(uneven if uneven.any() else full, variance, np.inf)
     starts = np.unravel_index(np.argmin(ranks), ranks.shape)
@@ -77,7 +81,7 @@ def even_region(volume: Volume) -> Box:
 def _box_means(
     values: Float32[np.ndarray, "x y z"], sides: Sequence[int]
 ) -> Float32[np.ndarray, "x0 y0 z0"]:
-    """The mean of the box that starts at each voxel, for those that lie within the volume."""
+    """Returns the mean of the box that starts at each voxel, for boxes inside the volume."""
     means = library("scipy.ndimage", "to find even tissue", "volumes").uniform_filter(values, sides)
     return np.asarray(
         means[
@@ -90,7 +94,7 @@ def _box_means(
 
 
 def part(volume: Volume, region: Box) -> Volume:
-    """The values of a region, where they are."""
+    """Cuts a region out of a volume; its affine keeps the region's position."""
     x0, x1, y0, y1, z0, z1 = region
     affine = volume.affine.copy()
     affine[:3, 3] = (affine @ [x0, y0, z0, 1])[:3]

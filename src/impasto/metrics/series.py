@@ -1,8 +1,8 @@
-"""Distances between two channels over time; both may have gaps, other lengths and other rates.
+"""Distances between two channels over time, which may differ in length and rate and have gaps.
 
-Throughout, values are float64 with NaN in gaps, `rates` are theirs in Hz, and the distance is NaN
-where there is too little between the gaps to say. All distances are symmetric, 0 for what is
-equal, and lower is closer.
+In all functions, values are float64 with NaN in gaps, and `rates` are the sampling rates in Hz. A
+distance is symmetric, at least 0, and 0 for equal channels. It is NaN if the stretches between gaps
+are too short.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from impasto.media.signals.spectrum import longest_run, power_spectrum
 from impasto.system.libraries import library
 
 WINDOW = 1024
-"""Positions of the slower channel in a window of `log_spectral_distance`, where it has so many."""
+"""The length of a spectrum window in positions of the slower channel."""
 
 SILENCE = 1e-10
-"""Power, as a share of the largest of both spectra, that lesser power counts as: -100 dB."""
+"""The lowest power, as a fraction of the largest in both spectra: lower power counts as -100 dB."""
 
 _SHORTEST_WINDOW = 16
 
@@ -27,15 +27,16 @@ def log_spectral_distance(
     other: Float64[np.ndarray, " other"],
     rates: tuple[float, float],
 ) -> float:
-    """The log-spectral distance in dB (Gray and Markel 1976, Distance measures for speech
-    processing), of spectra by Welch's method.
+    """Returns the log-spectral distance in dB between spectra by Welch's method.
 
         LSD = sqrt(mean over f of (10 log10 P_one(f) - 10 log10 P_other(f))^2)
 
-    P: `spectrum.power_spectrum`, with windows of the same duration T in seconds: that of 1024
-    positions of the slower channel, or a quarter of the longest stretch without a gap where that
-    is shorter. f: multiples of 1/T from 2/T (below, the window smears the mean) to below half the
-    lower rate. P is at least -100 dB of the largest P of both: silence against silence is 0.
+    Gray and Markel 1976, Distance measures for speech processing. P is
+    `spectrum.power_spectrum`, with spectrum windows of the same duration T for both channels: that
+    of 1024 positions of the slower channel, or a quarter of the longest stretch without a gap if
+    that is shorter. f runs over the multiples of 1/T from 2/T up to half the lower rate; the mean
+    of the channel leaks into lower frequencies. P is at least -100 dB of the largest P of both, so
+    that the distance of two constant channels is 0.
     """
     shortest = min(longest_run(one) / rates[0], longest_run(other) / rates[1])
     duration = min(WINDOW / min(rates), shortest / 4)
@@ -63,13 +64,13 @@ def autocorrelation_distance(
     rates: tuple[float, float],
     lag: float,
 ) -> float:
-    """The root mean square difference of two autocorrelations over lags up to `lag` seconds.
+    """Returns the root mean square difference of two autocorrelations up to `lag` seconds.
 
         r(k) = mean over t of (x_t - m) (x_t+k - m)  /  mean over t of (x_t - m)^2
 
-    m: the mean of x; pairs that touch a gap are left out of the means. Lags are multiples of a
-    step of the slower channel, from one on; where less than twice `lag` is there, up to half of
-    it. A constant has r = 0. The distance is at most 2, but for the noise of short stretches.
+    m is the mean of x. The means leave out pairs with a gap. Lags are multiples of the slower
+    channel's sampling interval, from the first one up to `lag` or half the shorter channel. A
+    constant has r = 0. The distance is at most 2, apart from the noise of short stretches.
     """
     lag = min(lag, len(one) / rates[0] / 2, len(other) / rates[1] / 2)
     step = 1 / min(rates)
@@ -86,7 +87,7 @@ def autocorrelation_distance(
 def _autocorrelation(
     values: Float64[np.ndarray, " time"], count: int
 ) -> tuple[Float64[np.ndarray, " lag"], Float64[np.ndarray, " lag"]]:
-    """Lags 0, 1, ... in positions, and the autocorrelation there."""
+    """Returns the lags 0, 1, ... in positions, and the autocorrelation at them."""
     whole = np.isfinite(values)
     centered = np.where(whole, _centered(values), 0)
     length = 1 << (len(values) + count).bit_length()
@@ -103,12 +104,19 @@ def _autocorrelation(
 def amplitude_distance(
     one: Float64[np.ndarray, " one"], other: Float64[np.ndarray, " other"]
 ) -> float:
-    """The Wasserstein-1 distance between two distributions of values, in their unit.
+    """Returns the Wasserstein-1 distance between the distributions of values, in their unit.
 
         W_1 = integral over p in (0, 1) of |F_one^-1(p) - F_other^-1(p)|
 
-    (Villani 2009, Optimal transport, remark 6.5; F^-1 the quantiles.) Order in
-    time does not count, only how often each value is taken.
+    F^-1 are the quantiles (Villani 2009, Optimal transport, remark 6.5). The order of the values in
+    time does not matter.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+
+    Example:
+        >>> amplitude_distance(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
+        2.0
     """
     one, other = one[np.isfinite(one)], other[np.isfinite(other)]
     if not len(one) or not len(other):
@@ -118,8 +126,10 @@ def amplitude_distance(
 
 
 def kurtosis(values: Float64[np.ndarray, " time"]) -> float:
-    """The excess kurtosis m4 / m2^2 - 3, m the central moments: 0 for Gaussian noise, high for
-    rare large values; NaN for a constant."""
+    """Returns the excess kurtosis m4 / m2^2 - 3, where m2 and m4 are central moments.
+
+    It is 0 for Gaussian noise and high for rare large values; NaN for a constant.
+    """
     whole = values[np.isfinite(values)]
     centered = _centered(whole) if len(whole) else np.zeros(1)
     power = np.mean(centered**2)
@@ -129,12 +139,12 @@ def kurtosis(values: Float64[np.ndarray, " time"]) -> float:
 def kurtosis_distance(
     one: Float64[np.ndarray, " one"], other: Float64[np.ndarray, " other"]
 ) -> float:
-    """The absolute difference of two excess kurtoses."""
+    """Returns the absolute difference of two excess kurtoses."""
     return abs(kurtosis(one) - kurtosis(other))
 
 
 def _centered(values: Float64[np.ndarray, " time"]) -> Float64[np.ndarray, " time"]:
-    """The values less their mean: exactly 0 for a constant, which rounding would spoil."""
+    """Subtracts the first value and then the mean, so that a constant becomes exactly 0."""
     whole = values[np.isfinite(values)]
     shifted = values - whole[0]
     return np.asarray(shifted - np.nanmean(shifted))

@@ -18,21 +18,25 @@ from impasto.metrics.series import (
 )
 
 LAG = 2.0
-"""Seconds of autocorrelation that are compared: one heartbeat or more."""
+"""The longest lag of the autocorrelation in seconds: at least one heartbeat."""
 
 AUDIO_LAG = 0.05
-"""The same for sounds: a period of 20 Hz."""
+"""The longest lag for sounds, in seconds: one period of 20 Hz."""
 
 Triple = tuple[float, float, float]
-"""A metric of the result, of doing nothing, and of the style against itself."""
+"""A metric of the result, of the content in its place (no-op), and between halves of the style
+(floor)."""
 
 
 def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
-    """R-peak F1 against the content's beats, and the distances of `metrics.series` to the style.
+    """Measures the F1 of R peaks against the content, and the distances of `metrics.series`.
 
-    Leads belong together as `leads.matched` says, and a metric is the mean over those that have
-    it. Beats are looked for in voltages and in leads without a unit, not in sounds; amplitudes are
-    compared where both have the same unit, in a row for each.
+    `leads.matched` pairs the leads. A metric is the mean over the leads for which it is defined.
+    Beats are detected in leads in mV or without a unit, but not in sounds. Amplitudes are compared
+    if both leads have the same unit, with one row for each unit.
+
+    Raises:
+        MissingExtraError: scipy or wfdb is not installed.
     """
     beats = _beats(out, content)
     rows = [Row("R-peak F1", "", "content", "higher", *_means(beats))] if beats else []
@@ -61,7 +65,7 @@ def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
 
 
 def _beats(out: Signal, content: Signal) -> list[Triple]:
-    """The F1 of each lead whose content may have beats."""
+    """Returns the F1 of each lead in whose content beats are detected."""
     if is_audio(content) or min(out.rate, content.rate) < SLOWEST_RATE:
         return []
     triples: list[Triple] = []
@@ -71,13 +75,16 @@ def _beats(out: Signal, content: Signal) -> list[Triple]:
             continue
         beats = r_peaks(reference.values, reference.rate)
         if len(beats):
-            found = r_peaks(lead(out, place).values, out.rate)
-            triples.append((beat_agreement(found, beats).f1, 1.0, np.nan))
+            detected = r_peaks(lead(out, place).values, out.rate)
+            triples.append((beat_agreement(detected, beats).f1, 1.0, np.nan))
     return triples
 
 
 def _distances(lag: float) -> list[tuple[str, str | None, Callable[[Lead, Lead], float]]]:
-    """Name, unit (None: that of the values) and function of each distance to the style."""
+    """Lists the name, the unit and the function of each distance to the style.
+
+    The unit None stands for the unit of the values.
+    """
 
     def spectral(one: Lead, other: Lead) -> float:
         return log_spectral_distance(one.values, other.values, (one.rate, other.rate))
@@ -100,7 +107,7 @@ def _distances(lag: float) -> list[tuple[str, str | None, Callable[[Lead, Lead],
 
 
 def _means(triples: Sequence[Triple]) -> Triple:
-    """The means over leads, each over those that have a value."""
+    """Averages each column over the leads that have a finite value."""
     columns = [
         [value for value in column if np.isfinite(value)] for column in zip(*triples, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""How values change from voxel to voxel."""
+"""Measure how values change from voxel to voxel."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from jaxtyping import Float32, Float64
 
 
 def roughness(values: Float32[np.ndarray, "x y z"]) -> Float64[np.ndarray, "3"]:
-    """Along each axis the mean of |v(i + 1) - v(i)|; NaN along one of one voxel."""
+    """Returns the mean of |v(i + 1) - v(i)| along each axis; NaN along an axis of one voxel.
+
+    Example:
+        >>> roughness(np.ones((4, 4, 4), np.float32)).tolist()
+        [0.0, 0.0, 0.0]
+    """
     return np.array([_mean_difference(values, axis, 1) for axis in range(3)])
 
 
 def flicker(values: Float32[np.ndarray, "x y z"]) -> float:
-    """The mean of |v(i + 1) - 2 v(i) + v(i - 1)| along z: large where slices do not follow from
-    one another; NaN where there are less than three."""
+    """Returns the mean of |v(i + 1) - 2 v(i) + v(i - 1)| along z.
+
+    It is large if neighboring slices do not fit together; NaN if there are fewer than three.
+    """
     return _mean_difference(values, 2, 2)
 
 

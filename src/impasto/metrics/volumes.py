@@ -24,7 +24,7 @@ BODY: Codes = ("R", "A", "S")
 
 AXIAL, ALL = (0, 1), (0, 1, 2)
 
-_SMALLEST = 7  # voxels a side, of SSIM's windows
+_SSIM_WINDOW = 7  # voxels a side
 _LOOKED_AT = 1 << 22
 
 
@@ -36,27 +36,36 @@ def compare_volumes(
     style_region: Sequence[int],
     window: Sequence[str],
 ) -> Comparison:
-    """What is left of the content, and in a region of each how near noise and texture are to the
-    style.
+    """Measures how much of the content a result keeps, and how near its texture is to the style.
 
-    Axes are the body's: z runs toward the head. region, style_region: as `regions.check_region`
-    has them, of the content's and the style's voxels as they are stored; found by `even_region`
-    where they are empty. window: the content's (`windows.window_of`), which Gram matrices are
-    looked at in; a style whose values stand for others (`volumes.style_window`) is first brought
-    to the content's.
-    Raises SampleError when the result is not over the content's voxels, ConfigError when a region
-    or the window is not to be had, MissingExtraError when a library is not installed.
+    Noise and roughness are compared in one region of each volume. The axes in the rows are those of
+    the body: z runs toward the head.
+
+    Args:
+        out: the result.
+        content: the content.
+        style: the style. If its values mean something else than the content's, they are mapped
+            from its own intensity window to the content's.
+        region: x0, x1, y0, y1, z0, z1 in the content's voxels, as they are stored; if empty,
+            `even_region` chooses one.
+        style_region: the same in the style's voxels.
+        window: the intensity window for Gram matrices, as --window takes it.
+
+    Raises:
+        ConfigError: a region or the intensity window does not fit.
+        MissingExtraError: a library is not installed.
+        SampleError: the result does not have the content's voxels.
     """
     out = oriented(out, axis_codes(content))
     if not same_grid(out, content):
         raise SampleError(
             expected=f"a result over the content's {content.space} voxels",
-            found=f"one of {out.space}, or that lies elsewhere",
+            found=f"one of {out.space} voxels, or at another position",
             remedy="compare it with the volume it was made from",
         )
     limits, theirs = window_of(window, content), style_window(style, content, window)
     if theirs != limits:
-        style = _brought(style, theirs, limits)
+        style = _map_window(style, theirs, limits)
     with about("--region"):
         box = check_region(region, content) if region else even_region(content)
     with about("--style-region"):
@@ -64,8 +73,8 @@ def compare_volumes(
     bodies = oriented(out, BODY), oriented(content, BODY), oriented(style, BODY)
     rows = [*_content_rows(*bodies[:2]), _histogram(*bodies), *_gram_rows(*bodies, limits)]
     pieces = [
-        oriented(part(volume, found), BODY)
-        for volume, found in ((out, box), (content, box), (style, style_box))
+        oriented(part(volume, own_box), BODY)
+        for volume, own_box in ((out, box), (content, box), (style, style_box))
     ]
     rows += _region_rows(*pieces)
     return Comparison((), tuple(rows), (box, style_box))
@@ -80,7 +89,7 @@ def _content_rows(out: Volume, content: Volume) -> list[Row]:
         with np.errstate(divide="ignore"):
             ratio = float(metrics.peak_signal_noise_ratio(one, other, data_range=span))
         most = np.inf
-        if min(one.shape) >= _SMALLEST:
+        if min(one.shape) >= _SSIM_WINDOW:
             similarity = float(metrics.structural_similarity(one, other, data_range=span))
             same = 1.0
     own = flicker(one)
@@ -93,7 +102,7 @@ def _content_rows(out: Volume, content: Volume) -> list[Row]:
 
 
 def _histogram(out: Volume, content: Volume, style: Volume) -> Row:
-    """Wasserstein's distance of all values."""
+    """Computes the Wasserstein-1 distance between all values."""
     left, right = _halves(style)
     distances = [
         amplitude_distance(_values(one), _values(other))
@@ -106,7 +115,7 @@ def _histogram(out: Volume, content: Volume, style: Volume) -> Row:
 def _gram_rows(
     out: Volume, content: Volume, style: Volume, window: tuple[float, float]
 ) -> list[Row]:
-    """Of slices across each axis; styles are brought to the result's spacing."""
+    """Compares the Gram matrices of slices across each axis, at the result's spacing."""
     styles = [volume.resampled(out.spacing) for volume in (style, *_halves(style))]
     ours, own, theirs, left, right = (
         [slice_grams(volume, window, axis) for axis in ALL] for volume in (out, content, *styles)
@@ -120,14 +129,17 @@ def _gram_rows(
     return _by_axis("Gram", "distance across", "lower", distances)
 
 
-def _by_axis(what: str, how: str, better: Literal["lower", "one"], found: np.ndarray) -> list[Row]:
-    """A row for each axis, and how uneven these are; found: (result, no-op, floor) by axes."""
+def _by_axis(what: str, how: str, better: Literal["lower", "one"], values: np.ndarray) -> list[Row]:
+    """Makes a row for each axis, and one for the ratio of the largest to the smallest.
+
+    values: shape (result, no-op, floor; x, y, z).
+    """
     rows = [
-        Row(f"{what} {how} {axis}", "", "style", better, *found[:, n].tolist())
+        Row(f"{what} {how} {axis}", "", "style", better, *values[:, n].tolist())
         for n, axis in enumerate("xyz")
     ]
     uneven = f"{what}, largest over smallest"
-    return [*rows, Row(uneven, "", "style", "lower", *map(_unevenness, found))]
+    return [*rows, Row(uneven, "", "style", "lower", *map(_unevenness, values))]
 
 
 def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
@@ -145,26 +157,29 @@ def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
         "roughness",
         "along",
         "one",
-        np.array([_over(roughness(one), roughness(other)) for one, other in values]),
+        np.array([_ratio(roughness(one), roughness(other)) for one, other in values]),
     )
-    flickers = [float(_over(flicker(one), flicker(other))) for one, other in values]
+    flickers = [float(_ratio(flicker(one), flicker(other))) for one, other in values]
     rows.append(Row("flicker in the region", "", "style", "one", *flickers))
     return rows
 
 
-def _over(one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
-    """one / other; NaN where that is 0, or there is none."""
+def _ratio(one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
+    """Returns one / other; NaN where `other` is 0 or NaN."""
     none = np.full(np.shape(other), np.nan)
     return np.asarray(np.divide(one, other, out=none, where=np.asarray(other) > 0))
 
 
 def _unevenness(ratios: np.ndarray) -> float:
-    """The largest over the smallest: 1 where the axes are as alike as the style's."""
+    """Returns the largest ratio over the smallest: 1 if the axes differ as much as the style's."""
     return float(ratios.max() / ratios.min()) if ratios.min() > 0 else np.nan
 
 
 def _halves(volume: Volume) -> tuple[Volume, Volume]:
-    """To both sides of the body: as alike as halves can be. One of one voxel is both."""
+    """Returns the right and the left half of the body, which are nearly symmetric.
+
+    If the volume is one voxel wide, both halves are the whole.
+    """
     x, y, z = volume.space
     middle = max(1, x // 2)
     return (
@@ -174,13 +189,13 @@ def _halves(volume: Volume) -> tuple[Volume, Volume]:
 
 
 def _values(volume: Volume) -> np.ndarray:
-    """Every so many values where there are millions."""
+    """Returns the values in float64; from a large volume, evenly spaced ones."""
     values = volume.data.ravel(order="K")
     return values[:: values.size // _LOOKED_AT | 1].astype(np.float64)
 
 
-def _brought(volume: Volume, ours: tuple[float, float], theirs: tuple[float, float]) -> Volume:
-    """The values, with one window where the other is."""
-    scale = (theirs[1] - theirs[0]) / (ours[1] - ours[0])
-    shift = theirs[0] - scale * ours[0]
+def _map_window(volume: Volume, own: tuple[float, float], target: tuple[float, float]) -> Volume:
+    """Maps the values linearly, so that the intensity window `own` becomes `target`."""
+    scale = (target[1] - target[0]) / (own[1] - own[0])
+    shift = target[0] - scale * own[0]
     return volume.with_data(volume.data * np.float32(scale) + np.float32(shift))

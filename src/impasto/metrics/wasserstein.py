@@ -10,7 +10,12 @@ from jaxtyping import Float64
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """A Gaussian distribution of activations: a value a channel."""
+    """A Gaussian distribution of activations.
+
+    Attributes:
+        mean: the mean, shape (channel,).
+        covariance: the covariance, shape (channel, channel).
+    """
 
     mean: Float64[np.ndarray, " channel"]
     covariance: Float64[np.ndarray, "channel channel"]
@@ -21,11 +26,12 @@ class Gaussian:
         products: Float64[np.ndarray, "augmented augmented"],
         root: Float64[np.ndarray, "wide augmented"] | None = None,
     ) -> Gaussian:
-        """With the mean and covariance of the activations.
+        """Makes the Gaussian with the mean and the covariance of activations a.
 
-        products: the mean over positions of [a 1] [a 1]^T. root: of a network's metric, where the
-        activations are to be those of the wider network, W [a 1] with W^T W = root^T root: their
-        distances are those of root [a 1].
+        Args:
+            products: the mean over positions of [a 1] [a 1]^T.
+            root: a network's metric. The Gaussian is then that of root [a 1], whose distances are
+                those of the wider network's activations W [a 1], as W^T W = root^T root.
         """
         mean, squares = products[:-1, -1], products[:-1, :-1]
         if root is not None:
@@ -34,17 +40,22 @@ class Gaussian:
 
     @property
     def power(self) -> float:
-        """The mean of ||a||^2: its squared distance to silence."""
+        """The mean of ||a||^2, which is the squared distance to zero activations."""
         return float(self.mean @ self.mean + np.trace(self.covariance))
 
 
 def wasserstein2(one: Gaussian, other: Gaussian) -> float:
-    """The Wasserstein-2 distance (Dowson and Landau 1982, The Fréchet distance between multivariate
-    normal distributions, equation 4).
+    """Returns the Wasserstein-2 distance between two Gaussians.
 
         W_2^2 = ||m - n||^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2)
 
-    m, A and n, B: their means and covariances.
+    m, A and n, B are the means and the covariances (Dowson and Landau 1982, The Fréchet distance
+    between multivariate normal distributions, equation 4).
+
+    Example:
+        >>> one = Gaussian(np.zeros(2), np.eye(2))
+        >>> wasserstein2(one, Gaussian(np.array([3.0, 4.0]), np.eye(2)))
+        5.0
     """
     root = _root(one.covariance)
     eigenvalues = np.linalg.eigvalsh(root @ other.covariance @ root)
@@ -56,6 +67,6 @@ def wasserstein2(one: Gaussian, other: Gaussian) -> float:
 def _root(
     covariance: Float64[np.ndarray, "channel channel"],
 ) -> Float64[np.ndarray, "channel channel"]:
-    """Symmetric, positive semidefinite, and its square is the covariance."""
+    """Returns the symmetric square root of a covariance."""
     eigenvalues, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(eigenvalues, 0))) @ vectors.T)
