@@ -67,7 +67,7 @@ def test_no_folder_of_this_machine_is_in_a_picture(studio: Path) -> None:
     }
 
 
-def test_nor_of_weights(studio: Path) -> None:
+def test_the_folder_of_weights_is_not_in_a_recipe(studio: Path) -> None:
     from impasto.config.presets import configure
     from impasto.runs.origin import origin_of
     from impasto.runs.recipes import recipe_of
