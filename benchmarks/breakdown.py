@@ -20,8 +20,8 @@ from pathlib import Path
 
 from skimage.data import astronaut
 
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint
 from impasto.media.pictures.picture import from_array
 
 Laps = dict[str, float]

@@ -34,7 +34,7 @@ if "first" in sys.argv[3:]:
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 import impasto
 from impasto.config.presets import configure
-from impasto.cli.demo import paint
+from examples.painter import paint
 content, style = (paint(400, 400, seed=seed) for seed in (1, 2))
 config = configure("draft", size=int(sys.argv[1]), threads=int(sys.argv[2]))
 result = impasto.stylize(content, style, config)

@@ -45,8 +45,8 @@ from benchmarks._tables import (
     slope,
     table,
 )
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.plan import KEPT_COPIES, WHOLE_COPIES, WORKING_COPIES

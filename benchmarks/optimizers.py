@@ -18,7 +18,7 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
-from impasto.cli.demo import paint
+from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import Objective, StylePatch, build_objective

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from skimage.data import astronaut
 
 from benchmarks._tables import gigabytes, machine, shape, table
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint
 from impasto.media.pictures.picture import from_array
 
 PRESETS = ("draft", "standard", "fine", "print", "notes")

@@ -38,8 +38,8 @@ from benchmarks._recipes import (
     with_replicated_border,
 )
 from benchmarks._tables import machine, table
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.ensemble import Member

@@ -22,8 +22,8 @@ from typing import NamedTuple
 from skimage.data import astronaut
 
 from benchmarks._tables import machine, table
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine.gradient import terms_of

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-from skimage.data import astronaut
+from skimage.data import astronaut, chelsea
 from torch import Tensor
 
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint, photograph
 from impasto.config.presets import configure
 from impasto.grids.geometry import Region
 from impasto.losses.gram import Gram
@@ -30,6 +30,7 @@ from impasto.transfer.stylize import stylize
 
 FIGURES = Path(__file__).parent / "figures"
 CONTENT, STYLE = astronaut(), paint(768, 1024, seed=12)
+PHOTOGRAPH = chelsea()
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def main() -> None:
 
 def demo() -> None:
     """The three pictures of the README, side by side."""
-    result = (stylize(photograph(), STYLE).numpy() * 255).round().astype(np.uint8)
-    pictures = [photograph(), STYLE, result]
+    result = (stylize(PHOTOGRAPH, STYLE).numpy() * 255).round().astype(np.uint8)
+    pictures = [PHOTOGRAPH, STYLE, result]
     parts = []
     for picture in pictures:
         width = round(320 * picture.shape[1] / picture.shape[0])

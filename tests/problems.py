@@ -44,7 +44,7 @@ def style_patches(
 ) -> list[StylePatch]:
     """The styles, each with its share of the config's; weights: of their positions."""
     patches = list(styles)
-    shares = config.style_shares(len(patches))
+    shares = config.style_shares(len(patches)) if patches else ()
     each = zip(patches, shares, weights or [None] * len(patches), strict=True)
     return [StylePatch(patch, plan, share, weight) for patch, share, weight in each]
 

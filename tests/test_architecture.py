@@ -74,14 +74,18 @@ def test_the_search_for_such_questions_finds_them() -> None:
 
 
 def test_no_file_is_two_rooms_and_no_function_two() -> None:
-    """At most 400 lines a file and 60 a function."""
+    """At most 400 lines a file, and 60 a function without its docstring."""
     for path in MODULES:
         text = path.read_text()
         assert text.count("\n") <= 400, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
-                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+                length = node.end_lineno - node.lineno + 1
+                if ast.get_docstring(node):
+                    assert node.body[0].end_lineno is not None
+                    length -= node.body[0].end_lineno - node.body[0].lineno + 1
+                assert length <= 60, f"{path}: {node.name}"
 
 
 def test_imports_go_downward_only() -> None:

@@ -36,8 +36,8 @@ from benchmarks._recipes import (
     moments,
     with_replicated_border,
 )
+from examples.painter import paint
 from impasto import media
-from impasto.cli.demo import paint
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.metrics.wasserstein import Gaussian, wasserstein2

@@ -25,7 +25,7 @@ socket.socket.connect = socket.getaddrinfo = refuse
 
 
 @pytest.fixture(scope="module")
-def catch_interrupts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the wheel installs, and a network that refuses."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]

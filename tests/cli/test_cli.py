@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import painter
 from impasto import media
-from impasto.cli import commands, demo
+from impasto.cli import commands
 from impasto.cli.arguments import Display
 from impasto.cli.main import main
 from impasto.config.config import Config
@@ -49,10 +50,10 @@ needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits 
 @pytest.fixture(scope="module")
 def paintings() -> dict[str, np.ndarray]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "SMALLEST_CANVAS", 64)  # a larger one takes seconds
+        patch.setattr(painter, "SMALLEST_CANVAS", 64)  # a larger one takes seconds
         return {
-            "content.png": demo.paint(48, 64, seed=1),
-            "style.png": demo.paint(64, 48, seed=2),
+            "content.png": painter.paint(48, 64, seed=1),
+            "style.png": painter.paint(64, 48, seed=2),
         }
 
 
@@ -295,18 +296,13 @@ def test_networks_lists_the_layers_that_flags_take(
 
 
 @pytest.mark.slow
-def test_the_demo_writes_four_pictures(
-    studio: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("skimage")
-    ramp = np.linspace(0, 255, 768 * 1024 * 3).reshape(768, 1024, 3).astype(np.uint8)
-    monkeypatch.setattr(demo, "paint", lambda height, width, seed: ramp)  # tested elsewhere
+def test_the_demo_writes_four_pictures(studio: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert impasto("demo", "-o", "new/demo", "--size", "48") == 0
     folder = studio / "new" / "demo"
     spaces = {path.name: pixels(path).shape for path in folder.iterdir()}
     assert spaces == {
         "content.png": (300, 451, 3),
-        "style.png": (768, 1024, 3),
+        "style.png": (576, 768, 3),
         "result.png": (32, 48, 3),
         "side-by-side.png": (32, 48 + 43 + 48 + 2, 3),
     }
@@ -317,7 +313,6 @@ def test_the_demo_writes_four_pictures(
 def test_a_demo_that_cannot_be_writes_nothing(
     studio: Path, capfd: pytest.CaptureFixture[str], arguments: Sequence[str]
 ) -> None:
-    pytest.importorskip("skimage")
     assert impasto("demo", *arguments) == 2
     assert one_line(capfd)
     assert listing(studio) == {"content.png", "style.png"}

@@ -19,7 +19,7 @@ from PIL import Image
 
 from impasto.cli.main import main
 from impasto.errors import ConfigError, SampleError
-from impasto.runs.folder import read_run, read_steps
+from impasto.runs.reading import read_run, read_steps
 from impasto.transfer.stylize import stylize
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # whole runs

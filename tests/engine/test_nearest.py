@@ -17,7 +17,7 @@ from impasto.config.settings import ObjectiveConfig
 from impasto.engine import painting
 from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
-from impasto.engine.painting import Source, losses_of
+from impasto.engine.painting import Source, nearest_losses
 from impasto.engine.walk import WHOLE
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Patch
@@ -102,7 +102,7 @@ def test_what_is_found_against_a_search_in_numpy(dims: int, seed: int, data: st.
     space, other = (tuple(data.draw(sides) for _ in range(dims)) for _ in range(2))
     seen, style = normal(seed, 1, 2, *space), normal(seed + 1, 1, 2, *other)
     own = whole(network, space, "relu1_2")
-    loss = losses_of(source(seen), [source(style)], network, own)["relu1_2"]
+    loss = nearest_losses(source(seen), [source(style)], network, own)["relu1_2"]
     turns = [style.rot90(k, (-2, -1)) for k in range(4)] if dims == 2 else [style]
     activations = [rows(network(turn.contiguous(), {"relu1_2"})["relu1_2"]) for turn in turns]
     among = np.concatenate(activations)
@@ -122,7 +122,7 @@ def test_a_turned_style_finds_itself(
     network = network_of(2)
     smooth = torch.nn.functional.interpolate(normal(0, 1, 2, 5, 4), (20, 16), mode="bicubic")
     seen = smooth.rot90(quarters, (-2, -1)).contiguous()
-    found = losses_of(
+    found = nearest_losses(
         source(seen), [source(smooth)], network, whole(network, tuple(seen.shape[2:]), *LAYERS)
     )
     activations = network(seen, set(LAYERS))
@@ -154,7 +154,7 @@ def test_a_weight_restricts_what_is_taken() -> None:
     )
     assert activation.shape[2:] == (8, 12)
     for weight, places in ((left, allowed), (None, all_of_it)):
-        loss = losses_of(source(seen), [source(style, weight)], network, own)["relu1_2"]
+        loss = nearest_losses(source(seen), [source(style, weight)], network, own)["relu1_2"]
         taken = rows(loss.target.values) + loss.mean.numpy()
         found = {tuple(np.round(row, 9)) for row in taken}
         assert found <= places
@@ -215,7 +215,9 @@ def test_regions_take_from_their_own_style() -> None:
     assert (first.weight, second.weight) == (layers.beta / 2, layers.beta / 2)
     for term, style, (_, place) in zip(objective.terms, given_.styles, places, strict=True):
         own = whole(given_.network, (13, 10), "relu1_2")
-        alone = losses_of(source(given_.g, place), [source(style)], given_.network, own)["relu1_2"]
+        alone = nearest_losses(source(given_.g, place), [source(style)], given_.network, own)[
+            "relu1_2"
+        ]
         assert isinstance(term.loss, Nearest)
         assert torch.equal(term.loss.target.values, alone.target.values)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import Evaluation, terms_of, value_and_grad
 from impasto.engine.walk import WALKS, WHOLE, Plan
-from impasto.grids.geometry import Region, Space, Window
+from impasto.grids.geometry import Extent, Region, Space
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, vgg
 from tests.problems import Problem, a_plan, a_problem
@@ -84,20 +84,20 @@ def tiles(dims: int, kept: int = 1) -> Plan:
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """No walk laid out before or after by other windows is taken."""
+    """No walk laid out before or after by other extents is taken."""
     WALKS.clear()
     yield
     WALKS.clear()
 
 
 def one_less(side: int, padded: bool) -> Any:
-    """`Window.source` of convolutions with one position less before (0) or after (1).
+    """`Extent.source` of convolutions with one position less before (0) or after (1).
 
     padded: whether that is padded, as it would be at the border, or just missing.
     """
-    right = Window.source
+    right = Extent.source
 
-    def source(self: Window, region: Region, grid: Space) -> Padded:
+    def source(self: Extent, region: Region, grid: Space) -> Padded:
         found, padding = right(self, region, grid)
         if region.empty or max(self.kernel) == 1 or max(self.stride) > 1:
             return found, padding
@@ -125,7 +125,7 @@ def test_a_halo_one_position_too_small_is_found_out(
     problem = fixed_problem(dims, padding)
     objective = problem.objective()
     assert error(value_and_grad(objective, problem.g, tiles(dims)), problem) < 1e-12
-    monkeypatch.setattr(Window, "source", one_less(side, padded))
+    monkeypatch.setattr(Extent, "source", one_less(side, padded))
     WALKS.clear()
     try:
         found = error(value_and_grad(objective, problem.g, tiles(dims)), problem)
@@ -137,18 +137,18 @@ def test_a_halo_one_position_too_small_is_found_out(
 
 @pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("padding", ["zero", "replicate", "reflect", "valid"])
-def test_a_window_too_small_is_found_out(padding: Padding) -> None:
+def test_an_extent_too_small_is_found_out(padding: Padding) -> None:
     """A kernel, or the padding, said to be one smaller than the convolution's."""
     problem = fixed_problem(2, padding)
-    windows = problem.network.stages[0].windows
-    right = windows["conv1_2"]
+    extents = problem.network.stages[0].extents
+    right = extents["conv1_2"]
     smaller = [replace(right, kernel=(2, 2))]
     if padding != "valid":
         smaller.append(replace(right, padding=(0, 0)))
     objective = problem.objective()
     for wrong in smaller:
         WALKS.clear()
-        windows["conv1_2"] = wrong
+        extents["conv1_2"] = wrong
         difference = math.inf  # where shapes no longer fit
         with suppress(RuntimeError, ValueError):
             difference = error(value_and_grad(objective, problem.g, tiles(2)), problem)
@@ -159,7 +159,7 @@ def test_a_window_too_small_is_found_out(padding: Padding) -> None:
 def test_a_reach_too_small_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = fixed_problem(2, "zero", alpha=0.0, beta=0.0)
     objective = problem.objective()
-    monkeypatch.setattr(Region, "grown", lambda self, after: self)
+    monkeypatch.setattr(Region, "grow", lambda self, after: self)
     assert error(value_and_grad(objective, problem.g, tiles(2)), problem) > 1e-6
 
 

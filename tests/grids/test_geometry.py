@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from impasto.errors import ConfigError
-from impasto.grids.geometry import Region, Space, Window, coarse_to_fine, fitted_space, scaled_space
+from impasto.grids.geometry import Extent, Region, Space, coarse_to_fine, fitted_space, scaled_space
 from tests.strategies import spaces
 
 CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
@@ -137,11 +137,11 @@ def test_within_selects_the_region_from_a_part(data: st.DataObject) -> None:
 @given(st.data(), st.integers(0, 3), st.integers(0, 3))
 def test_a_grown_region_stays_inside(data: st.DataObject, after: int, more: int) -> None:
     (region,) = some_regions(data, 1)
-    grown = region.grown(after)
+    grown = region.grow(after)
     assert (grown.start, grown.whole) == (region.start, region.whole)
     for stop, whole, before in zip(grown.stop, region.whole, region.stop, strict=True):
         assert stop == min(whole, before + after)
-    assert grown.grown(more) == region.grown(after + more)
+    assert grown.grow(more) == region.grow(after + more)
 
 
 def a_partition(data: st.DataObject, whole: Space) -> list[Region]:
@@ -190,54 +190,54 @@ def test_shares_of_a_partition_are_one_of_the_coarser_grid(
         data.draw(st.integers(0, -(-n // s) + 1)) for n, s in zip(space, stride, strict=True)
     )
     parts = a_partition(data, space)
-    shares = [part.shrunk(stride, coarse) for part in parts]
+    shares = [part.shrink(stride, coarse) for part in parts]
     assert_partition(shares, Region.all_of(coarse))
-    assert Region.all_of(space).shrunk(stride, coarse) == Region.all_of(coarse)
+    assert Region.all_of(space).shrink(stride, coarse) == Region.all_of(coarse)
 
 
 # --- Windows
 
 
-def a_window(data: st.DataObject, dims: int) -> Window:
+def an_extent(data: st.DataObject, dims: int) -> Extent:
     """As convolutions and poolings have them: padding of at most half the kernel."""
     kernel = tuple(data.draw(st.integers(1, 4)) for _ in range(dims))
     stride = tuple(data.draw(st.integers(1, 3)) for _ in range(dims))
-    return Window(kernel, stride, tuple(data.draw(st.integers(0, size // 2)) for size in kernel))
+    return Extent(kernel, stride, tuple(data.draw(st.integers(0, size // 2)) for size in kernel))
 
 
-def convolved(window: Window, x: torch.Tensor) -> torch.Tensor:
-    """The sum over the window, by torch."""
-    ones = torch.ones((1, 1, *window.kernel), dtype=x.dtype)
-    return CONVOLVE[len(window.kernel) - 1](x, ones, stride=window.stride, padding=window.padding)
+def convolved(extent: Extent, x: torch.Tensor) -> torch.Tensor:
+    """The sum over the extent, by torch."""
+    ones = torch.ones((1, 1, *extent.kernel), dtype=x.dtype)
+    return CONVOLVE[len(extent.kernel) - 1](x, ones, stride=extent.stride, padding=extent.padding)
 
 
 @given(st.data(), spaces(smallest=1, largest=7))
 def test_the_grid_is_that_of_torch(data: st.DataObject, space: Space) -> None:
-    window = a_window(data, len(space))
+    extent = an_extent(data, len(space))
     x = torch.zeros((1, 1, *space))
-    grid = window.grid(space)
+    grid = extent.grid(space)
     if 0 in grid:
         with pytest.raises(RuntimeError):
-            convolved(window, x)
+            convolved(extent, x)
         return
-    assert tuple(convolved(window, x).shape[2:]) == grid
-    pooled = POOL[len(space) - 1](x, window.kernel, window.stride, window.padding)
+    assert tuple(convolved(extent, x).shape[2:]) == grid
+    pooled = POOL[len(space) - 1](x, extent.kernel, extent.stride, extent.padding)
     assert tuple(pooled.shape[2:]) == grid
 
 
 @given(st.data(), spaces(smallest=1, largest=6))
 def test_the_source_is_what_the_result_depends_on(data: st.DataObject, space: Space) -> None:
     """By the gradient of a sum of outputs, which is 1 or more at each position they look at."""
-    window = a_window(data, len(space))
-    grid = window.grid(space)
+    extent = an_extent(data, len(space))
+    grid = extent.grid(space)
     assume(0 not in grid)
     region = a_region(data, grid)
-    source, padding = window.source(region, space)
+    source, padding = extent.source(region, space)
     if region.empty:
         assert source.empty
         return
     x = torch.zeros((1, 1, *space), requires_grad=True)
-    (gradient,) = torch.autograd.grad(convolved(window, x)[region.slices].sum(), x)
+    (gradient,) = torch.autograd.grad(convolved(extent, x)[region.slices].sum(), x)
     touched = {tuple(position) for position in gradient[0, 0].nonzero().tolist()}
     assert touched <= positions(source)
     if touched:  # strides longer than the kernel leave gaps, but the ends are looked at
@@ -245,7 +245,7 @@ def test_the_source_is_what_the_result_depends_on(data: st.DataObject, space: Sp
             assert min(position[axis] for position in touched) == source.start[axis]
             assert max(position[axis] for position in touched) == source.stop[axis] - 1
     for side, (before, after), size, stride, length in zip(
-        source.space, padding, window.kernel, window.stride, region.space, strict=True
+        source.space, padding, extent.kernel, extent.stride, region.space, strict=True
     ):
         assert before + side + after == (length - 1) * stride + size
 
@@ -254,21 +254,21 @@ def test_the_source_is_what_the_result_depends_on(data: st.DataObject, space: Sp
 def test_a_region_of_the_result_comes_from_its_source_alone(
     data: st.DataObject, space: Space, seed: int
 ) -> None:
-    window = a_window(data, len(space))
-    grid = window.grid(space)
+    extent = an_extent(data, len(space))
+    grid = extent.grid(space)
     assume(0 not in grid)
     region = a_region(data, grid)
     assume(not region.empty)
-    source, padding = window.source(region, space)
+    source, padding = extent.source(region, space)
     x = torch.from_numpy(np.random.default_rng(seed).normal(size=(1, 1, *space)))
     padded = functional.pad(x[source.slices], [n for pair in reversed(padding) for n in pair])
-    alone = convolved(Window(window.kernel, window.stride, (0,) * len(space)), padded)
-    torch.testing.assert_close(alone, convolved(window, x)[region.slices])
+    alone = convolved(Extent(extent.kernel, extent.stride, (0,) * len(space)), padded)
+    torch.testing.assert_close(alone, convolved(extent, x)[region.slices])
 
 
 @given(spaces(smallest=1, largest=9), st.integers(1, 9))
 def test_an_axis_too_short_to_work_on_has_no_result(space: Space, least: int) -> None:
     """As reflection, which needs more positions than it pads."""
     ones = (1,) * len(space)
-    grid = Window(ones, ones, (0,) * len(space), (least,) * len(space)).grid(space)
+    grid = Extent(ones, ones, (0,) * len(space), (least,) * len(space)).grid(space)
     assert grid == tuple(n if n >= least else 0 for n in space)

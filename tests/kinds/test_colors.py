@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.data import astronaut
 
-from impasto.cli.demo import paint
+from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.config.settings import ColorMode
 from impasto.errors import ConfigError

@@ -12,9 +12,9 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
+from examples.painter import paint
 from impasto import media
 from impasto.cli.arguments import Stylize
-from impasto.cli.demo import paint
 from impasto.cli.parsing import parse
 from impasto.config.presets import configure
 from impasto.config.settings import GuidanceConfig, ObjectiveConfig

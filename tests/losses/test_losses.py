@@ -103,7 +103,7 @@ def test_sums_add_over_disjoint_regions(space: Space, seed: int, data: st.DataOb
     near = Region(whole.start, (*space[:axis], cut, *space[axis + 1 :]), space)
     far = Region((*whole.start[:axis], cut, *whole.start[axis + 1 :]), space, space)
     for loss in make_losses(target, "relative", 2.0):
-        parts = [loss.sums(a[region.grown(loss.reach).slices], region) for region in (near, far)]
+        parts = [loss.sums(a[region.grow(loss.reach).slices], region) for region in (near, far)]
         torch.testing.assert_close(sum(parts), loss.sums(a, whole), rtol=1e-12, atol=1e-12)
 
 

@@ -122,7 +122,7 @@ def test_sums_add_over_regions_cut_anywhere(data: st.DataObject, name: str, seed
     total: Tensor | float = 0.0
     for start, stop in pairwise(edges):
         region = Region((start,), (stop,), (length,))
-        around = region.grown(loss.reach).slices
+        around = region.grow(loss.reach).slices
         total = total + loss.sums(g[around], region, None if weight is None else weight[around])
     whole = loss.sums(g, all_of(g), weight)
     assert tuple(whole.shape) == loss.shape

@@ -66,6 +66,7 @@ def test_real_archives(shared: Path, tmp_path: Path) -> None:
 @on_linux
 @pytest.mark.slow
 def test_memory_beside_the_values(tmp_path: Path) -> None:
+    """10 million positions of two channels, 76 MB as floats: at most four times that."""
     save(signal(length=20_000), tmp_path / "small.npz")
     save(signal(data=np.tile(waves(2, 10_000), 1000)), tmp_path / "big.npz")
-    assert growth(tmp_path, ".npz") < 60
+    assert growth(tmp_path, ".npz") < 300

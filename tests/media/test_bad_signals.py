@@ -296,7 +296,7 @@ def test_sound_that_is_not_finite(tmp_path: Path, refused: Refused, value: float
     values = np.zeros(9000, np.float32)
     values[8500] = value
     soundfile.write(tmp_path / "a.wav", values, 8000, "FLOAT")
-    refused(tmp_path / "a.wav", "finite values, found NaN or an infinity", early=False)
+    refused(tmp_path / "a.wav", "finite values, found 1 that are NaN or infinite", early=False)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from impasto.errors import MissingExtraError, SampleError
 from impasto.media import Annotation, ArraySample, Signal, load, save
-from impasto.media.blocks import in_memory
-from impasto.media.signals.gaps import fill_gaps, gathered, pieces, spans
+from impasto.media.signals.gaps import fill_gaps, without_gaps
+from impasto.media.signals.gaps import with_gaps as join_gaps
 from impasto.media.signals.records import Lead, RecordSource
 from impasto.media.signals.signal import place
 from tests.media.signals import signal, waves, with_gaps
@@ -32,30 +32,24 @@ def test_a_straight_line_across_each_gap(row: list[bool]) -> None:
     assert np.array_equal(filled[~gaps], values[~gaps])
 
 
-def test_gaps_longer_than_a_block() -> None:
-    length = 3 * 2**18 + 5
-    blocks = (np.full((1, stop - start), np.nan) for start, stop in spans(1, length))
-    with pytest.raises(SampleError, match="values in every channel, found none in channel 1: all"):
-        gathered(1, length, blocks, in_memory)
-    row = np.full((1, length), np.nan)
-    row[0, [0, -1]] = 0, length - 1
-    data, gaps = gathered(1, length, (row[:, a:b] for a, b in spans(1, length)), in_memory)
-    assert np.allclose(data[0], np.arange(length))
-    assert gaps is not None
-    assert gaps.sum() == length - 2
-
-
-def test_blocks_that_end_too_early() -> None:
-    with pytest.raises(SampleError, match="expected 10 values a channel, found 4; get the file"):
-        gathered(2, 10, iter([np.zeros((2, 4))]), in_memory)
-
-
-def test_pieces_have_the_gaps() -> None:
+def test_values_are_separated_from_gaps_and_joined_again() -> None:
     sample = with_gaps()
-    whole = np.concatenate(list(pieces(sample)), axis=1)
+    values = join_gaps(sample)
     assert sample.gaps is not None
-    assert np.array_equal(np.isnan(whole), sample.gaps)
-    assert np.array_equal(whole[~sample.gaps], sample.data[~sample.gaps])
+    assert np.array_equal(np.isnan(values), sample.gaps)
+    assert np.array_equal(values[~sample.gaps], sample.data[~sample.gaps])
+    data, gaps = without_gaps(values)
+    assert gaps is not None
+    assert np.array_equal(gaps, sample.gaps)
+    assert np.allclose(data, sample.data, atol=1e-7)
+    assert without_gaps(values[:, 5:90])[1] is None
+
+
+def test_a_channel_of_gaps_alone() -> None:
+    with pytest.raises(SampleError) as caught:
+        without_gaps(np.full((1, 9), np.nan))
+    assert caught.value.expected == "values in every channel"
+    assert caught.value.found == "none in channel 1: all NaN"
 
 
 def test_weight() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.cli.demo import paint
+from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, SampleError
 from impasto.media.pictures.picture import Picture

@@ -28,7 +28,7 @@ from impasto.reports import report
 from impasto.reports.findings import _joined, _setup_of, findings_of
 from impasto.reports.page import page_of
 from impasto.runs.checkpoints import Checkpoint
-from impasto.runs.folder import read_run, read_steps
+from impasto.runs.reading import read_run, read_steps
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
 from impasto.transfer.textures import texture

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.main import main
-from impasto.runs.folder import read_checkpoint, read_steps
+from impasto.runs.reading import read_checkpoint, read_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -17,7 +17,7 @@ from impasto.config.presets import configure
 from impasto.engine.plan import choose_plan
 from impasto.errors import ConfigError, OutputError
 from impasto.media.sample import Sample
-from impasto.runs.folder import read_steps
+from impasto.runs.reading import read_steps
 from impasto.transfer import setup
 from impasto.transfer import stylize as transfer
 from impasto.transfer.descent import Progress

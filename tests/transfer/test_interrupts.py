@@ -23,7 +23,7 @@ from PIL import Image
 
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import read_recipe
-from impasto.runs.folder import read_steps
+from impasto.runs.reading import read_steps
 from impasto.system.interrupts import Interrupted
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import Result, stylize

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 import impasto
-from impasto.cli.demo import paint
+from examples.painter import paint
 from impasto.config.presets import PRESETS, configure
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
 from impasto.media.pictures.picture import from_array, read_recipe
@@ -21,6 +21,7 @@ from impasto.networks.filterbank import filterbank
 from impasto.networks.lite import load_lite
 from impasto.transfer import setup
 from impasto.transfer.descent import Callback, Progress
+from impasto.transfer.opening import SampleLike
 from impasto.transfer.stylize import stylize
 from tests.oracles import reference
 
@@ -130,7 +131,7 @@ def test_all_kinds_of_pictures_give_the_same_result(
     Image.fromarray(content).save(tmp_path / "content.png")
     Image.fromarray(style).save(tmp_path / "style.png")
     expected = stylize(tmp_path / "content.png", str(tmp_path / "style.png"), config)
-    pairs = [
+    pairs: list[tuple[SampleLike, SampleLike | list[SampleLike]]] = [
         (content, style),
         (
             torch.from_numpy(content).movedim(2, 0) / 255,

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from impasto import media
-from impasto.cli import demo
 from impasto.cli.arguments import (
     Command,
     Compare,
@@ -48,7 +47,7 @@ from impasto.grids.geometry import fitted_space
 from impasto.grids.parallel import current_group
 from impasto.kinds import content_size, samples_to_show
 from impasto.kinds.looks import select_drawn, stand_in, texture_stand_in
-from impasto.media.pictures.picture import from_array, open_picture
+from impasto.media.pictures.picture import open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.plots import View, check_plot, plot
 from impasto.plots.picture import side_by_side
@@ -60,6 +59,10 @@ from impasto.transfer.opening import split_shares
 from impasto.transfer.stylize import Result, stylize
 from impasto.transfer.textures import texture
 from impasto.version import __version__
+
+PICTURES = [Path(__file__).with_name("pictures") / name for name in ("cat.jpg", "painting.jpg")]
+"""The demo's photograph, of Chelsea the cat by Stéfan van der Walt (CC0), and the painting that
+examples/painter.py paints."""
 
 
 @dataclass(frozen=True)
@@ -232,10 +235,10 @@ def _save(result: Result, output: Path) -> None:
 
 
 def _demo(command: Demo) -> None:
-    photograph = demo.photograph()
     content, style, output, beside = (command.output / name for name in DEMO)
     config = configure(size=(command.size,))
-    fitted_space(photograph.shape[:2], config.schedule.size)  # raises ConfigError for a bad size
+    photograph, painting = (open_picture(path) for path in PICTURES)
+    fitted_space(photograph.space, config.schedule.size)  # raises ConfigError for a bad size
     folder = command.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -246,10 +249,9 @@ def _demo(command: Demo) -> None:
             found=error.strerror or str(error),
             remedy="choose another one with -o",
         ) from error
-    painting = demo.paint(768, 1024, seed=12)
     made = json.dumps({"impasto": __version__, "demo": True})
-    media.save(from_array(photograph), content, made)
-    media.save(from_array(painting), style, made)
+    media.save(photograph, content, made)
+    media.save(painting, style, made)
     with viewer_of(command.display) as viewer:
         make = partial(stylize, photograph, [painting], config)
         result = _run_and_save(make, output, command.display, viewer)

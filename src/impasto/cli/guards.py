@@ -28,8 +28,8 @@ from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.media.parts import parts
 from impasto.media.pictures.picture import has_recipe
 from impasto.plots import SUFFIXES as PLOTS
-from impasto.runs.folder import RECORD, is_kept, kept_in, read_run
 from impasto.runs.origin import settings_files
+from impasto.runs.reading import RECORD, is_kept, kept_in, read_run
 from impasto.transfer.opening import split_shares
 
 PAGES = (".html",)

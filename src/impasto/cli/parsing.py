@@ -51,7 +51,8 @@ def parse(arguments: Sequence[str]) -> Command:
         SystemExit: a flag is unknown, or the help was printed.
 
     Example:
-        >>> parse(["stylize", "content.jpg", "style.jpg", "-o", "out.png", "--beta", "2"])
+        >>> parse(["stylize", "content.jpg", "style.jpg", "-o", "out.png", "--beta", "2"]).preset
+        'auto'
     """
     if "" in arguments:  # as a path, it would be the current folder
         raise ConfigError(

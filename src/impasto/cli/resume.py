@@ -14,8 +14,8 @@ from impasto.cli.parsing import fitting_preset, parse, texture_preset
 from impasto.errors import ConfigError
 from impasto.grids.parallel import current_group
 from impasto.kinds import solids_are_gray
-from impasto.runs.folder import read_run
 from impasto.runs.origin import Origin
+from impasto.runs.reading import read_run
 from impasto.runs.trust import check_trusted, working_in
 
 

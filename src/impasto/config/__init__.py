@@ -1,1 +1,1 @@
-"""All settings of a run, their checks, their defaults, and presets of them."""
+"""The settings of a run: defaults, checks and presets."""

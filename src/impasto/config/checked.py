@@ -1,7 +1,7 @@
-"""Settings are what their types say: choices, ranges, lengths, and one value where that will do.
+"""Checks settings against their types: choices, ranges and lengths.
 
-A type is Python's with msgspec's bounds in it, and what it asks for in words:
-Annotated[float, Meta(ge=0, description="a number from 0 up")].
+A type may carry bounds for msgspec, and a description for messages: Annotated[float, Meta(ge=0,
+description="a number from 0 up")].
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from msgspec import Meta
 from impasto.errors import ConfigError
 
 LARGEST = sys.float_info.max
+"""The largest finite number."""
 Number = Annotated[float, Meta(ge=0, le=LARGEST, description="a finite number from 0 up")]
 Positive = Annotated[float, Meta(gt=0, le=LARGEST, description="a finite number above 0")]
 Count = Annotated[int, Meta(ge=0, description="a whole number from 0 up")]
@@ -33,11 +34,22 @@ _WORDS = {
 
 
 class Checked:
-    """A base of frozen dataclasses that brings each field to its type.
+    """A base class of frozen dataclasses that converts each field to its type.
 
-    Where the types ask for those, lists become tuples, one value a tuple of one, whole numbers
-    floats, NumPy's and PyTorch's numbers Python's, and paths strings. Raises ConfigError for the
-    first field that cannot be what its type says.
+    Lists become tuples, and one value becomes a tuple of one where the type asks for a tuple. Whole
+    numbers become floats, the numbers of NumPy and PyTorch become Python's, and paths become
+    strings, where the type asks for those.
+
+    Raises:
+        ConfigError: a field cannot be converted; the message names the first one.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Painting(Checked):
+        ...     size: tuple[int, ...] = ()
+        >>> Painting(size=512)
+        Painting(size=(512,))
     """
 
     def __post_init__(self) -> None:
@@ -48,7 +60,16 @@ class Checked:
 
 
 def convert(flag: str, value: Any, hint: Any) -> Any:
-    """The value as the type has it. Raises ConfigError, naming the flag, where it cannot be."""
+    """Converts a value to a type.
+
+    Args:
+        flag: what an error calls the value.
+        value: the value, of any type.
+        hint: the type.
+
+    Raises:
+        ConfigError: the value cannot be converted.
+    """
     given = plain(value)
     several = _is_several(hint) and not isinstance(given, list)
     try:
@@ -64,7 +85,7 @@ def convert(flag: str, value: Any, hint: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The value in Python's own numbers, strings and lists."""
+    """Returns the value in Python's own numbers, strings and lists."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
@@ -75,12 +96,12 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value that was found, as errors tell it."""
+    """Returns how an error message writes a value."""
     return " ".join(map(shown, value)) or "none" if isinstance(value, list) else repr(value)
 
 
 def describe(hint: Any) -> str:
-    """What a type asks for, in words."""
+    """Returns in words what a type accepts."""
     for note in getattr(hint, "__metadata__", ()):
         if isinstance(note, Meta) and note.description:
             return note.description
@@ -96,16 +117,18 @@ def describe(hint: Any) -> str:
 
 
 def _is_several(hint: Any) -> bool:
-    """Whether it is a tuple of any length."""
+    """Whether a type is a tuple of any length."""
     if get_origin(hint) is Annotated:
         return _is_several(get_args(hint)[0])
     return get_origin(hint) is tuple and get_args(hint)[-1] is ...
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
+    """Returns the choices of a Literal; none for another type."""
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
+    """Returns the types of a class's fields."""
     return get_type_hints(kind, include_extras=True)

@@ -1,4 +1,4 @@
-"""All settings of a run, checked together. The command line derives its flags from these."""
+"""All settings of a run, checked together. The command line derives its flags from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ from impasto.errors import ConfigError
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides a result, beside the content and the styles."""
+    """All settings of a run: everything that decides a result beside the content and the styles.
+
+    `impasto.configure` makes one from a preset. Each field is a group of settings.
+
+    Raises:
+        ConfigError: two settings do not fit together; the message names the first ones.
+
+    Example:
+        >>> Config().complete(dims=1, channels=1).network.network
+        'filterbank'
+    """
 
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -33,8 +43,15 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def complete(self, dims: int = 2, channels: int = 3) -> Config:
-        """The same with a network chosen, for samples of those dimensions and channels, and with
-        its own layers where none are given."""
+        """Returns the settings with nothing left to choose for samples of one kind.
+
+        A network is chosen for "auto", a normalization for "auto", and the network's own layers
+        where none are given.
+
+        Args:
+            dims: how many axes of space or time the samples have, 1 to 3.
+            channels: how many channels they have.
+        """
         network = self.network.network
         if network == "auto":
             network = "lite" if (dims, channels) in {(2, 3), (3, 1), (3, 3)} else "filterbank"
@@ -97,12 +114,13 @@ class Config:
         window_of_values(self.volume.window)  # raises
 
     def _check_network(self) -> None:
+        """Raises ConfigError for settings of the network that do not fit."""
         settings = self.network
         network, kernel = settings.network, settings.kernel
         _check(
             "--weights",
             f"{settings.weights} for {network}",
-            "lite, vgg16 or vgg19 as the --network of a weights file",
+            "lite, vgg16 or vgg19 as the --network for a weights file",
             settings.weights is None or network in TRAINED,
         )
         _check(
@@ -127,5 +145,6 @@ class Config:
 
 
 def _check(flag: str, value: int | str, expected: str, holds: bool) -> None:
+    """Raises ConfigError unless the condition holds."""
     if not holds:
         raise ConfigError(subject=flag, expected=expected, found=f"{value}", remedy="change it")

@@ -1,4 +1,4 @@
-"""Content and style layers of each network, with their lambdas."""
+"""The content and style layers of each network, with lambda."""
 
 from __future__ import annotations
 
@@ -22,17 +22,22 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, float], ...]]] = {
     "vgg16": (("relu4_2",), _VGG_STYLE),
     "vgg19": (("relu4_2",), _VGG_STYLE),
 }
-"""Content layers, and style layers with their lambda, of each network (Gatys 2015 for VGG)."""
+"""The content layers, and the style layers with lambda, of each network.
+
+Those of VGG are from Gatys et al. 2015.
+"""
 
 
 TRAINED = ("lite", "vgg16", "vgg19")
-"""Networks for pictures with trained weights, their layers brought to a mean activation of one."""
+"""Networks with trained weights for pictures. Their layers have a mean activation of 1."""
 
 
 UNIT_LAYERS = (("relu3_1",), (("relu1_1", 1.9), ("relu2_1", 3.1), ("relu3_1", 2.0)))
-"""Their content layer, and their style layers with lambda, for distances that are means. Deeper
-ones make pictures worse, coarse to fine: docs/decisions.md."""
+"""The layers of these networks for distances that are means over positions and channels.
+
+Deeper content layers make coarse-to-fine pictures worse: docs/decisions.md.
+"""
 
 
 SERIES_LAYERS = (("width5",), tuple((f"width{width}", 0.125) for width in range(1, 9)))
-"""Those of the filterbank for signals."""
+"""The layers of the filterbank for signals."""

@@ -1,4 +1,4 @@
-"""Presets: settings that go together, and what they cost."""
+"""Presets: settings that fit together, each with its cost in time and memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Preset = Literal[
     "audio-transfer",
     "ct",
 ]
-"""What `impasto stylize` takes; auto is the one for the content."""
+"""The presets of `impasto stylize`; auto chooses one by the kind of the content."""
 
 _PICTURES = ObjectiveConfig(style_losses=("moments",), normalization="auto")
 
@@ -45,25 +45,25 @@ _STEADY = OptimizerConfig(learning_rate=0.02)
 PRESETS = {
     # 512 x 341 in 20 s on one core, in fp32.
     "standard": Config(objective=_PICTURES, optimizer=_STEADY),
-    # Big prints: the strokes come from the coarse scales, the grain from a few steps at the fine
-    # ones. On two cores with bf16 4096 x 2731 in about 2 min, 7500 x 4960 in 6 min and 4 GB.
+    # Large prints: coarse scales make the strokes, and a few steps at fine scales make the grain.
+    # On two cores with bf16 4096 x 2731 in about 2 min, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(
         objective=_PICTURES,
         schedule=ScheduleConfig(size=(4096,), steps=(150, 4)),
         optimizer=_STEADY,
     ),
-    # To see what `standard` will look like. 512 x 341 in 7 s on one core, in fp32.
+    # A quick look at what `standard` will give. 512 x 341 in 7 s on one core, in fp32.
     "draft": Config(objective=_PICTURES, schedule=ScheduleConfig(steps=(40, 3), average=0.8)),
-    # A real VGG, and one layer more: forms of the style as a whole, its suns and its figures. 384 x
-    # 256 in 110 s on one core, in fp32.
+    # VGG-16 with one layer more, which sees larger forms of the style, such as suns and figures.
+    # 384 x 256 in 110 s on one core, in fp32.
     "fine": Config(
         objective=replace(_PICTURES, style_layers=(*UNIT_LAYERS[1], ("relu4_1", 0.4))),
         network=NetworkConfig(network="vgg16"),
         schedule=ScheduleConfig(steps=(80, 16)),
         optimizer=_STEADY,
     ),
-    # Each place goes to the place of the style that is most like it: the style's own forms. 512 x
-    # 341 in 2 min 20 s of one core, in fp32.
+    # Each position approaches the most similar position of the style, so the style's own forms
+    # appear. 512 x 341 in 2 min 20 s on one core, in fp32.
     "paint": Config(
         objective=ObjectiveConfig(
             beta=40.0,
@@ -77,9 +77,9 @@ PRESETS = {
         schedule=ScheduleConfig(steps=(100, 30)),
         optimizer=_STEADY,
     ),
-    # Gatys et al. 2016 as published, but for VGG-16 in place of VGG-19, which would be a download;
-    # with the weights of their released code: 1000 / n_C^2 for mean squares over n_C^2 and over the
-    # positions, which at 512 x 384 is this beta for the sums of the formulas.
+    # Gatys et al. 2016, with VGG-16 instead of VGG-19, a download. Their code weighs layers by
+    # 1000 / n_C^2 and takes means over n_C^2 and over the positions; at 512 x 384 that is this
+    # beta for the sums of the formulas.
     "gatys": Config(
         objective=ObjectiveConfig(
             beta=8e5,
@@ -94,7 +94,7 @@ PRESETS = {
         optimizer=OptimizerConfig(optimizer="lbfgs", clip=False),
         engine=EngineConfig(precision="fp32"),
     ),
-    # Recordings of hearts and the like: beats stay where they are, the rest becomes the style's.
+    # Recordings such as those of hearts: beats stay in place, all else becomes like the style.
     # A minute of one lead at 360 Hz in about 10 s.
     "ecg": Config(
         objective=ObjectiveConfig(
@@ -103,7 +103,7 @@ PRESETS = {
         schedule=ScheduleConfig(coarsest=0, steps=(300,)),
         optimizer=OptimizerConfig(annealing=0.01),
     ),
-    # Ulyanov and Lebedev 2016: a sound like the style, out of noise.
+    # Ulyanov and Lebedev 2016: a sound like the style, made from noise.
     "audio-texture": Config(
         objective=ObjectiveConfig(alpha=0.0, beta=1.0),
         signal=SignalConfig(representation="spectrogram"),
@@ -116,21 +116,21 @@ PRESETS = {
         signal=SignalConfig(representation="spectrogram"),
         schedule=ScheduleConfig(coarsest=0, steps=(100,)),
     ),
-    # Texture of scanners: anatomy stays, noise and sharpness become the style's. 256 x 256 x 137 in
-    # less than 4 min on one core, and 1.8 GB.
+    # The texture of scanners: anatomy stays, noise and sharpness become like the style. 256 x 256 x
+    # 137 in less than 4 min on one core, and 1.8 GB.
     "ct": Config(
         objective=ObjectiveConfig(beta=20.0),
         schedule=ScheduleConfig(coarsest=0, steps=(100,)),
         optimizer=OptimizerConfig(learning_rate=0.01, annealing=0.1),
     ),
-    # Gatys et al. 2015 in three dimensions: a solid whose slices look like a picture, out of noise,
-    # or another picture. 128 x 128 x 128 in 3 min on one core, and 1.3 GB.
+    # Gatys et al. 2015 in three dimensions: a solid, made from noise, whose slices look like the
+    # style. 128 x 128 x 128 in 3 min on one core, and 1.3 GB.
     "texture3d": Config(
         objective=ObjectiveConfig(alpha=0.0, beta=1.0, gamma=4.0),
         schedule=ScheduleConfig(size=(128, 128, 128), coarsest=32, steps=(300, 100), init="noise"),
         optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
     ),
-    # The same of a picture, by means and covariances of a real VGG: bricks are bricks.
+    # A texture like a picture, by the means and covariances of VGG-16.
     "texture": Config(
         objective=replace(
             _PICTURES, alpha=0.0, beta=1.0, style_layers=(*UNIT_LAYERS[1], ("relu4_1", 1.0))
@@ -139,9 +139,9 @@ PRESETS = {
         schedule=ScheduleConfig(size=(256, 256), coarsest=32, steps=(150, 40), init="noise"),
         optimizer=OptimizerConfig(learning_rate=0.05, annealing=0.03),
     ),
-    # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. The course's
-    # division by (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, hence beta; relu1_1 of the
-    # content and gamma take out the noise, which deeper layers hardly see. 10 s.
+    # The formulas to the letter: one scale, noise 100 x 100 x 3, G := G - lr dJ/dG. Dividing by
+    # (2 n_H n_W n_C)^2 makes J_style tiny beside J_content, so beta is large. The content layer
+    # relu1_1 and gamma remove the noise, which deeper layers hardly see. 10 s.
     "notes": Config(
         objective=ObjectiveConfig(
             alpha=1.0,
@@ -166,13 +166,24 @@ PRESET_BY_SUFFIX = {
     **dict.fromkeys((".nii", ".gz", ".hdr", ".img", ".nrrd", ".nhdr", ".dcm"), "ct"),
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"), "standard"),
 }
-"""What the command takes for a content of that kind."""
+"""The preset that auto chooses, by the suffix of the content's file."""
 
 
 def configure(preset: str = "standard", **settings: Any) -> Config:
-    """A preset with some of its settings changed, by the names they have on the command line.
+    """Returns a preset with some of its settings changed.
 
-    configure(size=(1024,), beta=50.0). Raises ConfigError for a name or value that does not fit.
+    Args:
+        preset: the name of a preset, a key of `PRESETS`.
+        settings: values by the names that they have on the command line, with underscores.
+
+    Raises:
+        ConfigError: there is no such preset or setting, or a value is out of its range.
+
+    Example:
+        >>> configure(size=1024, beta=50).schedule.size
+        (1024,)
+        >>> configure("gatys").optimizer.optimizer
+        'lbfgs'
     """
     if preset not in PRESETS:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The groups of settings and their defaults, each once."""
+"""The groups of settings; each default stands here and nowhere else."""
 
 from __future__ import annotations
 
@@ -47,15 +47,18 @@ Strength = Annotated[float | str | None, Meta(description="a picture, or a numbe
 Exponent = Annotated[float, Meta(ge=1, le=LARGEST, description="a finite number from 1 up")]
 
 
-class Passed(str):
+class PassedNetwork(str):
     """The name, as `module:callable`, of a network that a program passes.
 
-    network: the module itself, or what makes it. Copies of settings have the name alone.
+    Copies of the settings keep the name alone.
+
+    Attributes:
+        network: the module itself, or the callable that makes it.
     """
 
     network: Any
 
-    def __new__(cls, network: Any) -> Passed:
+    def __new__(cls, network: Any) -> PassedNetwork:
         is_module = not hasattr(network, "__qualname__")  # but a class, or a function
         named = type(network) if is_module else network
         name = f"{named.__module__}:{named.__qualname__}"
@@ -70,7 +73,7 @@ class Passed(str):
 
 
 def _fingerprint(module: Any) -> str:
-    """What tells a module's parameters from others."""
+    """Returns eight digits that tell a module's parameters from those of another one."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
         digest.update(name.encode())
@@ -83,38 +86,39 @@ class NetworkConfig(Checked):
     """The network whose activations are compared."""
 
     network: str = "auto"
-    """lite, vgg16, filterbank and wide are built in; vgg19 fetches its ImageNet weights on first
+    """lite, vgg16, filterbank and wide are built in; vgg19 downloads its ImageNet weights on first
     use; module:callable makes your own; auto is lite for pictures and volumes, wide for
-    spectrograms, the filterbank for all else"""
+    spectrograms, and the filterbank for everything else"""
     weights: str | None = None
-    """a file with weights for lite, vgg16 or vgg19, in place of their own"""
+    """a file with weights for lite, vgg16 or vgg19, to use instead of the built-in ones"""
     weights_input: Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"] = "auto"
-    """what those weights take: [0, 1] normalized as torchvision does, or 0 to 255 less the mean as
-    Caffe does, RGB or BGR; auto knows Oxford's VGG-19 and takes all others for torchvision's"""
+    """the input of those weights: [0, 1], normalized as torchvision does, or 0 to 255 less the mean
+    as Caffe does, in RGB or BGR order; auto recognizes the VGG-19 of Oxford and takes all others
+    for torchvision's"""
     pooling: Literal["max", "average"] = "max"
     """how lite, vgg16 and vgg19 downsample"""
     calibrated: bool = False
-    """bring filters to one mean activation over the content and the styles, at 512 pixels at most,
-    and layers to a mean of one, as Gatys et al. 2016 did over ImageNet; of vgg16, vgg19 and lite,
-    whose metrics are left out then"""
+    """scale filters to the same mean activation over the content and the styles (at no more than
+    512 pixels), and layers to a mean of 1, as Gatys et al. 2016 did over ImageNet; for vgg16, vgg19
+    and lite, without their metrics"""
     padding: Literal["replicate", "reflect", "periodic", "zero"] = "replicate"
-    """what the network sees beyond the border; periodic is the other side, for textures that tile;
-    zero draws a frame"""
+    """what the network sees beyond the border; periodic is the opposite side, for textures that
+    tile; zero makes a visible frame"""
     filters: Literal["slices", "inflated"] = "slices"
-    """how lite, vgg16 and vgg19 look at volumes: at slices across each axis, or through filters
-    that are repeated along each"""
+    """how lite, vgg16 and vgg19 see volumes: as slices across each axis, or through filters
+    repeated along each axis"""
     kernel: Count = 0
-    """positions along each side of the filterbank's filters, odd, for pictures and volumes; 0 for 9
-    and 5 [>= 0]"""
+    """positions along each side of the filterbank's filters for pictures and volumes, an odd
+    number; 0 for 9 (pictures) and 5 (volumes) [>= 0]"""
     widths: tuple[Positive, Positive] = (0.012, 1.0)
-    """the filterbank's shortest and longest filter for signals, in seconds"""
+    """lengths of the filterbank's shortest and longest filter for signals, in seconds"""
     offline: bool = False
-    """never download; say what is missing instead"""
+    """never download; stop with a message about what is missing"""
 
     def __post_init__(self) -> None:
         network: Any = self.network
         if callable(network):
-            object.__setattr__(self, "network", Passed(network))
+            object.__setattr__(self, "network", PassedNetwork(network))
         super().__post_init__()
 
 
@@ -129,35 +133,35 @@ class ObjectiveConfig(Checked):
     gamma: Number = 0.0
     """weight of the total variation, for smoothness [>= 0]"""
     content_layers: tuple[str, ...] = ()
-    """layers whose activations keep the content, in equal shares; none means the network's own"""
+    """layers that compare the content, with equal weights; without any, the network's own"""
     style_layers: Layers = ()
-    """layers whose statistics make the style, each with its lambda, as in
-    `relu1_1 0.5 relu2_1 0.5`; none means the network's own"""
+    """layers that compare the style, each with its lambda, as in `relu1_1 0.5 relu2_1 0.5`; without
+    any, the network's own"""
     style_losses: Losses = ("gram",)
-    """gram: Gram matrices are compared; moments: means and covariances, by their Wasserstein
-    distance; nearest: each place goes to the place of the style most like it; one for all style
-    layers, or one for each"""
+    """gram compares Gram matrices; moments compares means and covariances by their Wasserstein
+    distance; nearest compares each position with the most similar position of the style; one for
+    all style layers, or one for each"""
     content_share: Share = 0.75
-    """with nearest, how much of the content, beside G as it is when a scale begins, is in what the
-    places of the style are found for [0 to 1]"""
+    """for nearest: each position is matched by a blend of the content and G as it is at the start
+    of a scale; this is the content's share [0 to 1]"""
     style_weights: tuple[Number, ...] = (1.0,)
-    """share of each style: a number a style, or one number for equal shares"""
+    """the share of each style: one number per style, or one number for equal shares"""
     normalization: Literal["auto", "mean", "relative", "course", "notes"] = "relative"
-    """relative: each distance over its target's own; mean: means over positions and channels, of
-    layers with a mean of one; both mean the same at any size. auto: mean for moments and nearest of
-    pictures under lite, vgg16 or vgg19, else relative. course: Gram matrices over
-    (2 n_H n_W n_C)^2; notes: over (2 n_H n_W)^2"""
+    """relative divides each distance by the size of its target; mean takes means over positions and
+    channels, of layers with a mean of 1; both are independent of the size. auto is mean for moments
+    and nearest of pictures under lite, vgg16 or vgg19, else relative. course divides Gram matrices
+    by (2 n_H n_W n_C)^2, notes by (2 n_H n_W)^2"""
     smoothing: Literal["none", "softmax"] = "none"
-    """softmax: activations are compared after a softmax over all channels and positions, for
-    residual networks, whose few large peaks decide all else"""
+    """softmax compares activations after a softmax over all channels and positions, for residual
+    networks, where a few large peaks would outweigh everything else"""
     autocorrelation: Number = 0.0
     """weight of the distance of autocorrelations, for signals [>= 0]"""
     lag: Positive = 0.5
-    """the longest lag looked at, in seconds [> 0]"""
+    """the longest lag of the autocorrelation, in seconds [> 0]"""
     spectrum: Number = 0.0
     """weight of the distance of log power spectra, for signals [>= 0]"""
     spectrum_window: Positive = 1.0
-    """length of the windows that spectra are taken of, in seconds [> 0]"""
+    """length of the windows of the spectrum, in seconds [> 0]"""
     amplitude: Number = 0.0
     """weight of the distance of the amplitudes' distributions, for signals [>= 0]"""
     tv_power: Exponent = 2.0
@@ -173,17 +177,21 @@ class ObjectiveConfig(Checked):
 
     @property
     def chosen_normalization(self) -> Literal["mean", "relative", "course", "notes"]:
-        """`auto` is chosen by the network, in `Config.completed`; without one it is relative."""
+        """The normalization to use.
+
+        `Config.complete` replaces `auto`, which depends on the network; without that, it is
+        relative.
+        """
         return "relative" if self.normalization == "auto" else self.normalization
 
     @property
     def statistics(self) -> bool:
-        """Whether a term looks at the signal itself."""
+        """Whether a term compares signals themselves rather than activations."""
         return self.autocorrelation + self.spectrum + self.amplitude > 0
 
     @property
     def layers(self) -> frozenset[str]:
-        """The layers that the content and style terms look at."""
+        """The content and style layers."""
         return frozenset(self.content_layers) | frozenset(dict(self.style_layers))
 
     @property
@@ -195,11 +203,22 @@ class ObjectiveConfig(Checked):
 
     @property
     def nearest_layers(self) -> tuple[str, ...]:
-        """The style layers whose places are found and held."""
+        """The style layers that compare nearest positions."""
         return tuple(layer for layer, kind in self.style_kinds.items() if kind == "nearest")
 
     def style_shares(self, styles: int) -> tuple[float, ...]:
-        """The share of each style; they add up to 1. Raises ConfigError for another number."""
+        """Returns the share of each style; the shares add up to 1.
+
+        Args:
+            styles: how many styles there are.
+
+        Raises:
+            ConfigError: `style_weights` has another number of weights, or they are all 0.
+
+        Example:
+            >>> ObjectiveConfig(style_weights=(3, 1)).style_shares(2)
+            (0.75, 0.25)
+        """
         weights = self.style_weights
         if len(weights) == 1:
             weights *= styles
@@ -215,34 +234,36 @@ class ObjectiveConfig(Checked):
 
 @dataclass(frozen=True)
 class SignalConfig(Checked):
-    """What is taken of signals, and as what."""
+    """Which part of a signal is used, and in which representation."""
 
     leads: tuple[str, ...] = ()
-    """channels of the content, by name; all if none are given"""
+    """names of the content's channels to use; all of them by default"""
     style_leads: tuple[str, ...] = ()
-    """channels of the styles, in the order of the content's; by their names if none are given"""
+    """channels of the styles to use, in the order of the content's; by default those with the
+    content's names"""
     span: Span = ()
-    """a stretch of the content, from and to in seconds; all of it if none is given"""
+    """the part of the content to use, from and to in seconds; all of it by default"""
     style_span: Span = ()
-    """a stretch of the styles, from and to in seconds"""
+    """the part of the styles to use, from and to in seconds; all of it by default"""
     representation: Literal["waveform", "spectrogram"] = "waveform"
     """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
 
 
 @dataclass(frozen=True)
 class VolumeConfig(Checked):
-    """What may change of volumes, and how they are looked at."""
+    """What may change in a volume, and how the network sees it."""
 
     window: tuple[str, ...] = AUTO
-    """the values that may change, all others staying as they are: lung, mediastinum, bone, brain,
-    or a level and a width such as -600 1500; auto is all but 0.5 % at each end"""
+    """the range of values that may change, while all others stay: lung, mediastinum, bone, brain,
+    or a level and a width such as -600 1500; auto leaves out 0.5 % at each end"""
     keep_air: bool = False
-    """leave air as it is, and out of the statistics: below -900 HU, or below the window"""
+    """keep air as it is and leave it out of the statistics: values below -900 HU, or below the
+    window"""
     slices: Count = 10
-    """slices across each axis that a step of adam looks at, where the network takes slices; all
-    where there are fewer, or for 0 [>= 0]"""
+    """slices across each axis in one step of adam, where the network sees slices; all of them for
+    0, or where there are fewer [>= 0]"""
     style_axes: bool = False
-    """three styles, the first for slices across the first axis, and so on"""
+    """use three styles, one for the slices across each axis, in the order of the axes"""
 
     def __post_init__(self) -> None:
         window: Any = plain(self.window)
@@ -253,23 +274,24 @@ class VolumeConfig(Checked):
 
 @dataclass(frozen=True)
 class GuidanceConfig(Checked):
-    """Where the styles go, and whose colors are kept."""
+    """Where the styles go, and whose colors stay."""
 
     mask: tuple[str, ...] = ()
-    """a mask of the content: where it is 0 the content stays as it is; of pictures also one of the
-    content and then one of each style: regions of the same color belong together, or soft, white
-    to white and black to black"""
+    """a mask of the content: where it is 0, the content stays; for pictures also one mask of the
+    content and then one for each style: regions of the same color belong together; in soft masks,
+    white belongs to white and black to black"""
     region_strengths: tuple[Number, ...] = ()
-    """how much style each region of the masks takes, the darkest first; 1 for all if none are
-    given"""
+    """how much style each region of the masks gets, from the darkest region on; 1 for all by
+    default"""
     strength: Strength = None
-    """how much style each place takes: a picture, white for all of it, black for none; or a number
-    for all places, such as 0.5 (0 to 1]"""
+    """how much style each position gets: a picture, where white is all and black is none; or one
+    number for all positions, such as 0.5 (0 to 1]"""
     color: ColorMode = "style"
-    """style: G takes the styles' colors. The content's are kept by match, the styles' colors
-    brought to the content's mean and covariance first; by luminance, of which alone G is made; or
-    by oklab, where the result keeps its lightness only. palette: all of the styles' colors, the
-    content's brought first to theirs, mixed by their shares"""
+    """style: G takes the colors of the styles. match, luminance and oklab keep the content's
+    colors: match gives the styles the content's color mean and covariance first, luminance
+    transfers the style to the luminance alone, and oklab keeps only the result's lightness.
+    palette: G takes all colors of the styles; the content gets their color mean and covariance
+    first, mixed by the styles' shares"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -282,30 +304,31 @@ class ScheduleConfig(Checked):
     """Sizes, start and end of the run."""
 
     size: Size = ()
-    """long side of the result in pixels, 0 for the content's own; or height and width, cropped; if
-    none is given 512 for pictures and the content's own for all else"""
+    """long side of the result in pixels, 0 for that of the content; or height and width, to which
+    the content is cropped; 512 by default for pictures, and the content's size for everything else
+    """
     style_scale: Number = 1.0
-    """long side of styles that are pictures over that of the result, for larger or finer strokes;
-    they are never enlarged; 0 for their own pixels [>= 0]"""
+    """long side of styles that are pictures, divided by that of the result: more for larger
+    strokes, less for finer ones; styles are never enlarged; 0 for their own size [>= 0]"""
     coarsest: Count = 128
-    """long side of the first scale; they grow by sqrt 2 up to the size; 0 for the last only
+    """long side of the first scale; scales grow by sqrt 2 up to the size; 0 for the last scale only
     [>= 0]"""
     steps: Steps = (130, 25)
-    """steps at the coarsest scale, a third fewer at each that follows, and the fewest at any; or
-    one number for all scales"""
+    """steps at the first scale, where each later scale has a third fewer, and the fewest steps of a
+    scale; or one number for all scales"""
     patience: Count = 0
-    """steps without a fall of J by a thousandth after which a scale ends; 0 for never [>= 0]"""
+    """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
     """what G starts as: content, noise, or a file"""
     seed: Seed = 0
     """seed of the noise and of the filterbank [>= 0]"""
     average: Decay = 0.9
-    """decay of the running average of G that becomes the result; 0 for none [0 to 1)"""
+    """decay of the running average of G, which becomes the result; 0 for no average [0 to 1)"""
 
     def steps_at(self, scale: int) -> int:
-        """Steps at one of the scales, counted from 0.
+        """Returns the steps at a scale, counted from 0.
 
-        How many follow does not matter: a larger run goes on from what a smaller one comes to.
+        They do not depend on the number of scales, so a larger run continues a smaller one.
         """
         return max(self.steps[-1], round(self.steps[0] * (2 / 3) ** scale))
 
@@ -315,13 +338,13 @@ class OptimizerConfig(Checked):
     """How G follows its gradient."""
 
     optimizer: Literal["adam", "lbfgs", "gradient-descent"] = "adam"
-    """adam; lbfgs with a strong Wolfe search; or gradient-descent, G := G - lr dJ/dG"""
+    """adam; lbfgs with a strong Wolfe line search; or gradient-descent, G := G - lr dJ/dG"""
     learning_rate: Positive = 0.03
-    """step of adam and gradient-descent; lbfgs finds its own [> 0]"""
+    """step size of adam and gradient-descent; lbfgs chooses its own [> 0]"""
     annealing: Part = 1.0
-    """the learning rate at the end of a scale, over that at its beginning (0 to 1]"""
+    """the learning rate at the end of a scale, divided by that at its start (0 to 1]"""
     clip: bool = True
-    """after each step of adam and gradient-descent, bring G back into the range of its kind"""
+    """clip G to the range of its values after each step of adam and gradient-descent"""
 
 
 @dataclass(frozen=True)
@@ -329,16 +352,17 @@ class EngineConfig(Checked):
     """How J is computed."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """of the network's activations: fp32, or bf16 in about half the time; auto is bf16 where the
-    processor has it. Sums are added up in fp32 or better, whatever it is"""
+    """type of the network's activations: fp32, or bf16 in about half the time; auto is bf16 where
+    the processor supports it. Sums are always added up in fp32 or better"""
     plan: Literal["auto", "whole", "streamed"] = "auto"
-    """whole: the sample at once; streamed: tile by tile, with the same result, in little memory;
-    auto: whichever is faster and fits. Started by torchrun, its processes share the sample"""
+    """whole evaluates the sample at once; streamed evaluates it tile by tile, with the same result,
+    in little memory; auto is whichever is faster and fits. Processes of torchrun share the sample
+    """
     memory: str = "auto"
-    """what the process may hold, as in 4GB, beside pages of files, which the system takes back;
-    auto is four fifths of what is free. Where arrays do not fit they go to files in TMPDIR"""
+    """memory that the process may hold, such as 4GB, without the cache of files; auto is four
+    fifths of what is free. Arrays that do not fit go to files in TMPDIR"""
     threads: Threads = 0
-    """threads of the processor for the steps; 0 for one a core that nobody else uses, fewer on
-    small grids, or OMP_NUM_THREADS where that is set [>= 0]"""
+    """threads of the processor; 0 for one per idle core, fewer on small grids, or OMP_NUM_THREADS
+    where that is set [>= 0]"""
     checkpoint_every: Number = 60.0
     """seconds between the checkpoints of a --run folder [>= 0]"""

@@ -1,4 +1,4 @@
-"""Windows: which values of a volume are drawn black and which white, by name or by number."""
+"""Intensity windows: which values of a volume are drawn black and white, by name or by number."""
 
 from __future__ import annotations
 
@@ -16,13 +16,24 @@ WINDOWS = {
 """Level and width in HU."""
 
 AUTO = ("auto",)
+"""The setting for a window that depends on the values."""
 
 
 def window(setting: Sequence[str]) -> tuple[float, float] | None:
-    """The values that become black and white: level -/+ width / 2.
+    """Returns the values that become black and white: level -/+ width / 2.
 
-    setting: a name in WINDOWS, a level and a width, or AUTO, of which the values decide: None.
-    Raises ConfigError when it is none of these.
+    Args:
+        setting: a name in `WINDOWS`, a level and a width, or `AUTO`.
+
+    Returns:
+        The two values, or None for `AUTO`.
+
+    Raises:
+        ConfigError: the setting is none of these.
+
+    Example:
+        >>> window(["-600", "1500"])
+        (-1350.0, 150.0)
     """
     if tuple(setting) == AUTO:
         return None

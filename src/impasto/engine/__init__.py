@@ -1,1 +1,1 @@
-"""J and dJ/dG, exactly: of a sample whole, in tiles, or shared by processes."""
+"""J and dJ/dG, exactly: of a whole sample, tile by tile, or shared by processes."""

@@ -1,7 +1,7 @@
-"""J as the sum of several objectives, each of which sees the sample with another axis first.
+"""J as the sum of several objectives, each with another axis of the sample first.
 
-A network for pictures sees a volume slice by slice, across each of its three axes. A step may look
-at some of the slices: on those each objective is exact.
+A network for pictures sees the slices of a volume across each of its three axes. A step may look at
+some of the slices; on those, each objective is exact.
 """
 
 from __future__ import annotations
@@ -28,15 +28,22 @@ from impasto.optimizers.preconditioner import favor_large_forms
 
 @dataclass(frozen=True)
 class Draw:
-    """Slices for a step to look at: `count` of the candidates, evenly spaced from a random start,
-    so that each has the same chance. plan: for that many."""
+    """How the slices of a step are drawn: evenly spaced, from a random start.
+
+    Each candidate has the same chance.
+
+    Attributes:
+        count: how many slices are drawn.
+        candidates: the positions of the slices to draw from.
+        plan: how the engine evaluates that many slices.
+    """
 
     count: int
     candidates: tuple[int, ...]
     plan: Plan
 
     def slices(self, seed: Sequence[int]) -> tuple[int, ...]:
-        """The same for the same seed, in their order."""
+        """Returns the drawn slices in order; the same seed draws the same ones."""
         start = np.random.default_rng(seed).random()
         places = (np.arange(self.count) + start) * len(self.candidates) / self.count
         return tuple(self.candidates[int(place)] for place in places)
@@ -44,9 +51,13 @@ class Draw:
 
 @dataclass(frozen=True)
 class Member:
-    """An objective of the sample with one of its axes first.
+    """One of the objectives.
 
-    plan: for all of it. draw: of the slices across that axis, where steps look at some only.
+    Attributes:
+        objective: J of the sample with `axis` first.
+        plan: how the engine evaluates all slices.
+        axis: the axis across which the slices lie.
+        draw: how the slices of a step are drawn; None to look at all of them.
     """
 
     objective: Objective
@@ -55,23 +66,34 @@ class Member:
     draw: Draw | None = None
 
     def value_and_grad(self, g: Values, seed: Sequence[int]) -> tuple[Evaluation, Tensor | None]:
-        """J and its gradient, G having this axis first; of which of its slices, None for all."""
+        """Returns J and its gradient, and the slices that they are for.
+
+        Args:
+            g: G with `axis` first.
+            seed: the seed of the draw.
+
+        Returns:
+            J and the gradient over the drawn slices; then their positions, None for all slices.
+        """
         if self.draw is None:
             return value_and_grad(self.objective, g, self.plan), None
         kept = self.draw.slices([*seed, self.axis])
         objective = self.objective.thin(kept, len(self.draw.candidates))
         slabs = [slab.thin(kept) for slab in self.plan.group.slabs(self.objective.region.whole)]
         plan = replace(self.draw.plan, group=with_slabs(self.plan.group, slabs))
-        own = torch.tensor(self.objective.region.chosen(kept), dtype=torch.long)
+        own = torch.tensor(self.objective.region.offsets_of(kept), dtype=torch.long)
         return value_and_grad(objective, g.index_select(2, own), plan), own
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """J, and all that it takes to evaluate it.
+    """J, and everything that its evaluation needs.
 
-    region: of the grid of G, the part that this process has. plan: whose group shares G, and whose
-    arrays are used. free: where G may change; None for everywhere.
+    Attributes:
+        members: the objectives.
+        region: the part of G that this process has.
+        plan: its group shares G, and it makes the arrays.
+        free: where G may change, shape (1, #channel, *space); None for everywhere.
     """
 
     members: tuple[Member, ...]
@@ -80,7 +102,12 @@ class Ensemble:
     free: Bool[Tensor, "1 #channel *space"] | None = None
 
     def value_and_grad(self, g: Values, seed: Sequence[int] = ()) -> Evaluation:
-        """J(G) and dJ/dG, which is 0 where G is not free. seed: of the slices to look at."""
+        """Returns J(G) and dJ/dG, which is 0 where G may not change.
+
+        Args:
+            g: the part of G that this process has, shape (1, channel, *space).
+            seed: the seed of the slices.
+        """
         if len(self.members) == 1 and self.members[0].draw is None:
             evaluation = value_and_grad(self.members[0].objective, g, self.members[0].plan)
             terms, gradient = evaluation.terms, evaluation.gradient
@@ -100,13 +127,13 @@ class Ensemble:
         return Evaluation(sum(terms.values()), terms, gradient)
 
     def precondition(self, x: Values) -> None:
-        """A step in place of a gradient x: larger for large forms, 0 where G is not free."""
+        """Turns a gradient into a step, in place, larger for large forms and 0 where G is fixed."""
         favor_large_forms(x)
         if self.free is not None:
             x.mul_(self.free)
 
     def terms(self, g: Values) -> dict[str, float]:
-        """The weighted terms of J(G), all slices looked at."""
+        """Returns the weighted terms of J(G) over all slices."""
         terms: dict[str, float] = {}
         for member in self.members:
             x = g.movedim(member.axis + 2, 2)
@@ -126,9 +153,17 @@ def carry_state(
     start: Float[Tensor, "1 channel *finer"],
     learning_rate: float,
 ) -> State:
-    """Adam's state at the next scale, where it would else begin with steps of full length.
+    """Returns Adam's state on the grid of the next scale.
 
-    Gradients are smaller there, about as many times as there are more positions.
+    Without it, Adam would begin with steps of full length. Gradients are smaller there by about the
+    factor by which there are more positions.
+
+    Args:
+        state: the state at the end of a scale.
+        before: J at that scale.
+        here: J at the next scale.
+        start: G at the next scale.
+        learning_rate: the step size there.
     """
     slab, plan = here.region, here.plan
     ((m, v),) = state.moments

@@ -1,9 +1,9 @@
-"""J and dJ/dG, exactly, of a sample whole, tile by tile, or spread over processes.
+"""J and dJ/dG, exactly: of a whole sample, tile by tile, or spread over processes.
 
-sum pass       stage by stage, tile by tile: add up the sums of the losses, keep the output
-dJ/d(sums)     automatic differentiation of the scores, on a few small matrices
-gradient pass  the stages in reverse: pull dJ/d(sums), and the gradient that came in from the
-               stage after, back through each tile, computed again where it was not kept
+sum pass       stage by stage and tile by tile, add up the sums of the losses; keep the output
+dJ/d(sums)     differentiate the scores automatically, on a few small matrices gradient pass  take
+the stages in reverse; pull dJ/d(sums), and the gradient from the stage after, back through each
+tile, which is computed again where it was not kept
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from impasto.grids.patch import Assembly, Patch, give_back
 
 @dataclass(frozen=True)
 class Evaluation:
-    """J(G), its weighted terms by kind (they add up to J), and dJ/dG."""
+    """J and dJ/dG at a sample.
+
+    Attributes:
+        value: J.
+        terms: the weighted terms by kind; they add up to J.
+        gradient: dJ/dG, shape (1, channel, *space).
+    """
 
     value: float
     terms: dict[str, float]
@@ -32,7 +38,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """A tile's input and what was made of it, with the graph between them where it was kept."""
+    """A tile's input and its results, with the graph between them where it was kept."""
 
     tile: Tile
     leaf: Tensor
@@ -41,17 +47,22 @@ class _Piece:
 
     @classmethod
     def of(cls, objective: Objective, tile: Tile, x: Patch, *, graph: bool) -> _Piece:
-        """The tile's piece, with or without the graph."""
+        """Computes a tile, with the graph or without."""
         with torch.set_grad_enabled(graph):
-            leaf, found = tile.run(x)
+            leaf, activations = tile.run(x)
             sums: Sums = {}
             for layer, region in tile.seen.items():
-                sums |= objective.sums(layer, found[layer], region)
+                sums |= objective.sums(layer, activations[layer], region)
             gives = tile.gives and not tile.gives.empty
-            return cls(tile, leaf, sums, tile.output(found) if gives else None)
+            return cls(tile, leaf, sums, tile.output(activations) if gives else None)
 
     def pull_back(self, weights: Sums, above: Patch | None) -> Patch:
-        """The gradient of its input, from those of its sums and of all of the stage's output."""
+        """Returns the gradient by the tile's input.
+
+        Args:
+            weights: the gradient by the sums.
+            above: the gradient by the whole output of the stage.
+        """
         outputs = list(self.sums.values())
         gradients = [weights[key].to(total.dtype) for key, total in self.sums.items()]
         if self.output and above:
@@ -63,9 +74,9 @@ class _Piece:
 
 
 class _Scalar(torch.autograd.Function):
-    """A scalar with given gradients by some tensors; 0 stands for its value.
+    """A scalar of value 0 whose gradients by some tensors are given.
 
-    What `torch.autograd.grad` does with gradients too, which imports SymPy first: 0.6 s.
+    `torch.autograd.grad` accepts such gradients too, but it imports SymPy first: 0.6 s.
     """
 
     @staticmethod
@@ -81,10 +92,27 @@ class _Scalar(torch.autograd.Function):
 def value_and_grad(
     objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE
 ) -> Evaluation:
-    """J(G) and dJ/dG.
+    """Returns J(G) and dJ/dG.
 
-    g: where processes share the sample, the part that this one has; the gradient is of that part,
-    J of the whole.
+    Args:
+        objective: J.
+        g: G, shape (1, channel, *space); where processes share G, the part that this one has.
+        plan: how to evaluate it.
+
+    Returns:
+        J of the whole sample, and the gradient by the part that this process has.
+
+    Example:
+        >>> from impasto.config.settings import ObjectiveConfig
+        >>> from impasto.engine.objective import StylePatch, build_objective
+        >>> from impasto.networks.vgg import vgg
+        >>> network = vgg("tiny", (1,), (4,), dims=2)
+        >>> content, style = (Patch.whole(torch.rand(1, 3, 8, 8)) for _ in range(2))
+        >>> config = ObjectiveConfig(content_layers="relu1_1", style_layers="relu1_1")
+        >>> objective = build_objective(content, [StylePatch(style)], network, config)
+        >>> evaluation = value_and_grad(objective, content.values)
+        >>> sorted(evaluation.terms), evaluation.gradient.shape
+        (['content', 'style'], torch.Size([1, 3, 8, 8]))
     """
     legs = walk(objective.network, objective.region.whole, objective.reaches, plan)
     own = Patch(g.detach(), objective.region)
@@ -126,12 +154,12 @@ def value_and_grad(
 def terms_of(
     objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE
 ) -> dict[str, float]:
-    """The weighted terms of J(G) alone: they add up to J."""
+    """Returns the weighted terms of J(G) without a gradient; they add up to J."""
     return _score(objective, sums_of(objective, g, plan), plan)[0]
 
 
 def sums_of(objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE) -> Sums:
-    """What the terms of J add up over the part of G that this process has."""
+    """Returns the sums of the terms of J over the part of G that this process has."""
     totals = objective.zeros()
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
@@ -143,7 +171,7 @@ def sums_of(objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Pl
 
 
 def _score(objective: Objective, sums: Sums, plan: Plan) -> tuple[dict[str, float], Sums]:
-    """The terms of J from this process's sums, and the gradient of J by all sums."""
+    """Returns the terms of J from this process's sums, and the gradient of J by all sums."""
     parts = plan.group.total(torch.cat([part.flatten() for part in sums.values()]))
     totals: Sums = {
         key: part.reshape(sums[key].shape).requires_grad_(True)

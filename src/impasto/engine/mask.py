@@ -16,9 +16,11 @@ from impasto.networks.stage import Network
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """How much each position counts, from 0 to 1.
+    """How much each position counts, in [0, 1].
 
-    weights: by layer, over all of its grid, shape (1, 1, *grid). counts: their sums.
+    Attributes:
+        weights: for each layer the weight over its whole grid, shape (1, 1, *grid).
+        counts: for each layer the sum of its weight.
     """
 
     weights: Mapping[str, Tensor]
@@ -26,9 +28,15 @@ class Mask:
 
     @classmethod
     def of(cls, weight: Tensor, network: Network, layers: Collection[str]) -> Mask:
-        """A weight over the sample's grid, shape (1, 1, *space), brought to that of each layer.
+        """Averages a weight over the grid of each layer.
 
-        Raises SampleError where nothing is left that counts.
+        Args:
+            weight: over the grid of the sample, shape (1, 1, *space).
+            network: the network.
+            layers: names of its layers.
+
+        Raises:
+            SampleError: no position of some layer counts.
         """
         grids = network.grids(tuple(weight.shape[2:]), layers)
         by_grid = {grid: average_over(weight, grid) for grid in set(grids.values())}
@@ -37,17 +45,17 @@ class Mask:
         if not all(counts.values()):
             raise SampleError(
                 expected="positions that count",
-                found="a gap or a mask over all of it",
+                found="a gap or a mask that covers all of the sample",
                 remedy="choose another part of the sample",
             )
         return cls(weights, counts)
 
     def over(self, layer: str, region: Region) -> Tensor:
-        """The weights of a region of a layer."""
+        """Returns the weight over a region of a layer."""
         return self.weights[layer][region.slices]
 
     def thin(self, kept: Sequence[int]) -> Mask:
-        """That of some positions along the first axis, which all layers have in common."""
+        """Returns the mask at some positions along the first axis, which all layers share."""
         index = torch.tensor(kept)
         weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}
         counts = {name: each.sum(dtype=torch.float64).item() for name, each in weights.items()}

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.mask import Mask
-from impasto.engine.painting import Source, losses_of
-from impasto.engine.targets import content_losses, counted, statistics_of, style_losses
+from impasto.engine.painting import Source, nearest_losses
+from impasto.engine.targets import check_counts, content_losses, statistic_losses, style_losses
 from impasto.engine.walk import WHOLE, Plan, Reaches, walk
 from impasto.grids.geometry import Region
 from impasto.grids.parallel import ALONE, gather
@@ -27,16 +27,22 @@ from impasto.losses.variation import TotalVariation
 from impasto.networks.stage import INPUT, Network
 
 Sums = dict[tuple[str, Callable[..., Tensor], Mask | None], Tensor]
-"""Sums over positions by layer, by what makes them, and by mask: terms that share these share the
-sums."""
+"""Sums by layer, by the function that computes them, and by mask.
+
+Terms with the same three share the sums.
+"""
 
 
 @dataclass(frozen=True)
 class Term:
     """One weighted loss on one layer.
 
-    kind: "content", "style" or "tv". weight: the factor in J, alpha, beta, gamma, lambda and the
-    style's share multiplied out. mask: how much each position of G counts; None for all fully.
+    Attributes:
+        kind: "content", "style", "tv", or the name of a loss on signals.
+        layer: the layer.
+        loss: the loss.
+        weight: its factor in J: the product of alpha, beta, gamma, lambda and the style's share.
+        mask: how much each position of G counts; None for 1 everywhere.
     """
 
     kind: str
@@ -47,15 +53,18 @@ class Term:
 
     @property
     def key(self) -> tuple[str, Callable[..., Tensor], Mask | None]:
-        """Of its sums."""
+        """The key of its sums."""
         return self.layer, self.loss.sums, self.mask
 
 
 @dataclass(frozen=True)
 class Objective:
-    """J: the network and the terms measured on its layers.
+    """J: a network and the terms measured on its layers.
 
-    region: of the grid of G, the part that this process has.
+    Attributes:
+        network: the network.
+        terms: the weighted losses.
+        region: the part of G that this process has.
     """
 
     network: Network
@@ -64,7 +73,7 @@ class Objective:
 
     @cached_property
     def reaches(self) -> Reaches:
-        """The layers that the terms look at, and how far beyond a region."""
+        """The layers of the terms, each with the farthest reach of its losses."""
         return frozenset(
             (layer, max(term.loss.reach for term in self.terms if term.layer == layer))
             for layer in {term.layer for term in self.terms}
@@ -72,14 +81,18 @@ class Objective:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Positions of each of those layers."""
+        """The number of positions of each of those layers."""
         grids = self.network.grids(self.region.whole, dict(self.reaches))
         return {layer: prod(grid) for layer, grid in grids.items()}
 
     def thin(self, kept: Sequence[int], of: int) -> Objective:
-        """J of some positions along the first axis, drawn out of `of`, as if they were all.
+        """Returns J at some positions along the first axis, scaled to all of them.
 
-        For networks by slices, and for losses that look at one position each.
+        The network has to see slices across that axis, and each loss single positions.
+
+        Args:
+            kept: the positions.
+            of: the number of positions that they were drawn from.
         """
         masks = {term.mask: term.mask.thin(kept) for term in self.terms if term.mask}
         terms = tuple(
@@ -96,24 +109,24 @@ class Objective:
         return Objective(self.network, terms, self.region.thin(kept))
 
     def sums(self, layer: str, activation: Tensor, region: Region) -> Sums:
-        """What the terms of a layer add up over a region; never in bfloat16."""
+        """Returns the sums of a layer's terms over a region; never in bfloat16."""
         reaches = {term.key: term.loss.reach for term in self.terms if term.layer == layer}
         activation = exact(activation)
-        patch = Patch(activation, region.grown(dict(self.reaches)[layer]))
-        found: Sums = {}
+        patch = Patch(activation, region.grow(dict(self.reaches)[layer]))
+        sums_of_layer: Sums = {}
         for key, reach in reaches.items():
             _, sums, mask = key
-            around = region.grown(reach)
+            around = region.grow(reach)
             weight = mask.over(layer, around).to(activation.dtype) if mask else None
-            found[key] = sums(patch.over(around), region, weight)
-        return found
+            sums_of_layer[key] = sums(patch.over(around), region, weight)
+        return sums_of_layer
 
     def zeros(self) -> Sums:
-        """Sums over nothing, to be added to: in float64, since positions may be many."""
+        """Returns sums of 0, in float64 because there may be many positions to add."""
         return {term.key: torch.zeros(term.loss.shape, dtype=torch.float64) for term in self.terms}
 
     def score(self, sums: Sums) -> dict[str, Tensor]:
-        """The weighted terms by kind, from the sums over all positions; they add up to J."""
+        """Returns the weighted terms by kind, from the sums over all positions; they add to J."""
         terms: dict[str, Tensor] = {}
         for term in self.terms:
             counts = term.mask.counts if term.mask else self.counts
@@ -124,11 +137,16 @@ class Objective:
 
 @dataclass(frozen=True, eq=False)
 class StylePatch:
-    """What this process has of a style on the grid of a scale, with all that J needs of it.
+    """The part of a style that this process has, and what J needs to know of the style.
 
-    plan: how the engine goes through it. share: of beta. weight: how much each of its positions
-    counts, shape (1, 1, *space) over the whole grid; None for all fully. place: how much each
-    position of G takes of it, over the whole grid of G; None for as much as that position counts.
+    Attributes:
+        patch: its values, on the grid of the current scale.
+        plan: how the engine evaluates it.
+        share: its share of beta.
+        weight: how much each position of the style counts, shape (1, 1, *space) over its whole
+            grid; None for 1 everywhere.
+        place: how much of the style each position of G takes, shape (1, 1, *space) over the whole
+            grid of G; None for as much as the position counts.
     """
 
     patch: Patch
@@ -149,15 +167,25 @@ def build_objective(
     rate: float = 1.0,
     begun: Patch | None = None,
 ) -> Objective:
-    """J for a content, one or more styles and a network.
+    """Returns J for a content, some styles and a network.
 
-    Each content layer has an equal share of alpha; lambda of the style layers and the shares of
-    the styles are used as given. The relative normalization measures style in the network's metric
-    where it has one. content: what this process has of it. plan: of the content, which G shares.
-    weight: how much each position of the content, and with it of G, counts, shape (1, 1, *space)
-    over the whole grid. rate: positions a second, of signals. begun: what this process has of G,
-    for which nearest places are found beside the content; the content if None.
-    Raises LayerError for a layer the network does not have.
+    Content layers have equal shares of alpha. Lambda and the styles' shares are used as given. With
+    the normalization "relative", style is measured in the network's metric if it has one.
+
+    Args:
+        content: the part of the content that this process has, shape (1, channel, *space).
+        styles: the styles.
+        network: the network.
+        config: weights, layers and losses.
+        plan: how the engine evaluates the content and G.
+        weight: how much each position of the content and of G counts, shape (1, 1, *space) over the
+            whole grid; None for 1 everywhere.
+        rate: positions per second of signals.
+        begun: the part of G, as it is now, that this process has; it is blended with the content
+            before nearest positions are chosen. The content by default.
+
+    Raises:
+        LayerError: the network does not have one of the layers.
     """
     network.check(config.layers)
     terms: list[Term] = []
@@ -185,7 +213,7 @@ def _style_terms(
     content: Patch,
     rate: float,
 ) -> list[Term]:
-    """What is compared as sums: on the style layers that are, and on signals themselves."""
+    """Returns the terms whose sums are compared: on style layers and on signals themselves."""
     nearest = config.nearest_layers
     lambdas = {
         layer: lam for layer, lam in config.style_layers if config.beta and layer not in nearest
@@ -198,7 +226,7 @@ def _style_terms(
             of_style = Mask.of(style.weight, network, {INPUT, *lambdas})
         if lambdas:
             there = mask
-            if style.place is not None:  # styles of one place share its sums
+            if style.place is not None:  # styles for the same place share its sums
                 there = masks.get(id(style.place)) or Mask.of(style.place, network, lambdas)
                 masks[id(style.place)] = there
             losses = style_losses(
@@ -212,21 +240,21 @@ def _style_terms(
             length = content.region.whole[0]
             terms += [
                 Term(kind, INPUT, statistic, style.share * factor, mask)
-                for kind, factor, statistic in statistics_of(
+                for kind, factor, statistic in statistic_losses(
                     style.patch, network, config, style.plan, of_style, rate, length
                 )
             ]
     if styles and mask and config.spectrum:
         window = 2 * round(config.spectrum_window * rate / 2)
-        counted(count_windows(mask.weights[INPUT], window), "--spectrum-window", "content")
+        check_counts(count_windows(mask.weights[INPUT], window), "--spectrum-window", "content")
     return terms
 
 
 def _blend(content: Patch, begun: Patch, share: float, plan: Plan) -> Patch:
-    """What places are found for: a share of the content, the rest of G as it is."""
-    found = plan.new(tuple(content.values.shape), content.values.dtype)
-    torch.lerp(begun.values, content.values, share, out=found)
-    return Patch(found, content.region)
+    """Returns the sample whose nearest positions are sought: a blend of the content and G."""
+    blend = plan.new(tuple(content.values.shape), content.values.dtype)
+    torch.lerp(begun.values, content.values, share, out=blend)
+    return Patch(blend, content.region)
 
 
 def _nearest_terms(
@@ -238,7 +266,10 @@ def _nearest_terms(
     seen: Patch,
     plan: Plan,
 ) -> list[Term]:
-    """What is found in the styles and held; styles of one place are taken from by their shares."""
+    """Returns the terms of nearest positions.
+
+    Styles for the same place share its positions by quotas.
+    """
     layers = config.nearest_layers
     none = (0,) * network.dims
     grids = network.grids(seen.region.whole, layers)
@@ -269,6 +300,6 @@ def _nearest_terms(
             Term(
                 "style", layer, loss, config.beta * total * dict(config.style_layers)[layer], there
             )
-            for layer, loss in losses_of(sought, sources, network, own).items()
+            for layer, loss in nearest_losses(sought, sources, network, own).items()
         ]
     return terms

@@ -1,9 +1,10 @@
-"""Where in the styles what G is to become is found, as losses of the `nearest` kind.
+"""Chooses for each position of G the most similar position of the styles: losses of kind `nearest`.
 
-Features are those of Kolkin et al. 2022, section 3.2: the layers over one grid, each over its
-number of channels, less their mean, compared by cosine; the styles also turned by quarters. The
-grid, of cells, is that of the first of the layers in the network's order. Layers with fewer
-positions aim at the mean of what was found for the cells that each covers.
+The features are those of Kolkin et al. 2022, section 3.2. All layers are resampled to one grid,
+whose positions are called cells; it is the grid of the network's first of these layers. Each layer
+is divided by its number of channels, and the mean is subtracted. Features are compared by cosine. A
+style is also used in its four quarter turns, each called a sheet. A layer with fewer positions aims
+at the mean over the cells that each of its positions covers.
 """
 
 from __future__ import annotations
@@ -26,19 +27,24 @@ from impasto.losses.nearest import Nearest, Rows, directions, nearest, share_by_
 from impasto.networks.stage import Network
 
 MOST = 2**30
-"""Pairs of cells compared at most. On larger grids places are found on coarser ones, and what is
-copied from there stays together."""
+"""The most pairs of cells to compare.
+
+On a larger grid, positions are chosen on a coarser one, and blocks are copied from there.
+"""
 
 _CHANNELS = 64
-"""Worked on at a time where a layer goes over another grid."""
+"""How many channels are resampled at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A sample that is looked at whole: a style to take from, or what places are found for.
+    """A whole sample: a style to take from, or the sample whose nearest positions are sought.
 
-    weight: how much each position counts, None for all alike. quota: of a style, the share of the
-    positions that are to take from it. plan: for one process.
+    Attributes:
+        values: shape (1, channel, *space).
+        weight: how much each position counts; None for 1 everywhere.
+        plan: how the engine evaluates it, on one process.
+        quota: for a style, the share of the positions that take from it.
     """
 
     values: Values
@@ -48,19 +54,25 @@ class Source:
 
     @property
     def space(self) -> Space:
-        """Its grid."""
+        """The grid."""
         return tuple(self.values.shape[2:])
 
-    def scaled(self, factor: float, least: int) -> Source:
-        """The same on a grid coarser by that factor, of `least` positions an axis if it has
-        them."""
+    def coarsen(self, factor: float, least: int) -> Source:
+        """Returns the sample on a coarser grid.
+
+        Args:
+            factor: positions there over positions here, along each axis.
+            least: the fewest positions along an axis, unless this grid has fewer.
+        """
         space = tuple(max(round(factor * side), min(side, least)) for side in self.space)
         weight = None if self.weight is None else average_over(self.weight, space)
         return replace(self, values=resample(self.values, space), weight=weight)
 
-    def turned(self, network: Network) -> Iterator[Source]:
-        """By quarters over the last two axes, where the network sees pictures there; each has its
-        part of the quota."""
+    def quarter_turns(self, network: Network) -> Iterator[Source]:
+        """Yields the quarter turns over the last two axes, each with a quarter of the quota.
+
+        Where the network does not see pictures there, it yields the sample alone.
+        """
         if network.dims != 2 and not network.by_slices:
             yield self
             return
@@ -70,41 +82,43 @@ class Source:
             yield replace(self, values=values, weight=weight, quota=self.quota / 4)
 
     def activations(self, network: Network, layers: Collection[str]) -> dict[str, Tensor]:
-        """Those of the layers, in the network's order."""
-        found = {
+        """Returns the activations of the layers, in the network's order."""
+        assemblies = {
             layer: Assembly(Region.all_of(grid), self.plan.new)
             for layer, grid in network.grids(self.space, layers).items()
         }
 
         def see(layer: str, activation: Tensor, region: Region) -> None:
-            found[layer].put(Patch(activation, region))
+            assemblies[layer].put(Patch(activation, region))
 
         whole = Patch.whole(self.values)
         look(network, whole, frozenset((layer, 0) for layer in layers), self.plan, see)
-        return {layer: assembly.patch().values for layer, assembly in found.items()}
+        return {layer: assembly.patch().values for layer, assembly in assemblies.items()}
 
     def counts(self, grid: Space) -> Float[Tensor, " position"]:
-        """How much each position of a layer's grid counts."""
+        """Returns how much each position of a layer's grid counts."""
         if self.weight is None:
             return self.values.new_ones(prod(grid))
-        found: Tensor = average_over(self.weight, grid).flatten()
-        return found.to(self.values.dtype)
+        counts: Tensor = average_over(self.weight, grid).flatten()
+        return counts.to(self.values.dtype)
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """The place in the styles that was found for each cell.
+class Match:
+    """The most similar position of the styles for each cell.
 
-    sheets: the number of the style, each of its turns counted. places: how far along each of the
-    sheet's axes, in [0, 1). grids: of the sheets, in the cells that were compared.
+    Attributes:
+        sheets: the number of the sheet.
+        places: the position along each of the sheet's axes, in [0, 1).
+        grids: the grid of each sheet, in the cells that were compared.
     """
 
     sheets: Int[Tensor, "*cells"]
     places: Float[Tensor, "*cells dims"]
     grids: Float[Tensor, "sheet dims"]
 
-    def over(self, cells: Space) -> Found:
-        """For another grid of the same sample: inside a cell places go on as the positions do."""
+    def over(self, cells: Space) -> Match:
+        """Returns the match on a finer grid: inside of a cell, neighbors stay neighbors."""
         middles = [
             (torch.arange(length, dtype=torch.float64) + 0.5) * (side / length)
             for side, length in zip(self.sheets.shape, cells, strict=True)
@@ -115,8 +129,16 @@ class Found:
         beside = (middle - middle.long() - 0.5) / self.grids[sheets]
         return replace(self, sheets=sheets, places=self.places[cell] + beside)
 
-    def taken(self, sheet: int, grid: Space) -> tuple[Tensor, Tensor]:
-        """The cells, counted, that take from a sheet, and which of its positions over a grid."""
+    def take(self, sheet: int, grid: Space) -> tuple[Tensor, Tensor]:
+        """Returns which cells take from a sheet, and from where.
+
+        Args:
+            sheet: the number of the sheet.
+            grid: the grid of the sheet on which to return positions.
+
+        Returns:
+            The flat indices of the cells, and those of the positions.
+        """
         cells = torch.nonzero(self.sheets.flatten() == sheet).flatten()
         places = self.places.flatten(0, -2)[cells]
         positions = torch.zeros_like(cells)
@@ -128,7 +150,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """What places of a style there are to be found: their features, and where they are."""
+    """The positions of a style to choose from: their features, sheets and places."""
 
     rows: Rows
     sheets: Int[Tensor, " position"]
@@ -136,7 +158,7 @@ class _Candidates:
 
     @classmethod
     def of(cls, sheet: Source, number: int, network: Network, layers: Sequence[str]) -> _Candidates:
-        """Those of a sheet that count at least half as much as any other."""
+        """Returns the positions of a sheet that count at least half as much as the largest."""
         rows, grid = _features(sheet, network, layers)
         counts = sheet.counts(grid)
         kept = torch.nonzero(counts >= counts.max() / 2).flatten()
@@ -146,7 +168,7 @@ class _Candidates:
 
     @classmethod
     def together(cls, parts: Sequence[_Candidates]) -> _Candidates:
-        """All of several."""
+        """Returns all of several candidates."""
         return cls(
             torch.cat([part.rows for part in parts]),
             torch.cat([part.sheets for part in parts]),
@@ -154,12 +176,16 @@ class _Candidates:
         )
 
 
-def losses_of(
+def nearest_losses(
     seen: Source, styles: Sequence[Source], network: Network, own: Mapping[str, Region]
 ) -> dict[str, Nearest]:
-    """The loss of each layer, by the places found for `seen`.
+    """Returns the loss of each layer, for the nearest positions of a sample.
 
-    own: the part of each layer that this process has; places are found for all of it.
+    Args:
+        seen: the sample whose nearest positions are sought.
+        styles: the styles to choose from.
+        network: the network.
+        own: for each layer the part that this process has; positions are chosen for all of it.
     """
     layers = list(network.grids(seen.space, own))
     first = layers[0]
@@ -167,20 +193,20 @@ def losses_of(
     others = sum(
         prod(network.grids(sheet.space, layers)[first])
         for style in styles
-        for sheet in style.turned(network)
+        for sheet in style.quarter_turns(network)
     )
     factor = (MOST / (prod(cells) * others)) ** (0.5 / network.dims)
-    found = _found(seen, styles, network, layers, factor).over(cells)
+    match = _match(seen, styles, network, layers, factor).over(cells)
     rows = {
         layer: seen.plan.new((prod(cells), network.widths[layer]), seen.values.dtype)
         for layer in layers
     }
     means = {layer: each.new_zeros(each.shape[1]) for layer, each in rows.items()}
-    sheets = chain.from_iterable(style.turned(network) for style in styles)
+    sheets = chain.from_iterable(style.quarter_turns(network) for style in styles)
     for number, sheet in enumerate(sheets):
         activations = sheet.activations(network, layers)
         grid = tuple(activations[first].shape[2:])
-        cell, position = found.taken(number, grid)
+        cell, position = match.take(number, grid)
         for layer, activation in activations.items():
             means[layer] += _mean(sheet, activation)
             for part in _parts(activation):
@@ -192,33 +218,33 @@ def losses_of(
 
 
 def _mean(sheet: Source, activation: Values) -> Float[Tensor, " channel"]:
-    """The mean over a sheet's positions, times its quota."""
+    """Returns the mean activation of a sheet times its quota."""
     counts = sheet.counts(tuple(activation.shape[2:]))
     mean: Tensor = sheet.quota * (_rows(activation).T @ counts) / counts.sum()
     return mean
 
 
 def _target(rows: Rows, cells: Space, region: Region) -> Patch:
-    """What was found for the cells over a region of a layer."""
-    found = rows.T.reshape(1, -1, *cells)
+    """Returns the chosen activations over a region of a layer."""
+    target = rows.T.reshape(1, -1, *cells)
     if region.whole != cells:
-        found = average_over(found, region.whole)
-    return Patch(found[region.slices], region)
+        target = average_over(target, region.whole)
+    return Patch(target[region.slices], region)
 
 
-def _found(
+def _match(
     seen: Source, styles: Sequence[Source], network: Network, layers: Sequence[str], factor: float
-) -> Found:
-    """The places for the cells of the sample, or of one coarser by a factor below 1."""
+) -> Match:
+    """Chooses the positions for the cells of the sample, on a coarser grid for a factor below 1."""
     if factor < 1:
         least = network.smallest_side(layers)
-        seen = seen.scaled(factor, least)
-        styles = [style.scaled(factor, least) for style in styles]
+        seen = seen.coarsen(factor, least)
+        styles = [style.coarsen(factor, least) for style in styles]
     pools: list[_Candidates] = []
     grids: list[Space] = []
     for style in styles:
         turns = []
-        for sheet in style.turned(network):
+        for sheet in style.quarter_turns(network):
             turns.append(_Candidates.of(sheet, len(grids), network, layers))
             grids.append(network.grids(sheet.space, layers)[layers[0]])
         pools.append(_Candidates.together(turns))
@@ -234,7 +260,7 @@ def _found(
     here = torch.arange(len(chosen))
     sheets = torch.stack([pool.sheets[i] for pool, (_, i) in zip(pools, best, strict=True)])
     places = torch.stack([pool.places[i] for pool, (_, i) in zip(pools, best, strict=True)])
-    return Found(
+    return Match(
         sheets[chosen, here].reshape(cells),
         places[chosen, here].reshape(*cells, -1),
         torch.tensor(grids, dtype=torch.float64),
@@ -242,7 +268,7 @@ def _found(
 
 
 def _features(source: Source, network: Network, layers: Sequence[str]) -> tuple[Rows, Space]:
-    """A row a cell, and the cells."""
+    """Returns one row of features per cell, and the grid of the cells."""
     activations = source.activations(network, layers)
     cells = tuple(activations[layers[0]].shape[2:])
     rows = [_rows(_over(each, cells)) / each.shape[1] for each in activations.values()]
@@ -250,16 +276,17 @@ def _features(source: Source, network: Network, layers: Sequence[str]) -> tuple[
 
 
 def _over(activation: Values, grid: Space) -> Float[Tensor, "1 channel *grid"]:
-    """A layer over a grid of more positions."""
+    """Resamples a layer to a grid of more positions."""
     return resample(exact(activation), grid, "bilinear")
 
 
 def _rows(activation: Values) -> Rows:
+    """Returns the activation with one row per position."""
     rows: Rows = exact(activation)[0].flatten(1).T
     return rows
 
 
 def _parts(activation: Values) -> list[slice]:
-    """Channels to work on at a time."""
+    """Cuts the channels into slices that are resampled at a time."""
     channels = activation.shape[1]
     return [slice(first, first + _CHANNELS) for first in range(0, channels, _CHANNELS)]

@@ -1,7 +1,7 @@
-"""The plan for a network and a grid: what tiles cost in memory and time, and the best of them.
+"""Chooses the plan for a network and a grid: the tiles that take the least time in the memory.
 
-The model counts the values and the operations of a tile, its halo included. What had to be
-measured is in the constants; benchmarks/engine.py prints what it foretells beside what is.
+The model counts the values and the operations of a tile, its halo included. The constants are
+measured; benchmarks/engine.py prints the model's predictions beside measurements.
 """
 
 from __future__ import annotations
@@ -26,36 +26,47 @@ from impasto.networks.stage import INPUT, Network, Stage
 Kind = Literal["auto", "whole", "streamed"]
 
 WHOLE_COPIES, KEPT_COPIES, WORKING_COPIES = 2.6, 1.4, 3.0
-"""Memory of a stage that is one kept tile, of a stage in kept tiles and of a tile at work, over
-that of all the values computed in it: the most of what was measured on three networks."""
+"""Memory of a stage over that of all values computed in it.
+
+It is the largest value measured on three networks: for a stage of one kept tile, for a stage of
+several kept tiles, and for the tile that is being computed.
+"""
 
 BLOCK = 16
-"""Channels that convolutions of signals and volumes work on at a time: they copy what they take
-and what they give into arrays of as many (oneDNN, on processors with AVX-512)."""
+"""Channels in the blocks of convolutions over one and three axes.
+
+oneDNN copies their input and output into arrays of such blocks, on processors with AVX-512.
+"""
 
 FIXED = 128 << 20
-"""Bytes for any work at all: weights in other orders, the convolutions' scratch."""
+"""Bytes that any work needs: reordered weights, scratch memory of convolutions."""
 
 SPILL = 1.2
-"""Time of operations on arrays that the cache does not hold, over that on those it does."""
+"""Time of operations on arrays beyond the cache's size, over the time on smaller ones."""
 
 FRESH = 64 << 20
-"""Bytes of an array from which on getting new pages from the system costs more than tiles do."""
+"""Bytes of an array above which new pages from the system cost more time than tiles."""
 
 TILE = 3e7
-"""Multiplications that a tile costs as much time as, beside its own."""
+"""Time that each tile adds, in multiplications."""
 
 THREAD = 6e7
-"""Multiplications from which on another thread takes more work off than waiting for it adds."""
+"""Multiplications for which another thread saves more time than waiting for it costs."""
 
 PLAIN = 20
-"""Multiplications that a value of anything but a convolution costs as much time as."""
+"""Time for a value of any operation but a convolution, in multiplications."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a tile comes to: bytes of all values computed, of the largest array and of the largest
-    convolution's copies; operations."""
+    """What a tile costs.
+
+    Attributes:
+        values: bytes of all computed values.
+        largest: bytes of the largest array.
+        scratch: bytes of the largest convolution's copies.
+        operations: multiplications.
+    """
 
     values: float
     largest: float
@@ -64,15 +75,22 @@ class Cost:
 
     @property
     def working(self) -> float:
-        """Bytes of memory while the tile is worked on."""
+        """Bytes of memory while the tile is computed."""
         return self.values * WORKING_COPIES + self.scratch
 
 
 @dataclass(frozen=True)
 class Work:
-    """A stage and the part of its input, over `grid`, that one process has.
+    """A stage, and the part of its input that one process has.
 
-    channels: of that input. item: bytes of a value; losses take copies of less than 4 in 4.
+    Attributes:
+        network: the network.
+        stage: the stage.
+        reach: the reach of the losses on each of the stage's layers.
+        onward: whether another stage follows.
+        grid: the positions of that part along each axis.
+        channels: the channels of the input.
+        item: bytes of a value; losses make copies of 4 bytes where it has fewer.
     """
 
     network: Network
@@ -84,7 +102,7 @@ class Work:
     item: int
 
     def cost(self, sides: Space) -> Cost:
-        """Of a tile in the middle of the grid."""
+        """Returns the cost of a tile of these sides in the middle of the grid."""
         start = tuple(
             (length - side) // 4 * 2 for length, side in zip(self.grid, sides, strict=True)
         )
@@ -113,7 +131,7 @@ class Work:
         )
 
     def _scratch(self, name: str, before: int, after: int) -> float:
-        """Bytes of an operation's copies, for positions of its source and of its result."""
+        """Returns the bytes of an operation's copies, for the positions of its input and output."""
         operation, batch = self.stage.operations[name], 1
         if isinstance(operation, Each):
             (source,) = self.stage.sources[name]
@@ -128,7 +146,7 @@ class Work:
         return float(batch * (taken + given) * self.item)
 
     def sides(self) -> Iterator[Space]:
-        """Tiles to choose from: cubes, as far as they fit into the grid."""
+        """Yields the sides of the tiles to choose from: cubes, cut to the grid."""
         tried = set()
         for exponent in range(6, 31):
             side = 2 * ceil(2 ** (exponent / len(self.grid)) / 2)
@@ -139,45 +157,45 @@ class Work:
 
     @cached_property
     def costs(self) -> dict[Space, Cost]:
-        """Of each of those tiles."""
+        """The cost of each of those tiles."""
         return {sides: self.cost(sides) for sides in self.sides()}
 
     def count(self, sides: Space) -> float:
-        """How many such tiles come to the grid."""
+        """Returns how many such tiles the grid has."""
         return prod(self.grid) / prod(sides)
 
     def time(self, sides: Space) -> float:
-        """Of one pass over the grid in such tiles, in multiplications."""
+        """Returns the time of one pass over the grid in such tiles, in multiplications."""
         cost = self.costs[sides]
         spill = SPILL if cost.largest > _cache() else 1.0
         return (cost.operations * spill + TILE) * self.count(sides)
 
     def best_tile(self, room: float) -> Space:
-        """The tile that takes the least time of those that work in `room` bytes of memory."""
+        """Returns the fastest tile that needs at most `room` bytes of memory."""
         return min((s for s, cost in self.costs.items() if cost.working <= room), key=self.time)
 
 
 def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
-    """The stages that a sample over `space` takes."""
+    """Returns the stages that a sample over `space` goes through."""
     weight = next((tensor for tensor in network.parameters()), torch.empty(0))
     grid, channels = space, network.channels
-    found = []
+    stages = []
     for stage, reach, onward in path(network, reaches):
-        grid = tuple(max(1, length) for length in grid)  # a process may have nothing of a stage
-        found.append(Work(network, stage, reach, onward, grid, channels, weight.dtype.itemsize))
+        grid = tuple(max(1, length) for length in grid)  # a process may have no position of a stage
+        stages.append(Work(network, stage, reach, onward, grid, channels, weight.dtype.itemsize))
         if onward:
             grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
-    return found
+    return stages
 
 
 def worth_threads(network: Network, space: Space, layers: Collection[str]) -> int:
-    """Threads that a grid keeps at work, on however many cores."""
+    """Returns how many threads a grid keeps busy, on any number of cores."""
     stages = works(network, space, frozenset((layer, 0) for layer in layers))
     return max(1, int(sum(work.cost(work.grid).operations for work in stages) / THREAD))
 
 
 def between(stages: list[Work]) -> float:
-    """Bytes of the arrays between the stages, at the most that are there at a time."""
+    """Returns the largest number of bytes that the arrays between the stages take at a time."""
     inputs = [prod(work.grid) * work.channels * work.item for work in stages[1:]]
     peak = float(sum(inputs))
     for index, size in enumerate(inputs):
@@ -189,11 +207,18 @@ def between(stages: list[Work]) -> float:
 def choose_plan(
     network: Network, space: Space, reaches: Reaches, kind: Kind, room: float, base: Plan = WHOLE
 ) -> Plan:
-    """The plan expected to be fastest of those that work within `room` bytes.
+    """Returns the plan that is expected to be the fastest within `room` bytes.
 
-    room: for what is computed in the stages, beside the arrays between them. space: what one
-    process has of the sample. base: the plan whose group and arrays it shares.
-    Raises MemoryLimitError when none fits.
+    Args:
+        network: the network.
+        space: the part of the sample that one process has.
+        reaches: the layers with losses, and their reach.
+        kind: "whole" or "streamed" to leave out the others.
+        room: bytes for the work inside of the stages, without the arrays between them.
+        base: the plan whose group and arrays are used.
+
+    Raises:
+        MemoryLimitError: no plan fits.
     """
     stages = works(network, space, reaches)
     room -= FIXED
@@ -204,7 +229,7 @@ def choose_plan(
         raise _too_little(whole, room, "or pass --plan streamed")
     if kind == "whole" or (kind == "auto" and whole <= room and largest <= FRESH):
         return base
-    # Memory goes to larger tiles or to kept stages: all ways to divide it are compared.
+    # Memory allows larger tiles or more kept stages; all divisions between them are compared.
     workings = sorted({cost.working for work in stages for cost in work.costs.values()})
     least = max(min(cost.working for cost in work.costs.values()) for work in stages)
     if least > room:
@@ -217,7 +242,10 @@ def choose_plan(
 def _streamed_plan(
     stages: list[Work], working: float, room: float
 ) -> tuple[tuple[Space, ...], float]:
-    """The best tiles that work in `working` bytes, and how many stages the rest of `room` keeps."""
+    """Returns the fastest tiles within `working` bytes, and how many stages to keep.
+
+    As many stages are kept as fit into the rest of `room`.
+    """
     tiles = tuple(work.best_tile(working) for work in stages)
     taken = max(work.costs[sides].working for work, sides in zip(stages, tiles, strict=True))
     kept, left = 0.0, room - taken
@@ -231,7 +259,7 @@ def _streamed_plan(
 
 
 def _time(stages: list[Work], tiles: tuple[Space, ...], kept: float) -> float:
-    """Of an evaluation: there, back, and there again where nothing was kept."""
+    """Returns the time of an evaluation: both passes, and what is computed again."""
     times = [work.time(sides) for work, sides in zip(stages, tiles, strict=True)]
     again = (
         time * min(1.0, max(0.0, index + 1 - kept)) for index, time in enumerate(reversed(times))
@@ -240,7 +268,7 @@ def _time(stages: list[Work], tiles: tuple[Space, ...], kept: float) -> float:
 
 
 def _operations(operation: nn.Module, width: int) -> float:
-    """Multiplications for one position."""
+    """Returns the multiplications for one position."""
     convolution = convolution_in(operation)
     if convolution is None:
         return float(PLAIN * width)
@@ -250,13 +278,17 @@ def _operations(operation: nn.Module, width: int) -> float:
 
 
 def _cache() -> float:
-    """Bytes that the threads' own caches hold, twice over: streaming through them does well."""
+    """Returns twice the bytes of the threads' own caches.
+
+    Arrays of twice their size are still streamed at full speed.
+    """
     names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
     one = os.sysconf("SC_LEVEL2_CACHE_SIZE") if "SC_LEVEL2_CACHE_SIZE" in names else 0
     return 2 * torch.get_num_threads() * float(one or 2 << 20)
 
 
 def _too_little(needed: float, room: float, otherwise: str = "") -> MemoryLimitError:
+    """Returns the error for too little memory."""
     return MemoryLimitError(
         subject="--memory",
         expected=f"{amount(needed)} for the work on tiles",

@@ -1,4 +1,4 @@
-"""What losses aim at: taken of the content and of the styles, tile by tile."""
+"""The targets of losses, computed from the content and the styles tile by tile."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from impasto.networks.stage import INPUT, Network
 def content_losses(
     content: Patch, network: Network, config: ObjectiveConfig, plan: Plan, mask: Mask | None
 ) -> dict[str, Content | SmoothContent]:
-    """The content loss of each of its layers."""
+    """Returns the content loss of each content layer."""
     layers = config.content_layers
     reaches = frozenset((layer, 0) for layer in layers)
     targets: dict[str, Assembly] = {}
@@ -77,7 +77,7 @@ def style_losses(
     plan: Plan,
     mask: Mask | None,
 ) -> dict[str, Gram | MetricGram | Moments | SmoothGram]:
-    """The style loss of each of those layers."""
+    """Returns the style loss of each of the layers."""
     reaches = frozenset((layer, 0) for layer in layers)
     grids = network.grids(style.region.whole, dict(reaches))
     counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
@@ -116,19 +116,19 @@ def style_losses(
 
 
 def _tops(style: Patch, network: Network, reaches: Reaches, plan: Plan) -> dict[str, float]:
-    """The largest value of each layer."""
+    """Returns the largest activation of each layer."""
     layers = [layer for layer, _ in reaches]
-    found = torch.full((len(layers),), -torch.inf, dtype=torch.float64)
+    tops = torch.full((len(layers),), -torch.inf, dtype=torch.float64)
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         index = layers.index(layer)
-        found[index] = torch.maximum(found[index], peak(activation))
+        tops[index] = torch.maximum(tops[index], peak(activation))
 
     look(network, style, reaches, plan, see)
-    return dict(zip(layers, largest(found, plan.group).tolist(), strict=True))
+    return dict(zip(layers, largest(tops, plan.group).tolist(), strict=True))
 
 
-def statistics_of(
+def statistic_losses(
     style: Patch,
     network: Network,
     config: ObjectiveConfig,
@@ -137,9 +137,22 @@ def statistics_of(
     rate: float,
     length: int,
 ) -> list[tuple[str, float, Loss]]:
-    """The losses on a signal itself that have a weight: their kinds, their weights, they.
+    """Returns the losses on signals themselves whose weight is not 0.
 
-    length: positions of the content.
+    Args:
+        style: the part of the style that this process has.
+        network: the network, of which the input is used.
+        config: the weights of the losses.
+        plan: how the engine evaluates the style.
+        mask: how much each position of the style counts.
+        rate: positions per second.
+        length: positions of the content.
+
+    Returns:
+        Kind, weight and loss of each.
+
+    Raises:
+        ConfigError: the sample is no signal, or a lag or window is longer than a signal.
     """
     lags, window = round(config.lag * rate), 2 * round(config.spectrum_window * rate / 2)
     _check_statistics(network, config, lags, window, min(length, style.region.whole[0]), rate)
@@ -148,39 +161,47 @@ def statistics_of(
     def total(
         sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int, *shape: int
     ) -> Tensor:
-        found = torch.zeros(shape, dtype=torch.float64)
+        totals = torch.zeros(shape, dtype=torch.float64)
 
         def see(layer: str, activation: Tensor, region: Region) -> None:
-            weight = mask.over(layer, region.grown(reach)) if mask else None
-            found.add_(sums(activation, region, weight))
+            weight = mask.over(layer, region.grow(reach)) if mask else None
+            totals.add_(sums(activation, region, weight))
 
         look(network, style, frozenset({(INPUT, reach)}), plan, see)
-        return plan.group.total(found)
+        return plan.group.total(totals)
 
-    found: list[tuple[str, float, Loss]] = []
+    losses: list[tuple[str, float, Loss]] = []
     if config.autocorrelation:
         pairs = total(partial(products, lags=lags), lags, channels + 1, lags + 2)
-        pairs = counted(pairs, "--lag", "style")
-        found.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
+        pairs = check_counts(pairs, "--lag", "style")
+        losses.append(("autocorrelation", config.autocorrelation, Autocorrelation.of(pairs)))
     if config.spectrum:
         power = total(partial(powers, window=window), window - 1, channels + 1, window // 2)
-        power = counted(power, "--spectrum-window", "style")
-        found.append(("spectrum", config.spectrum, Spectrum.of(power)))
+        power = check_counts(power, "--spectrum-window", "style")
+        losses.append(("spectrum", config.spectrum, Spectrum.of(power)))
     if config.amplitude:
         low, high = Amplitude.range_of(total(partial(products, lags=0), 0, channels + 1, 2))
         counts = total(
             lambda x, _, w: histogram(x, w, low.to(x), high.to(x)), 0, channels, AMPLITUDES
         )
         amplitude = Amplitude(distribution(counts), low, high)
-        found.append(("amplitude", config.amplitude, amplitude))
-    return found
+        losses.append(("amplitude", config.amplitude, amplitude))
+    return losses
 
 
 def _check_statistics(
     network: Network, config: ObjectiveConfig, lags: int, window: int, shorter: int, rate: float
 ) -> None:
-    """Raises ConfigError for what is no signal, and for stretches that the content or the style
-    has not. shorter: positions of the shorter of the two."""
+    """Raises ConfigError for what is no signal, and for lags and windows that are too long.
+
+    Args:
+        network: the network.
+        config: the weights of the losses.
+        lags: the longest lag, in positions.
+        window: the length of the windows, in positions.
+        shorter: positions of the shorter one of content and style.
+        rate: positions per second.
+    """
     if network.dims != 1:
         raise ConfigError(
             subject="--autocorrelation --spectrum --amplitude",
@@ -202,13 +223,19 @@ def _check_statistics(
             )
 
 
-def counted(sums: Tensor, flag: str, role: str) -> Tensor:
-    """The sums of a sample, whose last row says of how many pairs or windows they are."""
+def check_counts(sums: Tensor, flag: str, role: str) -> Tensor:
+    """Raises SampleError where a sample has no pair or window to count; returns the sums.
+
+    Args:
+        sums: their last row has the number of pairs or windows.
+        flag: the flag that sets the length of a pair or window.
+        role: "content" or "style".
+    """
     counts = sums[-1]
-    if counts.min() < 1e-3 + 1e-6 * counts.max():  # rounding leaves a little of none
+    if counts.min() < 1e-3 + 1e-6 * counts.max():  # a little above 0, because of rounding
         raise SampleError(
             expected=f"a {role} with stretches between its gaps as long as {flag}",
-            found="none",
+            found="no such stretch",
             remedy=f"pass a shorter {flag}, or choose another part of the {role}",
         )
     return sums

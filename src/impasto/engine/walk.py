@@ -1,8 +1,8 @@
 """The way through a network: stage by stage, tile by tile.
 
-A plan says into what tiles each stage is cut; a walk lays them out over a grid and over the
-processes that share it. Inside a stage a tile needs a halo of a few positions only, where the
-whole network's would be a hundred; between the stages nothing is kept but their outputs.
+A plan says how each stage is cut into tiles. A walk lays the tiles out over a grid and over the
+processes that share it. Inside a stage, a tile needs a halo of a few positions; the halo of the
+whole network would be a hundred. Between the stages only their outputs are kept.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from impasto.grids.patch import Allocate, Assembly, Patch, allocate, give_back
 from impasto.networks.stage import INPUT, Activations, Network, Stage, in_fast_order
 
 See = Callable[[str, Tensor, Region], None]
-"""Takes a layer, a region of it, and in between the activation over `region.grown(reach)`."""
+"""Takes a layer, the activation over `region.grow(reach)`, and the region."""
 
 Reaches = frozenset[tuple[str, int]]
-"""The wanted layers, each with how far its losses look beyond a region."""
+"""The wanted layers, each with how many positions beyond a region its losses look at."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a sample is evaluated.
 
-    tiles: for each stage the sides of its tiles, in positions of the stage's input; stages beyond
-    are one tile each. kept: of how many stages, from the last, what the gradient needs is kept
-    (1.5: the last, and half the tiles of the one before); the others are computed again.
-    group: the processes that share the sample. new: makes the arrays kept between the stages.
+    Attributes:
+        tiles: for each stage the sides of its tiles, in positions of the stage's input; further
+            stages have one tile each.
+        kept: how many stages, from the last one, keep what the gradient needs; the others are
+            computed again. 1.5 is the last stage and half the tiles of the one before.
+        group: the processes that share the sample.
+        new: makes the arrays that are kept between the stages.
     """
 
     tiles: tuple[Space, ...] = ()
@@ -43,16 +46,19 @@ class Plan:
 
 
 WHOLE = Plan()
-"""One tile a stage, nothing computed twice: plain automatic differentiation."""
+"""One tile per stage, and nothing computed twice: plain automatic differentiation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
     """A part of a stage's work.
 
-    seen: the layers with losses, each with the tile's share of it. wanted: what is computed, the
-    losses' reach included. source: the part of the stage's input that it is computed from.
-    gives: the share of the output, where another stage follows.
+    Attributes:
+        stage: the stage.
+        seen: the tile's share of each layer that has losses.
+        wanted: the regions to compute, which include the reach of the losses.
+        source: the part of the stage's input that they are computed from.
+        gives: the tile's share of the output, where another stage follows.
     """
 
     stage: Stage
@@ -63,13 +69,17 @@ class Tile:
 
     @classmethod
     def of(cls, stage: Stage, region: Region, reach: Mapping[str, int], onward: bool) -> Tile:
-        """The tile for a region of the stage's input.
+        """Returns the tile for a region of a stage's input.
 
-        reach: of each of the stage's layers with losses; onward: whether another stage follows.
+        Args:
+            stage: the stage.
+            region: the region.
+            reach: the reach of the losses on each of the stage's layers.
+            onward: whether another stage follows.
         """
         shares = stage.shares(region)
         seen = {name: shares[name] for name in reach if not shares[name].empty}
-        wanted = {name: share.grown(reach[name]) for name, share in seen.items()}
+        wanted = {name: share.grow(reach[name]) for name, share in seen.items()}
         gives = shares[stage.output] if onward else None
         if gives and not gives.empty:
             wanted.setdefault(stage.output, gives)
@@ -78,12 +88,16 @@ class Tile:
         return cls(stage, seen, wanted, source, gives)
 
     def run(self, x: Patch) -> tuple[Tensor, Activations]:
-        """Its input, of which gradients can be taken where they are on, and the wanted layers."""
+        """Computes the tile.
+
+        Returns:
+            The tile's input, by which gradients can be taken, and the wanted layers.
+        """
         leaf = x.over(self.source).detach().requires_grad_(torch.is_grad_enabled())
         return leaf, self.stage(Patch(in_fast_order(leaf), self.source), self.wanted)
 
     def output(self, activations: Activations) -> Patch:
-        """What it gives to the next stage."""
+        """Returns the tile's share of the stage's output."""
         assert self.gives is not None
         name = self.stage.output
         return Patch(Patch(activations[name], self.wanted[name]).over(self.gives), self.gives)
@@ -91,11 +105,15 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Leg:
-    """A stage of the walk.
+    """One stage of a walk.
 
-    owned: the part of the stage's input that each process has; needed: the part that it computes
-    from. seen: this process's part of the layers with losses; gives: of the output. tiles: this
-    process's. kept: how many of them, from the last, keep what the gradient needs.
+    Attributes:
+        owned: the part of the stage's input that each process has.
+        needed: the part that each process needs.
+        seen: this process's part of each layer that has losses.
+        gives: this process's part of the output, where another stage follows.
+        tiles: this process's tiles.
+        kept: how many tiles, from the last one, keep what the gradient needs.
     """
 
     owned: tuple[Region, ...]
@@ -109,24 +127,24 @@ class Leg:
 _Way = tuple[Space, Reaches, tuple[Space, ...], float, Group]
 
 WALKS: WeakKeyDictionary[Network, dict[_Way, tuple[Leg, ...]]] = WeakKeyDictionary()
-"""The walks laid out so far, for as long as their network is there."""
+"""The walks laid out so far; they disappear with their network."""
 
 MOST = 64
-"""Walks kept of a network."""
+"""The most walks to keep for a network."""
 
 
 def walk(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[Leg, ...]:
-    """The legs for a sample over `space`, laid out the first time."""
+    """Returns the legs for a sample over `space`; they are laid out once."""
     walks = WALKS.setdefault(network, {})
     way = space, reaches, plan.tiles, plan.kept, plan.group
     if way not in walks:
         if len(walks) == MOST:
             del walks[next(iter(walks))]
-        walks[way] = _laid_out(network, space, reaches, plan)
+        walks[way] = _lay_out(network, space, reaches, plan)
     return walks[way]
 
 
-def _laid_out(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[Leg, ...]:
+def _lay_out(network: Network, space: Space, reaches: Reaches, plan: Plan) -> tuple[Leg, ...]:
     legs = []
     route = path(network, reaches)
     owned = plan.group.slabs(space)
@@ -153,7 +171,7 @@ def _laid_out(network: Network, space: Space, reaches: Reaches, plan: Plan) -> t
 
 
 def path(network: Network, reaches: Reaches) -> list[tuple[Stage, dict[str, int], bool]]:
-    """The stages to take, the reach of each one's layers, and whether another one follows."""
+    """Returns the stages to go through, the reach of each one's layers, and whether one follows."""
     reach = dict(reaches)
     route = [
         (stage, {layer: reach[layer] for layer in here}, onward)
@@ -166,20 +184,25 @@ def path(network: Network, reaches: Reaches) -> list[tuple[Stage, dict[str, int]
 
 @torch.no_grad()
 def look(network: Network, x: Patch, reaches: Reaches, plan: Plan, see: See) -> None:
-    """Shows `see` the wanted layers, tile by tile.
+    """Shows the wanted layers to `see`, tile by tile.
 
-    x: the part of the sample that this process has.
+    Args:
+        network: the network.
+        x: the part of the sample that this process has.
+        reaches: the wanted layers, and the reach of their losses.
+        plan: how to evaluate it.
+        see: takes each tile's activations.
     """
     own = x
     for leg in walk(network, x.region.whole, reaches, plan):
         given = plan.group.exchange(own, leg.owned, leg.needed)
         output = Assembly(leg.gives, plan.new) if leg.gives else None
         for tile in leg.tiles:
-            _, found = tile.run(given)
+            _, activations = tile.run(given)
             for layer, region in tile.seen.items():
-                see(layer, found[layer], region)
+                see(layer, activations[layer], region)
             if output and tile.gives and not tile.gives.empty:
-                output.put(tile.output(found))
+                output.put(tile.output(activations))
         if output:
             own = output.patch()
         if plan.tiles:

@@ -145,10 +145,6 @@ def explain(
 
     Raises:
         InputError: a file is not a picture, or a setting cannot be used.
-
-    Example:
-        >>> from impasto.explain.page import save_page
-        >>> save_page(explain("content.jpg", "style.jpg", quick=True), Path("page.html"))
     """
     network = _with_default_network(network or NetworkConfig())
     depths = depths_of(network)
@@ -186,6 +182,11 @@ def experiments(
 
     style: the file of the style, because one run starts from it. The other arguments are those of
     `explain`.
+
+    Example:
+        >>> planned = experiments("style.jpg", 256, NetworkConfig())
+        >>> len(planned), planned[0].chapter, planned[0].name
+        (27, 'content', 'relu1_1')
     """
     network = _with_default_network(network)
     depths = depths_of(network)

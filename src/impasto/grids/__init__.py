@@ -1,1 +1,1 @@
-"""Grids of any number of dimensions: regions, patches, resampling, arrays, processes that share."""
+"""Grids over any number of axes: regions, patches, resampling, arrays, sharing by processes."""

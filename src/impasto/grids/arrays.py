@@ -1,4 +1,4 @@
-"""Large arrays: in memory as long as there is room, in files of a scratch folder beyond."""
+"""Large arrays: they stay in memory while there is room, and go to files on a disk after that."""
 
 from __future__ import annotations
 
@@ -17,10 +17,20 @@ from impasto.grids.geometry import Space
 
 
 class Arrays:
-    """Makes tensors until `room` bytes of memory are taken, then maps files into memory.
+    """Makes tensors in memory until `room` bytes are taken, then in memory-mapped files.
 
-    A mapped file has no name and is gone with its tensor, however the process ends; the system
-    writes it out and forgets its pages where memory is short. Small tensors stay in memory.
+    A file has no name and disappears with its tensor, however the process ends. Where memory is
+    short, the system writes such a file to the disk and frees its pages. Tensors of at most SMALL
+    bytes always stay in memory.
+
+    Args:
+        room: bytes of memory that the tensors may take together.
+        folder: where the files go; `scratch_folder()` by default.
+
+    Example:
+        >>> import torch
+        >>> Arrays(room=1e9).new((1, 3, 4, 4), torch.float32).shape
+        torch.Size([1, 3, 4, 4])
     """
 
     SMALL = 1 << 20
@@ -30,39 +40,46 @@ class Arrays:
         self.folder = folder or scratch_folder()
 
     def new(self, shape: Space, dtype: torch.dtype) -> Tensor:
-        """A tensor, its values left open. Raises MemoryLimitError when the disk is full too."""
+        """Returns a tensor whose values are not set.
+
+        Raises:
+            MemoryLimitError: the tensor has to go to the disk, and the disk is full.
+        """
         size = prod(shape) * dtype.itemsize
         if size <= self.SMALL or size <= self.room:
             tensor = torch.empty(shape, dtype=dtype)
             if size > self.SMALL:
                 self.room -= size
-                weakref.finalize(tensor.untyped_storage(), self._returned, size)
+                weakref.finalize(tensor.untyped_storage(), self._give_room_back, size)
             return tensor
         try:
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix="impasto-") as file:
-                if hasattr(os, "posix_fallocate"):  # a full disk shows here, not later
+                if hasattr(os, "posix_fallocate"):  # so that a full disk fails here, not later
                     os.posix_fallocate(file.fileno(), 0, size)
                 flat = torch.from_file(file.name, shared=True, size=prod(shape), dtype=dtype)
         except OSError as error:
             raise MemoryLimitError(
                 subject=str(self.folder),
-                expected=f"{amount(size)} of disk for what memory has no room for",
+                expected=f"{amount(size)} of disk for an array that memory has no room for",
                 found=error.strerror or str(error),
-                remedy="free some, or set TMPDIR to a folder on a larger disk",
+                remedy="free some of the disk, or set TMPDIR to a folder on a larger disk",
             ) from error
         return flat.reshape(shape)
 
     def numpy(self, shape: Space) -> np.ndarray:
-        """A float32 NumPy array."""
+        """Returns a float32 NumPy array whose values are not set."""
         values: np.ndarray = self.new(shape, torch.float32).numpy()
         return values
 
-    def _returned(self, size: int) -> None:
+    def _give_room_back(self, size: int) -> None:
         self.room += size
 
 
 def scratch_folder() -> Path:
-    """Where temporary files go that may be large: TMPDIR, else /var/tmp, which is on a disk."""
+    """Returns the folder for large temporary files.
+
+    It is TMPDIR where that is set, else /var/tmp, which is on a disk where /tmp may be in memory.
+    """
     disk = Path("/var/tmp")
     if "TMPDIR" not in os.environ and disk.is_dir() and os.access(disk, os.W_OK):
         return disk

@@ -1,4 +1,4 @@
-"""Grids, regions and scales: tuples of integers, any number of dimensions."""
+"""Grids, regions and scales as tuples of integers, for any number of axes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,26 @@ from types import EllipsisType
 from impasto.errors import ConfigError
 
 Space = tuple[int, ...]
+"""Positions along each axis of a grid."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A box of positions, from `start` to before `stop`, of a grid of shape `whole`.
+    """A box of positions in a grid.
 
-    Of a periodic grid it may go on beyond the ends.
+    In a periodic grid, a region may go beyond the ends: it continues at the other end.
+
+    Attributes:
+        start: the first position along each axis.
+        stop: the position after the last one along each axis.
+        whole: positions along each axis of the grid.
+
+    Example:
+        >>> left = Region((0, 0), (4, 3), whole=(4, 6))
+        >>> left.space, left.count
+        ((4, 3), 12)
+        >>> left.grow(1)
+        Region(start=(0, 0), stop=(4, 4), whole=(4, 6))
     """
 
     start: Space
@@ -26,33 +39,33 @@ class Region:
 
     @classmethod
     def all_of(cls, space: Space) -> Region:
-        """The region that is the whole grid."""
+        """Returns the region that is the whole grid."""
         return cls((0,) * len(space), space, space)
 
     @property
     def space(self) -> Space:
-        """Positions along each axis."""
+        """Positions of the region along each axis."""
         return tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))
 
     @property
     def count(self) -> int:
-        """Positions in all."""
+        """The number of positions."""
         return prod(self.space)
 
     @property
     def slices(self) -> tuple[EllipsisType | slice, ...]:
-        """What selects the region from a tensor whose last axes are the grid's."""
+        """The index of the region in a tensor whose last axes are those of the grid."""
         pairs = zip(self.start, self.stop, strict=True)
         return (..., *(slice(start, stop) for start, stop in pairs))
 
     @property
     def empty(self) -> bool:
-        """Whether there is no position in it."""
+        """Whether the region has no position."""
         return 0 in self.space
 
     @property
     def unwound(self) -> Region:
-        """The same inside the grid: all of an axis whose ends it goes beyond."""
+        """The region inside the grid: all of an axis wherever it goes beyond the ends."""
         axes = [
             (start, stop) if start >= 0 and stop <= length else (0, length)
             for start, stop, length in zip(self.start, self.stop, self.whole, strict=True)
@@ -61,44 +74,53 @@ class Region:
         return Region(start, stop, self.whole)
 
     def turned(self, axis: int) -> Region:
-        """The same with one of the axes first."""
+        """Returns the region with one of the axes moved to the front."""
 
         def first(side: Space) -> Space:
             return (side[axis], *side[:axis], *side[axis + 1 :])
 
         return Region(first(self.start), first(self.stop), first(self.whole))
 
-    def chosen(self, kept: Sequence[int]) -> list[int]:
-        """Of some positions along the grid's first axis, those inside, counted from `start`."""
+    def offsets_of(self, kept: Sequence[int]) -> list[int]:
+        """Returns which of the `kept` positions of the first axis are inside the region.
+
+        They are counted from `start`.
+        """
         return [place - self.start[0] for place in kept if self.start[0] <= place < self.stop[0]]
 
     def thin(self, kept: Sequence[int]) -> Region:
-        """The region of a grid that has only some of the positions along its first axis."""
+        """Returns the region in a grid that has only the `kept` positions of the first axis."""
         start, stop = (sum(place < side[0] for place in kept) for side in (self.start, self.stop))
         return Region(
             (start, *self.start[1:]), (stop, *self.stop[1:]), (len(kept), *self.whole[1:])
         )
 
-    def grown(self, after: int) -> Region:
-        """The region with `after` more positions at the far end of each axis, inside the grid."""
+    def grow(self, after: int) -> Region:
+        """Returns the region with more positions at the far end of each axis.
+
+        It stays inside the grid.
+
+        Args:
+            after: how many more positions.
+        """
         stop = tuple(min(s + after, w) for s, w in zip(self.stop, self.whole, strict=True))
         return Region(self.start, stop, self.whole)
 
     def hull(self, other: Region) -> Region:
-        """The smallest region of the grid that holds both; an empty one adds nothing."""
+        """Returns the smallest region that holds both; an empty one adds nothing."""
         if self.empty or other.empty:
             return other if self.empty else self
         start = tuple(map(min, self.start, other.start))
         return Region(start, tuple(map(max, self.stop, other.stop)), self.whole)
 
     def common(self, other: Region) -> Region:
-        """The positions of both; empty where there are none."""
+        """Returns the intersection; it is empty where no position is in both."""
         start = tuple(map(max, self.start, other.start))
         stop = tuple(map(min, self.stop, other.stop))
         return Region(start, tuple(map(max, start, stop)), self.whole)
 
     def inside(self, outer: Region) -> bool:
-        """Whether all of it is in the other."""
+        """Whether all of this region is in the other one."""
         starts, stops = (
             zip(self.start, outer.start, strict=True),
             zip(self.stop, outer.stop, strict=True),
@@ -106,14 +128,18 @@ class Region:
         return all(a >= b for a, b in starts) and all(a <= b for a, b in stops)
 
     def within(self, outer: Region) -> tuple[EllipsisType | slice, ...]:
-        """What selects the region from a tensor whose last axes are those of `outer`."""
+        """Returns the index of this region in a tensor whose last axes are those of `outer`."""
         bounds = zip(self.start, self.stop, outer.start, strict=True)
         return (..., *(slice(start - first, stop - first) for start, stop, first in bounds))
 
-    def shrunk(self, stride: Space, whole: Space) -> Region:
-        """The region's share of a grid `stride` times coarser.
+    def shrink(self, stride: Space, whole: Space) -> Region:
+        """Returns the region's share of a grid that is `stride` times coarser.
 
-        Shares of disjoint regions are disjoint, and those of a partition are one of `whole`.
+        Shares of disjoint regions are disjoint, and the shares of a partition are a partition.
+
+        Args:
+            stride: positions of this grid for one of the coarser grid, along each axis.
+            whole: positions along each axis of the coarser grid.
         """
         start, stop = (
             tuple(
@@ -125,9 +151,11 @@ class Region:
         return Region(start, stop, whole)
 
     def tiles(self, space: Space, multiple: int = 1) -> list[Region]:
-        """The region cut into equal boxes of about `space`, the last ones smaller.
+        """Cuts the region into boxes of about `space`; the last ones may be smaller.
 
-        Their sides are multiples of `multiple`.
+        Args:
+            space: the largest side of a box along each axis, before rounding.
+            multiple: the sides are multiples of this number.
         """
         axes = []
         for start, stop, side in zip(self.start, self.stop, space, strict=True):
@@ -140,13 +168,17 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Window:
-    """What a convolution or pooling looks at, one number an axis.
+class Extent:
+    """The positions that one output of a convolution or pooling is computed from.
 
-    Position o of its result is made of the positions from o stride - padding to before
-    o stride - padding + kernel of its source, where those outside are padded. least: the fewest
-    positions along each axis that it can work on; none says 1. periodic: whether those outside
-    are the ones at the other end.
+    Output o is computed from the inputs o stride - padding to o stride - padding + kernel - 1.
+
+    Attributes:
+        kernel: how many inputs along each axis, dilation included.
+        stride: inputs between two outputs along each axis.
+        padding: inputs beyond each border along each axis.
+        least: the fewest inputs along each axis that the operation accepts; () for 1.
+        periodic: whether inputs beyond a border are those at the other end.
     """
 
     kernel: Space
@@ -156,7 +188,7 @@ class Window:
     periodic: bool = False
 
     def grid(self, source: Space) -> Space:
-        """The grid of the result, 0 along an axis that is too short."""
+        """Returns the grid of the outputs; 0 along an axis that is too short."""
         least = self.least or (1,) * len(source)
         axes = zip(source, self.kernel, self.stride, self.padding, least, strict=True)
         return tuple(
@@ -165,10 +197,15 @@ class Window:
         )
 
     def source(self, region: Region, source: Space) -> tuple[Region, list[tuple[int, int]]]:
-        """The part of the source that a region of the result is made of.
+        """Returns the part of the input that a region of the output is computed from.
 
-        Then, for each axis, how many positions before and after it are to be padded: none of a
-        periodic grid, beyond whose ends the part goes on instead.
+        Args:
+            region: a region of the output.
+            source: the grid of the input.
+
+        Returns:
+            The part, and for each axis how many positions to pad before and after it. Nothing is
+            padded in a periodic grid, where the part goes beyond the ends instead.
         """
         if region.empty:
             return Region((0,) * len(source), (0,) * len(source), source), []
@@ -187,10 +224,18 @@ class Window:
 
 
 def fitted_space(space: Space, size: Space) -> Space:
-    """The grid that a sample over `space` is brought to.
+    """Returns the grid to which a sample is resampled.
 
-    size: one number is the long side, 0 the sample's own; one number an axis is the exact grid.
-    Raises ConfigError when size is neither.
+    Args:
+        space: the grid of the sample.
+        size: one number for the long side, where 0 keeps the grid; or one number for each axis.
+
+    Raises:
+        ConfigError: `size` is neither of the two.
+
+    Example:
+        >>> fitted_space((400, 600), (300,))
+        (200, 300)
     """
     if any(side < 0 for side in size) or len(size) not in {1, len(space)}:
         raise ConfigError(
@@ -214,15 +259,23 @@ def fitted_space(space: Space, size: Space) -> Space:
 
 
 def scaled_space(space: Space, scale: float) -> Space:
-    """The grid `scale` times as fine along each axis, at least one position each."""
+    """Returns the grid that is `scale` times as fine, with at least one position per axis."""
     return tuple(max(1, round(side * scale)) for side in space)
 
 
 def coarse_to_fine(space: Space, smallest: int) -> list[Space]:
-    """Grids from about `smallest` positions on the long side up to `space`, by steps of sqrt 2.
+    """Returns the grids of a coarse-to-fine run, each sqrt 2 times as fine as the one before.
 
-    Every grid has the proportions of `space`; the last one is `space`. The first is the coarsest
-    whose long side is still at least `smallest`, or `space` itself where that is smaller.
+    Every grid has the proportions of `space`, and the last one is `space`.
+
+    Args:
+        space: the finest grid.
+        smallest: the long side of the first grid is at least this number of positions, or that of
+            `space` where it is smaller.
+
+    Example:
+        >>> coarse_to_fine((200, 300), smallest=150)
+        [(100, 150), (141, 212), (200, 300)]
     """
     spaces = [space]
     while max(space) * 2 ** (-len(spaces) / 2) >= smallest * 0.99:

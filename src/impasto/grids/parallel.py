@@ -1,4 +1,4 @@
-"""Processes that share a sample: who has which part, and how parts and sums are exchanged."""
+"""Processes that share a sample: which part each has, and how they exchange parts and sums."""
 
 from __future__ import annotations
 
@@ -21,32 +21,52 @@ from impasto.grids.patch import Patch
 
 @runtime_checkable
 class Group(Protocol):
-    """Processes, numbered from 0, each with a slab of the sample."""
+    """The processes that share a sample; each has one slab of it.
+
+    Attributes:
+        rank: the number of this process, from 0.
+        size: the number of processes.
+    """
 
     @property
     def rank(self) -> int:
-        """This process's number."""
+        """The number of this process, from 0."""
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """The number of processes."""
 
     def slabs(self, space: Space) -> list[Region]:
-        """The part of a sample that each process has: a partition along the longest axis."""
+        """Returns the slab of each process.
+
+        The slabs are a partition of `space` along its longest axis.
+        """
 
     def exchange(self, own: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
-        """The values over what this process needs, of those that each has over what it owns."""
+        """Returns this process's values over the region that it needs.
+
+        Args:
+            own: this process's values, over the region that it owns.
+            owned: the region that each process owns.
+            needed: the region that each process needs.
+        """
 
     def collect(self, part: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
-        """The sum over what this process owns, of the values that each has over what it needed."""
+        """Returns the sum of all processes' values over the region that this process owns.
+
+        Args:
+            part: this process's values, over the region that it needed.
+            owned: the region that each process owns.
+            needed: the region that each process needed.
+        """
 
     def total(self, sums: Tensor) -> Tensor:
-        """The sum over all processes, the same numbers on each."""
+        """Returns the sum over all processes; each gets the same numbers."""
 
 
 @dataclass(frozen=True)
 class Alone:
-    """One process with all of the sample."""
+    """One process that has the whole sample."""
 
     rank: int = 0
     size: int = 1
@@ -73,7 +93,7 @@ ALONE = Alone()
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of torch.distributed, started by torchrun, say."""
+    """The processes of torch.distributed, such as those that torchrun starts."""
 
     rank: int
     size: int
@@ -81,7 +101,7 @@ class Ranks:
     def slabs(self, space: Space) -> list[Region]:
         axis = space.index(max(space))
         length = space[axis]
-        # Cuts at multiples of 32 fall between the positions of every stage alike.
+        # At a multiple of 32, a cut falls between two positions on the grid of every stage.
         even = 32 if length >= 64 * self.size else 1
         cuts = [length * rank // self.size // even * even for rank in range(self.size)]
         start, slabs = [0] * len(space), []
@@ -111,14 +131,23 @@ class Ranks:
 
     def total(self, sums: Tensor) -> Tensor:
         total = sums.clone()
-        with _all_there():
+        with _expect_all_processes():
             distributed.all_reduce(total)
         return total
 
     def _swap(
         self, patch: Patch, going: Sequence[Region], coming: Sequence[Region]
     ) -> list[tuple[Region, Tensor]]:
-        """What every process, this one too, has sent of the regions that come from it."""
+        """Sends regions of `patch` to the processes and receives theirs.
+
+        Args:
+            patch: this process's values.
+            going: the region to send to each process.
+            coming: the region to receive from each process.
+
+        Returns:
+            The received regions that are not empty, with their values; this process's own too.
+        """
         operations, received = [], []
         for peer, (to, of) in enumerate(zip(going, coming, strict=True)):
             if peer == self.rank:
@@ -132,27 +161,28 @@ class Ranks:
                 buffer = patch.values.new_empty((1, patch.values.shape[1], *of.space))
                 operations.append(distributed.P2POp(distributed.irecv, buffer, peer))
                 received.append((of, buffer))
-        with _all_there():
+        with _expect_all_processes():
             for request in distributed.batch_isend_irecv(operations) if operations else []:
                 request.wait()
         return received
 
 
 @contextmanager
-def _all_there() -> Iterator[None]:
+def _expect_all_processes() -> Iterator[None]:
+    """Raises ProcessError where another process has ended."""
     try:
         yield
     except RuntimeError as error:
         raise ProcessError(
             expected="all the processes that share the sample",
-            found="one that has ended",
-            remedy="see what it said; a run with --run goes on by impasto resume",
+            found="that one has ended",
+            remedy="read its last message; impasto resume continues a run that has a --run folder",
         ) from error
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """Processes with slabs of one grid that are given, rather than its own partition."""
+    """Processes whose slabs are given instead of being cut from the grid."""
 
     group: Group
     given: tuple[Region, ...]
@@ -179,18 +209,21 @@ class Sharing:
 
 
 def with_slabs(group: Group, slabs: Sequence[Region]) -> Group:
-    """The processes, each with one of these slabs."""
+    """Returns the group with the given slabs, one for each process."""
     return Sharing(group, tuple(slabs)) if group.size > 1 else ALONE
 
 
 @cache
 def current_group() -> Group:
-    """The processes that torchrun started with this one; otherwise this one alone."""
+    """Returns the group that torchrun started this process in.
+
+    Without torchrun it is this process alone.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     if not distributed.is_initialized():
         distributed.init_process_group("gloo")
-        atexit.register(_leave)  # else a thread of gloo's may abort the process as Python ends
+        atexit.register(_leave)  # else a thread of gloo may abort the process when Python ends
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 
@@ -200,12 +233,12 @@ def _leave() -> None:
 
 
 def broadcast(group: Group, values: Tensor) -> Tensor:
-    """The first process's values, on each."""
+    """Returns the first process's values, on every process."""
     return group.total(values if group.rank == 0 else torch.zeros_like(values))
 
 
 def gather(group: Group, own: Patch) -> Tensor:
-    """The whole of which each process has its slab."""
+    """Returns the values over the whole grid, from each process's slab."""
     whole = own.region.whole
     slabs = group.slabs(whole)
     return group.exchange(own, slabs, [Region.all_of(whole)] * group.size).values

@@ -1,4 +1,4 @@
-"""Values over a region of a grid: what one tile, or one process, holds of a whole."""
+"""Values over a region of a grid: the part of a sample that one tile or one process has."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from impasto.grids.geometry import Region, Space
 Values = Float[Tensor, "1 channel *space"]
 
 Allocate = Callable[[Space, torch.dtype], Tensor]
-"""Makes a tensor of a shape and type, its values left open: `allocate`, or one on disk."""
+"""Makes a tensor of a shape and a type, whose values are not set, in memory or on a disk."""
 
 
 def allocate(shape: Space, dtype: torch.dtype) -> Tensor:
-    """A tensor in memory."""
+    """Returns a tensor in memory whose values are not set."""
     return torch.empty(shape, dtype=dtype)
 
 
 def give_back() -> None:
-    """Gives freed memory back to the system, which the C library otherwise keeps for later.
+    """Returns freed memory to the system; the C library would keep it.
 
-    Tiles of many sizes leave holes in it that come to as much as the tiles. Nothing happens where
-    the library has no way to do so.
+    Tiles of many sizes leave holes in that memory, which add up to as much as the tiles. Does
+    nothing where the C library has no such function.
     """
     trim = getattr(_LIBC, "malloc_trim", None)
     if trim:
@@ -40,36 +40,54 @@ _LIBC = ctypes.CDLL(None) if os.name == "posix" else None
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Values over a region; shape (1, channel, *region.space)."""
+    """Values over a region of a grid.
+
+    Attributes:
+        values: shape (1, channel, *region.space).
+        region: the positions of the values.
+
+    Example:
+        >>> import torch
+        >>> patch = Patch.whole(torch.arange(6.0).reshape(1, 1, 6))
+        >>> patch.over(Region((2,), (4,), whole=(6,)))
+        tensor([[[2., 3.]]])
+    """
 
     values: Tensor
     region: Region
 
     @classmethod
     def whole(cls, values: Tensor) -> Patch:
-        """Values over all of their grid."""
+        """Returns the patch of values over their whole grid."""
         return cls(values, Region.all_of(tuple(values.shape[2:])))
 
     def over(self, region: Region) -> Tensor:
-        """The values over a region inside this one, as a view; a copy where it goes around."""
+        """Returns the values over a region inside this one.
+
+        They are a view, or a copy where the region goes beyond the ends of a periodic grid.
+        """
         if region == self.region:
             return self.values
         if region.inside(self.region):
             return self.values[region.within(self.region)]
         values = self.values[region.unwound.within(self.region)]
-        for dim, index in _turns(region):
+        for dim, index in _wraps(region):
             values = values.index_select(dim, index)
         return values
 
     def thin(self, kept: Sequence[int]) -> Patch:
-        """Those at some of the positions along the grid's first axis."""
-        index = torch.tensor(self.region.chosen(kept), dtype=torch.long)
+        """Returns the patch at the `kept` positions along the grid's first axis."""
+        index = torch.tensor(self.region.offsets_of(kept), dtype=torch.long)
         values = self.values.movedim(1, -1).index_select(1, index).movedim(-1, 1)
         return Patch(values, self.region.thin(kept))
 
 
-def _turns(region: Region) -> list[tuple[int, Tensor]]:
-    """Of the axes whose ends it goes beyond, the tensor's dimension and the places inside."""
+def _wraps(region: Region) -> list[tuple[int, Tensor]]:
+    """Returns where a region goes beyond the ends of its grid.
+
+    Returns:
+        For each such axis the tensor's dimension and the positions inside the grid.
+    """
     sides = zip(region.start, region.stop, region.whole, strict=True)
     return [
         (dim, torch.arange(start, stop) % whole)
@@ -79,10 +97,12 @@ def _turns(region: Region) -> list[tuple[int, Tensor]]:
 
 
 class Assembly:
-    """A patch in the making, from the patches of tiles.
+    """Puts a patch together from the patches of tiles.
 
-    new: makes the array, unless one part is all of it. last: whether channels are to be last in
-    memory, as convolutions over two axes like them.
+    Args:
+        region: the region of the patch.
+        new: makes the array; it is not called where one tile covers the region.
+        last: whether channels come last in memory, which convolutions over two axes prefer.
     """
 
     def __init__(self, region: Region, new: Allocate, *, last: bool = True) -> None:
@@ -92,7 +112,7 @@ class Assembly:
         self.values: Tensor | None = None
 
     def put(self, part: Patch) -> None:
-        """Takes over values."""
+        """Writes a tile's values."""
         if self.values is None and part.region == self.region:
             self.values = part.values
             return
@@ -101,8 +121,11 @@ class Assembly:
         self.values[part.region.within(self.region)] = part.values
 
     def add(self, part: Patch) -> None:
-        """Adds values, to zeros at first; those from beyond the ends where they belong."""
-        for dim, index in _turns(part.region):
+        """Adds a tile's values to what is there, which is 0 at first.
+
+        Values beyond the ends of a periodic grid are added at the other end.
+        """
+        for dim, index in _wraps(part.region):
             shape = list(part.values.shape)
             shape[dim] = part.region.whole[dim - 2]
             folded = part.values.new_zeros(shape).index_add_(dim, index, part.values)
@@ -116,7 +139,12 @@ class Assembly:
         self.values[part.region.within(self.region)] += part.values
 
     def patch(self, like: Tensor | None = None) -> Patch:
-        """What has come together; where nothing has, zeros with the channels and type of `like`."""
+        """Returns the patch.
+
+        Args:
+            like: where no tile has come, the patch is 0 with the channels and the type of this
+                tensor.
+        """
         if self.values is None:
             like = torch.empty((1, 0)) if like is None else like
             self.values = like.new_zeros((1, like.shape[1], *self.region.space))

@@ -1,4 +1,4 @@
-"""Bringing values over a grid to another grid, any number of dimensions."""
+"""Resamples values to another grid, over any number of axes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,30 @@ def resample(
     space: Space,
     kernel: Kernel = "bicubic",
 ) -> Tensor:
-    """x over another grid, by interpolation that averages where it shrinks (no aliasing).
+    """Resamples x to another grid.
 
-    Separable: axis after axis, each as the rows of a gray picture, so one function serves all
-    dimensions. Cubic weights overshoot at edges, and the caller clips where there is a range;
-    linear ones do not.
+    The interpolation averages where it shrinks, so there is no aliasing. Cubic weights overshoot at
+    edges, linear weights do not; the caller clips values that have a range.
+
+    Args:
+        x: values over a grid, shape (1, channel, *space).
+        space: the new grid.
+        kernel: "bicubic" or "bilinear", along each axis.
+
+    Returns:
+        Shape (1, channel, *space) with the new `space`.
+
+    Example:
+        >>> import torch
+        >>> resample(torch.ones(1, 3, 8, 8), (4, 6)).shape
+        torch.Size([1, 3, 4, 6])
     """
     for axis, length in enumerate(space, start=2):
         if x.shape[axis] != length:
             rows = x.movedim(axis, -1)
-            # Rows of one picture, never one-pixel columns of many channels: torch 2.13 takes those
-            # for channels last and mixes them up.
+            # Each axis is resampled as the rows of one gray picture, so one function serves all
+            # dimensions. One-pixel columns of many channels will not do: torch 2.13 takes them for
+            # channels last and mixes them up.
             picture = rows.reshape(1, 1, -1, rows.shape[-1])
             picture = functional.interpolate(
                 picture, (picture.shape[2], length), mode=kernel, antialias=True
@@ -46,7 +59,11 @@ def resample(
 def average_over(
     x: Float[Tensor, "batch channel *space"], space: Space
 ) -> Float[Tensor, "batch channel *other"]:
-    """x over another grid, each position the plain mean of those that it covers."""
+    """Resamples x to another grid by plain means over the positions that each new one covers.
+
+    Returns:
+        Shape (batch, channel, *space).
+    """
     pool: Any = _AVERAGE[x.ndim - 3]
-    found: Tensor = pool(x, space)
-    return found
+    means: Tensor = pool(x, space)
+    return means

@@ -1,1 +1,1 @@
-"""Losses: sums over positions, and a score of those sums."""
+"""Losses: sums over positions, and a score computed from those sums."""

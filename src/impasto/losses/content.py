@@ -16,10 +16,23 @@ from impasto.losses.loss import FAINT, Normalization, Weight, weigh
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """J_content = 1/2 ||a(C) - a(G)||^2 (Gatys 2015, equation 1), or over ||a(C)||^2.
+    """J_content of a layer: 1/2 ||a(C) - a(G)||^2 (Gatys et al. 2015, equation 1).
 
-    target: the content's activation a(C), all of it or the part that is looked at here. power:
-    ||a(C)||^2 over all of it. share: of all positions, those that the sums are to be over.
+    `mean` divides the sum by positions and channels, `relative` by ||a(C)||^2.
+
+    Attributes:
+        target: a(C), or the part of it that this process has.
+        power: ||a(C)||^2 over all positions.
+        normalization: see `impasto.losses.loss`.
+        share: the share of all positions that the sums are over; below 1 where a step looks at some
+            slices of a volume.
+
+    Example:
+        >>> import torch
+        >>> content, g = torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+        >>> loss = Content.of(content, "course")
+        >>> loss.score(loss.sums(g, Region.all_of((4, 4))), count=16)
+        tensor(16.)
     """
 
     target: Patch
@@ -31,22 +44,27 @@ class Content:
 
     @classmethod
     def of(cls, target: Float[Tensor, "1 channel *space"], normalization: Normalization) -> Content:
-        """The loss for the content's whole activation."""
+        """Returns the loss for the content's whole activation."""
         return cls(Patch.whole(target), target.square().sum(), normalization)
 
     def thin(self, kept: Sequence[int], of: int) -> Content:
-        """The loss for some positions along the first axis, drawn out of `of`, as if for all."""
+        """Returns the loss at some positions along the first axis, scaled to all of them.
+
+        Args:
+            kept: the positions.
+            of: the number of positions that they were drawn from.
+        """
         target = self.target.thin(kept)
         return Content(target, self.power, self.normalization, self.share * len(kept) / of)
 
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
-        """The sum of (a(G) - a(C))^2 over the region."""
+        """Returns the sum of (a(G) - a(C))^2 over the region."""
         return weigh((activation - self.target.over(region)).square(), weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
-        """Half the sum, its mean, or the sum over the target's squared norm; in [0, inf)."""
+        """Returns half the sum, its mean, or its ratio to the target's power; in [0, inf)."""
         sums, count = sums / self.share, count / self.share
         channels = self.target.values.shape[1]
         if self.normalization == "mean":

@@ -1,4 +1,4 @@
-"""Style as Gram matrices, the correlations between channels."""
+"""Style as Gram matrices: the correlations between channels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from impasto.losses.loss import FAINT, Normalization, Weight, weigh
 def equalizing(
     target: Float[Tensor, "channel channel"],
 ) -> Float[Tensor, "channel channel"]:
-    """What a Gram matrix is multiplied by, entry by entry, so that channels count alike.
+    """Returns factors for the entries of a Gram matrix that let channels count alike.
 
-    Each channel is brought to about one by the style's own power; else the strongest, plain
-    brightness as a rule, drown all texture.
+    Each channel is scaled to about 1 by the style's own power. Without that, the strongest
+    channels, which mostly see brightness, would outweigh all texture.
 
     Args:
         target: the style's Gram matrix, a mean over positions.
@@ -32,11 +32,22 @@ def equalizing(
 
 @dataclass(frozen=True, eq=False)
 class Gram:
-    """J_style of a layer: the distance of Gram matrices (Gatys 2015, equations 3 and 4).
+    """J_style of a layer: the distance of Gram matrices (Gatys et al. 2015, equations 3 and 4).
 
-    target: the style's Gram matrix over its number of positions, shape (channel, channel). Both
-    matrices are taken per position, so S and G may differ in size; where they do not, `course`
-    is the published 1/(2 n_H n_W n_C)^2 ||Gram(S) - Gram(G)||_F^2 to the letter.
+    Both matrices are divided by their number of positions, so S and G may differ in size. Where
+    they do not, `course` is 1/(2 n_H n_W n_C)^2 ||Gram(S) - Gram(G)||_F^2 as published.
+
+    Attributes:
+        target: the style's Gram matrix over its number of positions, shape (channel, channel).
+        normalization: see `impasto.losses.loss`.
+
+    Example:
+        >>> import torch
+        >>> style, g = torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 8, 8)
+        >>> target = Gram.sums(style, Region.all_of((4, 4))) / 16
+        >>> loss = Gram(target, "notes")
+        >>> loss.score(loss.sums(g, Region.all_of((8, 8))), count=64)
+        tensor(1.)
     """
 
     target: Float[Tensor, "channel channel"]
@@ -52,16 +63,16 @@ class Gram:
     def sums(
         activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "channel channel"]:
-        """Gram_kk' = sum over the region's positions of a_k a_k'."""
+        """Returns Gram_kk' = sum over the region's positions of a_k a_k'."""
         return products(rows_of(activation), weight)
 
     def score(self, sums: Float[Tensor, "channel channel"], count: float) -> Float[Tensor, ""]:
-        """The squared Frobenius distance, normalized; in [0, inf)."""
+        """Returns the normalized squared Frobenius distance, in [0, inf)."""
         return ((sums / count - self.target) * self._scale).square().sum()
 
     @cached_property
     def _scale(self) -> Tensor | float:
-        """What the distance is in units of."""
+        """What the difference is multiplied by: a number, or one per entry."""
         match self.normalization:
             case "mean":
                 return 1 / self.target.shape[0]
@@ -77,14 +88,16 @@ class Gram:
 
 @dataclass(frozen=True, eq=False)
 class MetricGram:
-    """J_style of a layer as a wider network would measure it, from the narrow one's activations.
+    """J_style of a layer as a wider network would measure it.
 
-    Where W' = [W b] predicts the wide network's activations from [a 1], its Gram matrices are
-    W' M W'^T of the small matrices M = sum of [a 1] [a 1]^T, and any `root` with
-    root^T root = W'^T W' gives their distance. The score is relative to the style's own norm.
+    A wide network has the activations W' [a 1], predicted from those of a narrow network with W' =
+    [W b]. Its Gram matrix is W' M W'^T, where M is the sum of [a 1] [a 1]^T. Every `root` with
+    root^T root = W'^T W' gives the same distance. The score is divided by the squared norm of the
+    style's own matrix.
 
-    target: M of the style over its number of positions, shape (channel + 1, channel + 1).
-    root: of that shape too; a network carries one per layer as its `metrics`.
+    Attributes:
+        target: M of the style over its number of positions, shape (channel + 1, channel + 1).
+        root: the same shape; a network has one per layer in its `metrics`.
     """
 
     target: Float[Tensor, "augmented augmented"]
@@ -100,7 +113,7 @@ class MetricGram:
     def sums(
         activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "augmented augmented"]:
-        """M = sum over the region's positions of [a 1] [a 1]^T."""
+        """Returns M = sum over the region's positions of [a 1] [a 1]^T."""
         rows = rows_of(activation)
         totals = weigh(rows, None if weight is None else weight.reshape(-1, 1)).sum(0)[:, None]
         count = rows.new_full((1, 1), len(rows)) if weight is None else weight.sum().reshape(1, 1)
@@ -108,15 +121,17 @@ class MetricGram:
         return torch.cat([torch.cat([inner, totals], 1), torch.cat([totals.T, count], 1)])
 
     def score(self, sums: Float[Tensor, "augmented augmented"], count: float) -> Float[Tensor, ""]:
-        """||root (M(G) - M(S)) root^T||_F^2 / ||root M(S) root^T||_F^2, in [0, inf)."""
+        """Returns ||root (M(G) - M(S)) root^T||_F^2 / ||root M(S) root^T||_F^2, in [0, inf)."""
         difference = self.root @ (sums / count - self.target) @ self.root.T
         norm = (self.root @ self.target @ self.root.T).square().sum()
         return difference.square().sum() / norm.clamp_min(FAINT)
 
 
 def rows_of(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "position channel"]:
-    """A row a position, in the order that the activation has in memory: a view, or a plain copy
-    where it is a part of a larger one."""
+    """Returns the activation with one row per position, in the order of its memory.
+
+    The result is a view, or a copy where the activation is a part of a larger array.
+    """
     if activation.stride(1) == 1:
         return activation.squeeze(0).movedim(0, -1).flatten(0, -2)
     return activation.squeeze(0).flatten(1).T
@@ -125,9 +140,13 @@ def rows_of(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "pos
 def products(
     rows: Float[Tensor, "position channel"], weight: Weight
 ) -> Float[Tensor, "channel channel"]:
-    """rows^T rows, whose derivative takes one product of that size instead of two.
+    """Returns rows^T rows, with a derivative that costs one matrix product instead of two.
 
-    That of X^T rows with X held fixed, twice, is the same once it is made symmetric.
+    The derivative of fixed^T rows, doubled and made symmetric, is that of rows^T rows.
+
+    Args:
+        rows: one row per position.
+        weight: how much each position counts.
     """
     fixed = weigh(rows.detach(), None if weight is None else weight.reshape(-1, 1))
     half = fixed.T @ rows

@@ -1,7 +1,7 @@
-"""Losses for series, on the signal itself: autocorrelation, spectrum and amplitudes.
+"""Losses on signals themselves: autocorrelation, spectrum and amplitudes.
 
-Each is of every channel by itself. As in `losses`, sums over positions and a score of those sums;
-a weight, shape (1, 1, time), is how much each position counts.
+Each compares every channel on its own. A weight, shape (1, 1, time), is how much each position
+counts. `impasto.losses.loss` explains sums and scores.
 """
 
 from __future__ import annotations
@@ -17,20 +17,25 @@ from impasto.grids.geometry import Region
 from impasto.losses.loss import FAINT, Weight
 
 FLOOR = 1e-8
-"""Part of a signal's power, spread evenly over frequencies, below which none is told from none."""
+"""Power added at every frequency, as a share of the mean power.
+
+Without it, frequencies with no power at all would make the logarithm infinite.
+"""
 
 BAND = 0.96
-"""Part of the frequencies looked at: above are the slopes of filters that resampling needs."""
+"""Share of the frequencies compared; the filters of resampling act on those above."""
 
 AMPLITUDES = 256
-"""Steps between the least and the largest amplitude that are told apart."""
+"""Number of amplitudes in a histogram."""
 
 
 @dataclass(frozen=True, eq=False)
 class Autocorrelation:
-    """The distance of autocovariances at the lags 0, 1, ..., `reach`, over the style's own.
+    """The distance of autocovariances at the lags 0, 1, ..., `reach`.
 
-    target: the style's `covariances`.
+    Attributes:
+        target: the style's `covariances`.
+        reach: the longest lag, in positions.
     """
 
     target: Float[Tensor, "channel lag"]
@@ -38,7 +43,7 @@ class Autocorrelation:
 
     @classmethod
     def of(cls, sums: Float[Tensor, "row column"]) -> Autocorrelation:
-        """The loss for a style of those sums."""
+        """Returns the loss for a style with these sums."""
         return cls(covariances(sums), sums.shape[1] - 2)
 
     @property
@@ -50,12 +55,17 @@ class Autocorrelation:
     def sums(
         self, activation: Float[Tensor, "1 channel time"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "row column"]:
-        """For each channel the sum of x_i, then those of x_i x_(i + lag), of the i in the region;
-        in the last row the same of the weights: how many positions and pairs there were."""
+        """Returns the sums that means and covariances are computed from.
+
+        Returns:
+            For each channel the sum of x_i, then the sums of x_i x_(i + lag), over the i in the
+            region. The last row has the same sums of the weights: the number of positions and of
+            pairs.
+        """
         return products(activation, region, weight, self.reach)
 
     def score(self, sums: Float[Tensor, "row column"], count: float) -> Float[Tensor, ""]:
-        """The squared distance over the style's squared norm, a mean over channels."""
+        """Returns the squared distance over the style's squared norm, a mean over channels."""
         distance = (covariances(sums) - self.target).square().sum(1)
         return (distance / self.target.square().sum(1).clamp_min(FAINT**2)).mean()
 
@@ -64,14 +74,15 @@ class Autocorrelation:
 class Spectrum:
     """The distance of the logarithms of two power spectral densities (Welch 1967).
 
-    target: the style's `log_density`.
+    Attributes:
+        target: the style's `log_density`.
     """
 
     target: Float[Tensor, "channel frequency"]
 
     @classmethod
     def of(cls, sums: Float[Tensor, "row column"]) -> Spectrum:
-        """The loss for a style of those sums."""
+        """Returns the loss for a style with these sums."""
         return cls(log_density(sums))
 
     @property
@@ -81,7 +92,7 @@ class Spectrum:
 
     @property
     def reach(self) -> int:
-        """How far a window that starts in a region reaches beyond it."""
+        """How many positions beyond a region its last window reaches."""
         return self.window - 1
 
     @property
@@ -93,21 +104,30 @@ class Spectrum:
     def sums(
         self, activation: Float[Tensor, "1 channel time"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "row column"]:
-        """For each channel the sum of the power in the windows that start in the region; in the
-        last row how many there were."""
+        """Returns the power in the windows that start in the region.
+
+        Returns:
+            For each channel the sum over the windows of the power at each frequency. The last row
+            has the number of windows.
+        """
         return powers(activation, region, weight, self.window)
 
     def score(self, sums: Float[Tensor, "row column"], count: float) -> Float[Tensor, ""]:
-        """The mean over channels and frequencies of the squared difference, in nepers of power."""
+        """Returns the mean squared difference of the log densities, in nepers of power."""
         difference = log_density(sums) - self.target
         return difference[:, : round(BAND * difference.shape[1])].square().mean()
 
 
 @dataclass(frozen=True, eq=False)
 class Amplitude:
-    """The Cramér distance of the amplitudes' distributions, over that of the style from its mean.
+    """The Cramér distance of the distributions of amplitudes.
 
-    target: the style's `distribution`. low, high: the amplitudes looked at, a number a channel.
+    It is divided by the distance of the style's distribution from that of its mean.
+
+    Attributes:
+        target: the style's `distribution`.
+        low: the smallest amplitude of the histogram of each channel.
+        high: the largest one.
     """
 
     target: Float[Tensor, "channel step"]
@@ -119,9 +139,10 @@ class Amplitude:
     def range_of(
         cls, sums: Float[Tensor, "row column"]
     ) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
-        """The amplitudes to look at for a style: ten deviations around the mean.
+        """Returns the range of the histograms for a style: its mean -/+ 10 deviations.
 
-        sums: those of `Autocorrelation`, of any lags.
+        Args:
+            sums: those of `Autocorrelation`, with any number of lags.
         """
         mean = sums[:-1, 0] / sums[-1, 0].clamp_min(FAINT)
         deviation = covariances(sums)[:, 0].clamp_min(FAINT).sqrt()
@@ -135,14 +156,15 @@ class Amplitude:
     def sums(
         self, activation: Float[Tensor, "1 channel time"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "channel step"]:
-        """How many positions of the region are at each of the amplitudes; those in between are
-        shared by the two beside them."""
+        """Returns the number of positions at each amplitude.
+
+        A position between two of these amplitudes is shared by both.
+        """
         low, high = self.low.to(activation.dtype), self.high.to(activation.dtype)
         return histogram(activation, weight, low, high)
 
     def score(self, sums: Float[Tensor, "channel step"], count: float) -> Float[Tensor, ""]:
-        """The integral of the squared difference of the distributions, relative, a mean over
-        channels."""
+        """Returns the integral of the squared difference, normalized, a mean over channels."""
         distance = (distribution(sums) - self.target).square().sum(1)
         own = (self.target * (1 - self.target)).sum(1)
         return (distance / own.clamp_min(FAINT)).mean()
@@ -151,7 +173,7 @@ class Amplitude:
 def products(
     x: Float[Tensor, "1 channel time"], region: Region, weight: Weight, lags: int
 ) -> Float[Tensor, "row column"]:
-    """The sums of `Autocorrelation`, by way of the Fourier transform."""
+    """Returns the sums of `Autocorrelation`, by the Fourier transform."""
     ones = torch.ones_like(x[0, :1])
     w = ones if weight is None else weight[0]
     rows = torch.cat([x[0] * w, w])
@@ -163,7 +185,7 @@ def products(
 
 
 def covariances(sums: Float[Tensor, "row column"]) -> Float[Tensor, "channel lag"]:
-    """The mean of (x_i - mean) (x_(i + lag) - mean), from those sums."""
+    """Returns the mean of (x_i - mean) (x_(i + lag) - mean), from the sums of `products`."""
     means = sums[:-1] / sums[-1].clamp_min(FAINT)
     return means[:, 1:] - means[:, :1].square()
 
@@ -171,18 +193,18 @@ def covariances(sums: Float[Tensor, "row column"]) -> Float[Tensor, "channel lag
 def powers(
     x: Float[Tensor, "1 channel time"], region: Region, weight: Weight, window: int
 ) -> Float[Tensor, "row column"]:
-    """The sums of `Spectrum`: Hann windows, half a window apart, each less its mean.
+    """Returns the sums of `Spectrum`: Hann windows, half a window apart, each less its mean.
 
-    Half a window at either end is seen once more, beside its mirror image: Hann windows hardly
-    look at their ends, and slow swings of the signal would all gather there. A window counts as
-    much as the one of its positions that counts least.
+    Half a window at either end is used once more, together with its mirror image. A Hann window
+    hardly sees its own ends, so slow changes would otherwise collect at the ends of the signal. A
+    window counts as much as its position of the smallest weight.
     """
     rows = x[0] if weight is None else torch.cat([x[0], weight[0]])
-    found = _windows(rows, region, window)
-    if not found:
-        nothing = x[..., :0].sum()  # which has a gradient, as the sums of other regions do
+    parts = _windows(rows, region, window)
+    if not parts:
+        nothing = x[..., :0].sum()  # a sum over nothing, which has a gradient
         return nothing.expand(x.shape[1] + 1, window // 2)
-    windows = torch.cat(found, 1)
+    windows = torch.cat(parts, 1)
     hann = torch.hann_window(window, dtype=x.dtype)
     own = windows[: x.shape[1]]
     centered = own - own.mean(2, keepdim=True)
@@ -193,7 +215,10 @@ def powers(
 
 
 def count_windows(weight: Float[Tensor, "1 1 time"], window: int) -> Float[Tensor, "1"]:
-    """How many windows count, from what each position does: the last of the sums of `Spectrum`."""
+    """Returns the number of windows, each counted by its smallest weight.
+
+    It is the last row of the sums of `Spectrum`.
+    """
     windows = _windows(weight[0], Region.all_of(tuple(weight.shape[2:])), window)
     return torch.stack([each.amin(2).sum(1) for each in windows]).sum(0)
 
@@ -201,25 +226,25 @@ def count_windows(weight: Float[Tensor, "1 1 time"], window: int) -> Float[Tenso
 def _windows(
     rows: Float[Tensor, "row time"], region: Region, window: int
 ) -> list[Float[Tensor, "row window position"]]:
-    """Those that start in the region, and those at the ends, with their mirror images."""
+    """Cuts the windows that start in the region, and those at the ends with their mirror images."""
     hop = window // 2
     (start,), (stop,), (whole,) = region.start, region.stop, region.whole
-    found = []
+    parts = []
     first = -start % hop
     last = min(stop + window - 1, whole) - start
     if last - first >= window:
-        found.append(rows[:, first:last].unfold(1, window, hop))
+        parts.append(rows[:, first:last].unfold(1, window, hop))
     if start == 0 < stop and whole >= window:
         head = rows[:, :hop]
-        found.append(torch.cat([head.flip(1), head], 1)[:, None])
+        parts.append(torch.cat([head.flip(1), head], 1)[:, None])
     if start <= whole - hop < stop and whole >= window:
         tail = rows[:, whole - hop - start : whole - start]
-        found.append(torch.cat([tail, tail.flip(1)], 1)[:, None])
-    return found
+        parts.append(torch.cat([tail, tail.flip(1)], 1)[:, None])
+    return parts
 
 
 def log_density(sums: Float[Tensor, "row column"]) -> Float[Tensor, "channel frequency"]:
-    """The logarithm of the mean power at each frequency, from those sums."""
+    """Returns the logarithm of the mean power at each frequency, from the sums of `powers`."""
     density = sums[:-1] / sums[-1].clamp_min(FAINT)
     return (density + FLOOR * density.detach().mean(1, keepdim=True).clamp_min(FAINT)).log()
 
@@ -230,7 +255,7 @@ def histogram(
     low: Float[Tensor, " channel"],
     high: Float[Tensor, " channel"],
 ) -> Float[Tensor, "channel step"]:
-    """The sums of `Amplitude`."""
+    """Returns the sums of `Amplitude`."""
     place = (x[0] - low[:, None]) / (high - low)[:, None] * (AMPLITUDES - 1)
     place = place.clamp(0, AMPLITUDES - 1)
     below = place.detach().floor().clamp(max=AMPLITUDES - 2)
@@ -242,5 +267,5 @@ def histogram(
 
 
 def distribution(sums: Float[Tensor, "channel step"]) -> Float[Tensor, "channel step"]:
-    """The part of the positions up to each amplitude, from those sums."""
+    """Returns the share of the positions up to each amplitude, from the sums of `histogram`."""
     return sums.cumsum(1) / sums.sum(1, keepdim=True).clamp_min(FAINT)

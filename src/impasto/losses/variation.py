@@ -1,4 +1,4 @@
-"""Total variation: how far neighbors are apart."""
+"""Total variation: the differences between neighboring values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from impasto.losses.loss import Normalization, Weight, weigh
 class TotalVariation:
     """TV = sum over positions and axes of |x[i + 1] - x[i]|^p (Mahendran and Vedaldi 2015).
 
-    power: p; 2 spreads a step over many positions, 1 lets edges stand.
+    Attributes:
+        power: p. With 2, an edge spreads over many positions; with 1, edges stay sharp.
+        normalization: `mean` and `relative` divide by the number of positions.
+
+    Example:
+        >>> import torch
+        >>> loss = TotalVariation(1.0, "course")
+        >>> loss.sums(torch.tensor([[[0.0, 1.0, 3.0]]]), Region.all_of((3,)))
+        tensor(3.)
     """
 
     power: float
@@ -28,29 +36,29 @@ class TotalVariation:
     def sums(
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
-        """The sum over the differences that start inside the region.
+        """Returns the sum over the differences that start inside the region.
 
-        A difference counts as much as the one of its positions that counts less.
+        Each difference has the smaller of the weights of its two positions.
         """
         total = activation.new_zeros(())
         for axis in range(len(region.space)):
             dim = axis + 2
-            steps = _along(activation, region, axis).diff(dim=dim).abs().pow(self.power)
+            steps = _cut_all_but(activation, region, axis).diff(dim=dim).abs().pow(self.power)
             both = None
             if weight is not None:
-                here = _along(weight, region, axis)
+                here = _cut_all_but(weight, region, axis)
                 length = steps.shape[dim]
                 both = torch.minimum(here.narrow(dim, 0, length), here.narrow(dim, 1, length))
             total = total + weigh(steps, both).sum()
         return total
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
-        """The sum, or its mean over positions; in [0, inf)."""
+        """Returns the sum, or its mean over positions; in [0, inf)."""
         return sums / count if self.normalization in ("mean", "relative") else sums
 
 
-def _along(values: Tensor, region: Region, axis: int) -> Tensor:
-    """Values that reach beyond the region cut to it along all axes but one."""
+def _cut_all_but(values: Tensor, region: Region, axis: int) -> Tensor:
+    """Cuts values that reach beyond the region to the region, along all axes but one."""
     for other, length in enumerate(region.space):
         if other != axis:
             values = values.narrow(other + 2, 0, length)

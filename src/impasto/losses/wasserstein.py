@@ -1,11 +1,11 @@
 """Style as the mean and the covariance of activations, compared by the Wasserstein distance.
 
-A Gram matrix mixes the two, and squares: what is strong in the style says nearly all. Between the
-normal distributions of those moments (Dowson and Landau 1982, equation 4)
+A Gram matrix mixes the two and squares activations, so strong features outweigh the others. The
+distance between the normal distributions of those moments (Dowson and Landau 1982, equation 4),
 
-    W2^2 = |mu_S - mu_G|^2 + tr(Cov_S + Cov_G - 2 (Cov_S^1/2 Cov_G Cov_S^1/2)^1/2)
+    W2^2 = |mu_S - mu_G|^2 + tr(Cov_S + Cov_G - 2 (Cov_S^1/2 Cov_G Cov_S^1/2)^1/2),
 
-is in units of the activations squared, so that each direction counts by its own power.
+is quadratic in the activations, so each direction counts by its own power.
 """
 
 from __future__ import annotations
@@ -22,23 +22,37 @@ from impasto.losses.gram import MetricGram
 from impasto.losses.loss import FAINT, Normalization
 
 NOISE = 1e-3
-"""White noise that both distributions get, over the style's mean power: a covariance that is
-singular, as that of a dead channel, then has a derivative, and rounding does not matter."""
+"""Variance of the white noise that is added to both distributions, over the style's mean power.
+
+With it a singular covariance, such as that of a channel that is always 0, has a derivative.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """J_style of a layer: W2^2, as it is, over the number of channels, or relative to the style's
-    own power.
+    """J_style of a layer: W2^2 between the activations of G and S.
 
-    The relative one is W2^2 / (|mu_S|^2 + tr Cov_S), by which pictures keep as much of their
-    content as with Gram matrices at the same beta (docs/decisions.md). As there, channels are
-    brought to about one, or measured in the metric of a wider network: with W' = [W b] as in
-    `MetricGram` its moments are W mu + b and W Cov W^T; W2 does not see rotations, so any square R
-    with R^T R = W^T W will do in place of W.
+    `course` and `notes` leave it as it is, and `mean` divides it by the number of channels.
+    `relative` is W2^2 / (|mu_S|^2 + tr Cov_S), with which pictures keep as much of their content as
+    with Gram matrices at the same beta (docs/decisions.md). There, as in `Gram`, each channel is
+    first scaled to about 1, or measured in the metric of a wider network. With W' = [W b] as in
+    `MetricGram`, the wide moments are W mu + b and W Cov W^T. W2 does not change under rotations,
+    so any square R with R^T R = W^T W replaces W.
 
-    target: the mean over the style's positions of [a 1] [a 1]^T, shape (channel + 1, channel + 1).
-    root: of that shape too, as that of `MetricGram`; None for no metric.
+    Attributes:
+        target: the mean over the style's positions of [a 1] [a 1]^T, shape (channel + 1, channel +
+            1).
+        normalization: see `impasto.losses.loss`.
+        root: the metric, as in `MetricGram`; None for no metric.
+
+    Example:
+        >>> import torch
+        >>> from impasto.grids.geometry import Region
+        >>> space = Region.all_of((4, 4))
+        >>> style, g = torch.ones(1, 1, 4, 4), 3 * torch.ones(1, 1, 4, 4)
+        >>> loss = Moments(Moments.sums(style, space) / 16, "mean")
+        >>> print(f"{loss.score(loss.sums(g, space), count=16):.2f}")
+        4.00
     """
 
     target: Float[Tensor, "augmented augmented"]
@@ -53,10 +67,10 @@ class Moments:
         return tuple(self.target.shape)
 
     def score(self, sums: Float[Tensor, "augmented augmented"], count: float) -> Float[Tensor, ""]:
-        """The distance, normalized; in [0, inf).
+        """Returns the normalized distance, in [0, inf).
 
-        At the style itself it is 0, and so is its derivative, to the last bit: Adam would make
-        whole steps of what rounding leaves of none.
+        At the style itself it and its derivative are exactly 0. Adam would otherwise take full
+        steps along the rounding errors.
         """
         products = sums / count
         distance, slope = self._distance(products)
@@ -66,17 +80,17 @@ class Moments:
 
     @cached_property
     def _rounding(self) -> tuple[Tensor, Tensor]:
-        """What is found of the style itself."""
+        """The distance of the style from itself, and its derivative: rounding errors."""
         return self._distance(self.target)
 
     def _distance(self, products: Tensor) -> tuple[Tensor, Tensor]:
-        """The normalized distance of the means of [a 1] [a 1]^T, and its derivative by them."""
+        """Returns the normalized distance for means of [a 1] [a 1]^T, and its derivative."""
         with torch.enable_grad():
             leaf = products.detach().requires_grad_(True)
             mean, covariance = self._moments(leaf)
             own_mean, own_covariance = self._own
-            # Eigenvalues, unlike eigenvectors, have a derivative where some are equal. With the
-            # noise none is below its square but by rounding.
+            # Eigenvalues, unlike eigenvectors, have a derivative where some are equal. The noise
+            # keeps them above its square; smaller ones are rounding errors.
             shared = torch.linalg.eigvalsh(self._deviation @ covariance @ self._deviation)
             shared = shared.clamp_min(self._noise.square() / 4).sqrt().sum()
             traces = covariance.trace() + own_covariance.trace()
@@ -85,7 +99,7 @@ class Moments:
         return self._factor * distance.detach(), slope
 
     def _moments(self, products: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and Cov, as the frame has them, from the means of [a 1] [a 1]^T."""
+        """Returns R mu and R Cov R^T plus noise, from the means of [a 1] [a 1]^T."""
         mean = products[:-1, -1]
         covariance = products[:-1, :-1] - mean[:, None] * mean
         noise = torch.eye(len(mean)).to(mean) * self._noise
@@ -93,7 +107,7 @@ class Moments:
 
     @cached_property
     def _frame(self) -> Float[Tensor, "channel channel"]:
-        """R: what activations are multiplied by."""
+        """R, by which activations are multiplied."""
         power = self.target.diagonal()[:-1]
         if self.normalization != "relative":
             return torch.eye(len(power)).to(power)
@@ -104,6 +118,7 @@ class Moments:
 
     @cached_property
     def _noise(self) -> Tensor:
+        """The variance of the noise."""
         products = self._frame @ self.target[:-1, :-1] @ self._frame.T
         return NOISE * products.diagonal().mean().clamp_min(FAINT)
 
@@ -121,7 +136,7 @@ class Moments:
 
     @cached_property
     def _factor(self) -> Tensor | float:
-        """What the distance is in units of."""
+        """What the distance is multiplied by."""
         if self.normalization == "mean":
             return 1 / (len(self.target) - 1)
         if self.normalization != "relative":

@@ -1,26 +1,38 @@
-"""What can be stylized and its files: `load` and `save` choose the format by the suffix."""
+"""What can be stylized, and its files: `load` and `save` choose the format by the suffix.
+
+Pictures, .npy files and Zarr folders stream: reading one takes little memory beside its values.
+Signals and volumes of other formats are decoded whole by the field's libraries.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from impasto.errors import OutputError, SampleError
-from impasto.media import arrays
+from impasto.errors import SampleError, about
 from impasto.media.arrays import ArraySample
-from impasto.media.blocks import New, in_memory
-from impasto.media.files import StrPath, check_writable, suffix_of
+from impasto.media.blocks import New, in_memory, within_memory
+from impasto.media.files import StrPath, suffix_of
 from impasto.media.pictures import formats, picture
 from impasto.media.pictures.picture import Picture
-from impasto.media.sample import Sample
-from impasto.media.signals import archives, audio, edf, edf_writer, record_writer, records, tables
+from impasto.media.sample import Sample, check_own_space
 from impasto.media.signals.signal import Annotation, Signal
-from impasto.media.streams import spooled
-from impasto.media.volumes import dicom, dicom_headers, dicom_writer, nifti, nrrd, nrrd_writer, ome
+from impasto.media.streams import spool
+from impasto.media.suffixes import (
+    ARRAYS,
+    OME,
+    PICTURES,
+    check_shape,
+    format_of,
+    known_format,
+    target_format,
+)
+from impasto.media.suffixes import SUFFIXES as SUFFIXES
+from impasto.media.volumes import ome
 from impasto.media.volumes.volume import Volume
 
 __all__ = [
@@ -42,192 +54,138 @@ __all__ = [
 ]
 
 
-class _Kind(NamedTuple):
-    """Formats of one kind of sample, and what reads, saves and checks them.
-
-    dims, channels: what such a file can hold, 0 for any. shape: the same in words.
-    """
-
-    suffixes: tuple[str, ...]
-    load: Callable[[StrPath, tuple[int, ...], New], Sample]
-    grid: Callable[[StrPath, tuple[int, ...]], tuple[int, tuple[int, ...]]]
-    save: Callable[[Any, StrPath, str | None], None]
-    check: Callable[[StrPath], None]
-    dims: int = 1
-    channels: int = 0
-    shape: str = "(channel, time) for a signal file"
-
-
-_PICTURES = _Kind(
-    formats.SUFFIXES,
-    picture.open_picture,
-    picture.picture_grid,
-    picture.save_picture,
-    check_writable,
-    dims=2,
-    channels=3,
-    shape="(3, height, width) for a picture file",
-)
-_VOLUMES: dict[str, Any] = {
-    "dims": 3,
-    "channels": 1,
-    "shape": "(1, x, y, z) for a volume file",
-}
-_DICOM = _Kind(
-    dicom_headers.SUFFIXES,
-    dicom.open_dicom,
-    dicom.dicom_grid,
-    dicom_writer.save_dicom,
-    dicom_writer.check_dicom_target,
-    **_VOLUMES,
-)
-_OME = _Kind(
-    (),  # those of arrays; what is in the folder decides, or the sample
-    ome.open_ome,
-    ome.ome_grid,
-    ome.save_ome,
-    ome.check_ome_target,
-    **_VOLUMES,
-)
-_ARRAYS = _Kind(
-    arrays.SUFFIXES,
-    arrays.open_array,
-    arrays.array_grid,
-    arrays.save_array,
-    arrays.check_array_target,
-    dims=0,
-)
-_RECORDS = _Kind(
-    records.SUFFIXES,
-    records.open_record,
-    records.record_grid,
-    record_writer.save_record,
-    record_writer.check_record_target,
-)
-_KINDS = (
-    _PICTURES,
-    _ARRAYS,
-    _RECORDS,
-    _DICOM,
-    _OME,
-    _Kind(
-        edf.SUFFIXES,
-        edf.open_edf,
-        edf.edf_grid,
-        edf_writer.save_edf,
-        edf_writer.check_edf_target,
-    ),
-    _Kind(
-        tables.SUFFIXES,
-        tables.open_table,
-        tables.table_grid,
-        tables.save_table,
-        check_writable,
-    ),
-    _Kind(
-        archives.SUFFIXES,
-        archives.open_archive,
-        archives.archive_grid,
-        archives.save_archive,
-        check_writable,
-    ),
-    _Kind(
-        audio.SUFFIXES,
-        audio.open_audio,
-        audio.audio_grid,
-        audio.save_audio,
-        audio.check_audio_target,
-    ),
-    _Kind(
-        nifti.SUFFIXES,
-        nifti.open_nifti,
-        nifti.nifti_grid,
-        nifti.save_nifti,
-        nifti.check_nifti_target,
-        **_VOLUMES,
-    ),
-    _Kind(
-        nrrd.SUFFIXES,
-        nrrd.open_nrrd,
-        nrrd.nrrd_grid,
-        nrrd_writer.save_nrrd,
-        nrrd_writer.check_nrrd_target,
-        **_VOLUMES,
-    ),
-)
-SUFFIXES = tuple(suffix for kind in _KINDS for suffix in kind.suffixes)
-
-
 def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
     """Reads a file: a picture, a signal, a volume, or an array (`arrays` says what its axes are).
 
-    A WFDB record is named by its .hea, its .dat or without either; a DICOM series by its folder or
-    any of its files, whatever their names.
+    Args:
+        path: of the file. A WFDB record is named by its .hea, its .dat or without either; a DICOM
+            series by its folder or any of its files, whatever their names.
+        size: one number is the long side, 0 the file's own; one number an axis is the exact grid.
+            Only pictures are brought to another size than their own.
+        new: makes the float32 arrays, of the given shape (channel, *space), that the values are
+            put in: in memory, or in a file for a sample that is larger.
 
-    size: one number is the long side, 0 the file's own; one number an axis is the exact grid.
-    Only pictures are brought to another size than their own.
-    new: makes the float32 arrays, of the shape (channel, *space) given, that the values are put
-    in: in memory, or in a file for a sample that is larger. Beside them reading takes little.
-    Raises SampleError when the suffix is not one we read, or the file cannot be read, ConfigError
-    when the size cannot be had, MissingExtraError when the format's library is not installed,
-    MemoryLimitError when the values do not fit in memory.
+    Raises:
+        SampleError: the suffix is not one that is read here, or the file cannot be read.
+        ConfigError: the size cannot be had.
+        MissingExtraError: the format's library is not installed.
+        MemoryLimitError: the values do not fit into memory.
     """
-    return _kind_of(path).load(path, size, new)
+    form = format_of(path)
+    with about(os.fspath(path)), within_memory():
+        if form is PICTURES:
+            return form.load(path, size, new)
+        if size != (0,):
+            check_own_space(form.grid(path)[1], size, form.what)
+        if form.streams:
+            return form.load(path, new)
+        sample = form.load(path)
+        if new is in_memory:
+            return sample
+        data = new(sample.data.shape)
+        data[...] = sample.data
+        return replace(sample, data=data)
 
 
 def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space of what `load` would give, without decoding: (3, (768, 1024)).
+    """Returns the channels and the space of what `load` would give, without decoding.
 
     An alpha, where a picture has one, takes another array of shape (1, *space).
-    Raises as `load` does, but for damage and values that only decoding finds.
+
+    Args:
+        path, size: as for `load`.
+
+    Returns:
+        Such as (3, (768, 1024)) for a picture of 768 rows.
+
+    Raises:
+        The errors of `load`, but for damage and values that only decoding shows.
     """
-    return _kind_of(path).grid(path, size)
+    form = format_of(path)
+    with about(os.fspath(path)):
+        if form is PICTURES:
+            return picture.picture_grid(path, size)
+        channels, space = form.grid(path)
+        check_own_space(space, size, form.what)
+        return channels, space
 
 
 def is_picture(thing: Any) -> bool:
-    """Whether it is brought to a size in pixels; anything else keeps its own grid."""
+    """Whether a path, an array or a sample is brought to a size in pixels.
+
+    Anything else keeps its own grid.
+
+    Example:
+        >>> is_picture("a.jpg"), is_picture("a.nii.gz"), is_picture(np.ones((4, 5)))
+        (True, False, True)
+    """
     if isinstance(thing, str | os.PathLike):
-        return _known_kind(thing) in (None, _PICTURES)
+        return known_format(thing) in (None, PICTURES)
     return isinstance(thing, Picture) or not isinstance(thing, Sample)
 
 
 def is_plain_folder(path: Path) -> bool:
-    """Whether it is a folder, and not that of one sample, as those of a DICOM series are."""
-    return os.path.isdir(path) and _known_kind(path) is None
+    """Whether a path is a folder, but not that of one sample, as a DICOM series has it."""
+    return os.path.isdir(path) and known_format(path) is None
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures in a folder, by name. Raises SampleError where there are none."""
+    """Returns the pictures in a folder, by name.
+
+    Raises:
+        SampleError: there are none.
+    """
     files = (path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
-    found = sorted(path for path in files if suffix_of(path) in formats.SUFFIXES)
-    if not found:
+    pictures = sorted(path for path in files if suffix_of(path) in formats.SUFFIXES)
+    if not pictures:
         raise SampleError(
             subject=os.fspath(folder),
             expected=f"pictures in it ({', '.join(formats.SUFFIXES)})",
             found="a folder without any",
             remedy="put some there, or name a file",
         )
-    return found
+    return pictures
 
 
 def holds_volume(path: StrPath) -> bool:
-    """Whether what is read there is one value a voxel: a file, or the folder of a DICOM series or
-    of an OME-Zarr image."""
-    kind = _known_kind(path)
-    return kind is not None and kind.dims == 3
+    """Whether a path to read is of a volume: a file, or the folder of a DICOM series or of an
+    OME-Zarr image.
+
+    Example:
+        >>> holds_volume("head.nii.gz"), holds_volume("heart.csv")
+        (True, False)
+    """
+    form = known_format(path)
+    return form is not None and form.dims == 3
 
 
 def is_volume_file(path: StrPath) -> bool:
-    """Whether what is written there is one value a voxel."""
-    return _target_kind(path).dims == 3
+    """Whether a path to write is of a volume.
+
+    Example:
+        >>> is_volume_file("out.nrrd"), is_volume_file("out.png")
+        (True, False)
+
+    Raises:
+        OutputError: the suffix is of no format that is written here.
+    """
+    return target_format(path).dims == 3
 
 
 def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
-    """The sample in a path, bytes, a NumPy array, a tensor or a PIL image; a Sample itself.
+    """Makes a sample of a path, bytes, a NumPy array, a tensor or a PIL image.
 
-    size, new: as for `load`; a Sample that is no picture is given back as it is, and so is a
-    picture that has the size already.
-    Raises SampleError when the thing is nothing of these, or cannot be used.
+    Example:
+        >>> as_sample(np.zeros((4, 5, 3), np.uint8)).data.shape
+        (3, 4, 5)
+
+    Args:
+        thing: one of those, or a Sample. A Sample that is no picture is returned as it is, and so
+            is a picture that has the size already.
+        size, new: as for `load`.
+
+    Raises:
+        SampleError: the thing is none of these, or cannot be used.
     """
     thing = decoded(thing)
     match thing:
@@ -251,103 +209,68 @@ def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory)
 
 
 def decoded(thing: Any) -> Any:
-    """The sample in the bytes of a file, or in a file that is open; anything else as it is.
+    """Reads the sample in the bytes of a file, or in an open file; returns anything else as it is.
 
-    Raises SampleError for bytes of no format that is known by its first bytes.
+    Raises:
+        SampleError: the first bytes are of no format that is known.
     """
     if hasattr(thing, "read"):
         thing = thing.read()
     if not isinstance(thing, bytes | bytearray | memoryview):
         return thing
-    with spooled(thing) as path:
+    with spool(thing) as path:
         return load(path)
 
 
 def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a sample, and how it was made, in the format of the suffix.
+    """Writes a sample, and the recipe of how it was made, in the format of the suffix.
 
-    In a picture file, floats from an array are colors in [0, 1], and integers from 0 to the
-    largest of their type. In a signal file, positions of an array are seconds, and in a volume
-    file mm. NaN stands in the gaps of a signal saved as an array. A .npy file has no place for a
-    recipe. A name that ends in .dcm is that of a folder, in which a DICOM series is written.
-    Raises OutputError when the format is unknown or cannot hold the sample, or the file cannot be
-    written; MissingExtraError when the format's library is not installed.
+    Args:
+        sample: in a picture file, the floats of an array are colors in [0, 1], and its integers
+            go from 0 to the largest of their type. In a signal file, the positions of an array are
+            seconds, and in a volume file mm. In an array file, NaN stands in the gaps of a signal.
+        path: of the file. A name that ends in .dcm is that of a folder, in which a DICOM series
+            is written.
+        recipe: a text; .npy has no place for it.
+
+    Raises:
+        OutputError: the format is unknown or cannot hold the sample, or the file cannot be
+            written.
+        MissingExtraError: the format's library is not installed.
     """
-    kind = _target_kind(path)
-    if kind is _ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
-        kind = _OME
-    _check_shape(kind, path, sample.space, len(sample.data))
-    if kind is _PICTURES:
+    form = target_format(path)
+    if form is ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
+        form = OME
+    check_shape(form, path, sample.space, len(sample.data))
+    if form is PICTURES:
         sample = _as_picture(sample)
-    elif kind.dims == 3:
+    elif form.dims == 3:
         sample = _as_volume(sample)
-    elif kind is not _ARRAYS:
+    elif form is not ARRAYS:
         sample = _as_signal(sample)
-    kind.save(sample, path, recipe)
+    with about(os.fspath(path)):
+        form.save(sample, path, recipe)
 
 
 def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | None = None) -> None:
     """Raises where `save` would for the path alone, before any work is done.
 
-    space, channels: the positions along each axis and the channels of what will be saved, where
-    they are known, as from `grid`.
+    Args:
+        path: of the file to be written.
+        space, channels: the positions along each axis and the channels of what will be saved,
+            where they are known, as from `grid`.
+
+    Raises:
+        OutputError, MissingExtraError: as `save` does.
     """
-    kind = _target_kind(path)
+    form = target_format(path)
     if space:
-        _check_shape(kind, path, space, channels or kind.channels)
-    if kind is _PICTURES:
-        picture.check_suffix(path, space)
-    kind.check(path)
-
-
-def _known_kind(path: StrPath) -> _Kind | None:
-    """The formats that a name to read asks for, None when it is of none."""
-    if ome.is_ome(path):
-        return _OME
-    suffix = suffix_of(path)
-    found = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
-    if found is None and arrays.is_array(path):
-        return _ARRAYS
-    if found is None and records.is_record(path):
-        return _RECORDS
-    return _DICOM if found is None and dicom.is_dicom(path) else found
-
-
-def _kind_of(path: StrPath) -> _Kind:
-    if kind := _known_kind(path):
-        return kind
-    raise SampleError(
-        subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
-        found="a folder" if os.path.isdir(path) else suffix_of(path) or "no suffix",
-        remedy="name a file of one",
-    )
-
-
-def _target_kind(path: StrPath) -> _Kind:
-    suffix = suffix_of(path)
-    if Path(path).name.lower().endswith(ome.SUFFIX):
-        return _OME
-    for kind in _KINDS:
-        if suffix in kind.suffixes:
-            return kind
-    raise OutputError(
-        subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
-        found=suffix or "no suffix",
-        remedy="choose one of those",
-    )
-
-
-def _check_shape(kind: _Kind, path: StrPath, space: tuple[int, ...], channels: int) -> None:
-    if kind.dims in (0, len(space)) and kind.channels in (0, channels):
-        return
-    raise OutputError(
-        subject=os.fspath(path),
-        expected=f"a sample of shape {kind.shape}",
-        found=f"{(channels, *space)}",
-        remedy=f"save it as {' or '.join(arrays.SUFFIXES)}",
-    )
+        check_shape(form, path, space, channels or form.channels)
+    with about(os.fspath(path)):
+        if form is PICTURES:
+            picture.check_suffix(path, space)
+        form.requires()
+        form.check(path)
 
 
 def _as_picture(sample: Sample) -> Picture:

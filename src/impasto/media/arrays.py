@@ -1,9 +1,9 @@
-"""Arrays of numbers as samples: .npy files and Zarr folders, in and out, a block at a time.
+"""Arrays of numbers as samples: .npy files and Zarr folders, read and written block by block.
 
 The axes of a stored array are those of `Sample.data`, channels first: (channel, time),
 (channel, row, column) or (channel, x, y, z). Only an array of one axis has no channels: it is one
-channel over time. So three axes are always channels, rows and columns, and a volume of one channel
-has four, the first of them 1.
+channel over time. So three axes are always channels, rows and columns, and a volume has four, the
+first of them 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
-from impasto.errors import SampleError, about
+from impasto.errors import SampleError
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.coding import decoding
 from impasto.media.files import (
@@ -33,7 +33,7 @@ from impasto.media.files import (
     open_regular,
     unreadable,
 )
-from impasto.media.sample import Sample, check_own_space
+from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.media.zarr_folders import MARK, holds_result
 from impasto.system.libraries import library
@@ -48,20 +48,23 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-# Sides of the chunks that a Zarr array is written in, for one to three space axes: a million or
-# two values each, and whole scanlines of most pictures.
+# Sides of the chunks that a Zarr array is written in, for one to three axes of space: a million or
+# two values each, and whole rows of most pictures.
 CHUNK_SIDES = (2**20, 1024, 128)
 
 
 @dataclass(frozen=True, eq=False)
 class ArraySample(Sample):
-    """A sample out of an array file, with what the file needs beside the values.
+    """A sample from an array file, with what the file needs beside the values.
 
-    dtype: the type it came with and is saved in: integers are rounded, and values outside the
-    type's range become the nearest in it. (bool, and floats of more than 64 bits, become float32.)
-    flat: whether the stored array is of shape (time,), with no axis for its one channel.
-    attributes, axes, zarr_format: a Zarr array's attributes, the names of its axes (None where
-    it has none) and the version of its format, 2 or 3.
+    Attributes:
+        dtype: the type it came in and is saved in. Integers are rounded, and values outside the
+            type's range become the nearest in it. bool, and floats of more than 64 bits, become
+            float32.
+        flat: whether the stored array has the shape (time,), with no axis for its one channel.
+        attributes: of a Zarr array.
+        axes: the names of its axes, None where it has none.
+        zarr_format: the version of its format, 2 or 3.
     """
 
     dtype: np.dtype[Any] = _FLOAT32
@@ -72,7 +75,14 @@ class ArraySample(Sample):
 
 
 class _Stored(NamedTuple):
-    """An array in its file: sliced, it reads. unit: the sides of its chunks, () for none."""
+    """An array in its file.
+
+    Attributes:
+        values: an array of NumPy or Zarr that reads from the file where it is sliced.
+        shape, dtype: of the values.
+        unit: the sides of its chunks, () for none.
+        metadata: the fields of an ArraySample that only a Zarr array has.
+    """
 
     values: Any
     shape: tuple[int, ...]
@@ -82,28 +92,38 @@ class _Stored(NamedTuple):
 
 
 def is_array(path: StrPath) -> bool:
-    """Whether the name is of an array: .npy, .zarr, or something inside a .zarr folder."""
+    """Whether the name is of an array: .npy, .zarr, or something inside a .zarr folder.
+
+    Example:
+        >>> is_array("a.npy"), is_array("image.zarr/0"), is_array("a.png")
+        (True, True, False)
+    """
     name = Path(path)
     inside = any(parent.suffix.lower() == ".zarr" for parent in name.parents)
     return inside or name.suffix.lower() in SUFFIXES
 
 
-def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> ArraySample:
+def open_array(path: StrPath, new: New = in_memory) -> ArraySample:
     """Reads a .npy file or a Zarr array, versions 2 and 3, of integers or floats.
 
-    Values become float32 and are otherwise kept: `value_range` is None. Shapes: see above.
-    size: (0,), or what the array has already; arrays are not resized. new: makes the array of
-    shape (channel, *space) that the result is put in; beside it, reading takes a block of memory
-    (a million values, or a chunk of the Zarr array where that is more). Nothing is unpickled.
-    Raises SampleError when the file cannot be read to its end, or holds no such array;
-    ConfigError when size is another; MissingExtraError when Zarr's library is not installed.
+    Values become float32 and are otherwise kept: `value_range` is None. Nothing is unpickled.
+
+    Args:
+        path: of the file or the folder. The head of this module says what the axes are.
+        new: makes the array of shape (channel, *space) that the values are put in. Beside it,
+            reading takes a block of memory: a million values, or a chunk of the Zarr array where
+            that is more.
+
+    Raises:
+        SampleError: the file cannot be read to its end, or holds no such array.
+        MissingExtraError: zarr is not installed.
     """
-    with about(os.fspath(path)), _stored(path) as stored:
-        data = new(_checked_shape(stored, size))
+    with _stored(path) as stored:
+        data = new(_checked_shape(stored))
         values, target = stored.values, data.reshape(stored.shape)
         if not stored.unit and values.flags.f_contiguous:
             values, target = values.T, target.T
-        with np.errstate(over="ignore"), decoding_array():  # the infinities are refused in a moment
+        with np.errstate(over="ignore"), decoding_array():  # Sample refuses the infinities
             for block in blocks(values.shape, stored.unit):
                 target[block] = values[block]
         kept = stored.dtype.kind != "b" and stored.dtype.itemsize <= 8
@@ -115,32 +135,33 @@ def open_array(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         )
 
 
-def array_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_array` would give, from the header alone.
-
-    Raises as `open_array` does, but for damage after the header and values that are not finite.
-    """
-    with about(os.fspath(path)), _stored(path) as stored:
-        channels, *space = _checked_shape(stored, size)
+def array_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_array` would give, from the header."""
+    with _stored(path) as stored:
+        channels, *space = _checked_shape(stored)
         return channels, tuple(space)
 
 
 def save_array(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a sample as .npy or .zarr, whole or not at all, a block at a time.
+    """Writes a sample as .npy or .zarr, whole or not at all, block by block.
 
-    The type is that of `ArraySample`, float32 for all others. A picture's values are its colors,
-    in [0, 1], without alpha; NaN stands in the gaps of a signal. recipe: kept in a Zarr array's
-    attribute "impasto"; .npy has no place for it.
-    Raises OutputError when the file cannot be written, or something else is in the folder's place;
-    MissingExtraError when Zarr's library is not installed.
+    Args:
+        sample: an ArraySample keeps its type; any other is written in float32. A picture's values
+            are its colors, in [0, 1], without alpha. NaN stands in the gaps of a signal.
+        path: of the file or the folder.
+        recipe: kept in a Zarr array's attribute "impasto"; .npy has no place for it.
+
+    Raises:
+        OutputError: the file cannot be written, or something else is in the folder's place.
+        MissingExtraError: zarr is not installed.
     """
-    kind = sample if isinstance(sample, ArraySample) else ArraySample(sample.data)
-    values = kind.data[0] if kind.flat and len(kind.data) == 1 else kind.data
+    own = sample if isinstance(sample, ArraySample) else ArraySample(sample.data)
+    values = own.data[0] if own.flat and len(own.data) == 1 else own.data
     gaps = sample.gaps if isinstance(sample, Signal) else None
     if Path(path).suffix.lower() == ".npy":
-        _save_npy(values, gaps, kind.dtype, path)
+        _save_npy(values, gaps, own.dtype, path)
     else:
-        _save_zarr(values, gaps, kind, path, recipe)
+        _save_zarr(values, gaps, own, path, recipe)
 
 
 def check_array_target(path: StrPath) -> None:
@@ -148,15 +169,29 @@ def check_array_target(path: StrPath) -> None:
     if Path(path).suffix.lower() == ".npy":
         check_writable(path)
     else:
-        with about(os.fspath(path)):
-            zarr_library()
+        zarr_library()
         check_folder_writable(path, holds_result)
 
 
 def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """The shape, whether it is in Fortran order, and the type of an array in the .npy format.
+    """Reads the header of an array in the .npy format.
 
-    file: read to where the values begin. Raises SampleError when it does not begin so.
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> np.save(file, np.ones((2, 3), np.int16))
+        >>> _ = file.seek(0)
+        >>> npy_header(file)
+        ((2, 3), False, dtype('int16'))
+
+    Args:
+        file: read up to the first value.
+
+    Returns:
+        The shape, whether the values are in Fortran order, and their type.
+
+    Raises:
+        SampleError: the file does not begin so.
     """
     try:
         shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
@@ -169,8 +204,8 @@ def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, fortran, dtype
 
 
-def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
-    """(channel, *space) of a stored array that can be a sample of that size."""
+def _checked_shape(stored: _Stored) -> tuple[int, ...]:
+    """Returns (channel, *space) of a stored array, after a check that it can be a sample."""
     if stored.dtype.kind not in "biuf":
         raise SampleError(
             expected="integers or real numbers",
@@ -184,9 +219,7 @@ def _checked_shape(stored: _Stored, size: tuple[int, ...]) -> tuple[int, ...]:
             found=f"shape {stored.shape}",
             remedy="put the channels first, and save each sample by itself",
         )
-    shape = stored.shape if len(stored.shape) > 1 else (1, *stored.shape)
-    check_own_space(shape[1:], size, "an array")
-    return shape
+    return stored.shape if len(stored.shape) > 1 else (1, *stored.shape)
 
 
 @contextmanager
@@ -205,7 +238,7 @@ def _stored_npy(file: BinaryIO) -> _Stored:
     shape, fortran, dtype = npy_header(file)
     start = file.tell()
     stored = _Stored(None, shape, dtype, (), {})
-    _checked_shape(stored, (0,))
+    _checked_shape(stored)
     if (needed := start + prod(shape) * dtype.itemsize) > size:
         raise SampleError(
             expected=f"{needed} bytes for an array of shape {shape}",
@@ -260,7 +293,7 @@ def _stored_zarr(path: StrPath) -> _Stored:
 
 
 def decoding_array() -> AbstractContextManager[None]:
-    """What damaged metadata and chunks raise, as one error."""
+    """Turns what damaged metadata and chunks raise into one SampleError."""
     return decoding("an array whole to its end", "its decoder")
 
 
@@ -273,40 +306,44 @@ def _save_npy(values: Values, gaps: Values | None, dtype: np.dtype[Any], path: S
     with atomic_write(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks(values.shape):
-            file.write(converted(_with_gaps(values, gaps, block), dtype).tobytes())
+            file.write(convert(_with_gaps(values, gaps, block), dtype).tobytes())
 
 
 def _save_zarr(
-    values: Values, gaps: Values | None, kind: ArraySample, path: StrPath, recipe: str | None
+    values: Values, gaps: Values | None, own: ArraySample, path: StrPath, recipe: str | None
 ) -> None:
-    with about(os.fspath(path)):
-        zarr = zarr_library()
-    dims = kind.dims
+    zarr = zarr_library()
+    dims = own.dims
     sides = (1, *(CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
     chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
     added = {MARK: recipe or ""}
-    named = kind.zarr_format == 3 and kind.axes is not None and len(kind.axes) == values.ndim
+    named = own.zarr_format == 3 and own.axes is not None and len(own.axes) == values.ndim
     with atomic_folder(path, holds_result) as folder:
         array = zarr.create_array(
             zarr.storage.LocalStore(folder),
             shape=values.shape,
             chunks=chunks,
-            dtype=kind.dtype,
-            attributes={**kind.attributes, **added},
-            zarr_format=kind.zarr_format,
-            dimension_names=kind.axes if named else None,
+            dtype=own.dtype,
+            attributes={**own.attributes, **added},
+            zarr_format=own.zarr_format,
+            dimension_names=own.axes if named else None,
         )
-        # Of several chunks at once zarr would go on with the others after one has failed.
+        # Given several chunks at once, zarr would go on with the others after one has failed.
         for block in cells(values.shape, chunks):
-            array[block] = converted(_with_gaps(values, gaps, block), kind.dtype)
+            array[block] = convert(_with_gaps(values, gaps, block), own.dtype)
 
 
 def _with_gaps(values: Values, gaps: Values | None, block: tuple[slice, ...]) -> Values:
     return values[block] if gaps is None else np.where(gaps[block], np.nan, values[block])
 
 
-def converted(values: Values, dtype: np.dtype[Any]) -> Values:
-    """Values of that type: rounded for integers, and the nearest within its range."""
+def convert(values: Values, dtype: np.dtype[Any]) -> Values:
+    """Returns values in a type: rounded for integers, and the nearest in its range.
+
+    Example:
+        >>> convert(np.array([-5.0, 1.6, 300.0]), np.dtype(np.uint8)).tolist()
+        [0, 2, 255]
+    """
     if dtype.itemsize >= 4 and dtype.kind == "f":
         return values.astype(dtype)
     limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
@@ -316,7 +353,7 @@ def converted(values: Values, dtype: np.dtype[Any]) -> Values:
     high = float(limits.max)
     if high > limits.max:  # 64 bits: the nearest float64 is one past the range
         high = np.nextafter(high, 0)
-    return np.clip(wide, float(limits.min), high).astype(dtype)
+    return np.clip(wide, float(limits.min), high, out=wide).astype(dtype)
 
 
 def zarr_library() -> ModuleType:

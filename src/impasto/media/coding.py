@@ -1,4 +1,4 @@
-"""What libraries say of a file that they cannot read or write, as one kind of error."""
+"""Errors of the libraries that read and write files, turned into the errors of this package."""
 
 from __future__ import annotations
 
@@ -11,15 +11,25 @@ from impasto.errors import ImpastoError, OutputError, SampleError
 Errors = type[Exception] | tuple[type[Exception], ...]
 
 
-def in_one_line(error: Exception) -> str:
-    """The words of an error, or its name where it has none."""
-    words = repr(error) if isinstance(error, KeyError) else str(error)
-    return " ".join(words.split()) or type(error).__name__
+def one_line(error: Exception) -> str:
+    """Returns the text of an error on one line, or the error's name where it has no text.
+
+    Example:
+        >>> one_line(ValueError("two\\nlines"))
+        'two lines'
+    """
+    text = repr(error) if isinstance(error, KeyError) else str(error)
+    return " ".join(text.split()) or type(error).__name__
 
 
-def after_the_name(error: Exception) -> str:
-    """The words of an error of a library that puts the name of the file before them."""
-    return in_one_line(error).rpartition(": ")[2]
+def after_file_name(error: Exception) -> str:
+    """Returns the text of an error of a library that writes "file name: text".
+
+    Example:
+        >>> after_file_name(OSError("/home/a.wav: unknown format"))
+        'unknown format'
+    """
+    return one_line(error).rpartition(": ")[2]
 
 
 @contextmanager
@@ -28,16 +38,26 @@ def decoding(
     reader: str,
     remedy: str = "get it again",
     errors: Errors = Exception,
-    says: Callable[[Exception], str] = in_one_line,
+    says: Callable[[Exception], str] = one_line,
 ) -> Iterator[None]:
-    """What damaged files make a library raise, which may be anything, as a SampleError.
+    """Turns what a library raises on a damaged file, which may be anything, into a SampleError.
 
-    Our own errors pass. Warnings, which tell of less than damage, are left out.
+    Errors of this package pass unchanged, and so does the lack of memory. The library's warnings
+    are silenced: they tell of less than damage.
+
+    Args:
+        expected, remedy: of the error.
+        reader: the name of the library, for the error.
+        errors: what the library raises.
+        says: extracts the text of the library's error.
+
+    Raises:
+        SampleError: the block raised one of `errors`.
     """
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except ImpastoError:
+    except (ImpastoError, MemoryError):
         raise
     except errors as error:
         found = f"that {reader} says: {says(error)[:120]}"
@@ -46,13 +66,21 @@ def decoding(
 
 @contextmanager
 def encoding(expected: str, writer: str, remedy: str, errors: Errors) -> Iterator[None]:
-    """What samples that a format cannot hold make a library raise, as an OutputError.
+    """Turns what a library raises on a sample that a format cannot hold into an OutputError.
 
-    Warnings, such as of names that are cut off, are left out.
+    The library's warnings, such as of names that it cuts off, are silenced.
+
+    Args:
+        expected, remedy: of the error.
+        writer: the name of the library, for the error.
+        errors: what the library raises.
+
+    Raises:
+        OutputError: the block raised one of `errors`.
     """
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     except errors as error:
-        found = f"that {writer} says: {in_one_line(error)[:120]}"
+        found = f"that {writer} says: {one_line(error)[:120]}"
         raise OutputError(expected=expected, found=found, remedy=remedy) from error

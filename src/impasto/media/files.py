@@ -1,4 +1,4 @@
-"""Files and folders that are either written whole or not at all; files that can be read."""
+"""Files and folders that are written whole or not at all; checks of files to read."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import BinaryIO
 
 from impasto.errors import OutputError, SampleError, about
 
-# libvips's warnings and pyvips's own notes are for those who ask for them: what a decoder has to
-# say of a file is in our errors. Files come first among the modules of media that load pyvips.
+# Warnings of libvips and notes of pyvips are for those who ask for them: our errors say what a
+# decoder says of a file. This module comes before those that load pyvips.
 if logging.getLogger("pyvips").level == logging.NOTSET:
     logging.getLogger("pyvips").setLevel(logging.ERROR)
 
 StrPath = str | os.PathLike[str]
 
 Ours = Callable[[Path], Collection[str]]
-"""Of the header of a format of several files, the names of those that make a result of ours, the
-header among them; none where it is not one."""
+"""Takes the path of the header of a format of several files; returns the names of all files of the
+result, the header among them, where this package wrote it, and none where another program did."""
 
 # Zero where the system has no files without a name.
 _O_TMPFILE: int = getattr(os, "O_TMPFILE", 0)
@@ -34,14 +34,15 @@ _O_TMPFILE: int = getattr(os, "O_TMPFILE", 0)
 def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
     """Opens a file for writing that takes the place of `path` when the block ends well.
 
-    Until then, and for ever if the block raises or the process is killed, `path` stays as it was
-    and nothing is left beside it. A symbolic link is followed; the mode is the old file's, or what
-    `open` would give a new one.
+    Until then, `path` stays as it was. If the block raises or the process is killed, it stays so
+    for ever, and nothing is left beside it. A symbolic link is followed. The mode is the old
+    file's, or what `open` would give a new one.
 
         with atomic_write("out.png") as file:
             file.write(data)
 
-    Raises OutputError when the file cannot be written there, or not to its end.
+    Raises:
+        OutputError: the file cannot be written there, or not to its end.
     """
     with _as_output_error(path):
         target = Path(os.path.realpath(path))
@@ -56,7 +57,11 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
 
 
 def check_writable(path: StrPath) -> None:
-    """Raises OutputError where `atomic_write(path)` would, before any work is done."""
+    """Raises where `atomic_write(path)` would, before any work is done.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
     with _as_output_error(path):
         target = Path(os.path.realpath(path))
         _checked_mode(target)
@@ -68,11 +73,17 @@ def check_writable(path: StrPath) -> None:
 def atomic_folder(path: StrPath, replaceable: Callable[[Path], bool]) -> Iterator[Path]:
     """Makes an empty folder that takes the place of `path` when the block ends well.
 
-    Until then, and for ever if the block raises, `path` stays as it was and nothing is left
-    beside it; a killed process leaves a hidden folder. A symbolic link is followed.
-    replaceable: whether a folder that is there already may go, with all that is in it; asked before
-    the block, and again at its end, for others may have put something there meanwhile.
-    Raises OutputError when it may not, or the folder or a file in it cannot be written.
+    Until then, `path` stays as it was. If the block raises, it stays so for ever, and nothing is
+    left beside it; a killed process leaves a hidden folder. A symbolic link is followed.
+
+    Args:
+        path: of the folder.
+        replaceable: tells whether a folder that is there already may go, with all that is in it.
+            It is asked before the block, and again at its end, for others may have put something
+            there meanwhile.
+
+    Raises:
+        OutputError: the old folder may not go, or the folder or a file in it cannot be written.
     """
     with about(os.fspath(path)), _as_output_error(path):
         target = Path(os.path.realpath(path))
@@ -91,11 +102,17 @@ def atomic_folder(path: StrPath, replaceable: Callable[[Path], bool]) -> Iterato
 def atomic_set(path: StrPath, header: str, ours: Ours) -> Iterator[Path]:
     """Makes an empty folder whose files take their places beside `path` when the block ends well.
 
-    For a format of several files. header: the name of the one that names the others, the last to be
-    moved, so that where it stands the others do. If the block or a move raises, all stays as it was
-    and nothing is left beside it; a killed process leaves a hidden folder.
-    ours: as for `check_set_writable`.
-    Raises OutputError when a file cannot be written there, or is another's.
+    This serves a format of several files. If the block or a move raises, all stays as it was and
+    nothing is left beside it; a killed process leaves a hidden folder.
+
+    Args:
+        path: the file that the user named.
+        header: the name of the file that names the others. It is moved last, so that where it
+            stands, the others do.
+        ours: as for `check_set_writable`.
+
+    Raises:
+        OutputError: a file cannot be written there, or another program wrote the one in its place.
     """
     with about(os.fspath(path)), _as_output_error(path):
         parent = Path(os.path.realpath(Path(path).parent))
@@ -112,10 +129,16 @@ def atomic_set(path: StrPath, header: str, ours: Ours) -> Iterator[Path]:
 
 
 def check_set_writable(path: StrPath, header: str, names: Collection[str], ours: Ours) -> None:
-    """Raises OutputError where `atomic_set` would for files of these names, before any work.
+    """Raises where `atomic_set` would for files of these names, before any work is done.
 
-    path: the file that the user named, which may be replaced whatever it is. ours: the names of the
-    others that may, given the header that is there: those of an earlier result.
+    Args:
+        path: the file that the user named, which may be replaced whatever it is.
+        header: the name of the file that names the others.
+        names: of all files.
+        ours: tells which of the others may be replaced, those of an earlier result.
+
+    Raises:
+        OutputError: a file cannot be written there, or another program wrote the one in its place.
     """
     parent = Path(path).parent
     for name in names:
@@ -125,7 +148,11 @@ def check_set_writable(path: StrPath, header: str, names: Collection[str], ours:
 
 
 def check_folder_writable(path: StrPath, replaceable: Callable[[Path], bool]) -> None:
-    """Raises OutputError where `atomic_folder` would, before any work is done."""
+    """Raises where `atomic_folder` would, before any work is done.
+
+    Raises:
+        OutputError: the folder cannot be written there.
+    """
     with about(os.fspath(path)), _as_output_error(path):
         target = Path(os.path.realpath(path))
         _check_folder(target, replaceable)
@@ -135,26 +162,44 @@ def check_folder_writable(path: StrPath, replaceable: Callable[[Path], bool]) ->
 
 
 def suffix_of(path: StrPath) -> str:
-    """The suffix that says the format, in lower case: the last, before which .gz keeps another."""
+    """Returns the suffix that tells the format, in lower case.
+
+    Example:
+        >>> suffix_of("Scan.1.NII.gz"), suffix_of("a.b.png"), suffix_of("none")
+        ('.nii.gz', '.png', '')
+    """
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def open_regular(path: StrPath, what: str) -> BinaryIO:
-    """Opens a file to read; SampleError when there is none, or `what` cannot be read from it."""
+    """Opens a file to read.
+
+    Args:
+        path: of the file.
+        what: it should be, for the error.
+
+    Raises:
+        SampleError: there is no such file, it is no regular file, or it cannot be read.
+    """
     try:
         # Opening a pipe would wait for someone to write to it.
-        kind = os.stat(path).st_mode
-        if not stat.S_ISREG(kind):
-            found = "a folder" if stat.S_ISDIR(kind) else "a device, pipe or socket"
-            raise SampleError(expected=what, found=found, remedy="name a file")
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            other = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+            raise SampleError(expected=what, found=other, remedy="name a file")
         return open(path, "rb")
     except OSError as error:
         raise unreadable(what, error) from error
 
 
 def unreadable(what: str, error: OSError) -> SampleError:
-    """What to say when the system lets nobody read `what`."""
+    """Makes the error for a file that the system does not let us read.
+
+    Args:
+        what: the file should be.
+        error: of the system.
+    """
     missing = isinstance(error, FileNotFoundError)
     return SampleError(
         expected=what,
@@ -164,21 +209,21 @@ def unreadable(what: str, error: OSError) -> SampleError:
 
 
 def _checked_mode(target: Path) -> int | None:
-    """The mode of the file that is there, None when there is none."""
+    """Returns the mode of the file that is there, None where there is none."""
     try:
-        found = target.stat()
+        mode = target.stat().st_mode
     except FileNotFoundError:
         return None
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "a device, pipe or socket", str(target))
     _check_not_protected(target)
-    return stat.S_IMODE(found.st_mode)
+    return stat.S_IMODE(mode)
 
 
 def _check_not_protected(target: Path) -> None:
-    # Renaming onto what is write-protected would succeed, and surprise who protected it.
+    # Renaming onto a write-protected file would succeed, against the will of its owner.
     effective = os.access in os.supports_effective_ids
     if not os.access(target, os.W_OK, effective_ids=effective):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
@@ -193,16 +238,16 @@ def _check_folder(target: Path, replaceable: Callable[[Path], bool]) -> None:
     _check_not_protected(target)
 
 
-def _occupied(target: Path, found: str) -> OutputError:
+def _occupied(target: Path, by: str) -> OutputError:
     return OutputError(
         expected=f"nothing there, or an earlier {target.suffix} that may be replaced",
-        found=found,
+        found=by,
         remedy="choose another name",
     )
 
 
 def _check_set(parent: Path, named: str, header: str, names: Collection[str], ours: Ours) -> None:
-    """Raises OutputError where one of the names is of a file that nobody asked to replace."""
+    """Refuses to replace files that nobody asked to replace."""
     others = [name for name in names if name != named and os.path.lexists(parent / name)]
     if not others:
         return
@@ -216,7 +261,7 @@ def _check_set(parent: Path, named: str, header: str, names: Collection[str], ou
 
 
 def _sync(folder: Path) -> None:
-    """Has all that is in the folder on the disk; some systems say only now that it is full."""
+    """Brings all files of the folder to the disk; some systems say only now that it is full."""
     for root, _, names in os.walk(folder):
         for name in names:
             with open(os.path.join(root, name), "rb+") as file:
@@ -228,7 +273,7 @@ def _put_in_place(folder: Path, target: Path, replaceable: Callable[[Path], bool
         folder.rename(target)
         return
     shutil.copymode(target, folder)
-    # No system call that Python has puts a folder in the place of another.
+    # Python has no system call that puts one folder in the place of another.
     old = _hidden_name(target.parent)
     try:
         target.rename(old)
@@ -243,7 +288,7 @@ def _put_in_place(folder: Path, target: Path, replaceable: Callable[[Path], bool
 
 
 def _exchange(folder: Path, parent: Path, names: list[str]) -> None:
-    """Moves files of a folder to its parent in order; those in their places leave in reverse."""
+    """Moves files of a folder to its parent, in order; old files leave first, in reverse order."""
     modes = {name: _checked_mode(parent / name) for name in names}
     earlier = folder / "earlier"
     earlier.mkdir()
@@ -266,7 +311,7 @@ def _exchange(folder: Path, parent: Path, names: list[str]) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[tuple[BinaryIO, Callable[[Path], None]]]:
-    """A new file in the folder and what moves it to its place; gone unless it was moved."""
+    """Gives a new file in the folder and what moves it to its place; deletes it if nothing does."""
     nameless = _open_nameless(folder)
     if nameless is not None:
         with nameless as file:
@@ -287,7 +332,7 @@ def _scratch(folder: Path) -> Iterator[tuple[BinaryIO, Callable[[Path], None]]]:
 
 
 def _open_nameless(folder: Path) -> BinaryIO | None:
-    """A file that vanishes with the process, or None where the system has no such thing."""
+    """Opens a file that vanishes with the process; None where the system has no such thing."""
     if not _O_TMPFILE or not os.path.isdir("/proc/self/fd"):
         return None
     try:
@@ -300,7 +345,7 @@ def _open_nameless(folder: Path) -> BinaryIO | None:
 
 
 def _link(descriptor: int, target: Path) -> None:
-    """Gives a nameless file the name `target`, at once."""
+    """Gives a nameless file the name `target` in one step."""
     source = f"/proc/self/fd/{descriptor}"
     # A directory descriptor makes os.link call linkat with AT_SYMLINK_FOLLOW: without, it would
     # link the symbolic link in /proc.
@@ -330,13 +375,14 @@ def _as_output_error(path: StrPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        expected, found, remedy = _explained(error, path)
+        expected, reason, remedy = _explain(error, path)
         raise OutputError(
-            subject=os.fspath(path), expected=expected, found=found, remedy=remedy
+            subject=os.fspath(path), expected=expected, found=reason, remedy=remedy
         ) from error
 
 
-def _explained(error: OSError, path: StrPath) -> tuple[str, str, str]:
+def _explain(error: OSError, path: StrPath) -> tuple[str, str, str]:
+    """Returns what was expected, what was found and what to do."""
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     match error.errno:

@@ -20,9 +20,19 @@ _SIGNAL_FILE = re.compile(rb"^([^#\s]\S*)\s", re.MULTILINE)
 
 
 def parts(path: Path) -> list[Path]:
-    """The files that are read when a sample of that name is, or that saving one there may replace:
-    the name itself, and for a format of several files, or a DICOM series by one of its images, the
-    others, those in its header and those that are there."""
+    """Lists the files that loading a sample reads, or that saving one may replace.
+
+    Example:
+        >>> [path.name for path in parts(Path("head.hdr"))]
+        ['head.hdr', 'head.img']
+
+    Args:
+        path: of the sample.
+
+    Returns:
+        The path itself. For a format of several files, and for a DICOM series by one of its
+        images, also the others: those that the header names and those that are there.
+    """
     return list(dict.fromkeys([path, *_others(path)]))
 
 
@@ -44,13 +54,13 @@ def _others(path: Path) -> Iterator[Path]:
 
 
 def _named(header: Path, pattern: re.Pattern[bytes]) -> list[Path]:
-    """The files beside a header that it names."""
+    """Returns the files beside a header that it names."""
     try:
         with open(header, "rb") as file:
-            found = pattern.findall(file.read(_LONGEST_HEADER))
+            names = pattern.findall(file.read(_LONGEST_HEADER))
     except OSError:
         return []
-    return [header.parent / os.fsdecode(name) for name in found if b"\0" not in name]
+    return [header.parent / os.fsdecode(name) for name in names if b"\0" not in name]
 
 
 def _beside(stem: Path, pattern: re.Pattern[str]) -> list[Path]:

@@ -13,22 +13,30 @@ from impasto.grids.geometry import fitted_space
 from impasto.media.blocks import count_non_finite
 
 NOT_FOR_DIAGNOSIS = "not for diagnosis"
-"""What files of medical formats say that were written here."""
+"""What this package writes into files of medical formats."""
 
 # Not typing.Self: the shape checker of the tests, which decorates methods, refuses it.
-Kind = TypeVar("Kind", bound="Sample")
+Own = TypeVar("Own", bound="Sample")
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Values of one or more channels over a grid of positions: a content, a style or a result.
 
-    data: float32, shape (channel, *space), one to three space axes, every value finite.
-    value_range: what the values are clipped to, (0, 1) for pictures; None leaves them free.
+    A sample with more to keep (an alpha plane, a sampling rate, an affine) is a subclass with more
+    fields; `with_data` hands them on to the result.
 
-    A format with more to keep (an alpha plane, a sampling rate, an affine) is a subclass with
-    more fields; `with_data` hands them on to the result.
-    Raises SampleError when the shape or the values do not fit.
+    Example:
+        >>> sample = Sample(np.zeros((3, 4, 5), np.float32), value_range=(0, 1))
+        >>> sample.dims, sample.space
+        (2, (4, 5))
+
+    Attributes:
+        data: float32, shape (channel, *space), one to three axes of space, every value finite.
+        value_range: what the values are clipped to, (0, 1) for pictures; None leaves them free.
+
+    Raises:
+        SampleError: the shape, the type or the values are others.
     """
 
     data: Float32[np.ndarray, "channel *space"]
@@ -67,21 +75,30 @@ class Sample:
 
     @property
     def weight(self) -> Float32[np.ndarray, "*space"] | None:
-        """How much each position counts, in [0, 1]; None where all count fully."""
+        """How much each position counts, in [0, 1]; None where all of them count fully."""
         return None
 
     @property
     def free(self) -> Bool[np.ndarray, "*space"] | None:
-        """Where a result may differ from it; None for everywhere."""
+        """Where a result may differ from this sample; None for everywhere."""
         return None
 
-    def with_data(self: Kind, data: Float32[np.ndarray, "channel *space"]) -> Kind:
-        """The same kind of sample, with the same metadata, holding other values."""
+    def with_data(self: Own, data: Float32[np.ndarray, "channel *space"]) -> Own:
+        """Returns a sample of the same class and metadata, with other values."""
         return replace(self, data=data)
 
 
 def check_own_space(space: tuple[int, ...], size: tuple[int, ...], what: str) -> None:
-    """Raises ConfigError when `size` asks for another grid of a sample that keeps its own."""
+    """Refuses a size that asks for another grid of a sample that keeps its own.
+
+    Args:
+        space: of the sample.
+        size: as for `impasto.media.load`.
+        what: the sample in words, for the error.
+
+    Raises:
+        ConfigError: the size is another.
+    """
     if fitted_space(space, size) != space:
         raise ConfigError(
             subject="--size",

@@ -1,4 +1,4 @@
-"""Files that come as bytes, with no name: their format is told by how they begin."""
+"""Files that come as bytes, without a name: their first bytes tell the format."""
 
 from __future__ import annotations
 
@@ -26,13 +26,18 @@ _BEGINNINGS = (
     (re.compile(rb"\xffBIOSEMI"), ".bdf"),
 )
 _LONGEST = 348
-"""The bytes that the longest beginning takes."""
+"""The number of bytes that the longest beginning takes."""
 
 
 def suffix_for(data: bytes) -> str:
-    """The suffix of the format that these bytes are of.
+    """Returns the suffix of the format that bytes are in.
 
-    Raises SampleError where that is none that can be told by its beginning.
+    Example:
+        >>> suffix_for(b"\\x89PNG\\r\\n\\x1a\\n")
+        '.png'
+
+    Raises:
+        SampleError: the first bytes are of no format that they tell.
     """
     head = bytes(data[:_LONGEST])
     for beginning, suffix in _BEGINNINGS:
@@ -46,14 +51,14 @@ def suffix_for(data: bytes) -> str:
 
 
 def suffix_of_file(path: Path) -> str:
-    """The suffix of the format that a file's contents are of; raises as `suffix_for` does."""
+    """Returns the suffix of the format that a file's contents are in; raises as `suffix_for`."""
     with open(path, "rb") as file:
         return suffix_for(file.read(_LONGEST))
 
 
 @contextmanager
-def spooled(data: bytes | bytearray | memoryview) -> Iterator[Path]:
-    """A file with these bytes, and the suffix of their format, that is gone after the block."""
+def spool(data: bytes | bytearray | memoryview) -> Iterator[Path]:
+    """Gives a file with these bytes and the suffix of their format; it is gone after the block."""
     data = memoryview(data).cast("B")
     with tempfile.TemporaryDirectory(prefix="impasto-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / f"bytes{suffix_for(bytes(data[:_LONGEST]))}"

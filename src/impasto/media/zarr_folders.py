@@ -1,4 +1,4 @@
-"""What is in a Zarr folder, by its metadata alone: whose it is, and whether all in it is of it."""
+"""What is in a Zarr folder, by its metadata alone: an array or an image, and by which program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 MARK = "impasto"
-"""The attribute of all that is written here; its value is the recipe, or empty."""
+"""The attribute of all that this package writes; its value is the recipe, or empty."""
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 # Keys of chunks: "c/0/1" and "c.0.1" of version 3, "0/1" and "0.1" of version 2.
@@ -18,8 +18,8 @@ _CHUNK = re.compile(r"(?:c[./])?(?:0|[1-9]\d*)(?:[./](?:0|[1-9]\d*))*|c")
 
 
 def holds_result(folder: Path) -> bool:
-    """Whether a folder is empty, or an array or OME-Zarr image written here and nothing beside it:
-    what may be replaced."""
+    """Whether a folder may be replaced: it is empty, or holds an array or an OME-Zarr image that
+    this package wrote, and nothing else."""
     if not any(folder.iterdir()):
         return True
     attributes = _json(folder / "zarr.json").get("attributes") or _json(folder / ".zattrs")
@@ -30,20 +30,20 @@ def holds_result(folder: Path) -> bool:
 
 
 def ome_version(folder: Path) -> str | None:
-    """The version of an OME-Zarr image's metadata, "?" where they say none; None for others."""
-    found = _image(folder)
-    scales = found.get("multiscales")
+    """Returns the version of an OME-Zarr image, "?" where it says none, None for other folders."""
+    image = _image(folder)
+    scales = image.get("multiscales")
     if not isinstance(scales, list):
         return None
     first = scales[0] if scales and isinstance(scales[0], dict) else {}
-    return str(found.get("version") or first.get("version") or "?")
+    return str(image.get("version") or first.get("version") or "?")
 
 
 def _image(folder: Path) -> dict[str, Any]:
-    """The metadata of an OME-Zarr image, of either version; none of anything else."""
+    """Returns the metadata of an OME-Zarr image, of either version; {} for anything else."""
     attributes = _json(folder / "zarr.json").get("attributes")
-    found = attributes.get("ome") if isinstance(attributes, dict) else None
-    return found if isinstance(found, dict) else _json(folder / ".zattrs")
+    image = attributes.get("ome") if isinstance(attributes, dict) else None
+    return image if isinstance(image, dict) else _json(folder / ".zattrs")
 
 
 def _is_array(folder: Path) -> bool:
@@ -52,7 +52,7 @@ def _is_array(folder: Path) -> bool:
 
 
 def _arrays(folder: Path) -> set[PurePosixPath]:
-    """Where the arrays of an OME-Zarr image are; none where its metadata are damaged."""
+    """Returns where the arrays of an OME-Zarr image are; none where its metadata are damaged."""
     try:
         datasets = _image(folder)["multiscales"][0]["datasets"]
         return {PurePosixPath(dataset["path"]) for dataset in datasets}
@@ -61,7 +61,7 @@ def _arrays(folder: Path) -> set[PurePosixPath]:
 
 
 def _files(folder: Path) -> Iterator[PurePosixPath]:
-    """All that is in the folder but folders, relative to it; for a link, what no array has."""
+    """Gives all files in a folder, relative to it; for a link, a name that no array has."""
     for root, folders, names in os.walk(folder):
         for name in (*names, *folders):
             path = Path(root, name)
@@ -72,7 +72,7 @@ def _files(folder: Path) -> Iterator[PurePosixPath]:
 
 
 def _is_of(file: PurePosixPath, arrays: Collection[PurePosixPath]) -> bool:
-    """Whether a file is of the arrays, or the metadata of a group around one."""
+    """Whether a file belongs to one of the arrays, or holds the metadata of a group around one."""
     for array in arrays:
         if file.is_relative_to(array):
             key = file.relative_to(array).as_posix()
@@ -84,9 +84,9 @@ def _is_of(file: PurePosixPath, arrays: Collection[PurePosixPath]) -> bool:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where there is none."""
+    """Reads the object in a JSON file; an empty one where there is none."""
     try:
-        found = json.loads(file.read_bytes())
+        value = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

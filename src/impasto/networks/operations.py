@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from impasto.grids.geometry import Window
+from impasto.grids.geometry import Extent
 
 _CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
 _MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
@@ -79,20 +79,20 @@ def overwritten(operation: nn.Module) -> bool:
     return convolution_in(operation) is not None and not isinstance(operation, Each)
 
 
-def window_of(operation: nn.Module, dims: int) -> Window:
+def extent_of(operation: nn.Module, dims: int) -> Extent:
     """What an operation looks at; anything but convolutions and poolings takes single positions."""
     if isinstance(operation, Each):
-        return window_of(operation.operation, dims)
+        return extent_of(operation.operation, dims)
     if isinstance(operation, Slices):
-        plane = window_of(operation.operation, dims - 1)
+        plane = extent_of(operation.operation, dims - 1)
         least = (1, *plane.least) if plane.least else ()
         sides = (1, *plane.kernel), (1, *plane.stride), (0, *plane.padding)
-        return Window(*sides, least, plane.periodic)
+        return Extent(*sides, least, plane.periodic)
     if isinstance(operation, _ConvNd):
         padding = operation.padding
         assert not isinstance(padding, str)
         sizes = zip(operation.kernel_size, operation.dilation, strict=True)
-        return Window(
+        return Extent(
             tuple((size - 1) * dilation + 1 for size, dilation in sizes),
             operation.stride,
             padding,
@@ -110,8 +110,8 @@ def window_of(operation: nn.Module, dims: int) -> Window:
             )
         )
         reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-        return Window(reach, stride, padding)
-    return Window((1,) * dims, (1,) * dims, (0,) * dims)
+        return Extent(reach, stride, padding)
+    return Extent((1,) * dims, (1,) * dims, (0,) * dims)
 
 
 def run(

@@ -18,7 +18,7 @@ from torch.nn.modules.conv import _ConvNd
 from impasto.errors import LayerError, SampleError
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Patch
-from impasto.networks.operations import Affine, overwritten, run, window_of
+from impasto.networks.operations import Affine, extent_of, overwritten, run
 
 INPUT = "input"
 """The layer that is the sample itself, before the network; in a stage, what it takes."""
@@ -59,10 +59,10 @@ class Stage(nn.Module):
             for name, before in zip(names, [INPUT, *names], strict=False)
             for given in [(sources or {}).get(name, before)]
         }
-        self.windows = {name: window_of(self.operations[name], dims) for name in names}
+        self.extents = {name: extent_of(self.operations[name], dims) for name in names}
         self.strides = {INPUT: (1,) * dims}
         for name, (source, *_) in self.sources.items():
-            pairs = zip(self.strides[source], self.windows[name].stride, strict=True)
+            pairs = zip(self.strides[source], self.extents[name].stride, strict=True)
             self.strides[name] = tuple(a * b for a, b in pairs)
         takers = Counter(chain.from_iterable(self.sources.values()))
         self._in_place = {
@@ -105,13 +105,13 @@ class Stage(nn.Module):
                     found=f"parts of {' and '.join(sizes)} positions",
                     remedy="pass a sample of another size, or a stretch of it with --span",
                 )
-            grids[name] = self.windows[name].grid(min(given))
+            grids[name] = self.extents[name].grid(min(given))
         return grids
 
     def shares(self, region: Region) -> dict[str, Region]:
         """Each layer's share of a region of the input: those of a partition are a partition."""
         grids = self.grids(region.whole)
-        return {name: region.shrunk(self.strides[name], grids[name]) for name in grids}
+        return {name: region.shrink(self.strides[name], grids[name]) for name in grids}
 
     def replaced(self, wanted: Regions) -> set[str]:
         """The layers that the ReLU after them, which alone takes them, is put in the place of."""
@@ -123,7 +123,7 @@ class Stage(nn.Module):
         needed = dict(wanted)
         for name, sources in reversed(self.sources.items()):
             if name in needed and not needed[name].empty:
-                region, _ = self.windows[name].source(needed[name], grids[sources[0]])
+                region, _ = self.extents[name].source(needed[name], grids[sources[0]])
                 for source in sources:
                     needed[source] = needed[source].hull(region) if source in needed else region
         return needed
@@ -136,7 +136,7 @@ class Stage(nn.Module):
         for name, sources in self.sources.items():
             if name in needed and not needed[name].empty:
                 given = [patches[source] for source in sources]
-                region, padding = self.windows[name].source(needed[name], given[0].region.whole)
+                region, padding = self.extents[name].source(needed[name], given[0].region.whole)
                 y = run(
                     self.operations[name],
                     [patch.over(region) for patch in given],
@@ -201,8 +201,8 @@ class Network(nn.Module):
     @property
     def by_slices(self) -> bool:
         """Whether what it gives of a slice across the first axis comes from that slice alone."""
-        windows = [window for stage in self.stages for window in stage.windows.values()]
-        return self.dims > 1 and all((w.kernel[0], w.stride[0]) == (1, 1) for w in windows)
+        extents = [extent for stage in self.stages for extent in stage.extents.values()]
+        return self.dims > 1 and all((w.kernel[0], w.stride[0]) == (1, 1) for w in extents)
 
     def stride(self, wanted: Collection[str]) -> int:
         """How far apart, at the most, neighbours of a wanted layer are in the sample."""
@@ -329,9 +329,9 @@ class Network(nn.Module):
         for stage in self.stages:
             here = {INPUT: width}
             for name, sources in stage.sources.items():
-                kernel = stage.windows[name].kernel
-                windows = [torch.zeros((1, here[each], *kernel), dtype=dtype) for each in sources]
-                here[name] = run(stage.operations[name], windows, []).shape[1]
+                kernel = stage.extents[name].kernel
+                inputs = [torch.zeros((1, here[each], *kernel), dtype=dtype) for each in sources]
+                here[name] = run(stage.operations[name], inputs, []).shape[1]
             width = here[stage.output]
             widths |= here | {INPUT: self.channels}
         return widths

@@ -23,7 +23,7 @@ from torch.nn.utils.parametrize import remove_parametrizations
 
 from impasto.errors import ConfigError, LayerError
 from impasto.grids.geometry import Region, Space
-from impasto.networks.operations import POOLS, Each, Sum, run, window_of
+from impasto.networks.operations import POOLS, Each, Sum, extent_of, run
 from impasto.networks.stage import INPUT, Network, Stage
 
 _POOLINGS = (
@@ -248,13 +248,13 @@ class _Reading:
         if operation is None:
             operation, channels = self._position_wise(node, sources, given)
         else:
-            window = window_of(operation, self.dims)
-            x = torch.zeros((1, given[0].channels, *window.kernel), dtype=self.dtype)
+            extent = extent_of(operation, self.dims)
+            x = torch.zeros((1, given[0].channels, *extent.kernel), dtype=self.dtype)
             try:
                 channels = run(operation, [x], []).shape[1]
             except RuntimeError as error:
                 raise _UnfitError(f"where PyTorch says: {str(error).splitlines()[0]}") from error
-            strides = tuple(a * b for a, b in zip(strides, window.stride, strict=True))
+            strides = tuple(a * b for a, b in zip(strides, extent.stride, strict=True))
         names = tuple(self.names[source] for source in sources)
         return _Step(self.names[node], channels, strides, operation, names)
 
@@ -281,8 +281,8 @@ class _Reading:
             return None
         if not isinstance(operation, _WINDOWED[self.dims - 1 :: 3]):
             raise _UnfitError(f"a {type(operation).__name__} for samples over {self.dims} axes")
-        window = window_of(operation, self.dims)
-        if any(p >= k for p, k in zip(window.padding, window.kernel, strict=True)):
+        extent = extent_of(operation, self.dims)
+        if any(p >= k for p, k in zip(extent.padding, extent.kernel, strict=True)):
             raise _UnfitError("padded by more than it sees")
         return operation
 

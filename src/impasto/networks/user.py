@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from impasto.config.settings import Passed
+from impasto.config.settings import PassedNetwork
 from impasto.errors import ConfigError
 from impasto.networks.stage import Network, Terms
 from impasto.networks.traced import layers_of, trace
@@ -27,7 +27,7 @@ def user_network(
 ) -> Network:
     """What `module:callable` makes of the keywords dims, channels and rate, as a Network.
 
-    name: that, or one that a program has `Passed`. The callable gives a Network, or any
+    name: that, or one that a program has `PassedNetwork`. The callable gives a Network, or any
     nn.Module whose layers `trace` can take; wanted: those that are looked at. Of what it gives
     these attributes are taken, where it has them, for samples are brought to them:
     sampling_rate, in Hz; units, of its values ("mV"; "" for those of whatever sample); and
@@ -59,7 +59,7 @@ def _made(name: str, keywords: dict[str, Any]) -> nn.Module:
     those of the keywords that it takes."""
     try:
         with _modules_here():
-            make = name.network if isinstance(name, Passed) else _imported(name)
+            make = name.network if isinstance(name, PassedNetwork) else _imported(name)
             if isinstance(make, nn.Module):
                 return deepcopy(make)
             parameters = inspect.signature(make).parameters.values()

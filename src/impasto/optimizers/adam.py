@@ -18,13 +18,16 @@ from impasto.optimizers.loop import (
     allocator,
     blocks,
     dot,
+    first_state,
     guard,
     identity,
-    starting_at,
 )
 
 BETAS = (0.9, 0.99)
-"""Decay of Adam's moments; 0.999, as in the paper, remembers longer than a scale lasts."""
+"""Decays of Adam's two moments.
+
+The paper's 0.999 would remember more steps than a scale has.
+"""
 
 
 def adam(
@@ -39,13 +42,31 @@ def adam(
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
-    """Adam (Kingma and Ba 2015, algorithm 1), then the projection, for ever.
+    """Runs Adam (Kingma and Ba 2015, algorithm 1), with a projection after each step, without end.
 
-    decay: the learning rate of a step over that of the one before. Keeps three samples at most and
-    two moments. moments: the type these are kept in, if not the
-    sample's; bfloat16 halves them, each block being worked out in float32 and then rounded. A step
-    is valid until the next one is asked for. Raises NumericalError when J stays non-finite after
-    60 halvings.
+    Keeps at most three samples and two moments. The tensors of a step are valid until the next step
+    is requested.
+
+    Args:
+        evaluate: returns J and dJ/dG at a sample.
+        x: the first sample; it is never written to.
+        learning_rate: the step size.
+        decay: the factor of the learning rate from step to step.
+        inner: the inner product of two arrays.
+        project: applied to the sample after each step, such as a clip to a range.
+        moments: the type in which the moments are kept, that of the sample by default.
+        new: makes the arrays.
+        state: where an earlier run stopped; the loop continues from there.
+
+    Raises:
+        NumericalError: J is still not finite after 60 halvings of the step.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> evaluate = lambda x: SimpleNamespace(value=x.square().sum().item(), gradient=2 * x)
+        >>> steps = adam(evaluate, torch.ones(1, 1, 2), learning_rate=0.1)
+        >>> [round(next(steps).evaluation.value, 2) for _ in range(3)]
+        [2.0, 1.62, 1.28]
     """
 
     def descend(state: State, gradient: Tensor, following: Tensor) -> State:
@@ -68,4 +89,4 @@ def adam(
             v.copy_(second)
         return replace(state, x=following, count=count, moments=pairs)
 
-    return guard(evaluate, state or starting_at(x, learning_rate), descend, decay, inner, new)
+    return guard(evaluate, state or first_state(x, learning_rate), descend, decay, inner, new)

@@ -16,9 +16,9 @@ from impasto.optimizers.loop import (
     Step,
     blocks,
     dot,
+    first_state,
     guard,
     identity,
-    starting_at,
 )
 
 
@@ -33,11 +33,29 @@ def gradient_descent(
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
-    """G := G - learning_rate * dJ/dG, then the projection, for ever.
+    """Runs G := G - learning_rate * dJ/dG, with a projection after each step, without end.
 
-    decay: the learning rate of a step over that of the one before. Keeps three samples at most. A
-    step is valid until the next one is asked for. Raises NumericalError when J stays non-finite
-    after 60 halvings of the step.
+    Keeps at most three samples. The tensors of a step are valid until the next step is requested.
+
+    Args:
+        evaluate: returns J and dJ/dG at a sample.
+        x: the first sample; it is never written to.
+        learning_rate: the step size.
+        decay: the factor of the learning rate from step to step.
+        inner: the inner product of two arrays.
+        project: applied to the sample after each step, such as a clip to a range.
+        new: makes the arrays.
+        state: where an earlier run stopped; the loop continues from there.
+
+    Raises:
+        NumericalError: J is still not finite after 60 halvings of the step.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> evaluate = lambda x: SimpleNamespace(value=x.square().sum().item(), gradient=2 * x)
+        >>> steps = gradient_descent(evaluate, torch.ones(1, 1, 2), learning_rate=0.25)
+        >>> [next(steps).evaluation.value for _ in range(3)]
+        [2.0, 0.5, 0.125]
     """
 
     def descend(state: State, gradient: Tensor, following: Tensor) -> State:
@@ -45,4 +63,4 @@ def gradient_descent(
             y.copy_(project(torch.sub(x, g, alpha=state.learning_rate)))
         return replace(state, x=following)
 
-    return guard(evaluate, state or starting_at(x, learning_rate), descend, decay, inner, new)
+    return guard(evaluate, state or first_state(x, learning_rate), descend, decay, inner, new)

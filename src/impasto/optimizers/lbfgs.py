@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 import torch
@@ -22,14 +23,14 @@ from impasto.optimizers.loop import (
     Step,
     allocator,
     dot,
-    gave_up,
+    first_state,
     identity,
+    not_finite,
     plain,
-    starting_at,
 )
 
 HISTORY = 10
-"""Pairs that L-BFGS keeps."""
+"""How many pairs of changes of sample and gradient L-BFGS keeps."""
 
 
 def lbfgs(
@@ -45,35 +46,46 @@ def lbfgs(
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
-    """L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithms 7.4 and 3.5).
+    """Runs L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithm 7.4).
 
-    precondition: what its inverse Hessian is made from, times a number, in place of the identity.
-    The search sets the step itself; `learning_rate`, `decay`, `project` and `moments` are Adam's,
-    which
-    carries on from the best sample when the search finds no lower J even along the gradient.
-    Keeps 24 samples at most and up to three gradients, so each evaluation needs one of its own. A
-    step is valid until the next one is asked for. Ends where the gradient is zero. Raises
-    NumericalError when J is non-finite at the start.
+    Ends where the gradient is 0. Where the search finds no lower J even along the gradient, Adam
+    continues from the best sample. Keeps at most 24 samples and three gradients, so `evaluate` has
+    to return a new gradient each time. The tensors of a step are valid until the next step is
+    requested.
+
+    Args:
+        evaluate: returns J and dJ/dG at a sample.
+        x: the first sample; it is never written to.
+        learning_rate: for Adam; the search chooses the steps of L-BFGS.
+        decay: for Adam.
+        inner: the inner product of two arrays.
+        project: for Adam.
+        precondition: multiplies by the matrix that the inverse Hessian starts from, up to a factor;
+            the identity by default.
+        moments: for Adam.
+        new: makes the arrays.
+        state: where an earlier run stopped; the loop continues from there.
+
+    Raises:
+        NumericalError: J is not finite at the start.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> evaluate = lambda x: SimpleNamespace(value=x.square().sum().item(), gradient=2 * x)
+        >>> steps = lbfgs(evaluate, torch.ones(1, 1, 2), learning_rate=0.1)
+        >>> [round(step.evaluation.value, 2) for step in steps]
+        [2.0, 0.17]
     """
-    state = state or starting_at(x, learning_rate)
+    state = state or first_state(x, learning_rate)
     note = ""
     if not state.adam:
         last = yield from _search(evaluate, state, inner, precondition, new)
         if last is None:
             return
-        state = replace(starting_at(last, learning_rate), adam=True)
+        state = replace(first_state(last, learning_rate), adam=True)
         note = "L-BFGS found no lower J; Adam carries on from the best sample"
-    for step in adam(
-        evaluate,
-        x,
-        learning_rate=learning_rate,
-        decay=decay,
-        inner=inner,
-        project=project,
-        moments=moments,
-        new=new,
-        state=state,
-    ):
+    follow = partial(adam, evaluate, x, learning_rate=learning_rate, decay=decay, inner=inner)
+    for step in follow(project=project, moments=moments, new=new, state=state):
         yield replace(step, note=note or step.note)
         note = ""
 
@@ -85,11 +97,15 @@ def _search(
     precondition: Precondition,
     new: Allocate | None,
 ) -> Generator[Step[E], None, Tensor | None]:
-    """L-BFGS itself; comes to the sample from which no lower J is found, None at a minimum."""
+    """Runs L-BFGS itself.
+
+    Returns:
+        The sample from which no lower J is found; None at a minimum.
+    """
     arrays = SpareArrays(new or allocator(state.x), state.x, chain(*state.moments))
     here = evaluate(state.x)
     if not is_finite(here, inner):
-        raise gave_up(here.value, "at the start")
+        raise not_finite(here.value, "at the start")
     while (square := inner(here.gradient, here.gradient)) > 0:
         for pairs in (state.moments, ()) if state.moments else ((),):
             kept = (state.x, *chain(*pairs))
@@ -117,7 +133,7 @@ def _search(
 def _two_loop(
     gradient: Tensor, pairs: tuple[Pair, ...], inner: Inner, precondition: Precondition, q: Tensor
 ) -> Tensor:
-    """-H gradient into q, H the inverse Hessian that the pairs suggest (algorithm 7.4)."""
+    """Writes -H gradient to q, where H is the inverse Hessian by the pairs (algorithm 7.4)."""
     if not pairs:
         torch.neg(gradient, out=q)
         precondition(q)

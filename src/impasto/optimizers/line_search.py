@@ -12,7 +12,12 @@ from torch import Tensor
 
 @runtime_checkable
 class Evaluated(Protocol):
-    """J and dJ/dG at a sample."""
+    """J and dJ/dG at a sample.
+
+    Attributes:
+        value: J.
+        gradient: dJ/dG, with the shape of the sample.
+    """
 
     @property
     def value(self) -> float: ...
@@ -23,13 +28,19 @@ class Evaluated(Protocol):
 E = TypeVar("E", bound=Evaluated)
 
 Evaluate = Callable[[Tensor], E]
-"""J at a sample, whose array is written to again later on. L-BFGS needs each gradient to last."""
+"""Returns J and dJ/dG at a sample.
+
+The sample's array is overwritten later. For L-BFGS, each gradient has to be a new array.
+"""
 
 Inner = Callable[[Tensor, Tensor], float]
-"""The inner product; of samples spread over machines, the sum of all their parts."""
+"""Returns the inner product of two arrays.
+
+Where machines share a sample, it is the sum over all of them.
+"""
 
 ARMIJO, CURVATURE, TRIALS = 1e-4, 0.9, 25
-"""Nocedal and Wright's c1 and c2, and evaluations at most."""
+"""Nocedal and Wright's c1 and c2, and the largest number of evaluations."""
 
 
 def strong_wolfe(
@@ -41,12 +52,23 @@ def strong_wolfe(
     first: float,
     point: Tensor,
 ) -> E | None:
-    """J at a point along the direction that meets the strong Wolfe conditions.
+    """Finds a point along a direction that meets the strong Wolfe conditions.
 
-    Nocedal and Wright 2006, algorithms 3.5 (bracketing) and 3.6 (zoom), with cubic interpolation.
-    first: the step to try first. point: where the points tried are written, at last the one found.
-    Where TRIALS evaluations do not suffice, the lowest point that at least lowers J; None when
-    there is none. A non-finite J counts as infinitely high.
+    Uses the algorithms 3.5 (bracketing) and 3.6 (zoom) of Nocedal and Wright 2006 with cubic
+    interpolation. A J that is not finite counts as infinite.
+
+    Args:
+        evaluate: returns J and dJ/dG at a sample.
+        x: where the search starts.
+        here: J and dJ/dG there.
+        direction: the direction.
+        inner: the inner product of two arrays.
+        first: the first step to try, in units of the direction.
+        point: each trial point is written to this array, and finally the result.
+
+    Returns:
+        J and dJ/dG at the point. If TRIALS evaluations do not suffice, the point of the lowest J
+        that is lower than at x; None if there is none.
     """
     slope = inner(here.gradient, direction)
     if not slope < 0:
@@ -82,13 +104,16 @@ def strong_wolfe(
 
 
 def is_finite(evaluation: Evaluated, inner: Inner) -> bool:
-    """Whether J and its gradient are, as told by what is the same on all machines."""
+    """Whether J and its gradient are finite.
+
+    All machines get the same answer, since it depends on J and an inner product alone.
+    """
     gradient = evaluation.gradient
     return math.isfinite(evaluation.value) and math.isfinite(inner(gradient, gradient))
 
 
 def _interpolate(low: tuple[float, float, float], high: tuple[float, float, float]) -> float:
-    """The minimum of the cubic through two points and slopes, kept inside the bracket."""
+    """Returns the minimum of the cubic through two points and slopes, inside the bracket."""
     (a, fa, ga), (b, fb, gb) = low, high
     middle = (a + b) / 2
     if not math.isfinite(fb):

@@ -1,19 +1,20 @@
-"""Gradient descent, Adam and L-BFGS: endless loops on a callable, cut off by the caller.
+"""What the loops of gradient descent, Adam and L-BFGS share.
 
-Each loop yields a `Step` an iteration and prints nothing. No loop leaves the finite numbers: a
-non-finite J or gradient sends it back to the best sample so far, with half the step.
+Each loop takes a callable, yields one `Step` per iteration and prints nothing. It does not end by
+itself; the caller stops asking. Samples stay finite: where J or a gradient is not, the loop returns
+to the best sample so far and halves the step.
 
-They are made for samples that hardly fit into memory. The arrays they keep are made by `new`, say
-in memory-mapped files, and are written to again and again: a step's tensors are valid until the
-next step is asked for, and who keeps one clones it; if that next step is cut short, `state.x` alone
-is still whole. Beside those arrays they need memory for a block of values. The sample they start
-from is never written to.
+The loops are made for samples that hardly fit into memory. `new` makes their arrays, for example in
+memory-mapped files, and the loops reuse them. Therefore the tensors of a step are valid until the
+next step is requested; clone them to keep them. If that next step is interrupted, only `state.x` is
+still complete. Everything else needs memory for one block of values. The first sample is never
+written to.
 
-Passing a copy of a step's `state` back in continues with the very same numbers. The moments of a
-state passed in are the loop's from then on.
+A loop that gets a copy of a step's `state` continues with exactly the same numbers. It then
+overwrites the moments of that state.
 
-Every decision depends on J and inner products alone: machines that share a sample, its J and an
-`inner` summed over all of them go the same way.
+All decisions depend only on J and on inner products. Machines that share a sample, with J and
+`inner` summed over all of them, therefore decide alike.
 """
 
 from __future__ import annotations
@@ -31,35 +32,44 @@ from impasto.grids.patch import Allocate
 from impasto.optimizers.line_search import E, Evaluate, Inner, is_finite
 
 Project = Callable[[Tensor], Tensor]
-"""Acts on each value alone; is given a flat block of them at a time."""
+"""Changes each value on its own, such as a clip to a range; gets flat blocks of values."""
 
 
 Precondition = Callable[[Tensor], None]
-"""Multiplies a sample, in place, by a symmetric positive matrix, near the inverse Hessian's."""
+"""Multiplies a sample, in place, by a symmetric positive matrix.
+
+The matrix approximates the inverse Hessian up to a factor.
+"""
 
 
 Pair = tuple[Tensor, Tensor]
+"""Adam's two moments, or a change of sample and the change of gradient."""
 
 
 BLOCK = 2**20
-"""Values worked on at a time."""
+"""How many values are computed at a time."""
 
 
 RETREATS = 60
-"""Halvings of the step without a lower J before a loop gives up."""
+"""After this many halvings of the step without a lower J, a loop gives up."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a loop stands; all it needs to go on.
+    """Where a loop stands: everything that it needs to continue.
 
-    x: the sample to evaluate next. learning_rate: the step, after the halvings so far. best,
-    best_value: the lowest of the samples evaluated, and J there. retreats: halvings since. count:
-    Adam's steps since it last started. moments: Adam's two, or L-BFGS's pairs of changes of
-    sample and gradient, oldest first. adam: whether Adam has taken over from L-BFGS.
+    `State.rebuilt(state.tensors(), state.scalars())` is the same state. The tensors go into a
+    safetensors file and the scalars into JSON.
 
-    `State.rebuilt(state.tensors(), state.scalars())` is the same state: the one goes into a
-    safetensors file, the other into JSON.
+    Attributes:
+        x: the sample to evaluate next.
+        learning_rate: the step size, after the halvings so far.
+        best: the evaluated sample with the lowest J.
+        best_value: J there.
+        retreats: how often the step has been halved since then.
+        count: Adam's steps since it last started.
+        moments: Adam's two moments, or L-BFGS's changes of sample and gradient, oldest first.
+        adam: whether Adam has replaced L-BFGS.
     """
 
     x: Tensor
@@ -72,7 +82,7 @@ class State:
     adam: bool = False
 
     def tensors(self) -> dict[str, Tensor]:
-        """Its arrays by name."""
+        """Returns the arrays by name."""
         moments = {
             f"moments.{number}.{part}": moment
             for number, pair in enumerate(self.moments)
@@ -81,13 +91,13 @@ class State:
         return {"x": self.x, "best": self.best, **moments}
 
     def scalars(self) -> dict[str, Any]:
-        """All but its arrays, by name."""
+        """Returns everything but the arrays, by name."""
         arrays = ("x", "best", "moments")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in arrays}
 
     @classmethod
     def rebuilt(cls, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> State:
-        """The state that has these."""
+        """Returns the state with these tensors and scalars."""
         moments = tuple(
             (tensors[f"moments.{number}.0"], tensors[f"moments.{number}.1"])
             for number in range(len(tensors) // 2 - 1)
@@ -97,10 +107,15 @@ class State:
 
 @dataclass(frozen=True)
 class Step(Generic[E]):
-    """One iteration: J at `sample`, and the state whose `x` is the sample that follows.
+    """One iteration of a loop.
 
-    Its tensors are valid until the next step is asked for. note: what a user should know of this
-    step, otherwise empty.
+    Its tensors are valid until the next step is requested.
+
+    Attributes:
+        sample: the sample.
+        evaluation: J and dJ/dG there.
+        state: the state after the iteration; its `x` is the next sample.
+        note: a message for the user, or "".
     """
 
     sample: Tensor
@@ -110,16 +125,16 @@ class Step(Generic[E]):
 
 
 def identity(x: Tensor) -> Tensor:
-    """No projection."""
+    """Returns x: no projection."""
     return x
 
 
 def plain(x: Tensor) -> None:
-    """No preconditioning."""
+    """Leaves x as it is: no preconditioning."""
 
 
 def dot(a: Tensor, b: Tensor) -> float:
-    """The inner product, added up in float64."""
+    """Returns the inner product, added up in float64."""
     total = torch.zeros((), dtype=torch.float64, device=a.device)
     for part, other in blocks(a, b):
         total += torch.dot(part.double(), other.double())
@@ -127,7 +142,10 @@ def dot(a: Tensor, b: Tensor) -> float:
 
 
 def blocks(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same stretch of each at a time, flat: views of the arrays, where they are contiguous."""
+    """Yields the same block of each array, flat, one block after another.
+
+    They are views where the arrays are contiguous.
+    """
     return zip(*(torch.split(array.reshape(-1), BLOCK) for array in arrays), strict=True)
 
 
@@ -139,16 +157,29 @@ def guard(
     inner: Inner,
     new: Allocate | None,
 ) -> Iterator[Step[E]]:
-    """The loop that gradient descent and Adam share: evaluate, step, and retreat if need be."""
+    """Runs the loop of gradient descent and Adam: evaluate, step, go back where J is not finite.
+
+    Args:
+        evaluate: returns J and dJ/dG at a sample.
+        state: where to start.
+        descend: takes the state, the gradient and an array for the next sample; returns the next
+            state.
+        decay: the factor of the learning rate from step to step.
+        inner: the inner product of two arrays.
+        new: makes the arrays.
+
+    Raises:
+        NumericalError: J is still not finite after 60 halvings of the step.
+    """
     arrays = SpareArrays(new or allocator(state.x), state.x)
     note = ""
     while True:
         evaluation = evaluate(state.x)
         if not is_finite(evaluation, inner):
             if state.best_value == math.inf:
-                raise gave_up(evaluation.value, "at the start")
+                raise not_finite(evaluation.value, "at the start")
             if state.retreats == RETREATS:
-                raise gave_up(evaluation.value, f"after {RETREATS} halvings of the step")
+                raise not_finite(evaluation.value, f"after {RETREATS} halvings of the step")
             state = replace(
                 state,
                 x=state.best,
@@ -168,13 +199,13 @@ def guard(
 
 
 class SpareArrays:
-    """A loop's own arrays, all like its sample, made when none of them is spare."""
+    """The arrays of a loop, all like its sample; made when no other one is free."""
 
     def __init__(self, new: Allocate, like: Tensor, own: Iterable[Tensor] = ()) -> None:
         self.new, self.shape, self.dtype, self.own = new, like.shape, like.dtype, list(own)
 
     def spare(self, *kept: Tensor) -> Tensor:
-        """One to write to, whose values nobody needs any more: none of those kept."""
+        """Returns an array to write to, none of those in `kept`."""
         for array in self.own:
             if all(array is not other for other in kept):
                 return array
@@ -183,15 +214,17 @@ class SpareArrays:
 
 
 def allocator(x: Tensor) -> Allocate:
-    """Plain memory where x is."""
+    """Returns a function that makes arrays in the memory of x's device."""
     return lambda shape, dtype: torch.empty(shape, dtype=dtype, device=x.device)
 
 
-def starting_at(x: Tensor, learning_rate: float) -> State:
+def first_state(x: Tensor, learning_rate: float) -> State:
+    """Returns the state before the first evaluation."""
     return State(x=x, learning_rate=learning_rate, best=x)
 
 
-def gave_up(value: float, when: str) -> NumericalError:
+def not_finite(value: float, when: str) -> NumericalError:
+    """Returns the error for a J that is not finite."""
     return NumericalError(
         expected="a finite J and gradient",
         found=f"J = {value:g} {when}",

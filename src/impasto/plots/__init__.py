@@ -90,8 +90,11 @@ def plot(
         SampleError: the samples are of several kinds, or one cannot be drawn.
 
     Example:
-        >>> from impasto import media
-        >>> plot([media.load("ecg.edf")], ["ecg"], "ecg.png", View(seconds=5.0, leads=("II",)))
+        >>> import numpy as np
+        >>> from impasto.media import Signal
+        >>> values = np.sin(np.arange(2000) / 9)[None].astype(np.float32)
+        >>> ecg = Signal(values, rate=250.0, names=("II",), units=("mV",))
+        >>> plot([ecg], ["ecg"], "ecg.png", View(seconds=5.0))
     """
     check_plot(samples, output, view)
     match common_look(samples):

@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto.media.files import atomic_write, check_writable
 from impasto.reports.findings import findings_of
 from impasto.reports.page import page_of
-from impasto.runs.folder import read_run
+from impasto.runs.reading import read_run
 from impasto.runs.trust import working_in
 
 __all__ = ["report"]
@@ -33,7 +33,11 @@ def report(folder: Path, output: Path, *, trust: bool = False) -> None:
         OutputError: the file cannot be written.
 
     Example:
-        >>> result = impasto.stylize("content.jpg", "style.jpg", run="out-run")
+        >>> import impasto
+        >>> import numpy as np
+        >>> content, style = np.random.default_rng(0).random((2, 48, 64, 3))
+        >>> config = impasto.configure(size=64, steps=2)
+        >>> result = impasto.stylize(content, style, config, run="out-run")
         >>> report(Path("out-run"), Path("report.html"))
     """
     run = read_run(folder.absolute())

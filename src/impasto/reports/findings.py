@@ -21,7 +21,7 @@ from impasto.losses.gram import Gram, equalizing
 from impasto.losses.loss import FAINT
 from impasto.media.sample import Sample
 from impasto.runs.checkpoints import Checkpoint
-from impasto.runs.folder import Run, read_steps
+from impasto.runs.reading import Run, read_steps
 from impasto.runs.trust import check_trusted
 from impasto.transfer.descent import Scales
 from impasto.transfer.opening import open_styles, split_shares

@@ -1,1 +1,1 @@
-"""What the machine and Python give: memory, threads, signals of the system, libraries of extras."""
+"""What the machine and Python give: memory, threads, signals, optional libraries."""

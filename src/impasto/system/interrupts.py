@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a run goes on: the step at hand is finished, and the run ends."""
+"""SIGINT and SIGTERM during a run: the current step is finished, then the run ends."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What a terminal sends at Ctrl-C, and what batch systems send before they kill."""
+"""A terminal sends SIGINT at Ctrl-C; batch systems send SIGTERM before they kill."""
 
 _DEFAULTS = (signal.default_int_handler, signal.SIG_DFL)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal has ended the work, by its number."""
+    """A signal has ended the work.
+
+    Attributes:
+        number: the number of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -24,13 +28,20 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """What signals do.
+    """Handles signals and remembers whether one has come.
 
-    Before the first step they raise Interrupted. From then on there is a result: the step at hand
-    is finished, and the run ends. A second Ctrl-C raises Interrupted wherever it comes.
-    Of processes that torchrun started, all have to end alike: there the first signal waits for a
-    step in any case, and the second Ctrl-C is torchrun's, which hands on what the terminal has
-    sent to all already, so that it takes a third.
+    Before the first step, a signal raises Interrupted. Once a step is done there is a result, so a
+    signal lets the current step finish and the run then ends. A second Ctrl-C raises
+    Interrupted at once.
+
+    Processes that torchrun started must all end at the same step. There the first signal always
+    waits for a step. torchrun also passes on the Ctrl-C that the terminal has already sent to every
+    process, so each press arrives twice and only the third signal raises Interrupted.
+
+    Attributes:
+        stepped: whether a step is done.
+        number: the first signal that came, 0 for none.
+        shared: whether several processes share the run.
     """
 
     def __init__(self) -> None:
@@ -41,11 +52,11 @@ class Interrupts:
 
     @property
     def pending(self) -> bool:
-        """Whether the run is to end."""
+        """Whether a signal has come, so that the run is to end."""
         return self.number > 0
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """The handler of signals."""
+        """Handles a signal, as `signal.signal` expects of a handler."""
         self.number = self.number or number
         self._presses += number == signal.SIGINT
         if self._presses > 1 + self.shared or not (self.stepped or self.shared):
@@ -54,8 +65,14 @@ class Interrupts:
 
 @contextmanager
 def catch_interrupts(*numbers: int) -> Iterator[Interrupts]:
-    """In charge of these signals, but of those that are ignored (as after nohup) or are the
-    caller's; who is in charge already stays so."""
+    """Handles these signals inside the `with` block.
+
+    Signals that are ignored (as after nohup) or that the caller handles stay as they are. Inside of
+    another such block, the outer Interrupts is given again.
+
+    Yields:
+        The Interrupts that says whether a signal has come.
+    """
     owners = (getattr(signal.getsignal(number), "__self__", None) for number in SIGNALS)
     for owner in owners:
         if isinstance(owner, Interrupts):

@@ -1,4 +1,4 @@
-"""Libraries that come with an extra: imported when they are used."""
+"""Optional libraries, which the package imports when they are first used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from impasto.errors import MissingExtraError
 
 
 def library(name: str, purpose: str, extra: str) -> ModuleType:
-    """A module of an optional library, named as it is imported: "scipy.signal".
+    """Imports a module of an optional library.
 
-    purpose: what it is needed for, such as "to draw plots". extra: of impasto, that brings it.
-    Raises MissingExtraError, which says what to do, when it cannot be imported.
+    Args:
+        name: the module, such as "scipy.signal".
+        purpose: what it is needed for, such as "to draw plots".
+        extra: the extra of impasto that installs it.
+
+    Raises:
+        MissingExtraError: the module cannot be imported; the message says what to install.
+
+    Example:
+        >>> library("math", "to take roots", "plots").sqrt(9.0)
+        3.0
     """
     try:
         return import_module(name)

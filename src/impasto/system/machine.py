@@ -1,7 +1,8 @@
-"""What of the machine is free for this process: memory and cores, as its control groups have them.
+"""Memory and cores that this process may use.
 
-In a container, or under a batch system, a control group's limits are below those of the machine;
-psutil tells of the machine. Both versions of Linux's control groups are read, and all groups above.
+In a container or under a batch system, a control group may allow less than the machine has, and
+psutil reports the machine. This module therefore reads the control groups of Linux, versions 1 and
+2, of this process and of all groups above it.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ import psutil
 from impasto.errors import ConfigError
 
 LOOK = 0.2
-"""The least seconds that others are watched for: the system counts in hundredths."""
+"""Seconds for which the load is measured at least: the system counts in hundredths."""
 
 PROC = Path("/proc/self")
 
 
 def free_memory() -> float:
-    """Bytes that this process may still take before the system has to end something.
+    """Returns the bytes that this process may still take.
 
-    Pages of files count as free, in a control group too: the system takes them back.
+    The cache of files counts as free memory, in a control group too, because the system can reclaim
+    it.
     """
     free = float(psutil.virtual_memory().available)
     for group in _groups("memory"):
@@ -39,38 +41,49 @@ def free_memory() -> float:
 
 
 def memory_limit(setting: str) -> float:
-    """Bytes that the process may come to hold: "4GB", "500 MB"; "auto": most of what the machine
-    and the control group have free, in equal parts for the processes that torchrun started here.
+    """Returns the bytes that this process may hold.
 
-    Raises ConfigError when the setting is neither.
+    Args:
+        setting: an amount such as "4GB" or "500 MB"; or "auto": what the process holds, and of
+            80 % of the free memory the part of one of the processes on this machine.
+
+    Raises:
+        ConfigError: the setting is neither of the two.
+
+    Example:
+        >>> memory_limit("500 MB")
+        500000000.0
     """
     if setting == "auto":
         return _held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
-    if not found or not float(found[1]):
+    parsed = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
+    if not parsed or not float(parsed[1]):
         raise ConfigError(
             subject="--memory",
             expected="auto or an amount of memory",
             found=repr(setting),
             remedy="give for example --memory 4GB",
         )
-    return float(found[1]) * 1000.0 ** " KMGT".index(found[2].upper() or " ")
+    return float(parsed[1]) * 1000.0 ** " KMGT".index(parsed[2].upper() or " ")
 
 
 def memory_left(limit: float) -> float:
-    """Bytes that may still be taken."""
+    """Returns the bytes that this process may still take under a limit in bytes."""
     return limit - _held()
 
 
 def _held() -> int:
     memory = psutil.Process().memory_info()
-    # Pages of files, those of Arrays among them, are not held: the system takes them back.
+    # Shared pages are mostly cached files, such as those of Arrays, which the system can reclaim.
     held: int = memory.rss - getattr(memory, "shared", 0)
     return held
 
 
 def cores() -> float:
-    """Cores that this process may use, whoever else does: a control group may allow 1.5."""
+    """Returns the number of cores that this process may use, whether they are busy or not.
+
+    A control group may allow a fraction, such as 1.5.
+    """
     count = float(len(_own_cores()))
     for group in _groups("cpu"):
         quota = _number(group, "cpu.max"), _number(group, "cpu.max", 1)
@@ -82,14 +95,17 @@ def cores() -> float:
 
 
 class Watch:
-    """How many of this process's cores others keep busy, from when it is made."""
+    """Measures how busy other processes keep this process's cores, from its creation on."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.busy, self.own = _busy()
 
     def others(self) -> float:
-        """Cores that others were busy on so far; waits until that can be told."""
+        """Returns the mean number of cores that other processes have used so far.
+
+        Waits until LOOK seconds are measured.
+        """
         time.sleep(max(0.0, self.began + LOOK - time.monotonic()))
         busy, own = _busy()
         seconds = time.monotonic() - self.began
@@ -97,25 +113,25 @@ class Watch:
 
 
 def _busy() -> tuple[float, float]:
-    """Seconds that this process's cores have worked, and that it has worked itself."""
+    """Returns the seconds of work of this process's cores, and of this process alone."""
     each = psutil.cpu_times(percpu=True)
     here = [each[number] for number in _own_cores() if number < len(each)]
-    # Time of virtual machines is in that of user programs; that taken by the host is nobody's here.
+    # The time of guests is part of the user time. Time that the host takes away is not counted.
     busy = sum(t.user + t.system + sum(getattr(t, n, 0.0) for n in ("nice", "irq")) for t in here)
     own = os.times()
     return busy, own.user + own.system
 
 
 def _own_cores() -> list[int]:
-    """The numbers of the cores that this process may run on."""
+    """Returns the numbers of the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """The folders of this process's control group, and of those above it, for a controller."""
-    with suppress(OSError, ValueError):  # another system's, or one unheard of
+    """Yields the folders of this process's control group and of all groups above it."""
+    with suppress(OSError, ValueError):  # not Linux, or a format that is not known
         lines = (PROC / "cgroup").read_text().splitlines()
         mounts = (PROC / "mountinfo").read_text().splitlines()
         paths: dict[str, str] = {}
@@ -132,8 +148,8 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def _upward(point: Path, root: PurePosixPath, path: PurePosixPath) -> Iterator[Path]:
-    """A group's folder and those above it, below where the hierarchy from `root` on is mounted."""
-    # In a container the path may be the host's, of which only the mounted end is seen.
+    """Yields a group's folder and those above it, up to where the hierarchy is mounted."""
+    # In a container the path may be the host's; only the part that is mounted can be read.
     inside = path.relative_to(root) if path.is_relative_to(root) else PurePosixPath()
     folder = point / inside
     yield folder
@@ -143,18 +159,18 @@ def _upward(point: Path, root: PurePosixPath, path: PurePosixPath) -> Iterator[P
 
 
 def _number(group: Path, name: str, column: int = 0) -> float:
-    """A number in a group's file; infinite where there is none, as in "max 100000"."""
+    """Returns a number from a file of the group; infinity for "max" or for no such file."""
     with suppress(OSError, ValueError, IndexError):
         return float((group / name).read_text().split()[column].replace("max", "inf"))
     return math.inf
 
 
 def _file_pages(group: Path) -> float:
-    """Bytes of files that the group's memory holds, and would give back."""
+    """Returns the bytes of cached files in the group's memory that can be reclaimed."""
     with suppress(OSError, ValueError):
         lines = (line.split() for line in (group / "memory.stat").read_text().splitlines())
-        found = {name: float(value) for name, value in lines}
-        # Version 1 tells of the group alone, and as a total of those below it too.
-        prefix = "total_" if "total_inactive_file" in found else ""
-        return sum(found.get(f"{prefix}{kind}_file", 0.0) for kind in ("active", "inactive"))
+        statistics = {name: float(value) for name, value in lines}
+        # Version 1 counts the group alone, and under "total_" the groups below it too.
+        prefix = "total_" if "total_inactive_file" in statistics else ""
+        return sum(statistics.get(f"{prefix}{kind}_file", 0.0) for kind in ("active", "inactive"))
     return 0.0

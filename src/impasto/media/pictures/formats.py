@@ -1,4 +1,4 @@
-"""The picture formats: which one a name asks for, which one a file is in, and its options."""
+"""The picture formats: the one a name asks for, the one a file is in, and their options."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from impasto.media.files import StrPath, open_regular
 
 
 class Format(NamedTuple):
-    """One file format, and what pyvips is to do for it.
+    """One file format, and how pyvips handles it.
 
-    magic: how its files begin. vips: the stem of pyvips' operations on it, which take `options`
-    to save. longest: the most pixels along a side. deep: whether it holds 16 bits. alpha:
-    whether it holds alpha.
+    Attributes:
+        name: of the format.
+        suffixes: of its files.
+        magic: how its files begin.
+        vips: the stem of the names of pyvips' operations on it.
+        options: of the operation that saves.
+        longest: the most pixels along a side.
+        deep: whether it holds 16 bits.
+        alpha: whether it holds alpha.
     """
 
     name: str
@@ -76,7 +82,15 @@ SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
 
 
 def format_for(path: StrPath) -> Format:
-    """The format that a file of that name is saved in; OutputError when there is none."""
+    """Returns the format that a file of a name is saved in.
+
+    Example:
+        >>> format_for("a.JPG").name
+        'JPEG'
+
+    Raises:
+        OutputError: the suffix is of none.
+    """
     suffix = os.path.splitext(path)[1].lower()
     for form in FORMATS:
         if suffix in form.suffixes:
@@ -90,7 +104,11 @@ def format_for(path: StrPath) -> Format:
 
 
 def format_of(path: StrPath) -> Format:
-    """The format of a file's contents, whatever its name; SampleError when there is none."""
+    """Returns the format of a file's contents, whatever its name.
+
+    Raises:
+        SampleError: the contents are of none.
+    """
     with open_regular(path, "a picture file") as file:
         head = file.read(16)
     for form in FORMATS:
@@ -104,10 +122,15 @@ def format_of(path: StrPath) -> Format:
 
 
 def load(path: StrPath, form: Format, **options: Any) -> Any:
-    """The image of a file, its header read and its pixels not yet decoded.
+    """Opens a file as a pyvips image; its header is read, its pixels are not yet decoded.
 
-    Naming the decoder keeps pyvips from trying the many others it has, some of which were never
-    made for files one cannot trust.
+    Naming the decoder keeps pyvips from trying its many others, some of which were not made for
+    files that nobody can trust.
+
+    Args:
+        path: of the file.
+        form: its format.
+        options: of pyvips' decoder.
     """
     source = pyvips.Source.new_from_file(os.fsencode(path))
     loader = getattr(pyvips.Image, f"{form.vips}load_source")

@@ -1,6 +1,6 @@
 """pyvips images from and into NumPy planes, a few rows at a time.
 
-`image` is a pyvips.Image throughout; pyvips has no types. Values are floats in [0, 1].
+`image` is always a pyvips.Image; pyvips has no types. Values are floats in [0, 1].
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from jaxtyping import Float, Float32
 
 from impasto.media.blocks import New, in_memory
 
-# Positions in a strip, and in the rows that are gathered for a picture on its side.
+# Pixels in a strip, and in the rows that are gathered for a picture on its side.
 _STRIP = 2**18
 _GATHERED = 2**21
 
 
 def strips(image: Any) -> Iterator[Float32[np.ndarray, "rows width bands"]]:
-    """The image's values from top to bottom, once: its decoder runs as they are asked for.
+    """Gives the values of an image from top to bottom; its decoder runs as they are asked for.
 
-    Raises pyvips.Error where the file is damaged.
+    Raises:
+        pyvips.Error: the file is damaged.
     """
     image = image.cast("float")
-    # One region all the way, for a pipeline that is run anew for each strip has lost the rows
-    # above, which resizing needs.
+    # One region for all strips: a pipeline that ran anew for each would have lost the rows above,
+    # which resizing needs.
     region = pyvips.Region.new(image)
     rows = max(8, _STRIP // image.width)
     for top in range(0, image.height, rows):
@@ -38,10 +39,15 @@ def strips(image: Any) -> Iterator[Float32[np.ndarray, "rows width bands"]]:
 def fill(
     planes: Sequence[Float32[np.ndarray, "height width"]], image: Any, orientation: int = 1
 ) -> None:
-    """Puts each band of the image, clipped to [0, 1], in a plane, turned upright.
+    """Puts each band of an image, clipped to [0, 1] and turned upright, into a plane.
 
-    orientation: the EXIF tag, 1 (upright) to 8; from 5 the planes are as wide as the image is high.
-    Raises pyvips.Error where the file is damaged.
+    Args:
+        planes: one for each band; from orientation 5 on, as wide as the image is high.
+        image: with the bands.
+        orientation: the EXIF tag, 1 (upright) to 8.
+
+    Raises:
+        pyvips.Error: the file is damaged.
     """
     views = [_stored(plane, orientation) for plane in planes]
     top = 0
@@ -52,14 +58,25 @@ def fill(
 
 
 def planes_of(image: Any, new: New = in_memory) -> Float32[np.ndarray, "bands height width"]:
-    """The image's values, clipped to [0, 1], channels first."""
+    """Returns the values of an image, clipped to [0, 1], channels first.
+
+    Args:
+        image: with the values.
+        new: makes the array that they are put in.
+    """
     planes = new((image.bands, image.height, image.width))
     fill([*planes], image)
     return planes
 
 
 def image_of(planes: Sequence[Float[np.ndarray, "height width"]]) -> Any:
-    """An image over the memory of the planes, one band each: sRGB from three bands on, or gray."""
+    """Makes an image of planes, one band each, over their memory: gray, or sRGB from 3 bands on.
+
+    Example:
+        >>> image = image_of([np.zeros((4, 5), np.float32)] * 3)
+        >>> image.width, image.height, image.bands
+        (5, 4, 3)
+    """
     bands = [pyvips.Image.new_from_array(np.ascontiguousarray(plane)) for plane in planes]
     image = bands[0].bandjoin(bands[1:]) if len(bands) > 1 else bands[0]
     return image.copy(interpretation="srgb" if len(bands) >= 3 else "b-w")
@@ -68,7 +85,7 @@ def image_of(planes: Sequence[Float[np.ndarray, "height width"]]) -> Any:
 def _stored(
     plane: Float32[np.ndarray, "height width"], orientation: int
 ) -> Float32[np.ndarray, "rows columns"]:
-    """The plane seen as the file stores it: writing there what is stored leaves it upright."""
+    """Views a plane as the file stores it, so that copying what is stored leaves it upright."""
     view = plane.T if orientation >= 5 else plane
     down = -1 if orientation in (3, 4, 6, 7) else 1
     across = -1 if orientation in (2, 3, 7, 8) else 1
@@ -78,7 +95,7 @@ def _stored(
 def _gathered(
     strips: Iterator[Float32[np.ndarray, "rows width bands"]],
 ) -> Iterator[Float32[np.ndarray, "rows width bands"]]:
-    """Higher strips: rows that become columns would touch all of a plane's memory each time."""
+    """Joins strips to higher ones, for rows that become columns touch all memory of a plane."""
     held: list[np.ndarray] = []
     for strip in strips:
         held.append(strip)

@@ -1,4 +1,8 @@
-"""WFDB annotation files: one for each annotator, named by its suffix, beside the record."""
+"""WFDB annotation files: one for each annotator, named by its suffix, beside the record.
+
+The library wfdb decodes and encodes them. Ours is what it does not do: find the files of all
+annotators, write annotators whose names have digits, and write annotations it has no symbol for.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from impasto.media.coding import decoding
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.system.libraries import library
 
-# A file of another suffix may be anything, and wfdb finds annotations in whatever it is given.
+# A file of another suffix may be anything, and wfdb finds annotations in whatever it gets.
 ANNOTATORS = (
     *("atr", "ari", "qrs", "ecg", "ann", "al", "alM", "aux", "apn", "pwave", "event", "trigger"),
     *("st", "sta", "stb", "stc", "stf", "man", "pu", "pu0", "pu1", "q1c", "q2c", "qt1", "qt2"),
@@ -23,18 +27,25 @@ ANNOTATORS = (
 _LONGEST_TEXT = 255
 
 Label = tuple[int, str, str]
-"""The code, the symbol and the description of a kind of annotation."""
+"""The code, the symbol and the description of annotations of one sort."""
 
 
 def annotations_beside(
     stem: str, rate: float
 ) -> tuple[tuple[Annotation, ...], tuple[tuple[str, tuple[Label, ...]], ...]]:
-    """The annotations of all the files beside a record, and each annotator's own labels.
+    """Reads the annotations of all the files beside a record.
 
-    rate: of the record's frames, which annotations are counted in where they do not say.
-    Raises SampleError when a file is damaged.
+    Args:
+        stem: the path of the record, without a suffix.
+        rate: of the record's frames, in Hz; annotations count in frames where they do not say.
+
+    Returns:
+        The annotations, and pairs of an annotator and the labels that are its own.
+
+    Raises:
+        SampleError: a file is damaged.
     """
-    found: list[Annotation] = []
+    annotations: list[Annotation] = []
     labels = []
     for annotator in ANNOTATORS:
         path = Path(f"{stem}.{annotator}")
@@ -42,7 +53,7 @@ def annotations_beside(
             continue
         file = _read(path)
         rate_here = file.fs or rate
-        found += [
+        annotations += [
             Annotation(
                 time=float(sample / rate_here),
                 text=text or "",
@@ -61,16 +72,26 @@ def annotations_beside(
             columns = ["label_store", "symbol", "description"]
             rows = file.custom_labels[columns].itertuples(index=False)
             labels.append((annotator, tuple((int(row[0]), row[1], row[2]) for row in rows)))
-    return tuple(found), tuple(labels)
+    return tuple(annotations), tuple(labels)
 
 
 def write_annotations(
     wfdb: ModuleType, signal: Signal, labels: dict[str, tuple[Label, ...]], name: str, folder: Path
 ) -> None:
-    """Writes a signal's annotations, a file for each annotator; times become whole positions.
+    """Writes a signal's annotations, a file for each annotator.
 
-    WFDB has no durations. A kind of annotation it does not know becomes a note that names it.
-    Raises OutputError when an annotator's name is no suffix of a file.
+    Times become whole positions; WFDB has no durations. An annotation whose symbol WFDB does not
+    know becomes a note that names it.
+
+    Args:
+        wfdb: the library.
+        signal: with the annotations.
+        labels: of each annotator, those of its own.
+        name: of the record.
+        folder: to write in.
+
+    Raises:
+        OutputError: an annotator's name cannot be the suffix of a file.
     """
     for annotator in dict.fromkeys(each.annotator for each in signal.annotations):
         if not re.fullmatch(r"\w+", annotator, re.ASCII) or annotator in ("hea", "dat"):
@@ -81,7 +102,7 @@ def write_annotations(
             )
         own = [label for label in labels.get(annotator, ()) if len(label[1]) == 1]  # all it writes
         known = {*wfdb.io.annotation.ann_label_table["symbol"], *(label[1] for label in own)}
-        its = [_known(each, known) for each in signal.annotations if each.annotator == annotator]
+        its = [_as_known(each, known) for each in signal.annotations if each.annotator == annotator]
         its.sort(key=lambda each: each.time)
         wfdb.wrann(
             name,
@@ -104,7 +125,8 @@ def _read(path: Path) -> Any:
         return wfdb_library().rdann(str(path.with_suffix("")), path.suffix[1:])
 
 
-def _known(annotation: Annotation, symbols: set[str]) -> Annotation:
+def _as_known(annotation: Annotation, symbols: set[str]) -> Annotation:
+    """Returns an annotation with one of the symbols; a note where its own is not among them."""
     if annotation.symbol in symbols:
         return annotation
     text = f"{annotation.symbol} {annotation.text}".strip()
@@ -112,7 +134,7 @@ def _known(annotation: Annotation, symbols: set[str]) -> Annotation:
 
 
 def _text(text: str) -> str:
-    """What the format can hold: 255 characters of Latin-1, without tabs and line ends."""
+    """Returns what the format can hold: 255 characters of Latin-1, without tabs and line ends."""
     single = re.sub(r"[\t\n\r\f\v]", " ", text)
     return single.encode("latin-1", "replace")[:_LONGEST_TEXT].decode("latin-1")
 

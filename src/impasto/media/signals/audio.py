@@ -1,4 +1,9 @@
-"""Sound: WAV, FLAC, OGG and MP3 by soundfile, a block at a time."""
+"""Sound: WAV, FLAC, OGG and MP3 files, by soundfile.
+
+Ours is what soundfile does not do: it takes a WAV that is shorter than its header says for a
+shorter sound, it cuts floats off where they should be rounded to whole numbers, it
+ends the process when it encodes a long OGG at once, and it does not say when the disk is full.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +19,12 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import Float32, Shaped
 
-from impasto.errors import OutputError, SampleError, about
-from impasto.media.blocks import New, in_memory
-from impasto.media.coding import after_the_name, decoding
-from impasto.media.files import StrPath, atomic_write, check_writable, open_regular
-from impasto.media.sample import check_own_space
-from impasto.media.signals.gaps import Block, gathered, pieces, spans
+from impasto.errors import OutputError, SampleError
+from impasto.media.blocks import check_memory
+from impasto.media.coding import after_file_name, decoding
+from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.signals.signal import Signal, Source, with_recipe
 from impasto.system.libraries import library
 
@@ -42,13 +46,21 @@ _CONTAINERS = {"WAV": ("WAV", "WAVEX", "RF64")}
 _MAGIC = re.compile(rb"RIFF.{4}WAVE|RF64|fLaC|OggS|ID3|\xff[\xe0-\xff]", re.DOTALL)
 _TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "copyright", "license")
 _LARGEST_WAV = 2**32 - 2**20
-_SYSTEM_ERROR = 2  # which libsndfile has when not all could be written
+# Its encoder of OGG ends the process when it gets some minutes at once.
+_BLOCK = 2**16
+_SYSTEM_ERROR = 2  # libsndfile's code where not all could be written
 _UNKNOWN = 2**32 - 1  # the length that programs write which do not know it yet
 
 
 @dataclass(frozen=True)
 class AudioSource(Source):
-    """container, subtype: soundfile's names of how the file is written. tags: such as its title."""
+    """How a sound file is written.
+
+    Attributes:
+        container, subtype: soundfile's names of the format and of the encoding.
+        tags: pairs of a name and a text, such as the title.
+        comment: a tag of several lines.
+    """
 
     container: str
     subtype: str
@@ -56,21 +68,27 @@ class AudioSource(Source):
     comment: str = ""
 
 
-def open_audio(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Signal:
-    """Reads a sound file; its values are in [-1, 1], its channels "left" and "right" or numbers.
+def open_audio(path: StrPath) -> Signal:
+    """Reads a sound file: values in [-1, 1], channels named "left" and "right" or by numbers.
 
-    size: (0,), or what the file has; signals are not resized. new: makes the array of shape
-    (channel, time); beside it, reading takes a block of memory.
-    Raises SampleError when the file is damaged, truncated or no sound; ConfigError when size is
-    another; MissingExtraError without soundfile.
+    Raises:
+        SampleError: the file is damaged, truncated or no sound.
+        MemoryLimitError: the values do not fit into the free memory.
+        MissingExtraError: soundfile is not installed.
     """
-    with about(os.fspath(path)), _opened(path) as file:
-        check_own_space((file.frames,), size, "a signal")
+    with _opened(path) as file:
         channels = file.channels
-        data, _ = gathered(channels, file.frames, _blocks(file), new)
-        numbers = tuple(str(n) for n in range(1, channels + 1))
+        check_memory((channels, file.frames), np.dtype(np.float32))
+        values = file.read(dtype="float32", always_2d=True)
+        if len(values) < file.frames:
+            raise SampleError(
+                expected=f"{file.frames} values a channel",
+                found=f"{len(values)}",
+                remedy="get the file again",
+            )
+        numbers = tuple(str(number) for number in range(1, channels + 1))
         return Signal(
-            data=data,
+            data=np.ascontiguousarray(values.T),
             value_range=(-1.0, 1.0),
             rate=float(file.samplerate),
             names=("left", "right") if channels == 2 else numbers,
@@ -84,29 +102,35 @@ def open_audio(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory
         )
 
 
-def audio_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_audio` would give, from the header alone."""
-    with about(os.fspath(path)), _opened(path) as file:
-        check_own_space((file.frames,), size, "a signal")
+def audio_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_audio` would give, from the header."""
+    with _opened(path) as file:
         return file.channels, (file.frames,)
 
 
 def save_audio(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a sound file, whole or not at all, a block at a time.
+    """Writes a sound file, whole or not at all.
 
-    The encoding is the one it came in, where the format has it, else floats in WAV and 24 bits in
-    FLAC. Values outside [-1, 1] become the nearest in it, but for floats; of a signal that is no
-    sound (such as one in mV) all must lie in it. There are no gaps: the straight line is written.
-    recipe: kept in the comment.
-    Raises OutputError when the rate is no whole number of Hz, the format cannot hold the signal,
-    or the file cannot be written; MissingExtraError without soundfile.
+    The encoding is the one the signal came in, where the format has it, else floats in WAV and 24
+    bits in FLAC.
+
+    Args:
+        signal: values outside [-1, 1] become the nearest in it, unless the encoding has floats.
+            The values of a signal that is no sound, such as one in mV, must all lie in [-1, 1].
+            Sound has no gaps: the straight line across a gap is written.
+        path: of the file.
+        recipe: kept in the comment.
+
+    Raises:
+        OutputError: the rate is no whole number of Hz, the format cannot hold the signal, or the
+            file cannot be written.
+        MissingExtraError: soundfile is not installed.
     """
     suffix = Path(path).suffix.lower()
-    with about(os.fspath(path)):
-        soundfile = _soundfile()
-        source = _source(soundfile, signal, suffix)
-        _check_values(signal, source.subtype)
-        rate = _whole_rate(signal)
+    soundfile = soundfile_library()
+    source = _source(soundfile, signal, suffix)
+    _check_range(signal, source.subtype)
+    rate = _whole_rate(signal)
     channels, length = signal.data.shape
     container = source.container
     if container in _CONTAINERS["WAV"] and 8 * channels * length > _LARGEST_WAV:
@@ -121,25 +145,19 @@ def save_audio(signal: Signal, path: StrPath, recipe: str | None = None) -> None
             for tag, text in (*source.tags, ("comment", comment)):
                 if text:
                     setattr(file, tag, text)
-            for block in pieces(signal):
-                file.write(_encoded(block, source.subtype))
-
-
-def check_audio_target(path: StrPath) -> None:
-    """Raises where `save_audio` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        _soundfile()
-    check_writable(path)
+            for start in range(0, length, _BLOCK):
+                file.write(_encodable(signal.data[:, start : start + _BLOCK], source.subtype))
 
 
 @contextmanager
 def _opened(path: StrPath) -> Iterator[Any]:
-    soundfile = _soundfile()
+    """Opens a file with soundfile, after a look at what soundfile does not check."""
+    soundfile = soundfile_library()
     with open_regular(path, "a sound file") as file:
         _check_whole(file, os.fstat(file.fileno()).st_size)
     whole, errors = "a sound file whole to its end", soundfile.SoundFileError
     with (
-        decoding(whole, "its decoder", errors=errors, says=after_the_name),
+        decoding(whole, "its decoder", errors=errors, says=after_file_name),
         soundfile.SoundFile(path) as file,
     ):
         if not file.frames:
@@ -150,7 +168,7 @@ def _opened(path: StrPath) -> Iterator[Any]:
 
 
 def _check_whole(file: BinaryIO, size: int) -> None:
-    """Refuses other files, and a WAV shorter than it says, which its decoder would not."""
+    """Refuses other files, and a WAV that is shorter than it says."""
     if not size:
         raise SampleError(expected="a sound", found="an empty file", remedy="get it again")
     head = file.read(12)
@@ -172,20 +190,8 @@ def _check_whole(file: BinaryIO, size: int) -> None:
         file.seek(length + length % 2, os.SEEK_CUR)
 
 
-def _blocks(file: Any) -> Iterator[Block]:
-    for start, stop in spans(file.channels, file.frames):
-        block = file.read(stop - start, dtype="float32", always_2d=True).T
-        if not np.isfinite(block).all():
-            raise SampleError(
-                expected="finite values",
-                found=f"NaN or an infinity after {start / file.samplerate:.0f} s",
-                remedy="replace or cut them out first",
-            )
-        yield block
-
-
 def _source(soundfile: ModuleType, signal: Signal, suffix: str) -> AudioSource:
-    """How the signal came, where a file of that suffix can have it."""
+    """Returns how the signal came, where a file of that suffix can have it."""
     container, subtype = _FORMATS[suffix]
     own = signal.source
     if not isinstance(own, AudioSource):
@@ -197,7 +203,8 @@ def _source(soundfile: ModuleType, signal: Signal, suffix: str) -> AudioSource:
     return AudioSource(container, subtype, own.tags, own.comment)
 
 
-def _check_values(signal: Signal, subtype: str) -> None:
+def _check_range(signal: Signal, subtype: str) -> None:
+    """Refuses a signal that is no sound and would be clipped."""
     low, high = float(signal.data.min()), float(signal.data.max())
     if signal.value_range is None and subtype not in _FLOATS and max(-low, high) > 1:
         raise OutputError(
@@ -219,18 +226,17 @@ def _whole_rate(signal: Signal) -> int:
     return rate
 
 
-def _encoded(block: Block, subtype: str) -> np.ndarray:
-    """Shape (time, channel): the encoding's whole numbers, in the upper bits, or floats.
-
-    The library's own encoder does not round floats but cuts them off.
-    """
+def _encodable(
+    data: Float32[np.ndarray, "channel time"], subtype: str
+) -> Shaped[np.ndarray, "time channel"]:
+    """Returns floats, or the whole numbers of the encoding in the upper bits of 32."""
     if subtype in _FLOATS:
-        return np.ascontiguousarray(block.T)
+        return np.ascontiguousarray(data.T)
     if subtype not in _BITS:
-        return np.ascontiguousarray(np.clip(block.T, -1, 1))
-    scale = 2 ** (_BITS[subtype] - 1)
+        return np.ascontiguousarray(np.clip(data.T, -1, 1))
+    scale = 2.0 ** (_BITS[subtype] - 1)
     lowest = -scale if subtype.startswith("PCM") else 1 - scale  # the laws are symmetric
-    whole = np.clip(np.rint(block.T * scale), lowest, scale - 1)
+    whole = np.clip(np.rint(data.T.astype(np.float64) * scale), lowest, scale - 1)
     return np.ascontiguousarray(whole.astype(np.int32) << (32 - _BITS[subtype]))
 
 
@@ -244,10 +250,10 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
         raise OutputError(
             subject=os.fspath(path),
             expected="a sound that the format can hold",
-            found=f"that its encoder says: {after_the_name(error)[:120]}",
+            found=f"that its encoder says: {after_file_name(error)[:120]}",
             remedy="save it as .wav",
         ) from error
 
 
-def _soundfile() -> ModuleType:
+def soundfile_library() -> ModuleType:
     return library("soundfile", "for sound files", "signals")

@@ -1,4 +1,8 @@
-"""EDF and BDF files, plain and plus, by pyedflib, a block at a time. `edf_writer` writes them."""
+"""EDF and BDF files, plain and plus, read by pyedflib. `edf_writer` writes them.
+
+Ours is what pyedflib does not do: it prints where a file is shorter than its header says, and it
+gives the bytes about the patient and the recording only in parts.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from types import ModuleType
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any, BinaryIO, NamedTuple
 
 from impasto.errors import SampleError, about
-from impasto.media.blocks import New, in_memory
-from impasto.media.coding import after_the_name, decoding
+from impasto.media.coding import after_file_name, decoding
 from impasto.media.files import StrPath, open_regular
-from impasto.media.sample import check_own_space
-from impasto.media.signals.gaps import Block, gathered, spans
+from impasto.media.signals.gaps import without_gaps
 from impasto.media.signals.signal import Annotation, Signal, Source, places
 from impasto.system.libraries import library
 
@@ -41,8 +41,12 @@ class Channel(NamedTuple):
 class EdfSource(Source):
     """What an EDF file says beside the signal.
 
-    channels: of each. identity: the header's 160 bytes about the patient and the recording.
-    record: the positions in a data record, which lasts `seconds`. plus: whether it is EDF+.
+    Attributes:
+        channels: of each, how it is stored.
+        identity: the header's 160 bytes about the patient and the recording.
+        record: the positions of a channel in one data record.
+        seconds: that a data record lasts.
+        plus: whether the file is EDF+ or BDF+.
     """
 
     channels: tuple[Channel, ...]
@@ -63,25 +67,21 @@ class EdfSource(Source):
         return replace(self, channels=tuple(scaled))
 
 
-def open_edf(
-    path: StrPath,
-    size: tuple[int, ...] = (0,),
-    new: New = in_memory,
-    *,
-    names: Sequence[str] | None = None,
-) -> Signal:
+def open_edf(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     """Reads an EDF, EDF+C, BDF or BDF+C file, with its annotations.
 
-    size: (0,), or what the signal has; signals are not resized. new: makes the array of shape
-    (channel, time). names: of the channels to read, all without; they must have one rate.
-    Raises SampleError when the file is damaged, truncated or discontinuous, or the channels have
-    several rates; ConfigError when size is another; MissingExtraError without pyedflib.
+    Args:
+        path: of the file.
+        names: of the channels to read, which must have one rate; None reads all.
+
+    Raises:
+        SampleError: the file is damaged, truncated or discontinuous, or the channels have several
+            rates.
+        MissingExtraError: pyedflib is not installed.
     """
     with about(os.fspath(path)), _opened(path) as file:
-        channels, length = _shape(file, names)
-        check_own_space((length,), size, "a signal")
-        data, gaps = gathered(len(channels), length, _blocks(file, channels, length), new)
-        labels = [file.getLabel(i).strip() for i in channels]
+        channels, _ = _shape(file, names)
+        data, gaps = without_gaps([file.readSignal(i) for i in channels])
         with open_regular(path, "an EDF file") as header:
             identity = header.read(256)[IDENTITY]
         record = int(file.samples_in_datarecord(channels[0]))
@@ -89,7 +89,7 @@ def open_edf(
         return Signal(
             data=data,
             rate=float(record / seconds),
-            names=tuple(labels),
+            names=tuple(file.getLabel(i).strip() for i in channels),
             units=tuple(file.getPhysicalDimension(i).strip() for i in channels),
             gaps=gaps,
             annotations=_annotations(file),
@@ -104,38 +104,24 @@ def open_edf(
         )
 
 
-def edf_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_edf` would give, from the header alone."""
-    with about(os.fspath(path)), _opened(path, annotations=False) as file:
+def edf_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_edf` would give, from the header."""
+    with _opened(path, annotations=False) as file:
         channels, length = _shape(file, None)
-        check_own_space((length,), size, "a signal")
         return len(channels), (length,)
 
 
-@contextmanager
-def _opened(path: StrPath, annotations: bool = True) -> Iterator[Any]:
-    with open_regular(path, "an EDF file") as file:
-        size = os.fstat(file.fileno()).st_size
-        if not size:
-            raise SampleError(expected="an EDF file", found="an empty file", remedy="get it again")
-        needed = claimed_bytes(file.read(256), file)
-    if size < needed:
-        raise SampleError(expected=f"{needed} bytes", found=f"{size}", remedy="get the file again")
-    pyedflib = pyedflib_library()
-    with decoding(
-        "an EDF or BDF file whole to its end, without interruptions",
-        "pyedflib",
-        "get it again, or convert it to EDF+C",
-        says=after_the_name,
-    ):
-        wanted = pyedflib.READ_ALL_ANNOTATIONS if annotations else pyedflib.DO_NOT_READ_ANNOTATIONS
-        # Its own check of the size prints; the one above does not.
-        with pyedflib.EdfReader(os.fspath(path), wanted, pyedflib.DO_NOT_CHECK_FILE_SIZE) as reader:
-            yield reader
+def check_length(file: BinaryIO) -> None:
+    """Refuses a file that is shorter than its header says, or has no such header.
 
+    Args:
+        file: open, anywhere.
 
-def claimed_bytes(head: bytes, file: Any) -> int:
-    """The bytes that a file has by its header."""
+    Raises:
+        SampleError: the header is damaged, or the file ends too early.
+    """
+    file.seek(0)
+    head = file.read(256)
     try:
         signals, header = int(head[252:256]), int(head[184:192])
         records = int(head[236:244])
@@ -149,11 +135,32 @@ def claimed_bytes(head: bytes, file: Any) -> int:
             found="another, or damage",
             remedy="get the file again",
         ) from error
-    return header + records * samples * (3 if head[:1] == b"\xff" else 2)
+    needed = header + records * samples * (3 if head[:1] == b"\xff" else 2)
+    if (size := os.fstat(file.fileno()).st_size) < needed:
+        raise SampleError(expected=f"{needed} bytes", found=f"{size}", remedy="get the file again")
+
+
+@contextmanager
+def _opened(path: StrPath, annotations: bool = True) -> Iterator[Any]:
+    with open_regular(path, "an EDF file") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise SampleError(expected="an EDF file", found="an empty file", remedy="get it again")
+        check_length(file)
+    pyedflib = pyedflib_library()
+    with decoding(
+        "an EDF or BDF file whole to its end, without interruptions",
+        "pyedflib",
+        "get it again, or convert it to EDF+C",
+        says=after_file_name,
+    ):
+        wanted = pyedflib.READ_ALL_ANNOTATIONS if annotations else pyedflib.DO_NOT_READ_ANNOTATIONS
+        # Its own check of the size prints; the one above does not.
+        with pyedflib.EdfReader(os.fspath(path), wanted, pyedflib.DO_NOT_CHECK_FILE_SIZE) as reader:
+            yield reader
 
 
 def _shape(file: Any, names: Sequence[str] | None) -> tuple[list[int], int]:
-    """The channels to read, and the positions in each."""
+    """Returns the numbers of the channels to read, and the positions in each."""
     labels = [file.getLabel(i).strip() for i in range(file.signals_in_file)]
     chosen = places(labels, names)
     if not chosen:
@@ -163,18 +170,13 @@ def _shape(file: Any, names: Sequence[str] | None) -> tuple[list[int], int]:
     rates = [float(file.getSampleFrequency(i)) for i in chosen]
     if len(set(rates)) > 1:
         pairs = zip(chosen, rates, strict=True)
-        found = ", ".join(f"{labels[i]} at {rate:g}" for i, rate in pairs)
+        several = ", ".join(f"{labels[i]} at {rate:g}" for i, rate in pairs)
         raise SampleError(
             expected="channels of one rate",
-            found=f"{found} Hz",
+            found=f"{several} Hz",
             remedy="read those of one: impasto.media.signals.edf.open_edf(path, names=[...])",
         )
     return chosen, int(file.samples_in_file(chosen[0]))
-
-
-def _blocks(file: Any, channels: Sequence[int], length: int) -> Iterator[Block]:
-    for start, stop in spans(len(channels), length):
-        yield np.stack([file.readSignal(i, start, stop - start) for i in channels])
 
 
 def _channel(file: Any, number: int) -> Channel:

@@ -1,6 +1,9 @@
-"""Writing EDF, EDF+ and BDF+ files by pyedflib, a few data records at a time.
+"""EDF, EDF+ and BDF+ files, written by pyedflib.
 
-EDF has no sample that means none: across a gap the straight line is written.
+Ours is what pyedflib does not do: choose the length of a data record so that the rate is exact and
+the records divide the signal, choose the range of the values, round it to the eight characters of
+a header, round values rather than cut them off, keep the patient and the recording as they came,
+and say when the disk is full. EDF has no sample that means a gap: the straight line is written.
 """
 
 from __future__ import annotations
@@ -18,35 +21,38 @@ from typing import Any
 
 import numpy as np
 
-from impasto.errors import OutputError, SampleError, about
+from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
-from impasto.media.files import StrPath, atomic_set, check_writable
-from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, claimed_bytes, pyedflib_library
-from impasto.media.signals.gaps import spans
+from impasto.media.files import StrPath, atomic_set
+from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, check_length, pyedflib_library
 from impasto.media.signals.signal import Annotation, Signal
 
 _MARK = "not_for_diagnosis"
 _DATED = re.compile(rb"Startdate \d\d-[A-Z]{3}-\d{4}")
 _NO_DATE = datetime(1985, 1, 1)  # the first that EDF has, which stands for none
-# Seconds of a data record, and their fractions that the library can write.
+# The least and the most seconds of a data record, and the fractions that pyedflib can write.
 _SHORTEST, _LONGEST, _STEP = 0.1, 10, Fraction(1, 100_000)
 _MOST_ANNOTATION_SIGNALS = 64
 
 
 def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a signal as EDF+ (or plain EDF, where it came so), or BDF+, whole or not at all.
+    """Writes a signal as EDF+ or BDF+ (as plain EDF where it came so), whole or not at all.
 
-    Ranges stay as they came, so that steps do: values outside become the nearest in them. A
-    signal from elsewhere is written with the range of its values. Data records are as long as
-    they came, or so long that they divide the signal; where none does, the last value fills the
-    last one. Annotations are kept to 0.1 ms and 40 bytes of text, in EDF+.
-    recipe: kept in the recording's description with "not for diagnosis", where those fit in its
-    80 bytes.
-    Raises OutputError when the file cannot be written or cannot hold the signal; MissingExtraError
-    without pyedflib.
+    Args:
+        signal: one from an EDF file keeps its ranges, so that its steps stay; values outside
+            become the nearest in them. Another is written with the range of its values. Data
+            records are as long as they came, or so long that they divide the signal; where none
+            does, the last value fills the last record. Annotations keep 0.1 ms and 40 bytes of
+            text, in EDF+.
+        path: of the file.
+        recipe: kept in the recording's description with "not for diagnosis", where both fit into
+            its 80 bytes.
+
+    Raises:
+        OutputError: the file cannot be written, or EDF cannot hold the signal.
+        MissingExtraError: pyedflib is not installed.
     """
-    with about(os.fspath(path)):
-        pyedflib = pyedflib_library()
+    pyedflib = pyedflib_library()
     source = signal.source if isinstance(signal.source, EdfSource) else None
     bits = 24 if Path(path).suffix.lower() == ".bdf" else 16
     name = Path(path).name
@@ -67,21 +73,15 @@ def save_edf(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
                 _write_header(pyedflib, file, signal, channels, record, seconds)
                 if plus:
                     _prepare_annotations(file, signal, records)
-                _write_records(file, signal, channels, record, records)
+                _write_records(file, signal, channels, record)
                 for annotation in signal.annotations:
                     _write_annotation(file, annotation)
         _check_written(target)
         _identify(target, source, recipe)
 
 
-def check_edf_target(path: StrPath) -> None:
-    """Raises where `save_edf` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        pyedflib_library()
-    check_writable(path)
-
-
 def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Channel]:
+    """Returns how each channel is stored: as it came, or over the range of its values."""
     if source is not None and all(_fits(channel, bits) for channel in source.channels):
         return [_headed(channel) for channel in source.channels]
     digital = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
@@ -103,18 +103,19 @@ def _channels(signal: Signal, source: EdfSource | None, bits: int) -> list[Chann
 
 
 def _headed(channel: Channel) -> Channel:
-    """The channel with the range that a header says."""
+    """Returns the channel with its range rounded to what a header can say."""
     low, high = channel.physical
     return channel._replace(physical=(_eight(low, round), _eight(high, round)))
 
 
 def _fits(channel: Channel, bits: int) -> bool:
+    """Whether the format has the bits for the channel's digital values."""
     limit = 1 << (bits - 1)
     return -limit <= min(channel.digital) and max(channel.digital) < limit
 
 
 def _eight(value: float, rounded: Any) -> float:
-    """The number rounded to what eight characters, the room in a header, can say."""
+    """Rounds a number, by `rounded`, to what the eight characters of a header can say."""
     for digits in range(6, 0, -1):
         scaled = rounded(value * 10**digits)
         if len(f"{scaled / 10**digits:.{digits}f}") <= 8:
@@ -123,7 +124,7 @@ def _eight(value: float, rounded: Any) -> float:
 
 
 def _record(signal: Signal, source: EdfSource | None) -> tuple[int, Fraction]:
-    """The positions in a data record and its seconds, which give exactly the rate."""
+    """Returns the positions in a data record and its seconds, which give exactly the rate."""
     length, rate = signal.space[0], Fraction(signal.rate).limit_denominator(10**6)
     if source and source.record / source.seconds == rate and not length % source.record:
         return source.record, source.seconds
@@ -166,7 +167,7 @@ def _write_header(
         }
         for name, unit, channel in zip(signal.names, signal.units, channels, strict=True)
     ]
-    # The library cuts off what is below a hundredth of a millisecond.
+    # pyedflib cuts off what is below a hundredth of a millisecond.
     file.setDatarecordDuration(float(seconds) + float(_STEP) / 4)
     file.setSignalHeaders(headers)
     start = signal.start or _NO_DATE
@@ -178,7 +179,7 @@ def _write_header(
 
 
 def _prepare_annotations(file: Any, signal: Signal, records: int) -> None:
-    """Makes room: the library puts one annotation in each annotation signal of a data record."""
+    """Makes room: pyedflib puts one annotation in each annotation signal of a data record."""
     needed = max(1, -(-len(signal.annotations) // records))
     if needed > _MOST_ANNOTATION_SIGNALS:
         raise OutputError(
@@ -189,24 +190,20 @@ def _prepare_annotations(file: Any, signal: Signal, records: int) -> None:
     file.set_number_of_annotation_signals(needed)
 
 
-def _write_records(
-    file: Any, signal: Signal, channels: Sequence[Channel], record: int, records: int
-) -> None:
+def _write_records(file: Any, signal: Signal, channels: Sequence[Channel], record: int) -> None:
     low = np.array([[channel.physical[0]] for channel in channels])
-    steps = np.array([[c.digital[1] - c.digital[0]] for c in channels])
-    scale = steps / (np.array([[channel.physical[1]] for channel in channels]) - low)
+    high = np.array([[channel.physical[1]] for channel in channels])
     zero = np.array([[channel.digital[0]] for channel in channels])
-    length = signal.space[0]
-    many = max(1, next(spans(len(channels), length))[1] // record)
-    for first in range(0, records, many):
-        stop = min(first + many, records) * record
-        block = signal.data[:, first * record : stop].astype(np.float64)
-        block = np.pad(block, ((0, 0), (0, max(0, stop - length))), mode="edge")
-        digital = np.clip(np.rint((block - low) * scale), 0, steps).astype(np.int32) + zero
-        parts = digital.astype(np.int32).reshape(len(channels), -1, record).swapaxes(0, 1)
-        for part in parts:
-            if file.blockWriteDigitalSamples(np.ascontiguousarray(part).ravel()):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    steps = np.array([[channel.digital[1]] for channel in channels]) - zero
+    values = signal.data.astype(np.float64)
+    values -= low
+    values *= steps / (high - low)
+    np.clip(np.rint(values, out=values), 0, steps, out=values)
+    digital = values.astype(np.int32) + zero.astype(np.int32)
+    digital = np.pad(digital, ((0, 0), (0, -digital.shape[1] % record)), mode="edge")
+    for one in digital.reshape(len(channels), -1, record).swapaxes(0, 1):
+        if file.blockWriteDigitalSamples(np.ascontiguousarray(one).ravel()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write_annotation(file: Any, annotation: Annotation) -> None:
@@ -219,18 +216,16 @@ def _write_annotation(file: Any, annotation: Annotation) -> None:
 
 
 def _check_written(target: Path) -> None:
-    """The library does not say when the disk is full."""
+    """Finds out by the size whether the disk was full, which pyedflib does not say."""
     try:
         with open(target, "rb") as file:
-            whole = claimed_bytes(file.read(256), file) <= target.stat().st_size
-    except SampleError:
-        whole = False
-    if not whole:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            check_length(file)
+    except SampleError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def _identify(target: Path, source: EdfSource | None, recipe: str | None) -> None:
-    """Puts the patient and the recording of the source in the header, and the mark."""
+    """Puts the patient and the recording of the source into the header, and the mark."""
     with open(target, "rb+") as file:
         written = file.read(256)[IDENTITY]
         identity = source.identity if source else written

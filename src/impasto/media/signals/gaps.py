@@ -1,107 +1,78 @@
-"""Signals in and out of files, a block of time at a time: NaN in a block is a gap in the signal."""
+"""Gaps: the positions of a recording that have no value.
+
+In a file, and in the arrays that the libraries give, a gap is NaN. In a `Signal` the data are
+finite everywhere: a straight line runs across each gap, and a mask says where the gaps are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float32, Float64, Shaped
 
 from impasto.errors import SampleError
-from impasto.media.blocks import New
 
 if TYPE_CHECKING:
     from impasto.media.signals.signal import Signal
 
-# Values in a block: libraries make several copies of one in float64.
-_BLOCK = 2**18
 
-Block = Shaped[np.ndarray, "channel block"]
+def without_gaps(
+    values: Shaped[np.ndarray, "channel time"] | Sequence[Shaped[np.ndarray, " time"]],
+) -> tuple[Float32[np.ndarray, "channel time"], Bool[np.ndarray, "channel time"] | None]:
+    """Separates the values of a recording from its gaps.
 
+    Example:
+        >>> data, gaps = without_gaps(np.array([[1.0, np.nan, 3.0]]))
+        >>> data.tolist(), gaps.tolist()
+        ([[1.0, 2.0, 3.0]], [[False, True, False]])
 
-class Gathered(NamedTuple):
-    """The data and the gaps of a Signal."""
+    Args:
+        values: an array, or one of each channel; integers or floats of any precision. NaN is a
+            gap.
 
-    data: Float32[np.ndarray, "channel time"]
-    gaps: Bool[np.ndarray, "channel time"] | None
+    Returns:
+        The data, with a straight line across each gap, and the mask of the gaps, None where there
+        are none. They are the arguments `data` and `gaps` of a `Signal`.
 
-
-def spans(channels: int, length: int) -> Iterator[tuple[int, int]]:
-    """What cuts `length` positions into blocks of some 262,144 values: their starts and stops.
-
-    All but the last are a multiple of 12 positions, a whole number of bytes in every format.
+    Raises:
+        SampleError: a channel has no value at all.
     """
-    step = 12 * max(1, _BLOCK // (12 * channels))
-    for start in range(0, length, step):
-        yield start, min(start + step, length)
+    with np.errstate(over="ignore"):  # Sample refuses the infinities
+        data = np.array(values, np.float32, order="C")
+    gaps = np.isnan(data)
+    if not gaps.any():
+        return data, None
+    fill_gaps(data, gaps)
+    return data, gaps
 
 
-def gathered(channels: int, length: int, blocks: Iterable[Block], new: New) -> Gathered:
-    """The arrays of a signal out of its blocks in order; `new` makes the data.
-
-    Raises SampleError when a channel has no value at all, or the blocks end too early.
-    """
-    data = new((channels, length))
-    gaps = None
-    start = 0
-    for block in blocks:
-        stop = start + block.shape[1]
-        with np.errstate(over="ignore"):  # the infinities are refused later
-            data[:, start:stop] = block
-        missing = np.isnan(block)
-        if missing.any():
-            if gaps is None:
-                gaps = np.zeros((channels, length), np.bool_)
-            gaps[:, start:stop] = missing
-        start = stop
-    if start < length:
-        raise SampleError(
-            expected=f"{length} values a channel",
-            found=f"{start}",
-            remedy="get the file again",
-        )
-    if gaps is not None:
-        fill_gaps(data, gaps)
-    return Gathered(data, gaps)
-
-
-def pieces(signal: Signal) -> Iterator[Block]:
-    """The blocks of a signal in order, float64, with NaN in the gaps."""
-    for start, stop in spans(*signal.data.shape):
-        block = signal.data[:, start:stop].astype(np.float64)
-        if signal.gaps is not None:
-            block[signal.gaps[:, start:stop]] = np.nan
-        yield block
+def with_gaps(signal: Signal) -> Float64[np.ndarray, "channel time"]:
+    """Returns the values of a signal in float64, with NaN in its gaps."""
+    values = signal.data.astype(np.float64)
+    if signal.gaps is not None:
+        values[signal.gaps] = np.nan
+    return values
 
 
 def fill_gaps(
     data: Float32[np.ndarray, "channel time"], gaps: Bool[np.ndarray, "channel time"]
 ) -> None:
-    """Puts a straight line across each gap, in place; the nearest value across one at an end.
+    """Puts a straight line across each gap, and the nearest value into a gap at an end.
 
-    Raises SampleError when a channel is a gap from end to end.
+    Args:
+        data: changed in place, where `gaps` is True.
+        gaps: True where there is no value.
+
+    Raises:
+        SampleError: a channel is a gap from end to end.
     """
     for number, (row, gap) in enumerate(zip(data, gaps, strict=True), start=1):
-        edges = np.flatnonzero(gap[1:] != gap[:-1]) + 1
-        ends = [0] if gap[0] else [], [len(gap)] if gap[-1] else []
-        edges = np.concatenate((ends[0], edges, ends[1])).astype(np.int64)
-        starts, stops = edges[::2], edges[1::2]
-        if not len(starts):
-            continue
-        if starts[0] == 0 and stops[0] == len(gap):
+        if gap.all():
             raise SampleError(
                 expected="values in every channel",
                 found=f"none in channel {number}: all NaN",
                 remedy="leave the channel out",
             )
-        before = np.maximum(starts - 1, 0)
-        after = np.minimum(stops, len(gap) - 1)
-        left, right = row[before].astype(np.float64), row[after].astype(np.float64)
-        left = np.where(starts == 0, right, left)
-        right = np.where(stops == len(gap), left, right)
-        slope = (right - left) / (stops - starts + 1)
-        for first, last in spans(1, len(gap)):
-            where = first + np.flatnonzero(gap[first:last])
-            run = np.searchsorted(starts, where, side="right") - 1
-            row[where] = left[run] + slope[run] * (where - starts[run] + 1)
+        row[gap] = np.interp(np.flatnonzero(gap), np.flatnonzero(~gap), row[~gap])

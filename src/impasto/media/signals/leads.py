@@ -1,4 +1,4 @@
-"""Leads: the channels of signals one by one, and which of two signals' belong together."""
+"""Leads: single channels of signals, and which channels of two signals belong together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _AUDIO_RATE = 8000.0
 class Lead(NamedTuple):
     """One channel of a signal.
 
-    values: NaN where the recording has a gap; voltages in mV, anything else in the file's `unit`.
-    rate: in Hz. name: the file's, or "channel 2" where it gives none.
+    Attributes:
+        values: float64, NaN in the gaps; voltages in mV, anything else in `unit`.
+        rate: in Hz.
+        name: the file's, or such as "channel 2" where the file gives none.
+        unit: of the values.
     """
 
     values: Float64[np.ndarray, " time"]
@@ -27,7 +30,18 @@ class Lead(NamedTuple):
 
 
 def lead(signal: Signal, channel: int, start: int = 0, stop: int | None = None) -> Lead:
-    """A channel of a signal, or of its positions from `start` up to `stop`."""
+    """Takes one channel out of a signal.
+
+    Example:
+        >>> values = np.array([[1.0, 2.0]], np.float32)
+        >>> lead(Signal(values, names=("II",), units=("V",)), 0).values.tolist()
+        [1000.0, 2000.0]
+
+    Args:
+        signal: with the channel.
+        channel: its number, from 0.
+        start, stop: the positions to take, up to `stop`; None for the end.
+    """
     scale = _MILLIVOLTS.get(signal.units[channel].strip().lower())
     values = signal.data[channel, start:stop].astype(np.float64)
     if scale is not None:
@@ -39,14 +53,23 @@ def lead(signal: Signal, channel: int, start: int = 0, stop: int | None = None) 
 
 
 def is_audio(signal: Signal) -> bool:
-    """Whether it is a sound: values from -1 to 1, 8000 Hz or more."""
+    """Whether a signal is a sound: values from -1 to 1, at 8000 Hz or more."""
     return signal.value_range == (-1, 1) and signal.rate >= _AUDIO_RATE
 
 
 def matched(one: Signal, other: Signal) -> list[tuple[int, int]]:
-    """Channels that belong together: those of the same name, by position where no name is shared.
+    """Finds the channels of two signals that belong together.
 
-    Case and spaces around names do not count.
+    Example:
+        >>> data = np.zeros((2, 9), np.float32)
+        >>> one = Signal(data, names=("I", "II"), units=("mV", "mV"))
+        >>> other = Signal(data, names=("ii", "V5"), units=("mV", "mV"))
+        >>> matched(one, other)
+        [(1, 0)]
+
+    Returns:
+        Pairs of a channel of `one` and the channel of `other` that has the same name; case and
+        spaces around names do not count. Where no name is shared, channels are paired by position.
     """
     places: dict[str, int] = {}
     for channel, name in enumerate(map(_key, other.names)):

@@ -1,7 +1,9 @@
-"""Writing WFDB records: the header, the signal files and the annotation files of a signal.
+"""WFDB records, written: the header, the signal files and the annotation files of a signal.
 
-Samples and annotations are encoded by the library wfdb, a block at a time. The header is written
-here: wfdb's own writer refuses what other formats and records have, such as a name twice.
+The library wfdb encodes samples and annotations. The header is ours: wfdb.wrsamp refuses a name
+that stands twice, which other formats and records have, has no place for the converter's
+resolution, the block size and the counter, and writes UTF-8 only. The formats and gains of a
+signal from elsewhere are ours as well, for wfdb chooses those of one format for all channels.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from types import ModuleType
 
 import numpy as np
 
-from impasto.errors import OutputError, about
+from impasto.errors import OutputError
 from impasto.media.files import StrPath, atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.signals.annotators import ANNOTATORS, wfdb_library, write_annotations
-from impasto.media.signals.gaps import pieces
+from impasto.media.signals.gaps import with_gaps
 from impasto.media.signals.records import LONGEST_HEADER, SUFFIXES, Lead, RecordSource
 from impasto.media.signals.signal import Signal, with_recipe
 
@@ -31,21 +33,29 @@ _WRITTEN = {"80": 8, "212": 12, "16": 16, "24": 24, "32": 32}
 # Those that are only read become one that holds the same values.
 _SUCCESSOR = {"508": "80", "524": "24"}
 
+# Positions that are encoded at once, for wfdb takes 50 bytes for each; a multiple of 12 is a whole
+# number of bytes in every format.
+_PIECE = 12 * 2**14
+
 
 def save_record(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
     """Writes a signal as a record: .hea, .dat and annotation files, all or none of them.
 
-    Formats, gains, baselines and the converter's resolution stay as they came; values outside a
-    format's range become the nearest in it. (Formats that wfdb does not write become the plain
-    one that holds the same values.) A signal from elsewhere is written in 16 bits, with gains
-    that use them. A gap is the format's invalid sample. Annotation files of other annotators that
-    stand beside an earlier record stay.
-    recipe: kept in a comment, beside one that says "not for diagnosis".
-    Raises OutputError when the files cannot be written; MissingExtraError without wfdb.
+    Args:
+        signal: one from a record keeps its formats, gains, baselines and the converter's
+            resolution; a format that wfdb does not write becomes the plain one that holds the
+            same values. Another is written in 16 bits, with gains that use them. Values outside a
+            format's range become the nearest in it. A gap is the format's invalid sample.
+        path: of the header or of the signal file. Annotation files of other annotators beside an
+            earlier record stay.
+        recipe: kept in a comment, beside one that says "not for diagnosis".
+
+    Raises:
+        OutputError: the files cannot be written.
+        MissingExtraError: wfdb is not installed.
     """
     stem = _target_stem(path)
-    with about(os.fspath(path)):
-        wfdb = wfdb_library()
+    wfdb = wfdb_library()
     source = signal.source if isinstance(signal.source, RecordSource) else RecordSource()
     leads = [_written(lead) for lead in source.leads] or _chosen_leads(signal)
     header = f"{stem.name}.hea"
@@ -63,14 +73,12 @@ def save_record(signal: Signal, path: StrPath, recipe: str | None = None) -> Non
 def check_record_target(path: StrPath) -> None:
     """Raises where `save_record` would for the path alone, before any work is done."""
     stem = _target_stem(path)
-    with about(os.fspath(path)):
-        wfdb_library()
     names = [stem.name + suffix for suffix in SUFFIXES]
     check_set_writable(path, names[0], names, _of_ours)
 
 
 def _of_ours(header: Path) -> set[str]:
-    """The files of a record that was written here, by its header; none of any other."""
+    """Returns the files of a record by its header, none where another program wrote it."""
     with open(header, "rb") as file:
         text = file.read(LONGEST_HEADER).decode("utf-8", "surrogateescape")
     if f"# {NOT_FOR_DIAGNOSIS}" not in text.splitlines():
@@ -99,7 +107,7 @@ def _written(lead: Lead) -> Lead:
 
 
 def _chosen_leads(signal: Signal) -> list[Lead]:
-    """16 bits, with gains that use most of them."""
+    """Chooses 16 bits, with gains that use most of them."""
     leads = []
     for low, high in zip(signal.data.min(axis=1), signal.data.max(axis=1), strict=True):
         low, high = float(low), float(high)
@@ -113,27 +121,32 @@ def _chosen_leads(signal: Signal) -> list[Lead]:
 def _write_signals(
     wfdb: ModuleType, signal: Signal, leads: Sequence[Lead], name: str, folder: Path
 ) -> list[str]:
-    """Writes the signal files, one for all neighbors of one format; the header's signal lines."""
+    """Writes the signal files, one for all neighbors of one format.
+
+    Returns:
+        The header's lines about the signals.
+    """
     runs = [list(run) for _, run in groupby(range(len(leads)), key=lambda i: leads[i].format)]
     files = [f"{name}_{n}.dat" for n in range(1, len(runs) + 1)] if runs[1:] else [f"{name}.dat"]
     gain = np.array([[lead.gain] for lead in leads])
     baseline = np.array([[float(lead.baseline)] for lead in leads])
     invalid = np.array([[-(2.0 ** (_WRITTEN[lead.format] - 1))] for lead in leads])
-    sums = np.zeros(len(leads), np.int64)
-    starts: list[int] = []
-    encoded = folder / "block"
-    for block in pieces(signal):
-        digital = np.rint(block * gain + baseline)
-        digital = np.clip(digital, invalid + 1, -invalid - 1)
-        digital = np.where(np.isnan(digital), invalid, digital).astype(np.int64)
-        starts = starts or digital[:, 0].tolist()
-        sums += digital.sum(axis=1)
-        for run, file in zip(runs, files, strict=True):
-            samples = np.ascontiguousarray(digital[run].T)
-            wfdb.io.wr_dat_file(encoded.name, leads[run[0]].format, samples, 0, write_dir=folder)
-            with open(folder / file, "ab") as whole:
-                whole.write(encoded.read_bytes())
-    encoded.unlink()
+    values = with_gaps(signal)
+    values *= gain
+    values += baseline
+    np.clip(np.rint(values, out=values), invalid + 1, -invalid - 1, out=values)
+    np.copyto(values, invalid, where=np.isnan(values))
+    digital = values.astype(np.int64)
+    del values
+    piece = folder / "piece"
+    for run, file in zip(runs, files, strict=True):
+        with open(folder / file, "wb") as whole:
+            for start in range(0, digital.shape[1], _PIECE):
+                samples = digital[run, start : start + _PIECE].T
+                wfdb.io.wr_dat_file(piece.name, leads[run[0]].format, samples, 0, write_dir=folder)
+                whole.write(piece.read_bytes())
+    piece.unlink()
+    starts, sums = digital[:, 0], digital.sum(axis=1)
     checksums = sums.astype(np.int16)  # which keeps the lowest 16 bits, as the format asks
     return [
         f"{file} {leads[i].format} {leads[i].gain!r}({leads[i].baseline})/{_unit(signal.units[i])}"
@@ -146,7 +159,7 @@ def _write_signals(
 
 @contextmanager
 def _full_disk() -> Iterator[None]:
-    """An error with a number where NumPy, which wfdb writes with, leaves it out."""
+    """Gives the error of a full disk its number, which NumPy leaves out; wfdb writes by NumPy."""
     try:
         yield
     except OSError as error:
@@ -168,10 +181,10 @@ def _record_line(signal: Signal, source: RecordSource, name: str) -> str:
 
 
 def _plain(number: float) -> str:
-    """Without an exponent, which headers do not know."""
+    """Writes a number without an exponent, which headers do not know."""
     return np.format_float_positional(number, trim="-")
 
 
 def _unit(unit: str) -> str:
-    """As headers have it; NU stands for no units."""
+    """Returns a unit as headers have it; NU stands for no unit."""
     return re.sub(r"[^\w^?%/-]", "_", re.sub("[µμ]", "u", unit), flags=re.ASCII) or "NU"

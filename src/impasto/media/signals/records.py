@@ -1,27 +1,25 @@
 """WFDB records: a header (.hea), its signal files (.dat) and annotation files (.atr and others).
 
-`record_writer` writes them.
+The library wfdb decodes them; `record_writer` writes them. Ours are the checks before: wfdb follows
+names out of the folder, and takes a file that is shorter than its header says for an error of
+arrays. Comments are read here, for wfdb does not keep those that are not UTF-8.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from impasto.errors import SampleError, about
-from impasto.media.blocks import New, in_memory
 from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
-from impasto.media.sample import check_own_space
 from impasto.media.signals.annotators import annotations_beside, wfdb_library
-from impasto.media.signals.gaps import Block, gathered, spans
+from impasto.media.signals.gaps import without_gaps
 from impasto.media.signals.signal import Signal, Source, places
 
 SUFFIXES = (".hea", ".dat")
@@ -34,10 +32,14 @@ LONGEST_HEADER = 2**24
 
 
 class Lead(NamedTuple):
-    """How a signal's values are stored: digital = gain * physical + baseline, in a format.
+    """How a channel's values are stored: digital = gain * physical + baseline, in a format.
 
-    gain: digital units per physical unit. resolution, zero: of the analog-digital converter, in
-    bits and digital units. block_size: that the medium asked for, in bytes.
+    Attributes:
+        format: WFDB's number of it, such as "212".
+        gain: digital units per physical unit.
+        baseline: the digital value that stands for 0.
+        resolution, zero: of the analog-digital converter, in bits and in digital units.
+        block_size: that the medium of the recording asked for, in bytes.
     """
 
     format: str
@@ -52,9 +54,11 @@ class Lead(NamedTuple):
 class RecordSource(Source):
     """What a record's header and annotation files say beside the signal.
 
-    leads: of each channel; () where they are to be chosen. comments: without "#". counter: the
-    frequency of a counter and its value at the start. labels: of each annotator, the (code,
-    symbol, description) of its own kinds of annotation.
+    Attributes:
+        leads: how each channel is stored; () where the writer chooses.
+        comments: the comments of the header, without "#".
+        counter: the frequency of a counter and its value at the start.
+        labels: of each annotator, the code, symbol and description of its own annotations.
     """
 
     leads: tuple[Lead, ...] = ()
@@ -74,8 +78,14 @@ class RecordSource(Source):
 class _Header(NamedTuple):
     """What is known of a record before its values are read.
 
-    record: wfdb's. leading: the record, or the segment, that describes the signals. channels:
-    which signals. frame: positions of each in a frame. frames: how many there are.
+    Attributes:
+        stem: the path without a suffix.
+        record: wfdb's description of it.
+        leading: the record, or the one of its segments, that describes the signals.
+        channels: the numbers of the signals to read.
+        frame: the positions of each signal in a frame.
+        frames: how many there are.
+        comments: without "#".
     """
 
     stem: str
@@ -86,39 +96,44 @@ class _Header(NamedTuple):
     frames: int
     comments: tuple[str, ...]
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return len(self.channels), self.frames * self.frame
-
 
 def is_record(path: StrPath) -> bool:
-    """Whether the name is of a record: .hea, .dat, or without a suffix where its .hea exists."""
+    """Whether the name is of a record: .hea, .dat, or without a suffix where its .hea exists.
+
+    Example:
+        >>> is_record("recordings/100.dat"), is_record("100.csv")
+        (True, False)
+    """
     name = Path(path)
     if name.suffix.lower() in SUFFIXES:
         return True
     return not os.path.exists(name) and os.path.isfile(f"{name}.hea")
 
 
-def open_record(
-    path: StrPath,
-    size: tuple[int, ...] = (0,),
-    new: New = in_memory,
-    *,
-    names: Sequence[str] | None = None,
-) -> Signal:
-    """Reads a WFDB record by its .hea, its .dat or its name, with all annotations beside it.
+def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
+    """Reads a WFDB record, with all the annotations beside it.
 
-    Skewed signals are aligned. Samples marked invalid are gaps. A record of several segments is
-    one signal.
-    size: (0,), or what the record has; signals are not resized. new: makes the array of shape
-    (channel, time). names: of the signals to read, all without; they must have one rate.
-    Raises SampleError when a file is missing, damaged or shorter than the header says, or the
-    signals have several rates; ConfigError when size is another; MissingExtraError without wfdb.
+    Skewed signals are aligned. Samples that are marked invalid are gaps. A record of several
+    segments is one signal.
+
+    Args:
+        path: of the .hea, of the .dat, or without a suffix.
+        names: of the signals to read, which must have one rate; None reads all.
+
+    Raises:
+        SampleError: a file is missing, damaged or shorter than the header says, or the signals
+            have several rates.
+        MissingExtraError: wfdb is not installed.
     """
     with about(os.fspath(path)):
         header = _header(path, names)
-        check_own_space(header.shape[1:], size, "a signal")
-        data, gaps = gathered(*header.shape, _blocks(header), new)
+        with _decoding():
+            record = wfdb_library().rdrecord(
+                header.stem, channels=header.channels, smooth_frames=False
+            )
+            data, gaps = without_gaps(record.e_p_signal)
+        del record  # it holds the values twice more, in 64 bits
+        _check_values(data.shape[1], header)
         leading, chosen = header.leading, header.channels
         annotations, labels = annotations_beside(header.stem, header.record.fs)
         return Signal(
@@ -133,15 +148,14 @@ def open_record(
         )
 
 
-def record_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_record` would give, from the header alone."""
-    with about(os.fspath(path)):
-        channels, length = _header(path, None).shape
-        check_own_space((length,), size, "a signal")
-        return channels, (length,)
+def record_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_record` would give, from the header."""
+    header = _header(path, None)
+    return len(header.channels), (header.frames * header.frame,)
 
 
 def _header(path: StrPath, names: Sequence[str] | None) -> _Header:
+    """Reads a header, and checks it and the sizes of its files."""
     name = Path(os.path.abspath(path))
     stem = name.with_suffix("") if name.suffix.lower() in SUFFIXES else name
     with open_regular(f"{stem}.hea", "a WFDB header") as file:
@@ -171,7 +185,7 @@ def _header(path: StrPath, names: Sequence[str] | None) -> _Header:
 
 
 def _check_lines(lines: Sequence[str]) -> None:
-    """Refuses headers of nothing, and those that point out of their folder."""
+    """Refuses an empty header, and one that names files outside its folder."""
     lines = [line for line in lines if line.strip() and line.lstrip()[:1] != "#"]
     if not lines:
         raise SampleError(
@@ -188,7 +202,7 @@ def _check_lines(lines: Sequence[str]) -> None:
 
 
 def _frame(record: Any, leading: Any, channels: Sequence[int]) -> int:
-    """The positions in a frame, which must be as many for all the channels."""
+    """Returns the positions in a frame, which must be as many for all the channels."""
     lengths = [leading.samps_per_frame[i] for i in channels]
     if len(set(lengths)) == 1:
         return int(lengths[0])
@@ -202,7 +216,7 @@ def _frame(record: Any, leading: Any, channels: Sequence[int]) -> int:
 
 
 def _checked_length(stem: Path, record: Any) -> int:
-    """The number of frames, where the signal files have as many."""
+    """Returns the number of frames, after a check that the signal files have as many."""
     length = record.sig_len
     for name in dict.fromkeys(record.file_name):
         its = [i for i, other in enumerate(record.file_name) if other == name]
@@ -230,22 +244,14 @@ def _checked_length(stem: Path, record: Any) -> int:
     return length or 0
 
 
-def _blocks(header: _Header) -> Iterator[Block]:
-    wfdb = wfdb_library()
-    parts: Any = spans(len(header.channels) * header.frame, header.frames)
-    if header.record.sig_len is None:
-        parts = [(0, None)]  # without a length, wfdb reads all or nothing
-    for start, stop in parts:
-        with _decoding():
-            part = wfdb.rdrecord(
-                header.stem,
-                sampfrom=start,
-                sampto=stop,
-                channels=header.channels,
-                smooth_frames=False,
-            )
-            block = np.stack(part.e_p_signal)
-        yield block
+def _check_values(length: int, header: _Header) -> None:
+    """Refuses a record of segments, or compressed, that has fewer values than it says."""
+    if length < (needed := header.frames * header.frame):
+        raise SampleError(
+            expected=f"{needed} values a channel",
+            found=f"{length}",
+            remedy="get the file again",
+        )
 
 
 def _source(header: _Header, labels: Any) -> RecordSource:

@@ -20,11 +20,15 @@ _RECIPE = "impasto: "
 
 
 class Annotation(NamedTuple):
-    """Something marked in a recording.
+    """A mark in a recording.
 
-    time: seconds from the first position. text: free text. duration: in seconds, None where the
-    format has none. The rest is WFDB's: the code of what is marked ("N" a normal beat, '"' for
-    text alone), and the annotator, which is the suffix of the file it stands in.
+    Attributes:
+        time: seconds from the first position.
+        text: free text.
+        duration: in seconds, None where the format has none.
+        symbol: WFDB's code of what is marked: "N" for a normal beat, '"' for text alone.
+        subtype, channel, number: WFDB's.
+        annotator: the suffix of the WFDB file with the annotation.
     """
 
     time: float
@@ -39,17 +43,17 @@ class Annotation(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """What a file needs beside a signal to be written as it came; a format with such is a subclass.
+    """What a file needs beside a signal to be written as it came; each format has a subclass.
 
-    The methods keep it in step with a signal that is changed.
+    The methods keep it in step with a signal that changes.
     """
 
     def select(self, channels: Sequence[int]) -> Source:
-        """For a signal of these channels only."""
+        """Returns the source for a signal of these channels only."""
         return self
 
     def scaled(self, factors: Sequence[float]) -> Source:
-        """For a signal whose channels were multiplied by these, as they changed units."""
+        """Returns the source for a signal whose channels were multiplied by these factors."""
         return self
 
 
@@ -57,13 +61,23 @@ class Source:
 class Signal(Sample):
     """Channels (the leads of an ECG, the channels of a sound) over time.
 
-    data: float32, shape (channel, time), in `units`; across a gap a straight line.
-    rate: positions a second, in Hz. names, units: of each channel, such as "II" and "mV"; "" where
-    the file gives none. gaps: shape (channel, time), True where the recording has no value; None
-    where it has them all. annotations: in the order of the file. start: when the first position
-    was recorded; a time alone where the file leaves out the date. source: what the file needs
-    beside these to be written as it came.
-    Raises SampleError when these do not fit together.
+    Example:
+        >>> values = np.zeros((2, 500), np.float32)
+        >>> signal = Signal(values, rate=250.0, names=("I", "II"), units=("mV", "mV"))
+        >>> signal.select(["ii"]).names, signal.stretch(1, 2).space
+        (('II',), (250,))
+
+    Attributes:
+        data: float32, shape (channel, time), in `units`; a straight line across each gap.
+        rate: positions a second, in Hz.
+        names, units: of each channel, such as "II" and "mV"; "" where the file gives none.
+        gaps: shape (channel, time), True where the recording has no value; None where it has all.
+        annotations: in the order of the file.
+        start: when the first position was recorded; a time alone where the file has no date.
+        source: what the file needs beside these to be written as it came.
+
+    Raises:
+        SampleError: these do not fit together.
     """
 
     rate: float = 1.0
@@ -104,23 +118,29 @@ class Signal(Sample):
 
     @property
     def flat_channels(self) -> tuple[str, ...]:
-        """The names of the channels that have the same value throughout, as a lead that is off."""
+        """The names of the channels with one value throughout, such as a lead that fell off."""
         flat = self.data.min(axis=1) == self.data.max(axis=1)
         return tuple(name for name, same in zip(self.names, flat, strict=True) if same)
 
     def with_data(self, data: Float32[np.ndarray, "channel time"]) -> Signal:
-        """The same signal with other values; over another number of positions at another rate."""
+        """Returns the signal with other values; another number of positions changes the rate."""
         ours, theirs = self.space[0], data.shape[1]
         if ours == theirs:
             return replace(self, data=data)
         return self._at(data, self.rate * theirs / ours)
 
     def resampled(self, rate: float) -> Signal:
-        """The same signal at another rate in Hz, with gaps and annotations where they were.
+        """Brings the signal to another rate, with gaps and annotations where they were.
 
         By soxr's band-limited interpolation ("VHQ"), of the signal less the line through its
-        ends, without which those would ring.
-        Raises SampleError when the rate is not above 0, MissingExtraError without soxr.
+        ends: without that, the ends would ring.
+
+        Args:
+            rate: in Hz.
+
+        Raises:
+            SampleError: the rate is not above 0, or no position is left at it.
+            MissingExtraError: soxr is not installed.
         """
         length = round(self.space[0] * rate / self.rate) if 0 < rate < float("inf") else 0
         if not length:
@@ -142,9 +162,13 @@ class Signal(Sample):
         return self._at(data, rate)
 
     def stretch(self, start: float, stop: float) -> Signal:
-        """The signal from one time to another, in seconds from the beginning.
+        """Cuts out the signal from one time to another.
 
-        Raises SampleError when it does not last so long, or is a gap there.
+        Args:
+            start, stop: seconds from the beginning.
+
+        Raises:
+            SampleError: the signal does not last so long, or a channel is all gap there.
         """
         first, last = round(start * self.rate), round(stop * self.rate)
         length = self.space[0]
@@ -180,14 +204,18 @@ class Signal(Sample):
         )
 
     def select(self, names: Sequence[str]) -> Signal:
-        """The channels of these names, upper or lower case, or numbers from 1 up, in this order.
+        """Takes the channels of these names, in this order.
 
-        Raises SampleError, which lists the names there are, when one is not among them.
+        Args:
+            names: in upper or lower case, or numbers from 1 up.
+
+        Raises:
+            SampleError: a name is not among the signal's, which the error lists.
         """
         return self.at(places(self.names, names))
 
     def at(self, channels: Sequence[int]) -> Signal:
-        """The channels of these numbers, from 0 up, in this order."""
+        """Takes the channels of these numbers, from 0 up, in this order."""
         chosen = list(channels)
         return replace(
             self,
@@ -199,9 +227,13 @@ class Signal(Sample):
         )
 
     def in_units(self, units: str) -> Signal:
-        """The same signal with all channels in V, mV, uV or nV.
+        """Brings all channels to one unit.
 
-        Raises SampleError when there is no such conversion from a channel's unit.
+        Args:
+            units: V, mV, uV or nV, or the unit that all channels have.
+
+        Raises:
+            SampleError: a channel's unit cannot become that.
         """
         factors = []
         for name, unit in zip(self.names, self.units, strict=True):
@@ -217,6 +249,7 @@ class Signal(Sample):
         return replace(self, data=data, units=(units,) * len(self.units), source=source)
 
     def _at(self, data: Float32[np.ndarray, "channel time"], rate: float) -> Signal:
+        """Returns the signal with values at another rate, and its gaps where they were."""
         gaps = self.gaps
         if gaps is not None:
             nearest = np.arange(data.shape[1]) * (self.rate / rate) + 0.5
@@ -232,8 +265,19 @@ class Signal(Sample):
 
 
 def place(names: Sequence[str], wanted: str) -> int | None:
-    """Where a name, upper or lower case, stands among others, or which number from 1 up it is; None
-    where it is neither."""
+    """Finds a name among others.
+
+    Example:
+        >>> place(["I", "II"], "ii"), place(["I", "II"], "1"), place(["I", "II"], "V5")
+        (1, 0, None)
+
+    Args:
+        names: the others.
+        wanted: a name, in upper or lower case, or a number from 1 up.
+
+    Returns:
+        Its place from 0, None where it is not among them.
+    """
     own = [name.strip().casefold() for name in names]
     if (key := wanted.strip().casefold()) in own:
         return own.index(key)
@@ -243,25 +287,39 @@ def place(names: Sequence[str], wanted: str) -> int | None:
 
 
 def places(names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
-    """The `place` of each; None wants all.
+    """Finds several names among others, as `place` does.
 
-    Raises SampleError, which lists the names there are, when one is not among them.
+    Example:
+        >>> places(["I", "II", "V5"], ["v5", "1"])
+        [2, 0]
+
+    Args:
+        names: the others.
+        wanted: the names to find; None for all.
+
+    Raises:
+        SampleError: one is not among them; the error lists those that are.
     """
     if wanted is None:
         return list(range(len(names)))
-    found = [place(names, name) for name in wanted]
-    missing = [name for name, index in zip(wanted, found, strict=True) if index is None]
+    indices = [place(names, name) for name in wanted]
+    missing = [name for name, index in zip(wanted, indices, strict=True) if index is None]
     if missing or not wanted:
         raise SampleError(
             expected=f"some of the channels {', '.join(names)}, or their numbers from 1 up",
             found=", ".join(missing) or "none",
             remedy="choose among those",
         )
-    return [index for index in found if index is not None]
+    return [index for index in indices if index is not None]
 
 
 def with_recipe(lines: Sequence[str], recipe: str | None) -> Iterator[str]:
-    """Lines of comment, and a recipe in the place of an earlier one."""
+    """Gives lines of comment, and a recipe in the place of an earlier one.
+
+    Example:
+        >>> list(with_recipe(["by hand", "impasto: old"], "new"))
+        ['by hand', 'impasto: new']
+    """
     yield from (line for line in lines if not line.startswith(_RECIPE))
     if recipe is not None:
         yield _RECIPE + " ".join(recipe.split())

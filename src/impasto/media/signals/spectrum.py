@@ -11,65 +11,99 @@ from impasto.system.libraries import library
 
 
 def scipy_signal() -> Any:
-    """scipy.signal, which comes with the extra `signals`.
+    """Imports scipy.signal, which comes with the extra `signals`.
 
-    Raises MissingExtraError when it is not installed.
+    Raises:
+        MissingExtraError: scipy is not installed.
     """
     return library("scipy.signal", "for spectra of signals", "signals")
 
 
 def whole_runs(values: Float64[np.ndarray, " time"]) -> list[slice]:
-    """The stretches between gaps (NaN), in order."""
+    """Returns the stretches between gaps (NaN), in order.
+
+    Example:
+        >>> whole_runs(np.array([1.0, 2.0, np.nan, 3.0]))
+        [slice(0, 2, None), slice(3, 4, None)]
+    """
     edges = np.flatnonzero(np.diff(np.isfinite(values), prepend=False, append=False))
     return [slice(*pair) for pair in edges.reshape(-1, 2).tolist()]
 
 
 def longest_run(values: Float64[np.ndarray, " time"]) -> int:
-    """Positions of the longest stretch without a gap."""
+    """Returns the positions of the longest stretch without a gap (NaN).
+
+    Example:
+        >>> longest_run(np.array([1.0, 2.0, np.nan, 3.0]))
+        2
+    """
     return max((run.stop - run.start for run in whole_runs(values)), default=0)
 
 
 def power_spectrum(
-    values: Float64[np.ndarray, " time"], rate: float, window: int
+    values: Float64[np.ndarray, " time"], rate: float, segment: int
 ) -> tuple[Float64[np.ndarray, " frequency"], Float64[np.ndarray, " frequency"]]:
-    """Frequencies in Hz and the one-sided power spectral density there, in units^2/Hz.
+    """Estimates the one-sided power spectral density of a channel.
 
-    Welch's method (Welch 1967, The use of fast Fourier transform for the estimation of power
-    spectra): Hann windows of `window` positions that overlap by half, each less its mean. Windows
-    lie between gaps only; `window` is at most `longest_run(values)`.
+    By Welch's method (Welch 1967, The use of fast Fourier transform for the estimation of power
+    spectra): the mean over segments that overlap by half, each less its mean and weighted by a
+    Hann function. Segments lie between gaps.
+
+    Args:
+        values: of the channel, NaN in the gaps.
+        rate: in Hz.
+        segment: the positions of a segment, at most `longest_run(values)`.
+
+    Returns:
+        Frequencies in Hz, and the density there in units^2/Hz.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
     """
     welch = scipy_signal().welch
     # Less its first value a constant is exactly 0; its mean may be off by a rounding.
     values = values - values[np.isfinite(values)][0]
-    total, count = np.zeros(window // 2 + 1), 0
+    total, count = np.zeros(segment // 2 + 1), 0
     for run in whole_runs(values):
-        if (length := run.stop - run.start) < window:
+        if (length := run.stop - run.start) < segment:
             continue
-        windows = 1 + (length - window) // (window - window // 2)
-        total += windows * welch(values[run], rate, nperseg=window, detrend="constant")[1]
-        count += windows
-    return np.fft.rfftfreq(window, 1 / rate), total / count
+        segments = 1 + (length - segment) // (segment - segment // 2)
+        total += segments * welch(values[run], rate, nperseg=segment, detrend="constant")[1]
+        count += segments
+    return np.fft.rfftfreq(segment, 1 / rate), total / count
 
 
 def spectrogram(
-    values: Float64[np.ndarray, " time"], rate: float, window: int, columns: int
+    values: Float64[np.ndarray, " time"], rate: float, segment: int, columns: int
 ) -> tuple[
     Float64[np.ndarray, " frequency"],
     Float64[np.ndarray, " edge"],
     Float64[np.ndarray, "frequency column"],
 ]:
-    """Frequencies in Hz, the seconds between which columns lie, and the mean power in each: at
-    its frequency 1/2 for a sine of amplitude 1.
+    """Measures the power of a channel over time and frequency.
 
-    Of the values less their mean, continued by zeros at both ends: Hann windows of `window`
-    positions, at most a quarter of one apart, about `columns` where there are positions enough.
-    Where that would be more, as many are averaged as it takes. A column over a gap is NaN.
+    The values less their mean, continued by zeros at both ends, are cut into segments weighted by
+    a Hann function, at most a quarter of a segment apart. Where those are more than about
+    `columns`, several are averaged.
+
+    Args:
+        values: of the channel, NaN in the gaps.
+        rate: in Hz.
+        segment: the positions of a segment.
+        columns: about how many columns the result has, where there are positions enough.
+
+    Returns:
+        Frequencies in Hz, the seconds between which the columns lie, and the mean power in each:
+        1/2 for a sine of amplitude 1 at its frequency. A column over a gap is NaN.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
     """
-    hann = scipy_signal().windows.hann(window, sym=False)
+    hann = scipy_signal().windows.hann(segment, sym=False)
     known = values[np.isfinite(values)]
-    padded = np.pad(values - (known.mean() if len(known) else 0), window // 2)
-    hop = max(1, min(window // 4, len(values) // columns))
-    segments = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+    padded = np.pad(values - (known.mean() if len(known) else 0), segment // 2)
+    hop = max(1, min(segment // 4, len(values) // columns))
+    segments = np.lib.stride_tricks.sliding_window_view(padded, segment)[::hop]
     together = -(-len(segments) // (2 * columns))
     starts = range(0, len(segments), together)
     power = np.stack(
@@ -80,6 +114,6 @@ def spectrogram(
         axis=1,
     )
     power /= hann.sum() ** 2
-    power[1 : (window + 1) // 2] *= 2
+    power[1 : (segment + 1) // 2] *= 2
     edges = (np.array([*starts, len(segments)]) - 0.5) * hop
-    return np.fft.rfftfreq(window, 1 / rate), edges / rate, power
+    return np.fft.rfftfreq(segment, 1 / rate), edges / rate, power

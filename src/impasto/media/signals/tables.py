@@ -1,25 +1,29 @@
-"""Signals as text: CSV files with a row of names, a column of time and one for each channel."""
+"""Signals as text: CSV files with a row of names, a column of time and one for each channel.
+
+Python's csv splits the rows. Ours is what it does not know: which column is the time, what the
+brackets and the decimal commas mean, the rate behind times that were rounded, gaps, and the row
+where a table is wrong.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-import os
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import dropwhile, islice
+from itertools import dropwhile
 from typing import IO, NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
-from impasto.errors import SampleError, about
-from impasto.media.blocks import New, in_memory
+from impasto.errors import SampleError
 from impasto.media.files import StrPath, atomic_write, open_regular
-from impasto.media.sample import check_own_space
-from impasto.media.signals.gaps import Block, gathered, pieces, spans
+from impasto.media.signals.gaps import with_gaps, without_gaps
 from impasto.media.signals.signal import Signal, Source, with_recipe
 
 SUFFIXES = (".csv",)
@@ -36,10 +40,18 @@ _LONGEST_LINE = 2**20
 class TableSource(Source):
     """The layout of a table.
 
-    delimiter: between columns. comma: whether numbers have a decimal comma. line_end: after each
-    row. comments: the lines above, without "#". header: whether there is a row of names; brackets:
-    around its units. time: what it calls the column of time; column: which one that is. seconds:
-    that time counts. first, decimals: its first number, and the digits after the point.
+    Attributes:
+        delimiter: stands between columns.
+        comma: whether numbers have a decimal comma.
+        line_end: stands after each row.
+        comments: the lines above the table, without "#".
+        header: whether there is a row of names.
+        brackets: stand around the units in it.
+        time: the name of the column of time.
+        column: its number, from 0.
+        seconds: that one unit of time lasts.
+        first: the first time.
+        decimals: the digits of a time after the point.
     """
 
     delimiter: str = ","
@@ -55,68 +67,59 @@ class TableSource(Source):
     decimals: int = 9
 
 
-class _Table(NamedTuple):
-    """What is known of a table before its values are read.
+class _Times(NamedTuple):
+    """The times of a table: the first, from each to the next, how many, and the rate in Hz."""
 
-    labels: of the channels, with their units. length, rate: of the signal. step: of time.
-    """
-
-    source: TableSource
-    labels: list[str]
+    first: float
+    step: float
     length: int
     rate: float
-    step: float
+    decimals: int
 
 
-def open_table(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Signal:
+def open_table(path: StrPath) -> Signal:
     """Reads a CSV file: a row of names, with units in brackets, and rows of time and values.
 
-    The delimiter is a comma, a semicolon or a tab. Time is in the column called time, t, seconds,
-    s or ms, or in the first; its steps are equal. Empty fields and NaN are gaps. Lines above that
-    begin with # are comments.
-    size: (0,), or what the signal has; signals are not resized. new: makes the array of shape
-    (channel, time); beside it, reading takes a block of memory.
-    Raises SampleError when the file is no such table; ConfigError when size is another.
+    The delimiter is a comma, a semicolon or a tab. The time is in the column called time, t,
+    seconds, s or ms, or else in the first; its steps are equal. Empty fields and NaN are gaps.
+    Lines above the table that begin with # are comments.
+
+    Raises:
+        SampleError: the file is no such table.
     """
-    with about(os.fspath(path)):
-        table = _scanned(path)
-        check_own_space((table.length,), size, "a signal")
-        with _rows(path) as rows:
-            if table.source.header:
-                next(rows)
-            blocks = _blocks(rows, table)
-            data, gaps = gathered(len(table.labels), table.length, blocks, new)
-        matches = [_LABEL.fullmatch(label) for label in table.labels]
-        pairs = [
-            (match["name"].strip(), (match["square"] or match["round"] or "").strip())
-            if match
-            else (label.strip(), "")
-            for match, label in zip(matches, table.labels, strict=True)
-        ]
-        return Signal(
-            data=data,
-            rate=table.rate,
-            names=tuple(name for name, _ in pairs),
-            units=tuple(unit for _, unit in pairs),
-            gaps=gaps,
-            source=table.source,
-        )
+    source, labels = _layout(path)
+    times = _times(path, source)
+    with _rows(path, source) as rows:
+        values = _values(rows, len(labels) + 1, source)
+    _check_steps(values[:, source.column], times)
+    data, gaps = without_gaps(np.delete(values, source.column, axis=1).T)
+    names, units = zip(*map(_name_and_unit, labels), strict=True)
+    return Signal(
+        data=data,
+        rate=times.rate,
+        names=names,
+        units=units,
+        gaps=gaps,
+        source=replace(source, first=times.first, decimals=times.decimals),
+    )
 
 
-def table_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_table` would give; the rows are counted."""
-    with about(os.fspath(path)):
-        table = _scanned(path)
-        check_own_space((table.length,), size, "a signal")
-        return len(table.labels), (table.length,)
+def table_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_table` would give; counts the rows."""
+    source, labels = _layout(path)
+    return len(labels), (_times(path, source).length,)
 
 
 def save_table(signal: Signal, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a signal as CSV, whole or not at all, a block at a time, in the layout it came in.
+    """Writes a signal as CSV, whole or not at all, in the layout it came in.
 
-    Values have the digits that tell them apart as float32; gaps are empty fields. recipe: kept in
-    a comment above the names.
-    Raises OutputError when the file cannot be written.
+    Args:
+        signal: its values get the digits that tell them apart as float32; gaps are empty fields.
+        path: of the file.
+        recipe: kept in a comment above the names.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     layout = signal.source if isinstance(signal.source, TableSource) else TableSource()
     step = 1 / (signal.rate * layout.seconds)
@@ -135,42 +138,17 @@ def save_table(signal: Signal, path: StrPath, recipe: str | None = None) -> None
             labels = [f"{name} {before}{unit}{after}" if unit else name for name, unit in pairs]
             labels.insert(layout.column, layout.time)
             writer.writerow([" ".join(label.split()) for label in labels])
-        start = 0
-        for block in pieces(signal):
-            for number, row in enumerate(block.T.astype(np.float32).astype(str).tolist(), start):
-                row = ["" if each == "nan" else each.removesuffix(".0") for each in row]
-                row.insert(layout.column, f"{layout.first + number * step:.{decimals}f}")
-                writer.writerow([each.replace(".", point) for each in row])
-            start += block.shape[1]
+        # Text in float32 has the fewest digits that tell its values apart.
+        for number, values in enumerate(with_gaps(signal).T.astype(np.float32)):
+            row = [each.removesuffix(".0") for each in values.astype(str).tolist()]
+            row = ["" if each == "nan" else each for each in row]
+            row.insert(layout.column, f"{layout.first + number * step:.{decimals}f}")
+            writer.writerow([each.replace(".", point) for each in row])
         text.detach()
 
 
-def _scanned(path: StrPath) -> _Table:
-    """The layout, from the first rows, and the length and the rate, from all the times."""
-    source, labels = _layout(path)
-    with _rows(path) as rows:
-        if source.header:
-            next(rows)
-        first = last = second = next(rows)
-        length = 1
-        for length, last in enumerate(rows, start=2):
-            second = last if length == 2 else second
-    texts = [_field(row, source.column) for row in (first, second, last)]
-    begin, _, end = (_number(text, source) for text in texts)
-    if not -math.inf < begin < end < math.inf:
-        raise SampleError(
-            expected="times that increase over two rows or more",
-            found=f"{texts[0]!r} in the first and {texts[2]!r} in the last of {length}",
-            remedy=_ADVICE,
-        )
-    decimals = max(_decimals(text.replace(",", ".")) for text in texts)
-    source = replace(source, first=begin, decimals=decimals)
-    step = (end - begin) / (length - 1)
-    return _Table(source, labels, length, _rate(length, end - begin, source), step)
-
-
 def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
-    """How a table is laid out, but for its times, and the labels of its channels."""
+    """Returns how a table is laid out, but for its times, and the labels of its channels."""
     comments: list[str] = []
     lines: list[str] = []
     with _text(path) as text:
@@ -200,86 +178,105 @@ def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
     if not header:
         labels = [str(number) for number in range(1, len(first))]
         return replace(source, header=False), labels
-    matches = [_LABEL.fullmatch(label) for label in first]
-    names = [
-        (match["name"] if match else label).strip().lower()
-        for match, label in zip(matches, first, strict=True)
-    ]
-    column = next((place for place, name in enumerate(names) if name in _TIMES), 0)
-    match, seconds = matches[column], _TIMES.get(names[column], 1.0)
-    if names[column] in _TIMES and match and (unit := match["square"] or match["round"]):
-        if unit.strip().lower() not in _SECONDS:
-            raise SampleError(
-                expected=f"time in {', '.join(_SECONDS)}",
-                found=f"the column {first[column]!r}",
-                remedy="convert it to seconds",
-            )
-        seconds = _SECONDS[unit.strip().lower()]
+    column, seconds = _column_of_time(first)
     labels = [label for place, label in enumerate(first) if place != column]
     rounds = any(_LABEL.fullmatch(label) and label.rstrip().endswith(")") for label in first)
     source = replace(source, brackets="()" if rounds else "[]", time=first[column])
     return replace(source, column=column, seconds=seconds), labels
 
 
-def _rate(length: int, span: float, source: TableSource) -> float:
-    """The roundest rate in Hz that the times, which were rounded, can stand for."""
-    span, rounding = span * source.seconds, 10.0**-source.decimals * source.seconds
-    rate = (length - 1) / span
+def _column_of_time(labels: Sequence[str]) -> tuple[int, float]:
+    """Returns the number of the column of time, and the seconds that its unit lasts."""
+    pairs = [_name_and_unit(label) for label in labels]
+    for column, (name, unit) in enumerate(pairs):
+        if name.lower() not in _TIMES:
+            continue
+        if not unit:
+            return column, _TIMES[name.lower()]
+        if unit.lower() in _SECONDS:
+            return column, _SECONDS[unit.lower()]
+        raise SampleError(
+            expected=f"time in {', '.join(_SECONDS)}",
+            found=f"the column {labels[column]!r}",
+            remedy="convert it to seconds",
+        )
+    return 0, 1.0
+
+
+def _name_and_unit(label: str) -> tuple[str, str]:
+    """Splits a label such as "II [mV]"."""
+    if match := _LABEL.fullmatch(label):
+        return match["name"].strip(), (match["square"] or match["round"] or "").strip()
+    return label.strip(), ""
+
+
+def _times(path: StrPath, source: TableSource) -> _Times:
+    """Returns what the column of time says in its first, second and last row."""
+    with _rows(path, source) as rows:
+        times = (row[source.column] if source.column < len(row) else "" for row in rows)
+        first = second = last = next(times)
+        length = 1
+        for length, last in enumerate(times, start=2):
+            second = last if length == 2 else second
+    begin, end = _number(first, source), _number(last, source)
+    if not -math.inf < begin < end < math.inf:
+        raise SampleError(
+            expected="times that increase over two rows or more",
+            found=f"{first!r} in the first and {last!r} in the last of {length}",
+            remedy=_ADVICE,
+        )
+    decimals = max(_decimals(text.replace(",", ".")) for text in (first, second, last))
+    steps = length - 1
+    seconds, rounding = (end - begin) * source.seconds, 10.0**-decimals * source.seconds
+    rate = steps / seconds
+    # The times were rounded: the roundest rate that they can stand for.
     rounder = (round(rate, digits) for digits in range(10))
-    fits = (each for each in rounder if each and abs((length - 1) / each - span) <= rounding)
-    return next(fits, rate)
+    fitting = (each for each in rounder if each and abs(steps / each - seconds) <= rounding)
+    return _Times(begin, (end - begin) / steps, length, next(fitting, rate), decimals)
 
 
-def _blocks(rows: Iterator[list[str]], table: _Table) -> Iterator[Block]:
-    """The values of the channels; SampleError where times are not in equal steps."""
-    source, columns = table.source, len(table.labels) + 1
-    allowed = min(0.1 * table.step + 10.0**-source.decimals, 0.45 * table.step)
-    for start, stop in spans(columns, table.length):
-        block = list(islice(rows, stop - start))
-        values = _numbers(block, columns, start, source)
-        times = values[:, source.column] - source.first
-        apart = np.abs(times - table.step * np.arange(start, stop))
-        if not (wrong := apart <= allowed).all():
-            row = int(np.argmin(wrong))
-            raise SampleError(
-                expected=f"times in equal steps, some {table.step:.6g} apart",
-                found=f"{block[row][source.column]!r} in row {start + row + 1} of values",
-                remedy=f"resample the values to equal steps, or {_ADVICE}",
-            )
-        yield np.delete(values, source.column, axis=1).T
-
-
-def _numbers(
-    rows: Sequence[list[str]], columns: int, start: int, source: TableSource
-) -> np.ndarray:
-    if source.comma:
-        rows = [[each.replace(",", ".") for each in row] for row in rows]
-    try:
-        filled = [[each.strip() or "nan" for each in row] for row in rows]
-        values = np.array(filled, np.float64)
-        if values.shape[1] == columns:
-            return values
-    except (ValueError, IndexError):
-        pass
-    for number, row in enumerate(rows, start + 1):
+def _values(
+    rows: Iterator[list[str]], columns: int, source: TableSource
+) -> Float64[np.ndarray, "time column"]:
+    """Returns all the numbers of a table, the times among them; NaN for an empty field."""
+    numbers = array("d")
+    for number, row in enumerate(rows, start=1):
         if len(row) != columns:
             raise SampleError(
                 expected=f"{columns} fields in each row",
                 found=f"{len(row)} in row {number} of values",
                 remedy="correct the table",
             )
-        for each in row:
-            if each.strip() and math.isinf(_number(each, source)) and "inf" not in each.lower():
-                raise SampleError(
-                    expected="numbers",
-                    found=f"{each.strip()[:50]!r} in row {number} of values",
-                    remedy="replace it, or leave the field empty where there is no value",
-                )
-    raise SampleError(expected="numbers", found="something else", remedy="correct the table")
+        if source.comma:
+            row = [each.replace(",", ".") for each in row]
+        try:
+            numbers.extend([float(each) if each.strip() else math.nan for each in row])
+        except ValueError as error:
+            wrong = str(error).partition(": ")[2].strip("'\" ")
+            raise SampleError(
+                expected="numbers",
+                found=f"{wrong[:50]!r} in row {number} of values",
+                remedy="replace it, or leave the field empty where there is no value",
+            ) from error
+    return np.asarray(numbers).reshape(-1, columns)
+
+
+def _check_steps(values: Float64[np.ndarray, " time"], times: _Times) -> None:
+    """Refuses times that are not in equal steps, but for their rounding."""
+    allowed = min(0.1 * times.step + 10.0**-times.decimals, 0.45 * times.step)
+    even = times.first + times.step * np.arange(times.length)
+    within = np.abs(values - even) <= allowed
+    if not within.all():
+        row = int(np.argmin(within))
+        raise SampleError(
+            expected=f"times in equal steps, some {times.step:.6g} apart",
+            found=f"'{values[row]:.{times.decimals}f}' in row {row + 1} of values",
+            remedy=f"resample the values to equal steps, or {_ADVICE}",
+        )
 
 
 def _number(text: str, source: TableSource, empty: float = math.nan) -> float:
-    """A field's number; infinity where it is none."""
+    """Returns the number in a field; infinity where it is none."""
     text = text.strip().replace(",", ".") if source.comma else text.strip()
     try:
         return float(text) if text else empty
@@ -288,21 +285,19 @@ def _number(text: str, source: TableSource, empty: float = math.nan) -> float:
 
 
 def _decimals(text: str) -> int:
-    """Digits after the point; nine where there is an exponent."""
+    """Counts the digits after the point; nine where there is an exponent."""
     return 9 if "e" in text.lower() else len(text.strip().partition(".")[2])
 
 
-def _field(row: list[str], column: int) -> str:
-    return row[column] if column < len(row) else ""
-
-
 @contextmanager
-def _rows(path: StrPath) -> Iterator[Iterator[list[str]]]:
-    """The rows of a table that are no comment and not empty, the names among them."""
-    source, _ = _layout(path)
+def _rows(path: StrPath, source: TableSource) -> Iterator[Iterator[list[str]]]:
+    """Gives the rows of values, without comments, the names and what is empty."""
     with _text(path) as text:
         lines = dropwhile(lambda line: line.startswith("#") or not line.strip(), text)
-        yield filter(None, csv.reader(lines, delimiter=source.delimiter))
+        rows = filter(None, csv.reader(lines, delimiter=source.delimiter))
+        if source.header:
+            next(rows)
+        yield rows
 
 
 @contextmanager

@@ -1,13 +1,13 @@
-"""DICOM: a series of single-frame images as one volume.
+"""DICOM: a series of single-frame images, read as one volume.
 
-`dicom_writer` writes it back as a derived series.
+pydicom reads one file at a time. Ours is what it does not do: tell which files of a folder make
+one series, put them in order, refuse slices that are missing, there twice or unlike the others,
+and place the volume in space. `dicom_writer` writes the volume back as a derived series.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from impasto.errors import SampleError, about
-from impasto.media.blocks import New, in_memory
+from impasto.errors import SampleError
 from impasto.media.files import StrPath, unreadable
-from impasto.media.sample import check_own_space
 from impasto.media.volumes.dicom_headers import (
     SUFFIXES,
     Header,
@@ -42,24 +40,18 @@ _UNEVEN = 0.1
 _MOST_LISTED = 4
 
 
-class Slice(NamedTuple):
-    """What an image says beside its pixels.
-
-    header: the file without its pixels and private elements, compressed by zlib. Those elements
-    belong to the maker of a scanner, and nobody else knows which of them speak of the pixels.
-    slope, intercept: of its own; some scanners choose them slice by slice.
-    """
-
-    header: bytes
-    slope: float
-    intercept: float
-
-
 @dataclass(frozen=True)
 class DicomSource:
-    """The images of a series in the order of the volume's last axis, and its geometry."""
+    """The images of a series in the order of the volume's last axis, and its geometry.
 
-    slices: tuple[Slice, ...]
+    Attributes:
+        images: pydicom's datasets, without their pixels.
+        scalings: the slope and intercept of each; some scanners choose them slice by slice.
+        affine, space: of the volume.
+    """
+
+    images: tuple[Any, ...]
+    scalings: tuple[tuple[float, float], ...]
     affine: Float64[np.ndarray, "4 4"]
     space: tuple[int, ...]
 
@@ -76,7 +68,7 @@ class _Series(NamedTuple):
 
 
 def is_dicom(path: StrPath) -> bool:
-    """Whether it is a DICOM file, whatever its name, or a folder with one in it."""
+    """Whether a path is of a DICOM file, whatever its name, or of a folder with one in it."""
     if os.path.isdir(path):
         try:
             return any(has_magic(file) for file in files_in(Path(path)))
@@ -85,52 +77,51 @@ def is_dicom(path: StrPath) -> bool:
     return has_magic(Path(path))
 
 
-def open_dicom(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
-    """Reads a series: a folder that holds one, or any file of it, whose folder is looked through.
+def open_dicom(path: StrPath) -> Volume:
+    """Reads a series of images.
 
     Slices are ordered by where they lie. Values are rescaled, each slice by its own slope and
     intercept; where those differ, the volume's type is float32. A tilted gantry gives an affine
     whose axes are not at right angles.
-    size: (0,), or what the series has; volumes are not resized. new: makes the array of shape
-    (1, column, row, slice); beside it, reading takes an image of memory, and the headers.
-    Raises SampleError when the folder holds several series, or one whose images are damaged, no
-    single-frame images of one value a pixel, not of one size and orientation, or not evenly
-    spaced; ConfigError when size is another; MissingExtraError without pydicom.
+
+    Args:
+        path: a folder that holds one series, or any file of a series, whose folder is then looked
+            through.
+
+    Raises:
+        SampleError: the folder holds several series, or one whose images are damaged, have
+            several frames or colors, differ in size or orientation, or are not evenly spaced.
+        MissingExtraError: pydicom is not installed.
     """
-    with about(os.fspath(path)):
-        series = _series(Path(path))
-        check_own_space(series.space, size, "a volume")
-        data = new((1, *series.space))
-        slices = []
-        for number, header in enumerate(series.headers):
-            values, found = _read(header)
-            data[0, :, :, number] = in_units(values, found.slope, found.intercept).T
-            slices.append(found)
-        first = series.headers[0]
-        scalings = {(found.slope, found.intercept) for found in slices}
-        one = len(scalings) == 1
-        slope, intercept = scalings.pop() if one else (1.0, 0.0)
-        return Volume(
-            data=data,
-            affine=series.affine,
-            unit="HU" if first.hounsfield else "",
-            dtype=first.dtype if one else _FLOAT32,
-            slope=slope,
-            intercept=intercept,
-            source=DicomSource(tuple(slices), series.affine, series.space),
-        )
+    series = _series(Path(path))
+    data = np.empty((1, *series.space), np.float32)
+    scalings = []
+    for number, header in enumerate(series.headers):
+        stored, scaling = _read(header)
+        data[0, :, :, number] = in_units(stored, *scaling).T
+        scalings.append(scaling)
+    first = series.headers[0]
+    images = tuple(header.image for header in series.headers)
+    alike = len(set(scalings)) == 1
+    slope, intercept = scalings[0] if alike else (1.0, 0.0)
+    return Volume(
+        data=data,
+        affine=series.affine,
+        unit="HU" if first.hounsfield else "",
+        dtype=first.dtype if alike else _FLOAT32,
+        slope=slope,
+        intercept=intercept,
+        source=DicomSource(images, tuple(scalings), series.affine, series.space),
+    )
 
 
-def dicom_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_dicom` would give, from the headers alone."""
-    with about(os.fspath(path)):
-        series = _series(Path(path))
-        check_own_space(series.space, size, "a volume")
-        return 1, series.space
+def dicom_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_dicom` would give, from the headers."""
+    return 1, _series(Path(path)).space
 
 
 def _series(path: Path) -> _Series:
-    """The series in a folder, or that a file belongs to."""
+    """Returns the series in a folder, or the one that a file belongs to."""
     try:
         if path.is_dir():
             chosen, files = None, files_in(path)
@@ -138,7 +129,7 @@ def _series(path: Path) -> _Series:
             chosen, files = image_header(path), files_in(path.parent)
     except OSError as error:
         raise unreadable("a DICOM series", error) from error
-    found: dict[str, list[Header]] = {}
+    series: dict[str, list[Header]] = {}
     others = set()
     for file in files:
         if not has_magic(file):
@@ -146,35 +137,35 @@ def _series(path: Path) -> _Series:
                 refuse_other(file)
             continue
         header = header_of(file)
-        if header.kind:
-            others.add(header.kind)
+        if header.other:
+            others.add(header.other)
         else:
-            found.setdefault(header.series, []).append(header)
+            series.setdefault(header.series, []).append(header)
     if chosen is not None:
-        found = {chosen.series: found[chosen.series]}
-    if not found:
+        series = {chosen.series: series[chosen.series]}
+    if not series:
         raise SampleError(
             expected="a folder of DICOM images",
             found=", ".join(sorted(others)[:_MOST_LISTED]) or "none",
             remedy="name another folder",
         )
-    if len(found) > 1:
+    if len(series) > 1:
         listed = [
             f"{images[0].description!r} ({len(images)}, such as {images[0].file.name})"
-            for images in found.values()
+            for images in series.values()
         ]
         more = ["others"] if len(listed) > _MOST_LISTED else []
         raise SampleError(
             expected="one series",
-            found=f"{len(found)}: {', '.join(listed[:_MOST_LISTED] + more)}",
+            found=f"{len(series)}: {', '.join(listed[:_MOST_LISTED] + more)}",
             remedy="name a file of the one you want",
         )
-    (images,) = found.values()
+    (images,) = series.values()
     return _ordered(images)
 
 
 def _ordered(images: Sequence[Header]) -> _Series:
-    """The images in the order in which they lie, and the affine of the volume they make."""
+    """Returns the images in the order in which they lie, with the affine of their volume."""
     for image in images:
         _check_image(image)
         _check_alike(images[0], image)
@@ -264,18 +255,18 @@ def _check_even(
         return
     at = int(np.argmax(np.abs(gaps - usual)))
     if abs(gaps[at] - usual) > _UNEVEN * usual:
-        found = f"{gaps[at]:g} mm from {names[at]} to {names[at + 1]}"
+        uneven = f"{gaps[at]:g} mm from {names[at]} to {names[at + 1]}"
     else:
-        found = f"{names[int(np.argmax(away))]} {away.max():g} mm beside it"
+        uneven = f"{names[int(np.argmax(away))]} {away.max():g} mm beside it"
     raise SampleError(
         expected=f"slices {usual:g} mm apart in a straight line",
-        found=found,
+        found=uneven,
         remedy="add the slices that are missing, or take the others out",
     )
 
 
-def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
-    """The stored values of an image, and all else that it says."""
+def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], tuple[float, float]]:
+    """Returns the stored values of an image, and its slope and intercept."""
     pydicom = pydicom_library()
     name = header.file.name
     with decoding_dicom(header.file):
@@ -294,11 +285,7 @@ def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], Slice]:
                 found=f"{slope:g} and {intercept:g} in {name}",
                 remedy="get it again",
             )
-        del image.PixelData
-        image.remove_private_tags()
-        raw = io.BytesIO()
-        pydicom.dcmwrite(raw, image)
-        return values, Slice(zlib.compress(raw.getvalue(), 1), slope, intercept)
+        return values, (slope, intercept)
 
 
 def _check_decoder(pydicom: Any, image: Any, name: str) -> None:
@@ -313,7 +300,7 @@ def _check_decoder(pydicom: Any, image: Any, name: str) -> None:
 
 
 def _without_spare_bits(values: Shaped[np.ndarray, "row column"], image: Any) -> Any:
-    """Values of the bits that count; above them may stand anything, such as overlays."""
+    """Clears the bits above those that count, where anything may stand, such as overlays."""
     spare = image.BitsAllocated - image.BitsStored
     if not spare or values.dtype.itemsize * 8 != image.BitsAllocated:
         return values

@@ -17,27 +17,6 @@ from impasto.system.libraries import library
 
 SUFFIXES = (".dcm",)
 
-_HEADER = (
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "Modality",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "PixelSpacing",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SpacingBetweenSlices",
-    "SliceThickness",
-    "RescaleType",
-    "ModalityLUTSequence",
-)
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _FLOAT32 = np.dtype(np.float32)
 
@@ -45,12 +24,25 @@ _FLOAT32 = np.dtype(np.float32)
 class Header(NamedTuple):
     """What matters of a file's header.
 
-    kind: what it holds, in words; "" for an image of one frame and one value a pixel. position,
-    orientation, spacing: numbers, none where it has none. bytes: of its pixels, 0 if compressed.
+    Attributes:
+        file: its path.
+        image: pydicom's dataset, without the pixels.
+        other: what the file holds, in words, where it is no image of one frame and one value a
+            pixel; else "".
+        series: the UID of its series.
+        description: of the series.
+        rows, columns: of its pixels.
+        dtype: of its stored values.
+        position, orientation, spacing: DICOM's numbers; none where it has none.
+        thickness: from this slice to the next, in mm.
+        hounsfield: whether rescaled values are in HU.
+        table: whether a lookup table rescales them.
+        bytes: that its pixels take, 0 if they are compressed.
     """
 
     file: Path
-    kind: str = ""
+    image: Any
+    other: str = ""
     series: str = ""
     description: str = ""
     rows: int = 0
@@ -66,9 +58,9 @@ class Header(NamedTuple):
 
 
 def stored_dtype(header: Any) -> np.dtype[Any]:
-    """The type of an image's stored values."""
-    kind = "i" if header.PixelRepresentation else "u"
-    return np.dtype(f"{kind}{header.BitsAllocated // 8}")
+    """Returns the type of an image's stored values."""
+    sign = "i" if header.PixelRepresentation else "u"
+    return np.dtype(f"{sign}{header.BitsAllocated // 8}")
 
 
 def pydicom_library() -> Any:
@@ -76,12 +68,13 @@ def pydicom_library() -> Any:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The regular files in a folder, by name."""
+    """Returns the regular files in a folder, by name."""
     with os.scandir(folder) as entries:
         return sorted(Path(entry.path) for entry in entries if entry.is_file())
 
 
 def has_magic(file: Path) -> bool:
+    """Whether a file begins as a DICOM file does."""
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
             return False
@@ -92,7 +85,11 @@ def has_magic(file: Path) -> bool:
 
 
 def refuse_other(file: Path) -> None:
-    """Raises what is wrong with a file that should be DICOM by its name."""
+    """Says what is wrong with a file that is DICOM by its name but not by its beginning.
+
+    Raises:
+        SampleError: always.
+    """
     with open_regular(file, f"DICOM in {file.name}") as opened:
         empty = not opened.read(1)
     raise SampleError(
@@ -103,63 +100,73 @@ def refuse_other(file: Path) -> None:
 
 
 def image_header(file: Path) -> Header:
-    """The header of a file that must be a single-frame image of numbers."""
+    """Reads the header of a file that must be an image of one frame and one value a pixel.
+
+    Raises:
+        SampleError: the file is something else.
+    """
     with open_regular(file, "a DICOM file"):
         pass
     if not has_magic(file):
         refuse_other(file)
     header = header_of(file)
-    if header.kind:
+    if header.other:
         raise SampleError(
             expected="an image of one frame and one value a pixel",
-            found=header.kind,
+            found=header.other,
             remedy="name a folder or a file of a series of slices",
         )
     return header
 
 
 def header_of(file: Path) -> Header:
+    """Reads the header of a DICOM file.
+
+    Raises:
+        SampleError: the file is damaged.
+    """
     pydicom = pydicom_library()
     with decoding_dicom(file):
-        found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
-        if kind := _kind(found):
-            return Header(file, kind)
-        thickness = found.get("SpacingBetweenSlices") or found.get("SliceThickness") or 1.0
-        syntax = found.file_meta.get("TransferSyntaxUID")
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+        if other := _other(header):
+            return Header(file, header, other)
+        thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0
+        syntax = header.file_meta.get("TransferSyntaxUID")
         plain = syntax is not None and syntax.is_transfer_syntax and not syntax.is_compressed
-        rescaled = found.get("RescaleType") or "HU"
+        rescaled = header.get("RescaleType") or "HU"
         return Header(
             file=file,
-            series=str(found.SeriesInstanceUID),
-            description=str(found.get("SeriesDescription", "")),
-            rows=int(found.Rows),
-            columns=int(found.Columns),
-            dtype=stored_dtype(found),
-            position=_numbers(found.get("ImagePositionPatient")),
-            orientation=_numbers(found.get("ImageOrientationPatient")),
-            spacing=_numbers(found.get("PixelSpacing")),
+            image=header,
+            series=str(header.SeriesInstanceUID),
+            description=str(header.get("SeriesDescription", "")),
+            rows=int(header.Rows),
+            columns=int(header.Columns),
+            dtype=stored_dtype(header),
+            position=_numbers(header.get("ImagePositionPatient")),
+            orientation=_numbers(header.get("ImageOrientationPatient")),
+            spacing=_numbers(header.get("PixelSpacing")),
             thickness=abs(float(thickness)),
-            hounsfield=found.get("Modality") == "CT" and rescaled == "HU",
-            table="ModalityLUTSequence" in found,
-            bytes=int(found.Rows * found.Columns * found.BitsAllocated // 8) if plain else 0,
+            hounsfield=header.get("Modality") == "CT" and rescaled == "HU",
+            table="ModalityLUTSequence" in header,
+            bytes=int(header.Rows * header.Columns * header.BitsAllocated // 8) if plain else 0,
         )
 
 
-def _kind(found: Any) -> str:
-    """What a file holds, in words; "" for an image of one frame and one value a pixel."""
-    uid = found.get("SOPClassUID") or found.file_meta.get("MediaStorageSOPClassUID")
+def _other(header: Any) -> str:
+    """Returns what a file holds that is no image of one frame and one value a pixel, else ""."""
+    uid = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
     if uid == _DIRECTORY:
         return "a DICOMDIR, which lists other files"
     name = str(getattr(uid, "name", "no kind of object"))[:64]
-    if not (found.get("Rows") and found.get("Columns")):
+    if not (header.get("Rows") and header.get("Columns")):
         return f"no pixels ({name})"
-    if not all(found.get(f"{what}UID") for what in ("SOPClass", "SOPInstance", "SeriesInstance")):
+    if not all(header.get(f"{what}UID") for what in ("SOPClass", "SOPInstance", "SeriesInstance")):
         return f"no UIDs ({name})"
-    if found.get("SamplesPerPixel", 1) != 1:
+    if header.get("SamplesPerPixel", 1) != 1:
         return f"colors ({name})"
-    if int(found.get("NumberOfFrames") or 1) > 1:
-        return f"{found.NumberOfFrames} frames ({name})"
-    bits = found.get("BitsAllocated"), found.get("BitsStored"), found.get("PixelRepresentation")
+    if int(header.get("NumberOfFrames") or 1) > 1:
+        return f"{header.NumberOfFrames} frames ({name})"
+    bits = header.get("BitsAllocated"), header.get("BitsStored"), header.get("PixelRepresentation")
     if bits[0] in (8, 16, 32) and bits[1] in range(1, bits[0] + 1) and bits[2] in (0, 1):
         return ""
     return f"{bits[1]} of {bits[0]} bits ({name})"
@@ -170,5 +177,5 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def decoding_dicom(file: Path) -> AbstractContextManager[None]:
-    """What damaged files make pydicom raise, as one error."""
+    """Turns what pydicom raises on a damaged file into one SampleError."""
     return decoding(f"a DICOM file whole to its end in {file.name}", "pydicom")

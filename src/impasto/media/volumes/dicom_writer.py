@@ -1,11 +1,14 @@
-"""Writing a volume as a DICOM series: a folder of single-frame images, marked as derived."""
+"""Writing a volume as a DICOM series: a folder of single-frame images, marked as derived.
+
+pydicom writes one dataset to a file. Ours is what the dataset says: all that the source said but
+what spoke of its old pixels, and that it was derived from the source, by what and how.
+"""
 
 from __future__ import annotations
 
 import io
-import os
-import zlib
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import OutputError, SampleError, about
+from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
@@ -44,18 +47,23 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
     """Writes a folder of images, a new series derived from the one the volume came from.
 
     Patient, study and frame of reference stay untouched; series and images have UIDs of their
-    own, are DERIVED\\SECONDARY, name their sources and say "not for diagnosis". Each image keeps
-    its bits, slope and intercept: values are rounded, and become the nearest that it can hold.
-    Pixels are written plain, whatever they were compressed with; that they once lost something by
-    it stays said. A volume from elsewhere becomes
-    CT images of nobody in particular, with 16 bits.
-    recipe: kept in the comment of every image, where that has room.
-    Raises OutputError when the volume was brought to another grid, the files cannot be written, or
-    something else is in the folder's place; MissingExtraError without pydicom.
+    own, are DERIVED\\SECONDARY, name their sources and say "not for diagnosis". Pixels are written
+    plain, whatever they were compressed with; that a compression once lost something stays said.
+
+    Args:
+        volume: each image keeps its bits, slope and intercept: values are rounded, and become the
+            nearest that it can hold. A volume from elsewhere becomes CT images of 16 bits, of
+            nobody in particular.
+        path: of the folder.
+        recipe: kept in the comment of every image, where that has room.
+
+    Raises:
+        OutputError: the volume was brought to another grid, the files cannot be written, or
+            something else is in the folder's place.
+        MissingExtraError: pydicom is not installed.
     """
-    with about(os.fspath(path)):
-        pydicom = pydicom_library()
-        make = _derived(pydicom, volume) if _from_series(volume) else _created(pydicom, volume)
+    pydicom = pydicom_library()
+    make = _derived(pydicom, volume) if _from_series(volume) else _created(pydicom, volume)
     stamp = _stamp(pydicom, recipe)
     errors = ValueError, TypeError, AttributeError, KeyError
     with (
@@ -77,17 +85,15 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
 
 def check_dicom_target(path: StrPath) -> None:
     """Raises where `save_dicom` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        pydicom_library()
     check_folder_writable(path, _holds_result)
 
 
 _Make = Callable[[int], tuple[Any, float, float]]
-"""The image of a number without pixels, and its slope and intercept."""
+"""Makes the image of a number, from 0, without pixels; returns its slope and intercept too."""
 
 
 def _from_series(volume: Volume) -> bool:
-    """Whether there are images to derive from; OutputError when they are of another grid."""
+    """Whether there are images to derive from; refuses those of another grid."""
     source = volume.source
     if not isinstance(source, DicomSource):
         return False
@@ -101,26 +107,27 @@ def _from_series(volume: Volume) -> bool:
 
 
 def _derived(pydicom: Any, volume: Volume) -> _Make:
-    """Images like those of the source."""
-    slices = volume.source.slices
+    """Returns what makes images like those of the source."""
+    source = volume.source
     uid = pydicom.uid.generate_uid(prefix=None)
 
     def make(number: int) -> tuple[Any, float, float]:
-        raw, slope, intercept = slices[number]
-        image = pydicom.dcmread(io.BytesIO(zlib.decompress(raw)))
+        image = deepcopy(source.images[number])
+        # They belong to the maker of a scanner: nobody else knows which speak of the pixels.
+        image.remove_private_tags()
         _drop_stale(image)
         kind = list(image.get("ImageType") or ())
         image.ImageType = ["DERIVED", "SECONDARY", *kind[2:3]]
         image.SourceImageSequence = [_source_item(pydicom, image)]
         image.SeriesInstanceUID = uid
         image.SeriesNumber = int(image.get("SeriesNumber") or 0) + 1000
-        return image, slope, intercept
+        return image, *source.scalings[number]
 
     return make
 
 
 def _created(pydicom: Any, volume: Volume) -> _Make:
-    """CT images with all that the standard asks for, and as little else as that allows."""
+    """Returns what makes CT images with all that the standard asks for, and little else."""
     series, study, frame = (pydicom.uid.generate_uid(prefix=None) for _ in range(3))
     whole = volume.dtype.kind in "iu" and volume.dtype.itemsize <= 2
     slope, intercept = volume.slope, volume.intercept
@@ -168,7 +175,7 @@ def _created(pydicom: Any, volume: Volume) -> _Make:
 
 
 def _stamp(pydicom: Any, recipe: str | None) -> Callable[[Any], None]:
-    """What every image of the new series says."""
+    """Returns what puts into an image all that every image of the new series says."""
     now = datetime.now()
     date, time = f"{now:%Y%m%d}", f"{now:%H%M%S}"
     said = "" if recipe is None else " ".join(recipe.split())
@@ -209,7 +216,7 @@ def _stamp(pydicom: Any, recipe: str | None) -> Callable[[Any], None]:
 
 
 def _put_pixels(image: Any, plane: np.ndarray, slope: float, intercept: float) -> None:
-    """Puts the values in the image, within the bits that it stores."""
+    """Puts the values into the image, within the bits that it stores."""
     dtype = stored_dtype(image)
     bits = image.BitsStored - image.PixelRepresentation
     low, high = -(2**bits) if image.PixelRepresentation else 0, 2**bits - 1
@@ -220,6 +227,7 @@ def _put_pixels(image: Any, plane: np.ndarray, slope: float, intercept: float) -
 
 
 def _drop_stale(image: Any) -> None:
+    """Drops what speaks of the old pixels, overlays within their bits among it."""
     for name in _STALE:
         if name in image:
             delattr(image, name)
@@ -249,13 +257,13 @@ def _code(pydicom: Any, value: str, meaning: str) -> Any:
 
 
 def _ending(text: Any, mark: str, kind: str) -> str:
-    """The text, cut so that the mark at its end fits."""
+    """Returns the text with the mark at its end, cut so that both fit."""
     own = str(text or "").removesuffix(f"({mark})").removesuffix(mark).strip()
     return f"{own[: _LONGEST[kind] - len(mark) - 3].rstrip()} ({mark})" if own else mark
 
 
 def _decimal(value: float) -> str:
-    """The number in the 16 characters that a header has for it."""
+    """Writes a number into the 16 characters that a header has for it."""
     for digits in range(16, 0, -1):
         text = f"{value:.{digits}g}"
         if len(text) <= 16:
@@ -273,8 +281,7 @@ def _check_right_angle(directions: Float64[np.ndarray, "3 2"]) -> None:
 
 
 def _holds_result(folder: Path) -> bool:
-    """Whether a folder is empty or holds one series written here and nothing else: what may be
-    replaced."""
+    """Whether a folder may be replaced: it is empty, or holds one series of ours and no more."""
     files = list(folder.iterdir())
     names = {_name(number) for number in range(1, len(files) + 1)}
     if {file.name for file in files} != names:
@@ -286,7 +293,7 @@ def _holds_result(folder: Path) -> bool:
 
 
 def _series_of_ours(file: Path) -> str | None:
-    """The UID of the series that an image was written here with; None for any other file."""
+    """Returns the UID of the series of an image of ours, None for any other file."""
     tags = ["SeriesDescription", "SeriesInstanceUID", "ContributingEquipmentSequence"]
     try:
         with decoding_dicom(file):
@@ -301,5 +308,5 @@ def _series_of_ours(file: Path) -> str | None:
 
 
 def _name(number: int) -> str:
-    """Of the file of an image, from 1."""
+    """Returns the name of the file of an image; number: from 1."""
     return f"{number:04d}.dcm"

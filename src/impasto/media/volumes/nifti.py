@@ -1,7 +1,9 @@
 """NIfTI-1 and NIfTI-2 volumes: .nii, .nii.gz, and pairs of .hdr and .img.
 
-Headers are nibabel's; values and extensions are read and written here, a block at a time: through
-a compressed file nibabel would have to go from its start for every block.
+Headers are nibabel's. Ours is what its images do not do: keep a header to the bit (they reset
+slope, offset and what their checks correct, and print that), keep the scaling of the stored values
+(they choose another), keep extensions as they are (they refuse a file for a damaged one), and
+write files whole or not at all.
 """
 
 from __future__ import annotations
@@ -19,8 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import SampleError, about
-from impasto.media.blocks import New, in_memory
+from impasto.errors import SampleError
 from impasto.media.coding import decoding, encoding
 from impasto.media.files import (
     StrPath,
@@ -31,12 +32,13 @@ from impasto.media.files import (
     open_regular,
     suffix_of,
 )
-from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
+from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import (
     check_bytes,
     compressed,
     decompressing,
+    in_units,
     read_voxels,
     write_voxels,
 )
@@ -56,75 +58,86 @@ _LARGEST_SIDE = 2**15 - 1  # of NIfTI-1
 class NiftiSource:
     """What a NIfTI file says beside its values.
 
-    header: as it stands in the file, either byte order. extensions: (code, content), the content
-    with its padding.
+    Attributes:
+        header: nibabel's, as it stands in the file, in either byte order.
+        extensions: pairs of a code and a content; the content keeps its padding.
     """
 
-    header: bytes
+    header: Any
     extensions: tuple[tuple[int, bytes], ...] = ()
 
 
-class _Opened(NamedTuple):
-    """header: nibabel's. file: of the values, which begin at `start`."""
+class _Grid(NamedTuple):
+    """What a header says of the values: data = slope * stored + intercept; the affine in mm."""
 
-    header: Any
-    extensions: tuple[tuple[int, bytes], ...]
-    file: Any
-    start: int
     space: tuple[int, int, int]
     dtype: np.dtype[Any]
-    scaling: tuple[float, float]
+    slope: float
+    intercept: float
     affine: Float64[np.ndarray, "4 4"]
 
 
-def open_nifti(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
+class _Opened(NamedTuple):
+    """A file that is open: its stream of values, and the byte where those begin."""
+
+    source: NiftiSource
+    grid: _Grid
+    file: Any
+    start: int
+
+
+def open_nifti(path: StrPath) -> Volume:
     """Reads a NIfTI file of one volume of real numbers; of a pair, either name will do.
 
     The affine is the sform, without one the qform, in mm whatever the file's unit of length.
-    size: (0,), or what the file has; volumes are not resized. new: makes the array of shape
-    (1, x, y, z); beside it, reading takes a block of memory.
-    Raises SampleError when the file is damaged, truncated or holds something else; ConfigError
-    when size is another; MissingExtraError without nibabel.
+
+    Raises:
+        SampleError: the file is damaged, truncated or holds something else.
+        MemoryLimitError: the values do not fit into the free memory.
+        MissingExtraError: nibabel is not installed.
     """
-    with about(os.fspath(path)), _opened(path) as opened:
-        check_own_space(opened.space, size, "a volume")
-        data = new((1, *opened.space))
-        opened.file.seek(opened.start)
-        read_voxels(opened.file, opened.dtype, data[0], *opened.scaling)
-        return Volume(
-            data=data,
-            affine=opened.affine,
-            dtype=opened.dtype.newbyteorder("="),
-            slope=opened.scaling[0],
-            intercept=opened.scaling[1],
-            source=NiftiSource(opened.header.binaryblock, opened.extensions),
-        )
+    with _opened(path) as (source, grid, file, start):
+        file.seek(start)
+        stored = read_voxels(file, grid.space, grid.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # Volume refuses what is not finite
+        data = in_units(stored, grid.slope, grid.intercept).astype(np.float32, order="C")
+    return Volume(
+        data=data[None],
+        affine=grid.affine,
+        dtype=grid.dtype.newbyteorder("="),
+        slope=grid.slope,
+        intercept=grid.intercept,
+        source=source,
+    )
 
 
-def nifti_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_nifti` would give, from the header alone."""
-    with about(os.fspath(path)), _opened(path) as opened:
-        check_own_space(opened.space, size, "a volume")
-        return 1, opened.space
+def nifti_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_nifti` would give, from the header."""
+    with _opened(path) as opened:
+        return 1, opened.grid.space
 
 
 def save_nifti(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
-    """Writes a NIfTI file, or a pair, whole or not at all, a block at a time.
+    """Writes a NIfTI file, or a pair, whole or not at all.
 
-    The header is the one it came with; of its geometry every bit, unless the volume was brought to
-    another grid. Values are in the stored type and scaling: rounded, and the nearest in its range.
-    A volume from elsewhere gets qform and sform, in mm.
-    recipe: kept in a comment extension; "not for diagnosis" stands before it, and in the
-    description where that has room.
-    Raises OutputError when the file cannot be written; MissingExtraError without nibabel.
+    Args:
+        volume: one from a NIfTI file keeps its header, and every bit of its geometry, unless it
+            was brought to another grid. Values are stored in its type and scaling: rounded, and
+            the nearest in the type's range. A volume from elsewhere gets qform and sform, in mm.
+        path: of the file; of a pair, either name.
+        recipe: kept in a comment extension; "not for diagnosis" stands before it, and in the
+            description where that has room.
+
+    Raises:
+        OutputError: the file cannot be written.
+        MissingExtraError: nibabel is not installed.
     """
     suffix = suffix_of(path)
     paired = suffix in (".hdr", ".img")
-    with about(os.fspath(path)):
-        source = volume.source if isinstance(volume.source, NiftiSource) else None
-        header = _written_header(volume, source)
-        extensions = _marked(source.extensions if source else (), recipe)
-        head = _head(header, extensions, paired)
+    source = volume.source if isinstance(volume.source, NiftiSource) else None
+    header = _written_header(volume, source)
+    extensions = _marked(source.extensions if source else (), recipe)
+    head = _head(header, extensions, paired)
     dtype = header.get_data_dtype()
     if not paired:
         with atomic_write(path) as plain:
@@ -142,8 +155,6 @@ def save_nifti(volume: Volume, path: StrPath, recipe: str | None = None) -> None
 
 def check_nifti_target(path: StrPath) -> None:
     """Raises where `save_nifti` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        _nibabel()
     if suffix_of(path) in (".hdr", ".img"):
         check_set_writable(path, _pair(path)[0], _pair(path), _of_ours)
     else:
@@ -151,12 +162,12 @@ def check_nifti_target(path: StrPath) -> None:
 
 
 def _pair(path: StrPath) -> tuple[str, str]:
-    """The names of the header and of the values of a pair."""
+    """Returns the names of the header and of the values of a pair."""
     return Path(path).with_suffix(".hdr").name, Path(path).with_suffix(".img").name
 
 
 def _of_ours(header: Path) -> tuple[str, ...]:
-    """The files of a pair that was written here, by its header; none of any other."""
+    """Returns the files of a pair by its header, none where another program wrote it."""
     with open(header, "rb") as file:
         raw = file.read(_MOST_EXTENSIONS)
     paired = raw[344:348] == b"ni1\0" or raw[4:8] == b"ni2\0"
@@ -168,35 +179,36 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
     suffix = suffix_of(path)
     paired = suffix in (".hdr", ".img")
     head = Path(path).with_suffix(".hdr") if paired else Path(path)
-    nibabel = _nibabel()
+    nibabel = nibabel_library()
     with open_regular(head, "a NIfTI file") as raw:
         if not os.fstat(raw.fileno()).st_size:
             raise SampleError(expected="a NIfTI file", found="an empty file", remedy="get it again")
         file: Any = gzip.GzipFile(fileobj=raw) if suffix.endswith(".gz") else raw
         with decoding("a NIfTI header", "nibabel", "get the file again"), decompressing():
             header = _header(nibabel, file)
-            single = _single(header)
-            start = _start(header)
-            length = header.sizeof_hdr
-            size = start - length if single else _MOST_EXTENSIONS
+            single = header["magic"].item().startswith(b"n+")
+            start = _start(header, single)
+            size = start - header.sizeof_hdr if single else _MOST_EXTENSIONS
             extensions = _extensions(file.read(max(0, min(size, _MOST_EXTENSIONS))), header)
-            found = _described(header)
+            grid = _grid(header)
         if single == paired:
             raise SampleError(
                 expected="the header of a pair" if paired else "header and values in one file",
                 found="those of one file" if paired else "the header of a pair",
                 remedy=f"rename it to {'.nii' if paired else '.hdr'}",
             )
+        source = NiftiSource(header, extensions)
         if not paired:
-            check_bytes(file, start, found[0], found[1])
-            yield _Opened(header, extensions, file, start, *found)
+            check_bytes(file, start, grid.space, grid.dtype)
+            yield _Opened(source, grid, file, start)
             return
         with open_regular(head.with_suffix(".img"), "the .img file beside it") as values:
-            check_bytes(values, start, found[0], found[1])
-            yield _Opened(header, extensions, values, start, *found)
+            check_bytes(values, start, grid.space, grid.dtype)
+            yield _Opened(source, grid, values, start)
 
 
 def _header(nibabel: Any, file: Any) -> Any:
+    """Reads nibabel's header, and leaves the file at its end."""
     raw = file.read(540)
     magic = raw[344:348] if raw[344:348] in _MAGIC else raw[4:8]
     if len(raw) < (length := _MAGIC.get(magic, 541)):
@@ -215,15 +227,10 @@ def _is_analyze(raw: bytes) -> bool:
     return len(raw) >= 348 and 348 in (*struct.unpack("<i", raw[:4]), *struct.unpack(">i", raw[:4]))
 
 
-def _single(header: Any) -> bool:
-    """Whether the values are in the same file."""
-    return bool(header["magic"].item().startswith(b"n+"))
-
-
-def _start(header: Any) -> int:
-    """Where the values begin in their file."""
+def _start(header: Any, single: bool) -> int:
+    """Returns the byte where the values begin in their file."""
     start = float(header["vox_offset"])
-    least = header.single_vox_offset if _single(header) else 0
+    least = header.single_vox_offset if single else 0
     if not (isfinite(start) and start >= least):
         raise SampleError(
             expected=f"values from byte {least} on",
@@ -234,23 +241,20 @@ def _start(header: Any) -> int:
 
 
 def _extensions(raw: bytes, header: Any) -> tuple[tuple[int, bytes], ...]:
-    """What stands between the header and the values, as far as it is extensions."""
-    found = []
-    order = header.endianness
+    """Returns the extensions that stand whole between the header and the values."""
+    extensions = []
     where = 4
     while raw[:1] not in (b"", b"\0") and where + 8 <= len(raw):
-        size, code = struct.unpack_from(f"{order}ii", raw, where)
+        size, code = struct.unpack_from(f"{header.endianness}ii", raw, where)
         if size < 8 or where + size > len(raw):
             break
-        found.append((code, raw[where + 8 : where + size]))
+        extensions.append((code, raw[where + 8 : where + size]))
         where += size
-    return tuple(found)
+    return tuple(extensions)
 
 
-def _described(
-    header: Any,
-) -> tuple[tuple[int, int, int], np.dtype[Any], tuple[float, float], Float64[np.ndarray, "4 4"]]:
-    """The space, type, scaling and affine in mm that a header says."""
+def _grid(header: Any) -> _Grid:
+    """Returns what a header says of the values, after a check that they are one volume."""
     shape = tuple(int(side) for side in header.get_data_shape())
     if not 1 <= int(header["dim"][0]) <= 7 or min(shape) < 1:
         raise SampleError(
@@ -283,11 +287,12 @@ def _described(
     affine = np.array(header.get_best_affine(), np.float64)
     affine[:3] *= _MILLIMETERS[unit]
     check_affine(affine)
-    return (x, y, z), dtype, (1.0 if slope is None else slope, intercept or 0.0), affine
+    return _Grid((x, y, z), dtype, 1.0 if slope is None else slope, intercept or 0.0, affine)
 
 
 def _written_header(volume: Volume, source: NiftiSource | None) -> Any:
-    nibabel = _nibabel()
+    """Returns the source's header with what has changed, or a new one."""
+    nibabel = nibabel_library()
     with _encoding(nibabel):
         if source is None:
             large = max(volume.space) > _LARGEST_SIDE
@@ -298,14 +303,13 @@ def _written_header(volume: Volume, source: NiftiSource | None) -> Any:
             header.set_xyzt_units("mm")
             _place(nibabel, header, volume.affine, 1)
         else:
-            kind = nibabel.Nifti1Header if len(source.header) == 348 else nibabel.Nifti2Header
-            header = kind(source.header, check=False)
-            space, dtype, _, affine = _described(header)
-            if volume.dtype != dtype.newbyteorder("="):
+            header = source.header.copy()
+            grid = _grid(header)
+            if volume.dtype != grid.dtype.newbyteorder("="):
                 header.set_data_dtype(volume.dtype)
-            if space != volume.space:
+            if volume.space != grid.space:
                 header.set_data_shape(volume.space)
-            if not np.array_equal(affine, volume.affine):
+            if not np.array_equal(volume.affine, grid.affine):
                 code = int(header["sform_code"] or header["qform_code"] or 1)
                 header.set_xyzt_units("mm", header.get_xyzt_units()[1])
                 _place(nibabel, header, volume.affine, code)
@@ -316,6 +320,7 @@ def _written_header(volume: Volume, source: NiftiSource | None) -> Any:
 
 
 def _place(nibabel: Any, header: Any, affine: Float64[np.ndarray, "4 4"], code: int) -> None:
+    """Puts an affine into a header."""
     header.set_sform(affine, code)
     try:
         header.set_qform(affine, code, strip_shears=False)
@@ -324,7 +329,7 @@ def _place(nibabel: Any, header: Any, affine: Float64[np.ndarray, "4 4"], code: 
 
 
 def _head(header: Any, extensions: tuple[tuple[int, bytes], ...], paired: bool) -> bytes:
-    """All that stands before the values."""
+    """Returns all that stands before the values."""
     version = 1 if header.sizeof_hdr == 348 else 2
     magic = f"{'ni' if paired else 'n+'}{version}".encode()
     packed = b"".join(
@@ -346,7 +351,7 @@ def _head(header: Any, extensions: tuple[tuple[int, bytes], ...], paired: bool) 
 def _marked(
     extensions: tuple[tuple[int, bytes], ...], recipe: str | None
 ) -> tuple[tuple[int, bytes], ...]:
-    """The extensions and, in the place of an earlier one, the comment that this wrote it."""
+    """Adds the comment that this package wrote the file, in the place of an earlier one."""
     kept = [(code, text) for code, text in extensions if not text.startswith(_MARK)]
     comment = _MARK if recipe is None else _MARK + b"\n" + recipe.encode()
     padding = -(len(comment) + 8) % 16
@@ -358,5 +363,5 @@ def _encoding(nibabel: Any) -> AbstractContextManager[None]:
     return encoding("a volume that NIfTI can hold", "nibabel", "save it in another format", errors)
 
 
-def _nibabel() -> Any:
+def nibabel_library() -> Any:
     return library("nibabel", "for NIfTI files", "volumes")

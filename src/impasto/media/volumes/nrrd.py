@@ -1,6 +1,8 @@
 """NRRD volumes: .nrrd, and .nhdr with its values in a file beside it.
 
-pynrrd reads the headers; values are read here, a block at a time. `nrrd_writer` writes them.
+Headers are parsed by pynrrd; `nrrd_writer` writes them. Ours is what pynrrd's reading of values
+does not do: refuse files outside the header's folder, refuse what the file or the memory cannot
+hold, and skip bytes of compressed values (it skips them twice).
 """
 
 from __future__ import annotations
@@ -18,11 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.errors import SampleError, about
-from impasto.media.blocks import New, in_memory
+from impasto.errors import SampleError
 from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
-from impasto.media.sample import check_own_space
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import check_bytes, decompressing, read_voxels
 from impasto.system.libraries import library
@@ -43,7 +43,7 @@ TYPES = {
     "f8": "double",
 }
 DTYPES = {name: dtype for dtype, names in TYPES.items() for name in names.split(", ")}
-# The signs of a space's axes against right, anterior and superior; others are taken as those are.
+# The rows of an affine that change their sign for a space whose axes point so.
 _SIGNS = {"left": (0, -1.0), "posterior": (1, -1.0), "inferior": (2, -1.0)}
 _MILLIMETERS = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1000.0}
 _MILLIMETERS |= dict.fromkeys(("um", "µm", "micron", "micrometer"), 1e-3)
@@ -54,54 +54,54 @@ _LONGEST_HEADER = 2**22
 
 @dataclass(frozen=True)
 class NrrdSource:
-    """lines: of the header as they stand in the file, without its end.
+    """What an NRRD file says beside its values.
 
-    affine, space: what they say.
+    Attributes:
+        lines: of the header as they stand in the file, without the blank one at the end.
+        affine, space: what the lines say.
     """
 
     lines: tuple[str, ...]
     affine: Float64[np.ndarray, "4 4"]
-    space: tuple[int, ...]
+    space: tuple[int, int, int]
 
 
 class _Opened(NamedTuple):
-    lines: tuple[str, ...]
+    """A file that is open: its stream of values, and the byte where those begin."""
+
+    source: NrrdSource
+    dtype: np.dtype[Any]
     file: Any
     start: int
-    space: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    affine: Float64[np.ndarray, "4 4"]
 
 
-def open_nrrd(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
+def open_nrrd(path: StrPath) -> Volume:
     """Reads an NRRD file of one volume, raw or compressed with gzip.
 
     Directions of a space that is not named after the body's are taken as right, anterior and
-    superior; without any, the spacings. A file of values is read from the header's folder alone.
-    size: (0,), or what the file has; volumes are not resized. new: makes the array of shape
-    (1, x, y, z); beside it, reading takes a block of memory.
-    Raises SampleError when the file is damaged, truncated or holds something else; ConfigError
-    when size is another; MissingExtraError without pynrrd.
+    superior; without directions, the spacings are. A file of values must be in the header's
+    folder.
+
+    Raises:
+        SampleError: the file is damaged, truncated or holds something else.
+        MemoryLimitError: the values do not fit into the free memory.
+        MissingExtraError: pynrrd is not installed.
     """
-    with about(os.fspath(path)), _opened(path) as opened:
-        check_own_space(opened.space, size, "a volume")
-        data = new((1, *opened.space))
+    with _opened(path) as (source, dtype, file, start):
         with decompressing():
-            opened.file.seek(opened.start)
-        read_voxels(opened.file, opened.dtype, data[0])
-        return Volume(
-            data=data,
-            affine=opened.affine,
-            dtype=opened.dtype.newbyteorder("="),
-            source=NrrdSource(opened.lines, opened.affine, opened.space),
-        )
+            file.seek(start)
+        stored = read_voxels(file, source.space, dtype)
+    with np.errstate(over="ignore"):  # Volume refuses the infinities
+        data = stored.astype(np.float32, order="C")
+    return Volume(
+        data=data[None], affine=source.affine, dtype=dtype.newbyteorder("="), source=source
+    )
 
 
-def nrrd_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_nrrd` would give, from the header alone."""
-    with about(os.fspath(path)), _opened(path) as opened:
-        check_own_space(opened.space, size, "a volume")
-        return 1, opened.space
+def nrrd_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_nrrd` would give, from the header."""
+    with _opened(path) as opened:
+        return 1, opened.source.space
 
 
 @contextmanager
@@ -115,21 +115,22 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
             affine = _affine(header)
             skips = _skip(header, "line"), _skip(header, "byte")
         check_affine(affine)
+        source = NrrdSource(lines, affine, shape)
         name = header.get("data file", header.get("datafile"))
         if name is None:
             with _values(head, start, packed, skips, shape, dtype) as (file, at):
-                yield _Opened(lines, file, at, shape, dtype, affine)
+                yield _Opened(source, dtype, file, at)
             return
         values = _beside(Path(path), str(name))
         with (
             open_regular(values, f"the file {name} beside it") as raw,
             _values(raw, 0, packed, skips, shape, dtype) as (file, at),
         ):
-            yield _Opened(lines, file, at, shape, dtype, affine)
+            yield _Opened(source, dtype, file, at)
 
 
 def _lines(raw: bytes) -> tuple[tuple[str, ...], int]:
-    """The lines of a header, and how many bytes they have with the blank one at their end."""
+    """Returns the lines of a header, and the bytes of it with the blank line at its end."""
     if not raw:
         raise SampleError(expected="an NRRD file", found="an empty file", remedy="get it again")
     if not re.match(rb"NRRD000[1-5]\r?\n", raw):
@@ -156,7 +157,7 @@ def _values(
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
 ) -> Iterator[tuple[Any, int]]:
-    """The stream of the values and where in it they begin."""
+    """Gives the stream of the values and where in it they begin."""
     lines, skipped = skips
     raw.seek(start)
     for _ in range(lines):
@@ -176,7 +177,7 @@ def _values(
 
 
 def _beside(header: Path, name: str) -> Path:
-    """The file of values, which must be in the header's folder."""
+    """Returns the path of the file of values, which must be in the header's folder."""
     if name in ("", "LIST", ".", "..") or re.search(r"[%/\\\x00-\x1f]|^LIST ", name):
         raise SampleError(
             expected="one file of values in the header's folder",
@@ -187,7 +188,7 @@ def _beside(header: Path, name: str) -> Path:
 
 
 def _described(header: Any) -> tuple[tuple[int, int, int], np.dtype[Any], bool]:
-    """The space, the type and whether the values are compressed."""
+    """Returns the space, the type and whether the values are compressed."""
     sizes = [int(size) for size in header["sizes"]]
     if len(sizes) != header["dimension"] or min(sizes) < 1:
         raise SampleError(
@@ -227,7 +228,7 @@ def _described(header: Any) -> tuple[tuple[int, int, int], np.dtype[Any], bool]:
 
 
 def _spatial(header: Any, sizes: list[int]) -> list[int]:
-    """The axes of space: those with a direction, where that leaves out axes of one position."""
+    """Returns the axes of space: all but those of one position that have no direction."""
     directions = header.get("space directions")
     axes = list(range(len(sizes)))
     if directions is None or len(sizes) <= 3:
@@ -237,6 +238,7 @@ def _spatial(header: Any, sizes: list[int]) -> list[int]:
 
 
 def _affine(header: Any) -> Float64[np.ndarray, "4 4"]:
+    """Returns the affine, in mm toward right, anterior and superior."""
     sizes = [int(size) for size in header["sizes"]]
     axes = _spatial(header, sizes)
     affine = np.eye(4)
@@ -258,14 +260,14 @@ def _affine(header: Any) -> Float64[np.ndarray, "4 4"]:
 
 
 def _full_name(space: str) -> str:
-    """left-posterior-superior for LPS."""
+    """Returns left-posterior-superior for LPS."""
     return {"LPS": "left-posterior-superior", "LAS": "left-anterior-superior"}.get(
         space.upper(), space.lower()
     )
 
 
 def _factors(units: Any) -> Float64[np.ndarray, "3"]:
-    """Of three axes' units to mm; one where there are not three."""
+    """Returns the factors from the units of three axes to mm; 1 where there are not three."""
     names = [str(unit).strip('"').strip() for unit in units]
     if len(names) != 3:
         return np.ones(3)
@@ -280,7 +282,7 @@ def _factors(units: Any) -> Float64[np.ndarray, "3"]:
 
 
 def _skip(header: Any, what: str) -> int:
-    """How many lines or bytes stand before the values; -1: all but those."""
+    """Returns how many lines or bytes stand before the values; -1 for all but the values."""
     count = int(header.get(f"{what} skip", header.get(f"{what}skip", 0)))
     if count < (-1 if what == "byte" else 0):
         raise SampleError(

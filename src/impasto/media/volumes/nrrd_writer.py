@@ -1,8 +1,11 @@
-"""Writing NRRD volumes: the header line by line, the values a block at a time."""
+"""NRRD volumes, written: the header line by line, and the values.
+
+Ours is what pynrrd's writer does not do: keep the comments, the order and the text of the lines
+that came, as they stand in the file.
+"""
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from contextlib import nullcontext
@@ -11,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from impasto.errors import about
 from impasto.media.files import (
     StrPath,
     atomic_set,
@@ -40,17 +42,21 @@ _LONGEST_HEADER = 2**24
 def save_nrrd(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
     """Writes an NRRD file, or a header and its values beside it, whole or not at all.
 
-    Lines of the header stay as they came but for what changed, and so do the type and the
-    encoding. A volume from elsewhere is compressed with gzip, in the space LPS, and in a type that
-    holds its values without slope and intercept.
-    recipe: kept as the key "impasto", beside one that says "not for diagnosis".
-    Raises OutputError when the file cannot be written; MissingExtraError without pynrrd.
+    Args:
+        volume: one from an NRRD file keeps the lines of its header but for what has changed, the
+            type and the encoding. Another is compressed with gzip, in the space LPS, and in a
+            type that holds its values without slope and intercept.
+        path: of the file or the header.
+        recipe: kept as the key "impasto", beside one that says "not for diagnosis".
+
+    Raises:
+        OutputError: the file cannot be written.
+        MissingExtraError: pynrrd is not installed.
     """
-    with about(os.fspath(path)):
-        pynrrd_library()
-        source = volume.source if isinstance(volume.source, NrrdSource) else None
-        dtype = _stored(volume, source)
-        lines, packed = _header_lines(volume, source, dtype, recipe)
+    pynrrd_library()
+    source = volume.source if isinstance(volume.source, NrrdSource) else None
+    dtype = _stored_dtype(volume, source)
+    lines, packed = _header_lines(volume, source, dtype, recipe)
     writer = compressed if packed else nullcontext
     target = Path(path)
     if target.suffix.lower() == ".nrrd":
@@ -68,8 +74,6 @@ def save_nrrd(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
 
 def check_nrrd_target(path: StrPath) -> None:
     """Raises where `save_nrrd` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        pynrrd_library()
     target = Path(path)
     if target.suffix.lower() == ".nrrd":
         check_writable(path)
@@ -78,12 +82,12 @@ def check_nrrd_target(path: StrPath) -> None:
 
 
 def _values(header: Path) -> tuple[str, str]:
-    """The names of the file of values beside a header, plain and compressed."""
+    """Returns the names of the file of values beside a header, plain and compressed."""
     return f"{header.stem}.raw", f"{header.stem}.raw.gz"
 
 
 def _of_ours(header: Path) -> set[str]:
-    """The files of a volume that was written here, by its header; none of any other."""
+    """Returns the files of a volume by its header, none where another program wrote it."""
     with open(header, "rb") as file:
         lines = file.read(_LONGEST_HEADER).decode("utf-8", "surrogateescape").splitlines()
     if f"{_USE}:={NOT_FOR_DIAGNOSIS}" not in lines:
@@ -91,7 +95,8 @@ def _of_ours(header: Path) -> set[str]:
     return {header.name, *(_field((line,), "data file") or "" for line in lines)} - {""}
 
 
-def _stored(volume: Volume, source: NrrdSource | None) -> np.dtype[Any]:
+def _stored_dtype(volume: Volume, source: NrrdSource | None) -> np.dtype[Any]:
+    """Returns the type that the values are stored in, with its byte order."""
     dtype = plain_dtype(volume)
     if np.dtype(dtype).str[1:] not in TYPES:
         dtype = np.dtype(np.float32)
@@ -102,7 +107,7 @@ def _stored(volume: Volume, source: NrrdSource | None) -> np.dtype[Any]:
 def _header_lines(
     volume: Volume, source: NrrdSource | None, dtype: np.dtype[Any], recipe: str | None
 ) -> tuple[list[str], bool]:
-    """The lines without a data file, and whether the values are compressed."""
+    """Returns the lines without a data file, and whether the values are compressed."""
     if source is None:
         lines = ["NRRD0004", *_basic(dtype, "gzip"), *_geometry(volume)]
     else:
@@ -129,7 +134,7 @@ def _basic(dtype: np.dtype[Any], encoding: str) -> list[str]:
 
 
 def _geometry(volume: Volume) -> list[str]:
-    """Lines of the grid and of where it lies, in the space that most programs write."""
+    """Returns the lines of the grid and of its place, in the space that most programs write."""
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
     x, y, z, origin = ("({})".format(",".join(map(repr, row))) for row in affine[:3].T.tolist())
     return [
@@ -144,12 +149,12 @@ def _geometry(volume: Volume) -> list[str]:
 
 
 def _field(lines: tuple[str, ...], name: str) -> str | None:
-    """What a field of the header says."""
+    """Returns what a field of the header says."""
     return next((line.partition(":")[2].strip() for line in lines if _name(line) == name), None)
 
 
 def _name(line: str) -> str:
-    """The name of a line's field or key; "" for a comment."""
+    """Returns the name of a line's field or key; "" for a comment."""
     return "" if line.startswith("#") else re.split(":=?", line, maxsplit=1)[0].strip()
 
 

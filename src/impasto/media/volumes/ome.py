@@ -1,12 +1,12 @@
 """OME-Zarr volumes, versions 0.4 and 0.5: a group of one image at several resolutions.
 
-https://ngff.openmicroscopy.org. The largest is read and written, a block at a time. Its axes x, y
-and z are taken as right, anterior and superior: the format says nothing of a body.
+The format is described at https://ngff.openmicroscopy.org. The largest resolution is read and
+written, block by block, by zarr. Ours is what zarr does not know: the meaning of the metadata. The
+axes x, y and z are taken as right, anterior and superior, for the format says nothing of a body.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -17,16 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from impasto.errors import OutputError, SampleError, about
-from impasto.media.arrays import (
-    CHUNK_SIDES,
-    converted,
-    decoding_array,
-    zarr_library,
-)
+from impasto.errors import OutputError, SampleError
+from impasto.media.arrays import CHUNK_SIDES, convert, decoding_array, zarr_library
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.files import StrPath, atomic_folder, check_folder_writable
-from impasto.media.sample import NOT_FOR_DIAGNOSIS, check_own_space
+from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import plain_dtype
 from impasto.media.zarr_folders import MARK, holds_result, ome_version
@@ -47,9 +42,13 @@ _PLAIN_AXES = tuple({"name": name, "type": "space", "unit": "millimeter"} for na
 
 @dataclass(frozen=True)
 class OmeSource:
-    """An image's attributes as they stand in the file, and the grid that they say.
+    """What an OME-Zarr image says beside its values.
 
-    chunks: sides of the stored array's.
+    Attributes:
+        version: of the format.
+        attributes: as they stand in the file.
+        chunks: the sides of the stored array's chunks.
+        affine, space: what the attributes say.
     """
 
     version: str
@@ -60,7 +59,7 @@ class OmeSource:
 
 
 class _Opened(NamedTuple):
-    """array: as stored. places: of x, y and z among its axes."""
+    """An image that is open: its stored array, and where x, y and z stand among the axes."""
 
     array: Any
     places: tuple[int, int, int]
@@ -68,20 +67,22 @@ class _Opened(NamedTuple):
 
 
 def is_ome(path: StrPath) -> bool:
-    """Whether it is the folder of an OME-Zarr image."""
+    """Whether a path is the folder of an OME-Zarr image."""
     return ome_version(Path(path)) is not None
 
 
-def open_ome(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Volume:
+def open_ome(path: StrPath, new: New = in_memory) -> Volume:
     """Reads the full resolution of an OME-Zarr image of three axes of space.
 
-    size: (0,), or what the file has; volumes are not resized. new: makes the array of shape
-    (1, x, y, z); beside it, reading takes a block of memory.
-    Raises SampleError when the image is damaged, or has two axes of space, several channels or
-    times; ConfigError when size is another; MissingExtraError without zarr.
+    Args:
+        path: of the folder.
+        new: makes the array of shape (1, x, y, z); beside it, reading takes a chunk of memory.
+
+    Raises:
+        SampleError: the image is damaged, or has two axes of space, several channels or times.
+        MissingExtraError: zarr is not installed.
     """
-    with about(os.fspath(path)), _opened(path) as (array, places, source):
-        check_own_space(source.space, size, "a volume")
+    with _opened(path) as (array, places, source):
         data = new((1, *source.space))
         target = _arranged(data[0], places, array.ndim)
         with np.errstate(over="ignore"), decoding_array():
@@ -95,30 +96,33 @@ def open_ome(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) 
         )
 
 
-def ome_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
-    """The channels and the space that `open_ome` would give, from the metadata alone."""
-    with about(os.fspath(path)), _opened(path) as (_, _, source):
-        check_own_space(source.space, size, "a volume")
+def ome_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+    """Returns the channels and the space of what `open_ome` would give, from the metadata."""
+    with _opened(path) as (_, _, source):
         return 1, source.space
 
 
 def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
-    """Writes an OME-Zarr image of one resolution, whole or not at all, a block at a time.
+    """Writes an OME-Zarr image of one resolution, whole or not at all, block by block.
 
-    Version, metadata, chunks and type are those it came with. A volume from elsewhere becomes
-    version 0.5, its axes turned to where x, y and z point, in a type that holds its values without
-    slope and intercept.
-    recipe: kept in the attribute "impasto", beside one that says "not for diagnosis".
-    Raises OutputError when the axes point elsewhere or the folder cannot be written;
-    MissingExtraError without zarr.
+    Args:
+        volume: one from OME-Zarr keeps its version, metadata, chunks and type. Another becomes
+            version 0.5, its axes turned to where x, y and z point, in a type that holds its
+            values without slope and intercept.
+        path: of the folder.
+        recipe: kept in the attribute "impasto", beside one that says "not for diagnosis".
+
+    Raises:
+        OutputError: the axes of the volume are not along x, y and z, or the folder cannot be
+            written.
+        MissingExtraError: zarr is not installed.
     """
-    with about(os.fspath(path)):
-        zarr = zarr_library()
-        source = volume.source if isinstance(volume.source, OmeSource) else None
-        if source and volume.space == source.space and np.array_equal(volume.affine, source.affine):
-            data, affine = volume.data[0], None
-        else:
-            data, affine = _turned(volume)
+    zarr = zarr_library()
+    source = volume.source if isinstance(volume.source, OmeSource) else None
+    if source and volume.space == source.space and np.array_equal(volume.affine, source.affine):
+        data, affine = volume.data[0], None
+    else:
+        data, affine = _turned(volume)
     version = source.version if source else "0.5"
     attributes = _written(source, affine, recipe)
     image = attributes["ome"] if version == "0.5" else attributes
@@ -142,15 +146,13 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
             dimension_names=[axis["name"] for axis in axes] if version == "0.5" else None,
             **keys,
         )
-        # Of several chunks at once zarr would go on with the others after one has failed.
+        # Given several chunks at once, zarr would go on with the others after one has failed.
         for block in cells(values.shape, chunks):
-            array[block] = converted(values[block], dtype)
+            array[block] = convert(values[block], dtype)
 
 
 def check_ome_target(path: StrPath) -> None:
     """Raises where `save_ome` would for the path alone, before any work is done."""
-    with about(os.fspath(path)):
-        zarr_library()
     check_folder_writable(path, holds_result)
 
 
@@ -192,7 +194,7 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
 
 
 def _array(zarr: Any, group: Any, scales: dict[str, Any]) -> Any:
-    """The array of full resolution, which must be within the group."""
+    """Returns the array of full resolution, which must be within the group."""
     name = scales["datasets"][0]["path"]
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise SampleError(
@@ -218,7 +220,7 @@ def _check_array(array: Any) -> None:
 
 
 def _places(axes: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
-    """Where x, y and z stand among the axes: by name, else from the last to the first."""
+    """Returns where x, y and z stand among the axes: by name, else from the last to the first."""
     spatial = [place for place, axis in enumerate(axes) if axis.get("type") == "space"]
     names = {axes[place]["name"]: place for place in spatial}
     z, y, x = [names[name] for name in "zyx"] if set(names) == set("zyx") else spatial
@@ -228,14 +230,14 @@ def _places(axes: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
 def _arranged(
     data: Shaped[np.ndarray, "x y z"], places: tuple[int, int, int], count: int
 ) -> Shaped[np.ndarray, "..."]:
-    """The same values, not copied, with the axes at these places of `count`, the others of one."""
+    """Views the values with their axes at these places of `count`, and axes of one elsewhere."""
     order = np.argsort(places).tolist()
     others = tuple(place for place in range(count) if place not in places)
     return np.expand_dims(data.transpose(order), others)
 
 
 def _affine(scales: dict[str, Any], places: tuple[int, int, int]) -> Float64[np.ndarray, "4 4"]:
-    """Scales and translations, the array's and then the image's, in mm."""
+    """Joins scales and translations, the array's and then the image's, in mm."""
     scale, translation = np.ones(3), np.zeros(3)
     steps = scales["datasets"][0]["coordinateTransformations"]
     for step in [*steps, *scales.get("coordinateTransformations", [])]:
@@ -256,7 +258,7 @@ def _affine(scales: dict[str, Any], places: tuple[int, int, int]) -> Float64[np.
 def _factors(
     axes: Sequence[dict[str, Any]], places: tuple[int, int, int]
 ) -> Float64[np.ndarray, "3"]:
-    """Of the units of x, y and z to mm, which those without a unit are taken for."""
+    """Returns the factors from the units of x, y and z to mm; an axis without one is in mm."""
     units = [axes[place].get("unit", "millimeter") for place in places]
     unknown = [unit for unit in units if unit not in _MILLIMETERS]
     if unknown:
@@ -271,7 +273,7 @@ def _factors(
 def _turned(
     volume: Volume,
 ) -> tuple[Shaped[np.ndarray, "x y z"], Float64[np.ndarray, "4 4"]]:
-    """The data, not copied, with its axes along x, y and z, and the affine of that."""
+    """Views the data with its axes along x, y and z; returns the affine of the view too."""
     directions = volume.affine[:3, :3] / volume.spacing
     order = np.abs(directions).argmax(axis=1).tolist()
     signs = np.sign(directions[range(3), order])
@@ -293,7 +295,13 @@ def _turned(
 def _written(
     source: OmeSource | None, affine: Float64[np.ndarray, "4 4"] | None, recipe: str | None
 ) -> dict[str, Any]:
-    """The group's attributes, of one resolution; affine: of another grid than the source's."""
+    """Returns the attributes of a group of one resolution.
+
+    Args:
+        source: where the volume came from, None for elsewhere.
+        affine: of the volume, where its grid is not the source's.
+        recipe: of the run.
+    """
     dataset: dict[str, Any] = {"path": "0"}
     scales: dict[str, Any] = {"axes": list(_PLAIN_AXES), "datasets": [dataset]}
     attributes: dict[str, Any] = {"ome": {"version": "0.5", "multiscales": [scales]}}

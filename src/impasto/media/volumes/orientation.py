@@ -1,4 +1,4 @@
-"""Which way the axes of a volume run through the body."""
+"""The directions in which the axes of a volume run through the body."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from impasto.media.volumes.volume import Volume
 from impasto.system.libraries import library
 
 Codes = tuple[str, ...]
-"""Where each axis increases to, as nearly as one letter can say: ("R", "A", "S")."""
+"""The side of the body that each axis runs to, as nearly as one letter can say: ("R", "A", "S")."""
 
 
 def is_volume(sample: Sample) -> bool:
-    """Whether it has one value a voxel: a volume, or an array that may be one."""
+    """Whether a sample has one value a voxel: a volume, or an array that may be one."""
     return sample.dims == 3 and len(sample.data) == 1
 
 
 def as_volume(sample: Sample, like: Volume | None = None) -> Volume:
-    """An array of `is_volume`, which lies nowhere, where the other volume of that shape does; else
-    its voxels are 1 mm."""
+    """Returns a sample of `is_volume` as a volume.
+
+    Args:
+        sample: a volume, which is returned as it is, or an array, which has no place in space.
+        like: a volume; an array of its shape gets its place. Another array gets voxels of 1 mm.
+    """
     if isinstance(sample, Volume):
         return sample
     if like and sample.space == like.space:
@@ -38,20 +42,35 @@ def volumes_together(samples: Sequence[Sample]) -> list[Volume]:
 
 
 def axis_codes(volume: Volume) -> Codes:
-    """Those of the axes as they are.
+    """Returns the sides of the body that the axes of a volume run to.
 
-    Raises MissingExtraError without nibabel.
+    Example:
+        >>> axis_codes(Volume(np.zeros((1, 4, 5, 6), np.float32)))
+        ('R', 'A', 'S')
+
+    Raises:
+        MissingExtraError: nibabel is not installed.
     """
     return tuple(_orientations().aff2axcodes(volume.affine))
 
 
 def oriented(volume: Volume, codes: Codes) -> Volume:
-    """The values with their axes exchanged and reversed, so that they increase that way, and where
-    they are.
+    """Exchanges and reverses the axes of a volume, so that they run to the sides asked for.
 
-    Nothing is resampled: what is tilted stays tilted. The values are a view; what only files need
-    is left out.
-    Raises MissingExtraError without nibabel.
+    Example:
+        >>> oriented(Volume(np.zeros((1, 4, 5, 6), np.float32)), ("S", "A", "L")).space
+        (6, 5, 4)
+
+    Args:
+        volume: stays as it is.
+        codes: the side that each axis of the result runs to.
+
+    Returns:
+        A volume over the same voxels in the same places: nothing is resampled, and what is tilted
+        stays tilted. Its values are a view; what only files need is left out.
+
+    Raises:
+        MissingExtraError: nibabel is not installed.
     """
     orientations = _orientations()
     turn = orientations.ornt_transform(
@@ -65,7 +84,7 @@ def oriented(volume: Volume, codes: Codes) -> Volume:
 
 
 def same_grid(one: Volume, other: Volume) -> bool:
-    """Whether voxels lie at the same places, to a tenth of their size."""
+    """Whether the voxels of two volumes lie at the same places, to a tenth of their size."""
     if one.space != other.space:
         return False
     apart = np.abs(_corners(one) - _corners(other)).max()
@@ -73,7 +92,7 @@ def same_grid(one: Volume, other: Volume) -> bool:
 
 
 def _corners(volume: Volume) -> Float64[np.ndarray, "3 8"]:
-    """Their places in mm."""
+    """Returns the places of a volume's corners, in mm."""
     ends = [(0, side - 1) for side in volume.space]
     corners = np.stack(np.meshgrid(*ends, indexing="ij")).reshape(3, 8)
     return np.asarray(volume.affine[:3, :3] @ corners + volume.affine[:3, 3:])

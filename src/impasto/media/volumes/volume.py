@@ -1,4 +1,4 @@
-"""Volumes: values over a grid of voxels, and where in space those lie."""
+"""Volumes: values over a grid of voxels, and the place of those in space."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from impasto.system.libraries import library
 
 _FLOAT32 = np.dtype(np.float32)
 
-# Sides of the boxes that are resampled one by one, and how far around one its values reach: cubic
-# splines forget by a factor of 0.27 a voxel.
+# Resampling goes box by box, for SciPy takes several copies in float64. The sides of a box, and how
+# far around it the values matter: those of cubic splines fall by a factor of 0.27 a voxel.
 _BOX = (64, 64, 64)
 _REACH = 12
 
@@ -25,13 +25,24 @@ _REACH = 12
 class Volume(Sample):
     """One value a voxel: a CT, an MRI, a stack of microscopy.
 
-    data: float32, shape (1, x, y, z), the axes in the order of the affine's columns: those of a
-    NIfTI or NRRD file as they are stored, columns, rows and slices of DICOM, and x, y and z of
-    OME-Zarr. affine: 4 x 4, from the place (x, y, z, 1) of a voxel's center to mm toward the
-    right, anterior and superior (RAS+). unit: "HU" where the file says so, else "". dtype, slope,
-    intercept: data = slope * stored + intercept, in the file. source: what the file needs beside
-    these to be written as it came. inside: the voxels that count, None for all; files keep none.
-    Raises SampleError when these do not fit together.
+    Example:
+        >>> volume = Volume(np.zeros((1, 4, 5, 6), np.float32), affine=np.diag([1.0, 1, 2, 1]))
+        >>> volume.spacing
+        (1.0, 1.0, 2.0)
+
+    Attributes:
+        data: float32, shape (1, x, y, z). The axes are those of a NIfTI or NRRD file as they are
+            stored, the columns, rows and slices of DICOM, and x, y and z of OME-Zarr.
+        affine: 4 x 4, from the index (x, y, z, 1) of a voxel to the place of its center, in mm
+            toward right, anterior and superior (RAS+).
+        unit: "HU" where the file says so, else "".
+        dtype: of the stored values in the file.
+        slope, intercept: data = slope * stored + intercept.
+        source: what the file needs beside these to be written as it came.
+        inside: the voxels that count, None for all of them; files keep none.
+
+    Raises:
+        SampleError: these do not fit together.
     """
 
     affine: Float64[np.ndarray, "4 4"] = field(default_factory=lambda: np.eye(4))
@@ -66,27 +77,33 @@ class Volume(Sample):
 
     @property
     def weight(self) -> Float32[np.ndarray, "x y z"] | None:
-        """1 inside, 0 elsewhere; None where all voxels count."""
+        """1 where `inside`, 0 elsewhere; None where all voxels count."""
         return None if self.inside is None else self.inside.astype(np.float32)
 
     @property
     def free(self) -> Bool[np.ndarray, "x y z"] | None:
-        """Where it counts."""
+        """Where a result may differ from this volume: `inside`."""
         return self.inside
 
     def with_data(self, data: Float32[np.ndarray, "1 x y z"]) -> Volume:
-        """The same volume with other values; over more or fewer voxels in the same box."""
+        """Returns the volume with other values; more or fewer voxels fill the same box."""
         if data.shape == self.data.shape:
             return replace(self, data=data)
         theirs = np.array(data.shape[1:])
-        affine = scaled(self.affine, self.space / theirs)
+        affine = scale_affine(self.affine, self.space / theirs)
         return replace(self, data=data, affine=affine, inside=None)
 
     def resampled(self, spacing: float | tuple[float, float, float]) -> Volume:
-        """The same volume with voxels of this size in mm, along the axes that it has.
+        """Brings the volume to voxels of another size, along its own axes, as `onto` does.
 
-        As `onto`; the box that the voxels fill keeps its center and, but for rounding, its size.
-        Raises SampleError when the spacing is not above 0.
+        The box that the voxels fill keeps its center and, but for rounding, its size.
+
+        Args:
+            spacing: in mm; one number, or one an axis.
+
+        Raises:
+            SampleError: the spacing is not above 0.
+            MissingExtraError: scipy is not installed.
         """
         wanted = np.broadcast_to(np.asarray(spacing, np.float64), 3)
         if not (np.isfinite(wanted).all() and (wanted > 0).all()):
@@ -95,17 +112,19 @@ class Volume(Sample):
             )
         factors = wanted / self.spacing
         space = np.maximum(1, np.rint(self.space / factors)).astype(int)
-        affine = scaled(self.affine, factors)
+        affine = scale_affine(self.affine, factors)
         excess = (np.array(self.space) - space * factors) / 2
         affine[:3, 3] += self.affine[:3, :3] @ excess
         return self._over(affine, tuple(space.tolist()))
 
     def onto(self, other: Volume) -> Volume:
-        """The same volume over the voxels of another, wherever those lie.
+        """Brings the volume to the voxels of another, wherever those lie.
 
         By cubic splines; where voxels become larger, a Gaussian comes first, against aliasing.
-        Beyond the border its values go on. Takes a few boxes of memory beside the result.
-        Raises MissingExtraError without scipy.
+        Beyond the border, the values at the border go on.
+
+        Raises:
+            MissingExtraError: scipy is not installed.
         """
         return self._over(other.affine, other.space)
 
@@ -113,10 +132,10 @@ class Volume(Sample):
         if space == self.space and np.array_equal(affine, self.affine):
             return self
         ndimage = library("scipy.ndimage", "to resample volumes", "volumes")
-        # From a voxel's place over there to one here.
+        # From the index of a voxel of the result to an index here.
         mapping = np.linalg.solve(self.affine, affine)
         matrix, offset = mapping[:3, :3], mapping[:3, 3]
-        # What a voxel there covers of each axis here; the sigma is scikit-image's.
+        # By how much a voxel of the result is larger; the sigma is scikit-image's.
         sigmas = np.maximum(0, np.abs(matrix).max(axis=1) - 1) / 2
         reach = _REACH + np.ceil(4 * sigmas).astype(int)
         data = np.empty((1, *space), np.float32)
@@ -138,17 +157,30 @@ class Volume(Sample):
         return replace(self, data=data, affine=affine, inside=None)
 
 
-def scaled(
+def scale_affine(
     affine: Float64[np.ndarray, "4 4"], factors: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "4 4"]:
-    """The affine of voxels so many times as large, the corner of the first where it was."""
+    """Returns the affine of larger voxels; the corner of the first voxel stays where it was.
+
+    Example:
+        >>> scale_affine(np.eye(4), np.array([2.0, 2.0, 2.0])).diagonal().tolist()
+        [2.0, 2.0, 2.0, 1.0]
+
+    Args:
+        affine: of the voxels.
+        factors: how many times as large the voxels become along each axis.
+    """
     bigger = np.diag([*factors, 1.0])
     bigger[:3, 3] = (factors - 1) / 2
     return np.asarray(affine @ bigger, np.float64)
 
 
 def check_affine(affine: Float64[np.ndarray, "4 4"]) -> None:
-    """Raises SampleError where voxels would be flat, or nowhere."""
+    """Refuses an affine that gives voxels no volume, or no place.
+
+    Raises:
+        SampleError: the affine is singular or not finite.
+    """
     edges = affine[:3, :3]
     # Of directions of length one, so that tiny voxels are as good as large ones.
     lengths = np.linalg.norm(edges, axis=0)

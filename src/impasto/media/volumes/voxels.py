@@ -1,4 +1,9 @@
-"""Voxels in and out of streams of bytes, the first axis fastest, a block at a time."""
+"""Voxels in and out of the bytes of a file, where the first axis varies fastest.
+
+Ours is what nibabel and pynrrd do not do: refuse a file that cannot hold what its header claims
+before memory is taken for it, inflate no more than the voxels need, look at gzip's checksum, and
+write gzip files that are the same for the same voxels.
+"""
 
 from __future__ import annotations
 
@@ -11,50 +16,66 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Shaped
 
 from impasto.errors import SampleError
-from impasto.media.arrays import converted
-from impasto.media.blocks import blocks
+from impasto.media.arrays import convert
+from impasto.media.blocks import check_memory
 from impasto.media.coding import decoding
 from impasto.media.volumes.volume import Volume
 
-Voxels = Float32[np.ndarray, "x y z"]
-
-# Deflate makes 258 bytes of 2 bits at most.
 _MOST_PACKED = 1032
+"""How many bytes gzip can make of one: it packs 258 of them into 2 bits at best."""
 
 
 def read_voxels(
-    file: Any, dtype: np.dtype[Any], voxels: Voxels, slope: float = 1.0, intercept: float = 0.0
-) -> None:
-    """Puts slope * stored + intercept in the array; file: read to where the values begin.
+    file: Any, shape: tuple[int, int, int], dtype: np.dtype[Any]
+) -> Shaped[np.ndarray, "x y z"]:
+    """Reads the stored values of a volume.
 
-    Raises SampleError when the stream ends too early or is damaged.
+    Args:
+        file: a stream at the first value, compressed or not.
+        shape: positions along x, y and z.
+        dtype: of the stored values.
+
+    Raises:
+        SampleError: the stream ends too early, or is damaged.
+        MemoryLimitError: the values do not fit into the free memory.
     """
-    target = voxels.T
+    check_memory(shape, dtype)
+    count = prod(shape) * dtype.itemsize
     with decompressing():
-        for block in blocks(target.shape):
-            part = target[block]
-            stored = np.frombuffer(_exactly(file, part.size * dtype.itemsize), dtype)
-            with np.errstate(over="ignore", invalid="ignore"):  # refused later
-                part[...] = in_units(stored, slope, intercept).reshape(part.shape)
-        file.read(1)  # whereupon gzip looks at its checksum
+        values = file.read(count)
+        file.read(1)  # gzip looks at its checksum at the end of the stream
+    if len(values) < count:
+        raise SampleError(
+            expected="a value for every voxel",
+            found="the end of the file before the last",
+            remedy="get the file again",
+        )
+    return np.frombuffer(values, dtype).reshape(shape, order="F")
 
 
 def write_voxels(
     file: Any, volume: Volume, dtype: np.dtype[Any], slope: float = 1.0, intercept: float = 0.0
 ) -> None:
-    """Writes (data - intercept) / slope in that type: rounded, and the nearest in its range."""
-    source = volume.data[0].T
-    for block in blocks(source.shape):
-        file.write(as_stored(source[block], dtype, slope, intercept).tobytes())
+    """Writes the values of a volume as they are stored: (data - intercept) / slope.
+
+    Args:
+        file: a stream to write to.
+        volume: its values are rounded, and become the nearest in the range of the type.
+        dtype: of the stored values.
+        slope, intercept: data = slope * stored + intercept.
+    """
+    file.write(as_stored(volume.data[0].T, dtype, slope, intercept).tobytes())
 
 
 def plain_dtype(volume: Volume) -> np.dtype[Any]:
-    """The type to store values in where the format has no slope and intercept.
+    """Chooses a type for a format that has no slope and intercept.
 
-    The one they came in, where those do nothing; integers stay such if the scaling has them so.
+    Returns:
+        The type the values came in, where slope and intercept do nothing; a larger integer type
+        where they lead from whole numbers to whole numbers; float32 otherwise.
     """
     if (volume.slope, volume.intercept) == (1, 0):
         return volume.dtype
@@ -67,26 +88,44 @@ def plain_dtype(volume: Volume) -> np.dtype[Any]:
     return np.dtype(np.float32)
 
 
-def in_units(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """slope * stored + intercept, without a detour where it is the same."""
+def in_units(
+    stored: Shaped[np.ndarray, "..."], slope: float, intercept: float
+) -> Shaped[np.ndarray, "..."]:
+    """Returns slope * stored + intercept.
+
+    Example:
+        >>> in_units(np.array([0, 1000], np.int16), 1.0, -1024.0).tolist()
+        [-1024.0, -24.0]
+    """
     if (slope, intercept) == (1, 0):
         return stored
     return stored.astype(np.float64) * slope + intercept
 
 
 def as_stored(
-    values: np.ndarray, dtype: np.dtype[Any], slope: float, intercept: float
-) -> np.ndarray:
-    """(values - intercept) / slope in that type: rounded, and the nearest in its range."""
+    values: Shaped[np.ndarray, "..."], dtype: np.dtype[Any], slope: float, intercept: float
+) -> Shaped[np.ndarray, "..."]:
+    """Returns (values - intercept) / slope in a type: rounded, and the nearest in its range.
+
+    Example:
+        >>> as_stored(np.array([-24.4, 1e9]), np.dtype(np.int16), 1.0, -1024.0).tolist()
+        [1000, 32767]
+    """
     if (slope, intercept) != (1, 0):
         values = (values.astype(np.float64) - intercept) / slope
-    return converted(values, dtype)
+    return convert(values, dtype)
 
 
 def check_bytes(file: Any, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuses a file that cannot hold what its header says, before memory is taken for it.
+    """Refuses a file that cannot hold what its header claims, before memory is taken for it.
 
-    file: open, maybe compressed, in which case it is known only roughly.
+    Args:
+        file: open. Of a compressed file, the most that it can hold is known.
+        start: the byte where the values begin.
+        shape, dtype: of the values.
+
+    Raises:
+        SampleError: the file is too short.
     """
     needed = start + prod(shape) * dtype.itemsize
     packed = isinstance(file, gzip.GzipFile)
@@ -100,30 +139,17 @@ def check_bytes(file: Any, start: int, shape: tuple[int, ...], dtype: np.dtype[A
 
 
 def decompressing() -> AbstractContextManager[None]:
-    """What damaged gzip files raise, as one error."""
+    """Turns what damaged gzip files raise into one SampleError."""
     errors = EOFError, zlib.error, gzip.BadGzipFile
     return decoding("a file whole to its end", "gzip", errors=errors)
 
 
 @contextmanager
 def compressed(file: Any) -> Iterator[Any]:
-    """What writes gzip to the file, with no name and no time, so that the same gives the same.
+    """Gives a stream that writes gzip to the file.
 
-    Level 1, as nibabel: volumes are noise, which more work makes hardly smaller.
+    It stores no name and no time, so that the same volume gives the same file. Its level is 1, as
+    nibabel's: volumes are noise, which more work makes hardly smaller.
     """
     with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
         yield packed
-
-
-def _exactly(file: Any, count: int) -> bytearray:
-    """So many bytes; a stream may give them in pieces."""
-    whole = bytearray()
-    while len(whole) < count and (piece := file.read(count - len(whole))):
-        whole += piece
-    if len(whole) < count:
-        raise SampleError(
-            expected="a value for every voxel",
-            found="the end of the file before the last",
-            remedy="get the file again",
-        )
-    return whole

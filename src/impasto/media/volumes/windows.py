@@ -1,4 +1,4 @@
-"""The window of a volume."""
+"""The intensity window of a volume: the values between which its grays lie."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ from impasto.config.windows import window
 from impasto.media.volumes.volume import Volume
 
 PERCENTILES = 0.5, 99.5
-"""Of all voxels, which the window `auto` lies between."""
+"""The percentiles of all voxels between which the intensity window `auto` lies."""
 
 _LOOKED_AT = 1 << 22
 
 
 def window_of(setting: Sequence[str], volume: Volume) -> tuple[float, float]:
-    """The values that become black and white: (low, high), low < high.
+    """Returns the values of a volume that become black and white.
 
-    setting: as for `windows.window`; auto is the percentiles, of every so many voxels where there
-    are millions, or the range where those are equal; around a constant it is 1 wide.
-    Raises ConfigError when the setting is none.
+    Example:
+        >>> window_of(["40", "80"], Volume(np.zeros((1, 4, 5, 6), np.float32)))
+        (0.0, 80.0)
+
+    Args:
+        setting: as for `impasto.config.windows.window`. For auto, the ends are percentiles of the
+            voxels (of every so many, where there are millions), or the range where those are
+            equal; around a constant, the window is 1 wide.
+        volume: with the values.
+
+    Returns:
+        The low end and the high end, in the volume's unit.
+
+    Raises:
+        ConfigError: the setting is no window.
     """
-    if found := window(setting):
-        return found
+    if ends := window(setting):
+        return ends
     values = volume.data.ravel(order="K")
     # An odd step does not fall into step with rows of 2^n voxels.
     values = values[:: values.size // _LOOKED_AT | 1]

@@ -1,4 +1,4 @@
-"""The demo's two pictures: a photograph, and a painting that code paints as its style.
+"""The painting of the demo, drawn by code; `python -m examples.painter painting.jpg` writes it.
 
 The painting shows a golden valley under a swirling night sky. It is painted stroke by stroke along
 a flow field, from broad strokes to fine ones. Positions and lengths are in units of the picture's
@@ -8,12 +8,14 @@ long side, so that a seed gives the same picture at every size.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.system.libraries import library
+from impasto import media
+from impasto.media.pictures.picture import from_array
 
 Floats = NDArray[np.float64]
 Canvas = NDArray[np.float32]
@@ -38,16 +40,6 @@ GRAIN = 512  # the side of the bristle texture, a power of two
 SMALLEST_CANVAS = 512  # pixels; a smaller picture is painted larger and averaged down
 SPIRALS = 3  # the first eddies are spirals
 LAMP_RADIUS = 1.75  # the radius of the eddy around a moon or a star, in radii of its disc
-
-
-def photograph() -> NDArray[np.uint8]:
-    """Returns Chelsea the cat, shape (300, 451, 3), in 0..255, by Stéfan van der Walt; CC0.
-
-    Raises:
-        MissingExtraError: scikit-image is not installed.
-    """
-    data = library("skimage.data", "for the demo's photograph", "demo")
-    return np.asarray(data.chelsea(), dtype=np.uint8)
 
 
 def paint(height: int, width: int, seed: int) -> NDArray[np.uint8]:
@@ -311,3 +303,12 @@ def light(canvas: Canvas) -> Canvas:
     color = canvas[..., :3]
     bright, dark = color + 0.42 * shade * (255 - color), color * (1 + 0.55 * shade)
     return np.asarray(np.where(shade > 0, bright, dark))
+
+
+def main() -> None:
+    """Writes the painting that the demo repaints its photograph in."""
+    media.save(from_array(paint(576, 768, seed=12)), sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

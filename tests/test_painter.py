@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from impasto.cli import demo
-from impasto.errors import MissingExtraError
-from tests.missing import hide
+from examples import painter
+from impasto.cli.commands import PICTURES
+from impasto.media.pictures.picture import open_picture
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +17,12 @@ SEED = 12
 
 @pytest.fixture(scope="module")
 def small() -> NDArray[np.uint8]:
-    return demo.paint(96, 128, SEED)
+    return painter.paint(96, 128, SEED)
 
 
 @pytest.fixture(scope="module")
 def large() -> NDArray[np.uint8]:
-    return demo.paint(384, 512, SEED)
+    return painter.paint(384, 512, SEED)
 
 
 def blur(field: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
@@ -34,12 +32,12 @@ def blur(field: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
 
 
 def test_the_same_seed_gives_the_same_painting(small: NDArray[np.uint8]) -> None:
-    assert np.array_equal(demo.paint(96, 128, SEED), small)
+    assert np.array_equal(painter.paint(96, 128, SEED), small)
 
 
 @pytest.mark.slow
 def test_another_seed_gives_another_painting(small: NDArray[np.uint8]) -> None:
-    other = demo.paint(96, 128, SEED + 1)
+    other = painter.paint(96, 128, SEED + 1)
     assert np.abs(other.astype(float) - small).mean() > 10
 
 
@@ -53,7 +51,7 @@ def test_another_seed_gives_another_painting(small: NDArray[np.uint8]) -> None:
     ],
 )
 def test_any_size_is_painted(height: int, width: int) -> None:
-    painting = demo.paint(height, width, SEED)
+    painting = painter.paint(height, width, SEED)
     assert painting.shape == (height, width, 3)
     assert painting.dtype == np.uint8
     assert painting.min() < painting.max()
@@ -70,8 +68,8 @@ def test_the_picture_does_not_depend_on_its_size(
 def test_a_canvas_of_another_size_shows_the_same_picture(
     large: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "SMALLEST_CANVAS", 1)
-    coarse = demo.paint(96, 128, SEED).astype(float)
+    monkeypatch.setattr(painter, "SMALLEST_CANVAS", 1)
+    coarse = painter.paint(96, 128, SEED).astype(float)
     reduced = large.reshape(96, 4, 128, 4, 3).mean(axis=(1, 3))
     assert coarse.mean(axis=(0, 1)) == pytest.approx(reduced.mean(axis=(0, 1)), abs=4)
     assert coarse.std(axis=(0, 1)) == pytest.approx(reduced.std(axis=(0, 1)), rel=0.1)
@@ -88,7 +86,7 @@ def test_the_palette_is_a_warm_valley_under_a_blue_night(large: NDArray[np.uint8
 
 def test_strokes_follow_the_flow(large: NDArray[np.uint8]) -> None:
     height, width, _ = large.shape
-    scene = demo.Scene.compose(1, height / width, np.random.default_rng(SEED))
+    scene = painter.Scene.compose(1, height / width, np.random.default_rng(SEED))
     rows, columns = np.mgrid[8 : height - 8 : 4, 8 : width - 8 : 4]
     points = np.stack([columns.ravel() + 0.5, rows.ravel() + 0.5], axis=1) / width
     down, right = np.gradient(large.mean(axis=2))
@@ -105,25 +103,16 @@ def test_strokes_follow_the_flow(large: NDArray[np.uint8]) -> None:
 
 def test_light_falls_from_the_upper_left() -> None:
     canvas = np.full((9, 9, 4), 100, np.float32)
-    assert demo.light(canvas) == pytest.approx(np.full((9, 9, 3), 100))
+    assert painter.light(canvas) == pytest.approx(np.full((9, 9, 3), 100))
     canvas[4, 4, 3] += 400
-    lit = demo.light(canvas)
+    lit = painter.light(canvas)
     assert lit[4, 3, 0] > 100 > lit[4, 5, 0]
     assert lit[3, 4, 0] > 100 > lit[5, 4, 0]
 
 
-def test_the_photograph_needs_no_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("skimage")
-    monkeypatch.setitem(sys.modules, "pooch", None)  # what scikit-image downloads with
-    photograph = demo.photograph()
-    assert photograph.shape == (300, 451, 3)
-    assert photograph.dtype == np.uint8
-    assert photograph.std() > 40
-
-
-def test_without_scikit_image_the_photograph_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hide("skimage", monkeypatch)
-    with pytest.raises(MissingExtraError, match=r"pip install 'impasto\[demo\]'"):
-        demo.photograph()
+def test_the_painting_of_the_demo_is_painted_by_it() -> None:
+    photograph, painting = (open_picture(path).data for path in PICTURES)
+    assert photograph.shape == (3, 300, 451)
+    assert photograph.std() > 40 / 255
+    again = painter.paint(576, 768, SEED).transpose(2, 0, 1) / 255
+    assert np.abs(painting - again).mean() < 0.05  # a JPEG
