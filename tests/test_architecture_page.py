@@ -57,7 +57,9 @@ def test_names_of_functions_are_those_of_the_code(name: str) -> None:
             continue
         for part in parts[count:]:
             found = getattr(found, part)
+        assert found is not None
         return
+    pytest.fail(f"{name} cannot be imported")
 
 
 def test_a_picture_takes_twelve_hops_at_most() -> None:

@@ -1,4 +1,4 @@
-"""Flags of other programs for neural style transfer, answered with ours."""
+"""Answer the flags of other style transfer programs with the names of ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from impasto.errors import ConfigError
 _STEPS = "--steps, at the coarsest scale and the fewest at any"
 _CONTENT, _STYLE = "the content as the first file", "the styles after the content"
 _COLOR = "--color luminance, oklab or match"
-_PROCESSOR = "no such flag: what the machine has is used"
+_PROCESSOR = "no such flag, as the program uses the processor"
 _EACH = "--style-layers, each with its lambda"
 _SCHEDULE = "--preview, a number of steps"
 _OURS = {
@@ -73,14 +73,14 @@ _OURS = {
     "style-layer": _EACH,
     "tv": "--gamma",
 }
-"""What to say instead, by the names that others have, words joined by dashes."""
+"""Our flags by the names of other programs, with dashes between the words."""
 
 _SAME = ("init", "optimizer", "learning-rate", "seed", "pooling", "content-layers", "style-layers")
-"""Names that are ours too, with two dashes and dashes between the words."""
+"""Names that other programs share with us, but write with one dash or with underscores."""
 
 
 def refuse_borrowed(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for a flag that another program has, and says what it is called here."""
+    """Raises ConfigError for a flag of another program; the message names our flag."""
     if arguments[:1] not in (["stylize"], ["texture"]):
         return
     for word in arguments[1:]:

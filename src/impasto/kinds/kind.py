@@ -76,8 +76,11 @@ class Kind:
         recolors: whether a run may change the colors of its inputs.
 
     Example:
-        >>> kind = kind_of(content)
-        >>> style = kind.bring(style, content, config)
+        >>> from impasto.kinds import kind_of
+        >>> content = Picture(np.zeros((3, 64, 96), np.float32))
+        >>> style = Picture(np.zeros((3, 32, 32), np.float32))
+        >>> kind_of(content).style_space(content, style, (64, 96))
+        (32, 32)
     """
 
     name: ClassVar[str] = "array"
