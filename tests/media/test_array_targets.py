@@ -79,7 +79,7 @@ def test_an_interrupted_folder_leaves_the_old_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("impasto.media.arrays.converted", interrupted)
+        patch.setattr("impasto.media.arrays.convert", interrupted)
         with pytest.raises(KeyboardInterrupt):
             save(Sample(SIGNAL.data + 1), tmp_path / "a.zarr")
     rename = Path.rename
