@@ -188,7 +188,7 @@ def test_recipes_that_are_none(studio: Path, capfd: pytest.CaptureFixture[str]) 
     ("styles", "said"),
     [
         (["style.png"], "content: content.png; style: style.png\n"),
-        (["style.png", "other.png"], "content: content.png; styles: style.png, other.png. One"),
+        (["style.png", "other.png"], "content: content.png; styles: style.png, other.png. All"),
         (["style.png:3", "other.png"], "content: content.png; styles: style.png, other.png\n"),
     ],
 )
