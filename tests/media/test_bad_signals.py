@@ -16,7 +16,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impasto.errors import ConfigError, ImpastoError, SampleError
+from impasto.errors import ConfigError, ImpastoError, MemoryLimitError, SampleError
 from impasto.media import Annotation, Signal, grid, load, save
 from tests.media.places import Bomb, Refused, check_read_or_refused, spoil
 from tests.media.signals import signal, waves
@@ -124,6 +124,14 @@ def test_lengths_a_header_leaves_out(tmp_path: Path, refused: Refused) -> None:
     record(tmp_path / "a.hea", "a 2 250", *LEADS)
     (tmp_path / "a.dat").write_bytes(b"")
     refused(tmp_path / "a.hea", "one sample or more, found a record of none")
+
+
+def test_a_missing_segment_that_lasts_for_ever(tmp_path: Path) -> None:
+    record(tmp_path / "a.hea", "a 2 250 900", *LEADS)
+    (tmp_path / "m.hea").write_text(f"m/2 2 250 {10**12 + 900}\na 900\n~ {10**12}\n")
+    with pytest.raises(MemoryLimitError) as caught:
+        load(tmp_path / "m.hea")
+    assert caught.value.subject == str(tmp_path / "m.hea")
 
 
 def test_damaged_annotations(tmp_path: Path, refused: Refused) -> None:

@@ -12,13 +12,8 @@ from PIL import Image
 from impasto.errors import OutputError, SampleError
 from impasto.media import as_sample, load, save
 from impasto.media.pictures.formats import SUFFIXES
-from impasto.media.pictures.picture import (
-    Picture,
-    from_array,
-    from_pil,
-    from_tensor,
-    open_picture,
-)
+from impasto.media.pictures.picture import Picture, from_array, open_picture
+from impasto.media.pictures.sources import from_pil, from_tensor
 from impasto.media.sample import Sample
 from tests.media.pictures import P3, hwc, noise, pil, smooth
 

@@ -76,7 +76,7 @@ class Config:
         return replace(self, objective=objective, network=replace(self.network, network=network))
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for the first settings that do not go together."""
+        """Raises ConfigError for the first settings that do not fit together."""
         objective, steps = self.objective, self.schedule.steps
         _check(
             "--alpha --beta --gamma",
@@ -111,7 +111,7 @@ class Config:
                 "two finite numbers of seconds, the earlier first",
                 not span or (len(span) == 2 and span[0] < span[1]),
             )
-        window_of_values(self.volume.window)  # raises
+        window_of_values(self.volume.window)  # raises ConfigError
 
     def _check_network(self) -> None:
         """Raises ConfigError for settings of the network that do not fit."""

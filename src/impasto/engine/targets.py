@@ -216,8 +216,8 @@ def _check_statistics(
         if used and not least <= positions < shorter:
             raise ConfigError(
                 subject=flag,
-                expected=f"from {least} positions to less than the content and the style have, "
-                f"at {rate:g} a second",
+                expected=f"at least {least} positions and fewer than content and style have, "
+                f"at {rate:g} per second",
                 found=f"{positions} of {shorter}",
                 remedy="pass another one, or longer signals",
             )

@@ -24,15 +24,8 @@ from jaxtyping import Shaped
 from impasto.errors import SampleError
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.coding import decoding
-from impasto.media.files import (
-    StrPath,
-    atomic_folder,
-    atomic_write,
-    check_folder_writable,
-    check_writable,
-    open_regular,
-    unreadable,
-)
+from impasto.media.files import StrPath, atomic_write, check_writable, open_regular, unreadable
+from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.media.zarr_folders import MARK, holds_result

@@ -18,7 +18,8 @@ from jaxtyping import Float64
 
 from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
-from impasto.media.files import StrPath, atomic_folder, check_folder_writable
+from impasto.media.files import StrPath
+from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.dicom import LPS_TO_RAS, DicomSource
 from impasto.media.volumes.dicom_headers import decoding_dicom, pydicom_library, stored_dtype

@@ -23,15 +23,8 @@ from jaxtyping import Float64
 
 from impasto.errors import SampleError
 from impasto.media.coding import decoding, encoding
-from impasto.media.files import (
-    StrPath,
-    atomic_set,
-    atomic_write,
-    check_set_writable,
-    check_writable,
-    open_regular,
-    suffix_of,
-)
+from impasto.media.files import StrPath, atomic_write, check_writable, open_regular, suffix_of
+from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import (

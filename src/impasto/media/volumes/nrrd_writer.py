@@ -14,13 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from impasto.media.files import (
-    StrPath,
-    atomic_set,
-    atomic_write,
-    check_set_writable,
-    check_writable,
-)
+from impasto.media.files import StrPath, atomic_write, check_writable
+from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.nrrd import DTYPES, PACKED, TYPES, NrrdSource, pynrrd_library
 from impasto.media.volumes.volume import Volume
