@@ -148,7 +148,7 @@ def test_the_same_plot_is_the_same_file(tmp_path: Path) -> None:
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
-def test_words() -> None:
+def test_labels_and_times_are_formatted() -> None:
     assert list_names(["a"]) == "a"
     assert list_names(["a", "b", "c"]) == "a, b and c"
     assert (clock(7, 10), clock(7.5, 10), clock(67, 300)) == ("7 s", "7.5 s", "1:07")
