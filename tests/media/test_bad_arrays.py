@@ -70,11 +70,11 @@ def test_nothing_is_unpickled(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / ".zarray").write_text(json.dumps(described))
     (tmp_path / "a.zarr" / "0.0").write_bytes(values.dumps())
-    refused(tmp_path / "a.zarr", "that its decoder says: .*pickle")
+    refused(tmp_path / "a.zarr", "an error of its decoder: .*pickle")
     for filters in ([{"id": "pickle"}], [{"id": "zlib"}, {"id": "pickle"}]):
         described |= {"compressor": None, "filters": filters}
         (tmp_path / "a.zarr" / ".zarray").write_text(json.dumps(described))
-        refused(tmp_path / "a.zarr", "that its decoder says: .*pickle")
+        refused(tmp_path / "a.zarr", "an error of its decoder: .*pickle")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -166,7 +166,9 @@ def test_damaged_chunks(tmp_path: Path, refused: Refused) -> None:
         (chunk,) = chunks_in(path)
         chunk.write_bytes(chunk.read_bytes()[:keep])
         refused(
-            path, "an array whole to its end, found that its decoder says: .*; get it", early=False
+            path,
+            "an array whole to its end, found an error of its decoder: .*; get",
+            early=False,
         )
 
 

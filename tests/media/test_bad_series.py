@@ -66,7 +66,7 @@ def test_truncated_files(folder: Path, refused: Refused, kept: int) -> None:
         load(folder)
     assert "\n" not in str(caught.value)
     if kept == -9:
-        refused(folder, "whole to its end in IM014, found that pydicom says: .*bytes", early=False)
+        refused(folder, "whole to its end in IM014, found an error of pydicom: .*byt", early=False)
 
 
 def test_objects_that_are_no_images(tmp_path: Path, refused: Refused) -> None:
@@ -155,7 +155,10 @@ def test_slices_that_are_missing_or_there_twice(folder: Path, refused: Refused) 
         ),
         ({"PixelSpacing": [1, 1]}, r"spacing and orientation, found spacing \(0.75, 0.5\) in"),
         ({"ImagePositionPatient": None}, "where they lie, found IM014 without ImagePositionPati"),
-        ({"ImagePositionPatient": [1, 2]}, "of 3, 6 and 2 numbers, found others in IM014"),
+        (
+            {"ImagePositionPatient": [1, 2]},
+            "of 3, 6 and 2 numbers, found other counts, or infini",
+        ),
         ({"PixelSpacing": None}, "where they lie, found IM014 without PixelSpacing"),
         ({"RescaleSlope": 0}, "slope other than 0 and a finite intercept, found 0 and -1024 in I"),
         ({"Rows": 9}, "of one size, .* found rows 10 in IM000 and 9 in IM014"),

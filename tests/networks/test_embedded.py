@@ -138,7 +138,9 @@ def test_layers_are_brought_to_a_mean_of_one(dims: int) -> None:
 def test_calibration_scales_the_users_weights_and_leaves_the_packages(tmp_path: Path) -> None:
     content = Picture(normal(1, 3, 40, 48).sigmoid().float().numpy())
     style = Picture(normal(2, 3, 36, 36).sigmoid().float().numpy())
-    own = network_for(configure(network="vgg16").complete(), content, None, [style])
+    own = network_for(
+        configure(network="vgg16", precision="fp32").complete(), content, None, [style]
+    )
     x = torch.from_numpy(content.data)[None]
     packaged = load_embedded(padding="replicate", pooling="max")
     assert torch.equal(own(x, ["relu3_1"])["relu3_1"], packaged(x, ["relu3_1"])["relu3_1"])
@@ -153,7 +155,9 @@ def test_calibration_scales_the_users_weights_and_leaves_the_packages(tmp_path: 
     save_file(
         {key: value.contiguous() for key, value in state.items()}, tmp_path / "mine.safetensors"
     )
-    config = configure(network="vgg16", weights=str(tmp_path / "mine.safetensors")).complete()
+    config = configure(
+        network="vgg16", weights=str(tmp_path / "mine.safetensors"), precision="fp32"
+    ).complete()
     network = network_for(config, content, None, [style])
     pictures = [torch.from_numpy(picture.data)[None] for picture in (content, style)]
     means = [network(picture, ["relu4_2"])["relu4_2"].mean().item() for picture in pictures]

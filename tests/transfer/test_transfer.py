@@ -282,7 +282,7 @@ def test_an_interrupted_run_gives_what_it_has_at_full_size(
 def test_an_interrupt_before_the_first_step_is_passed_on(
     content: np.ndarray, style: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(setup, "build_objective", interrupted)

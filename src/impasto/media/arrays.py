@@ -191,7 +191,7 @@ def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     except (ValueError, KeyError, TypeError, SyntaxError, TokenError) as error:
         raise SampleError(
             expected="a .npy file of version 1 or 2",
-            found="another, or a damaged header",
+            found="another version, or a damaged header",
             remedy="write it with numpy.save",
         ) from error
     return shape, fortran, dtype

@@ -22,7 +22,7 @@ def decoding_picture() -> Iterator[None]:
     except pyvips.Error as error:
         raise SampleError(
             expected="a picture whole to its end",
-            found=f"damage where its decoder says: {_reason(error)}",
+            found=f"an error of its decoder: {_reason(error)}",
             remedy="get the file again",
         ) from error
 
@@ -42,7 +42,7 @@ def encoding_picture(path: StrPath, form: Format) -> Iterator[None]:
         raise OutputError(
             subject=os.fspath(path),
             expected=f"a picture that {form.name} can hold",
-            found=f"that its encoder says: {_reason(error)}",
+            found=f"an error of its encoder: {_reason(error)}",
             remedy="save it as .png",
         ) from error
 

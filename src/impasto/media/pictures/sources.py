@@ -52,7 +52,7 @@ def from_pil(image: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> 
         image = ImageOps.exif_transpose(image)
     except OSError as error:
         raise SampleError(
-            expected="a whole picture", found=f"that PIL says: {error}", remedy="get it again"
+            expected="a whole picture", found=f"an error of PIL: {error}", remedy="get it again"
         ) from error
     plain = image.mode in ("1", "L", "RGB", "CMYK", "F") or image.mode.startswith("I")
     if image.has_transparency_data or not plain:

@@ -250,7 +250,7 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
         raise OutputError(
             subject=os.fspath(path),
             expected="a sound that the format can hold",
-            found=f"that its encoder says: {after_file_name(error)[:120]}",
+            found=f"an error of its encoder: {after_file_name(error)[:120]}",
             remedy="save it as .wav",
         ) from error
 

@@ -132,7 +132,7 @@ def check_length(file: BinaryIO) -> None:
     except ValueError as error:
         raise SampleError(
             expected="an EDF or BDF header with its numbers of signals, records and samples",
-            found="another, or damage",
+            found="a damaged one, or another file",
             remedy="get the file again",
         ) from error
     needed = header + records * samples * (3 if head[:1] == b"\xff" else 2)

@@ -211,7 +211,7 @@ def _check_image(image: Header) -> None:
     if counts != [3, 6, 2] or not np.isfinite(np.concatenate([*place.values()])).all():
         raise SampleError(
             expected="a position, an orientation and a spacing of 3, 6 and 2 numbers",
-            found=f"others in {name}",
+            found=f"other counts, or infinite numbers, in {name}",
             remedy="get the file again",
         )
     if image.bytes > (size := image.file.stat().st_size):
