@@ -106,7 +106,7 @@ def test_outputs_that_cannot_be(tmp_path: Path, name: str) -> None:
         ({"start": float("nan")}, "--from"),
         ({"seconds": 0.0}, "--seconds"),
         ({"seconds": float("inf")}, "--seconds"),
-        ({"start": 12.0}, "before the end of a, at 12 s"),
+        ({"start": 12.0}, "before the end of a, which is 12 s long"),
         ({"leads": ("V9",)}, "I II"),
         ({"leads": ("3",)}, "found 3"),
     ],
