@@ -163,7 +163,7 @@ def test_bad_settings_are_one_line(
         ("wall.png", ("20", "30"), (3, 20, 30)),
     ],
 )
-def test_textures(
+def test_textures_have_the_size_and_the_channels_asked_for(
     out: str,
     size: tuple[str, ...],
     shape: tuple[int, ...],

@@ -98,7 +98,7 @@ def test_values_that_are_not_finite(
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.zarr", "folder/a.npy", "folder/a.zarr", "a.zarr/0"])
-def test_nothing_there(tmp_path: Path, refused: Refused, name: str) -> None:
+def test_a_missing_array_is_refused(tmp_path: Path, refused: Refused, name: str) -> None:
     refused(tmp_path / name, "found none there; check the path")
     assert os.listdir(tmp_path) == []
 

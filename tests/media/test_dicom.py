@@ -193,7 +193,7 @@ def test_bits_above_those_that_count_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["MR_small", "MR_small_bigendian", "MR_small_implicit", "MR_small_RLE", "CT_small"]
 )
-def test_encodings(tmp_path: Path, name: str) -> None:
+def test_transfer_syntaxes_are_decoded(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").mkdir()
     shutil.copy(str(get_testdata_file(f"{name}.dcm")), tmp_path / "a")
     theirs = pydicom.dcmread(tmp_path / "a" / f"{name}.dcm")

@@ -89,7 +89,9 @@ def test_a_recipe_is_replaced_and_comments_stay(tmp_path: Path) -> None:
         (None, (1, 1, 1)),
     ],
 )
-def test_spaces(tmp_path: Path, space: str | None, signs: tuple[int, ...]) -> None:
+def test_spaces_decide_the_signs_of_the_affine(
+    tmp_path: Path, space: str | None, signs: tuple[int, ...]
+) -> None:
     header = {**PLACED, "space": space} if space else {**PLACED, "space dimension": 3}
     if not space:
         del header["space"]

@@ -64,7 +64,7 @@ def test_arrays_that_are_no_pictures(array: np.ndarray, words: str) -> None:
         as_sample(array)
 
 
-def test_tensors() -> None:
+def test_pictures_come_from_tensors() -> None:
     torch = pytest.importorskip("torch")
     values = torch.rand(3, 5, 6, requires_grad=True)
     expected = values.detach().numpy()

@@ -118,7 +118,7 @@ def test_autocorrelations_of_the_same_are_the_same() -> None:
     assert autocorrelation_distance(PINK, 5 - 3 * PINK, RATES, 1.0) == pytest.approx(0, abs=1e-9)
 
 
-def test_two_sines() -> None:
+def test_autocorrelation_distance_of_two_sines() -> None:
     """r is a cosine of the lag; over whole periods of both, cosines differ by 1 in the mean square,
     half from each."""
     times = np.arange(50_000) / RATE

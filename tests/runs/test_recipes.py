@@ -200,7 +200,7 @@ def test_which_file_is_the_content_is_said(
     heard = capfd.readouterr()
     assert heard.out == ""
     assert said in heard.err
-    assert ("for f in contents/*; do impasto stylize" in heard.err) == ("One" in said)
+    assert ("for f in contents/*; do impasto stylize" in heard.err) == ("All" in said)
     assert impasto(*line, "-q") == 0
     assert capfd.readouterr() == ("", "")
     assert impasto(*line, "--json") == 0

@@ -49,8 +49,10 @@ class PictureKind(Kind):
         refuse_spectrogram(content, config)
         assert isinstance(content, Picture)
         given, guides = guides_and_content(content, styles, shares, config.guidance)
-        seen, brought = prepare_colors(given, styles, shares, config.guidance.color, new)
-        return Prepared(given, seen, brought, guides)
+        recolored, recolored_styles = prepare_colors(
+            given, styles, shares, config.guidance.color, new
+        )
+        return Prepared(given, recolored, recolored_styles, guides)
 
     def style_space(
         self,

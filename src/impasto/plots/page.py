@@ -1,4 +1,7 @@
-"""What all plots share: colors, figures measured in mm, and the files they are saved in."""
+"""What all plots share: colors, figures measured in mm, and the files they are saved in.
+
+Figures and axes have the type Any, because matplotlib and plotly are optional.
+"""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _inputs_of(run: Run, setup: Setup) -> list[Sample]:
     if origin.texture:
         return [content, *(style.sample for style in setup.styles)]
     styles = _style_files(run)
-    if setup.kind.recolors:  # the run may have seen them in other colors
+    if setup.kind.recolors:  # opens them again, because the run may have changed their colors
         return [setup.given, *open_styles(styles, setup.given, setup.config, setup.arrays)]
     return samples_to_show(origin.content, styles, setup.config)
 
@@ -241,16 +241,16 @@ def _grams(setup: Setup, g: Values, styles: Sequence[str]) -> list[Grams]:
             places[index] += f", region {index + 1}"
     matrices = []
     for member in members:
-        objective, seen = member.objective, Counter[str]()
+        objective, terms_of_layer = member.objective, Counter[str]()
         sums = sums_of(objective, g.movedim(member.axis + 2, 2), member.plan)
         for term in objective.terms:
             assert isinstance(term.loss, Gram)
             names = [term.layer]
             if len(objective.terms) > len(config.style_layers):
-                names.append(places[seen[term.layer]])
+                names.append(places[terms_of_layer[term.layer]])
             if len(members) > 1:
                 names.append(f"slices across {'xyz'[member.axis]}")
-            seen[term.layer] += 1
+            terms_of_layer[term.layer] += 1
             counts = term.mask.counts if term.mask else objective.counts
             result = sums[term.key] / counts[term.layer]
             scale = equalizing(term.loss.target)

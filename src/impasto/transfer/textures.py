@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 from impasto import media
 from impasto.config.config import Config
@@ -12,8 +12,10 @@ from impasto.config.presets import PRESETS
 from impasto.errors import ConfigError
 from impasto.kinds import kind_of
 from impasto.media.sample import Sample
+from impasto.networks import Report
 from impasto.networks.stage import INPUT
-from impasto.runs.origin import origin_of
+from impasto.runs.origin import Origin, origin_of
+from impasto.transfer.descent import Callback
 from impasto.transfer.opening import SampleLike, list_styles, split_shares
 from impasto.transfer.stylize import Result, stylize
 
@@ -27,7 +29,10 @@ def texture(
     config: Config | None = None,
     *,
     gray: bool = False,
-    **others: Any,
+    run: str | Path | None = None,
+    origin: Origin | None = None,
+    callback: Callback | None = None,
+    download: Report | None = None,
 ) -> Result:
     """Makes a sample that has the texture of one or more exemplars everywhere.
 
@@ -43,7 +48,10 @@ def texture(
             solid.
         gray: makes a solid of one channel from the luminance of pictures, as the file formats of
             volumes need.
-        others: `run`, `origin`, `callback` and `download`, as for `stylize`.
+        run: a folder for checkpoints, as for `stylize`.
+        origin: what the run folder records as the origin of the run, as for `stylize`.
+        callback: called after each step, as for `stylize`.
+        download: called while weights are downloaded, as for `stylize`.
 
     Returns:
         The texture, with J, as from `stylize`.
@@ -63,11 +71,11 @@ def texture(
     preset = PRESETS_BY_DIMS.get(len(size), "texture3d")
     config = config or PRESETS[preset]
     requested = replace(config, schedule=replace(config.schedule, size=size))
-    origin = others.pop("origin", None) or origin_of(
-        None, styles, requested, preset=preset, texture=True, gray=gray
-    )
+    origin = origin or origin_of(None, styles, requested, preset=preset, texture=True, gray=gray)
     content, samples, config = texture_inputs(styles, size, config, gray=gray)
-    return stylize(content, samples, config, origin=origin, **others)
+    return stylize(
+        content, samples, config, run=run, origin=origin, callback=callback, download=download
+    )
 
 
 def texture_inputs(
