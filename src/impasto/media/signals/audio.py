@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -27,6 +28,8 @@ from impasto.media.coding import after_file_name, decoding
 from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.signals.signal import Signal, Source, with_recipe
 from impasto.system.libraries import library
+
+soundfile_library = partial(library, "soundfile", "for sound files", "signals")
 
 # The container of each suffix and how it is encoded unless the file says; MP3 has one encoding.
 _FORMATS = {
@@ -253,7 +256,3 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
             found=f"an error of its encoder: {after_file_name(error)[:120]}",
             remedy="save it as .wav",
         ) from error
-
-
-def soundfile_library() -> ModuleType:
-    return library("soundfile", "for sound files", "signals")

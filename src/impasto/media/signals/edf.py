@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
-from types import ModuleType
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 from impasto.errors import SampleError, about
@@ -21,6 +21,8 @@ from impasto.media.files import StrPath, open_regular
 from impasto.media.signals.gaps import without_gaps
 from impasto.media.signals.signal import Annotation, Signal, Source, places
 from impasto.system.libraries import library
+
+pyedflib_library = partial(library, "pyedflib", "for EDF files", "signals")
 
 SUFFIXES = (".edf", ".bdf")
 
@@ -199,7 +201,3 @@ def _annotations(file: Any) -> tuple[Annotation, ...]:
 def _start(file: Any) -> datetime:
     whole: datetime = file.getStartdatetime()
     return whole.replace(microsecond=file.starttime_subsecond // 10)
-
-
-def pyedflib_library() -> ModuleType:
-    return library("pyedflib", "for EDF files", "signals")
