@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.media.zarr_folders import MARK, holds_result
 from impasto.system.libraries import library
+
+zarr_library = partial(library, "zarr", "for .zarr folders", "zarr")
 
 SUFFIXES = (".npy", ".zarr")
 
@@ -347,7 +349,3 @@ def convert(values: Values, dtype: np.dtype[Any]) -> Values:
     if high > limits.max:  # 64 bits: the nearest float64 is one past the range
         high = np.nextafter(high, 0)
     return np.clip(wide, float(limits.min), high, out=wide).astype(dtype)
-
-
-def zarr_library() -> ModuleType:
-    return library("zarr", "for .zarr folders", "zarr")

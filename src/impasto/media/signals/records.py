@@ -126,6 +126,7 @@ def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     Raises:
         SampleError: a file is missing, damaged or shorter than the header says, or the signals
             have several rates.
+        MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: wfdb is not installed.
     """
     with about(os.fspath(path)):

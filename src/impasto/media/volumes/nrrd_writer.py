@@ -22,7 +22,7 @@ from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.voxels import compressed, plain_dtype, write_voxels
 
 _NAMES = {dtype: names.split(", ")[-1] for dtype, names in TYPES.items()}
-# Fields of the axes and of where the values are, which another grid or file has otherwise.
+# Fields of the axes, which another grid replaces, and of the file of values, which we choose.
 _OF_AXES = (
     *("dimension", "sizes", "spacings", "thicknesses", "axis mins", "axismins", "axis maxs"),
     *("axismaxs", "centers", "centerings", "labels", "units", "kinds"),
