@@ -250,6 +250,7 @@ class Descent:
         if self.folder:
             numbers: dict[str, Any] = {"scale": number, "ended": ended, "before": self.before}
             numbers |= {"memory": here.setup.memory, "threads": self.team.most}
+            numbers["device"] = str(here.setup.device)
             self.folder.save(self.done, here.tensors(), here.scalars() | numbers)
 
 

@@ -20,7 +20,7 @@ from impasto.grids.refine import refine_g
 from impasto.optimizers.adam import adam
 from impasto.optimizers.gradient_descent import gradient_descent
 from impasto.optimizers.lbfgs import lbfgs
-from impasto.optimizers.loop import State, Step, blocks, dot, identity, plain
+from impasto.optimizers.loop import State, Step, allocator, blocks, dot, identity, plain
 from impasto.runs.checkpoints import Checkpoint
 from impasto.transfer.scales import initial
 from impasto.transfer.setup import Setup
@@ -87,8 +87,8 @@ class Scale:
             g = _refine(setup, g, space)
         else:
             g = initial(setup.config, setup.kind, setup.units, space, setup.arrays)
-        if (free := setup.units.free(space)) is not None:
-            g = torch.where(free, g, setup.units.values(setup.units.content, space))
+        if (free := setup.units.free(space, g.device)) is not None:
+            g = torch.where(free, g, setup.units.values(setup.units.content, space, allocator(g)))
         start = g[slab.slices].contiguous()
         scale = cls(setup, setup.ensemble(space, start), start)
         settings = setup.config.optimizer
@@ -131,7 +131,7 @@ class Scale:
             share = (1 - self.decay) / self.weight  # so that a constant G averages to itself
             following = step.state.x if finite else step.sample
             for average, x in blocks(self.average, following):
-                average.lerp_(x, share)
+                average.lerp_(x.to(average.device), share)
             self.taken += 1
             self.stale += 1
             if step.evaluation.value < (1 - _LEAST_FALL) * self.lowest:
