@@ -12,6 +12,8 @@
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/set_native.h>
 #include <ATen/ops/unfold_native.h>
+#include <ATen/ops/view_as_complex_native.h>
+#include <ATen/ops/view_as_real_native.h>
 #include <ATen/ops/view_native.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -95,7 +97,10 @@ at::Tensor on_cpu(const at::Tensor& x) {
     return x;
   }
   auto options = x.options().device(at::kCPU);
-  return at::from_blob(x.mutable_data_ptr(), x.sizes(), x.strides(), [](void*) {}, options);
+  auto y = at::from_blob(x.mutable_data_ptr(), x.sizes(), x.strides(), [](void*) {}, options);
+  y._set_conj(x.is_conj());
+  y._set_neg(x.is_neg());
+  return y;
 }
 
 void check_devices(const c10::OperatorHandle& op, const std::vector<at::Tensor>& tensors) {
@@ -194,6 +199,10 @@ at::Tensor unfold(const at::Tensor& self, int64_t axis, int64_t size, int64_t st
   return at::native::unfold(self, axis, size, step);
 }
 
+at::Tensor view_as_real(const at::Tensor& self) { return at::native::view_as_real(self); }
+
+at::Tensor view_as_complex(const at::Tensor& self) { return at::native::view_as_complex(self); }
+
 at::Tensor& set_storage(
     at::Tensor& self, at::Storage source, c10::SymInt offset, c10::SymIntArrayRef size,
     c10::SymIntArrayRef stride) {
@@ -248,9 +257,20 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_reshape_alias", reshape_alias);
   m.impl("view", view);
   m.impl("unfold", unfold);
+  m.impl("view_as_real", view_as_real);
+  m.impl("view_as_complex", view_as_complex);
   m.impl("set_.source_Storage_storage_offset", set_storage);
   m.impl("convolution_overrideable", convolution);
   m.impl("convolution_backward_overrideable", convolution_backward);
+}
+
+// A copy sees whether its source is a conjugate or a negative, so nothing has to be resolved first.
+TORCH_LIBRARY_IMPL(aten, Conjugate, m) {
+  m.impl("_copy_from", torch::CppFunction::makeFallthrough());
+}
+
+TORCH_LIBRARY_IMPL(aten, Negative, m) {
+  m.impl("_copy_from", torch::CppFunction::makeFallthrough());
 }
 
 TORCH_LIBRARY(easel, m) {

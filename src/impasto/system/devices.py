@@ -114,7 +114,7 @@ def home_of_sums(device: torch.device) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes convolutions faster in bfloat16 than in float32."""
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
+        return bool(torch.cuda.get_device_capability(device) >= (8, 0))
     if device.type != "cpu":
         return False
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

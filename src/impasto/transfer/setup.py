@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -14,6 +15,7 @@ from impasto.engine.ensemble import Draw, Ensemble, Member
 from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.engine.plan import between, choose_plan, works
 from impasto.engine.walk import Plan, Reaches
+from impasto.errors import amount
 from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Region, Space
 from impasto.grids.parallel import ALONE, Group, with_slabs
@@ -25,7 +27,9 @@ from impasto.kinds.units import Units, weights_over
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.stage import INPUT
-from impasto.system.devices import CPU
+from impasto.system.devices import CPU, free_cache
+
+logger = logging.getLogger(__name__)
 
 FOR_ARRAYS = 0.6
 """Arrays (samples, G, the optimizer's state, activations between stages) take at most this fraction
@@ -77,6 +81,15 @@ class Setup:
     def device(self) -> torch.device:
         """Where the run computes."""
         return self.arrays.device
+
+    def with_half_the_memory(self) -> Setup:
+        """Returns the setup for a device that has had less room than was planned with."""
+        free_cache(self.device)
+        self.arrays.device_room = min(self.arrays.device_room, FOR_ARRAYS * self.memory / 2)
+        logger.info(
+            "%s has run out of memory; planning again with %s", self.device, amount(self.memory / 2)
+        )
+        return replace(self, memory=self.memory / 2)
 
     def slab(self, space: Space) -> tuple[Group, Region]:
         """Returns the processes that share a grid and the part of this process."""

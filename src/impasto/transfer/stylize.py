@@ -234,7 +234,7 @@ def prepare(
     The arguments are those of `stylize`.
     """
     device = choose_device(config.engine.device)
-    arrays, memory = _arrays(device, config.engine.memory)
+    arrays, memory = arrays_on(device, config.engine.memory)
     inputs = open_inputs(content, styles, config, arrays)
     kind, config = inputs.kind, inputs.config
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
@@ -257,7 +257,7 @@ def prepare(
     return setup, scales
 
 
-def _arrays(device: torch.device, setting: str) -> tuple[Arrays, float]:
+def arrays_on(device: torch.device, setting: str) -> tuple[Arrays, float]:
     """Returns what allocates the arrays of a run, and the bytes that the run plans with.
 
     Args:
