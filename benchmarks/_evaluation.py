@@ -46,6 +46,7 @@ from impasto.kinds.kind import Style
 from impasto.kinds.units import Units
 from impasto.losses.content import Content
 from impasto.losses.gram import MetricGram
+from impasto.losses.wasserstein import Moments
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.vgg import VGG19, WIDTHS, vgg
@@ -303,7 +304,7 @@ def plain(objective: Objective, name: str, *, autocast: bool) -> Evaluate:
                 sums = (a - loss.target.values).square().sum()
             else:
                 f = a.flatten(2)[0]
-                if isinstance(loss, MetricGram):
+                if isinstance(loss, MetricGram | Moments):
                     f = torch.cat([f, torch.ones_like(f[:1])])
                 sums = (f @ f.T).double()
             terms.append(term.weight * loss.score(sums, objective.counts[term.layer]))

@@ -264,13 +264,17 @@ class Wasserstein:
 
 
 def covariance(mean: Tensor, products: Tensor) -> Tensor:
-    return products - mean.outer(mean) + 1e-4 * torch.eye(len(mean), dtype=mean.dtype)
+    return (
+        products
+        - mean.outer(mean)
+        + 1e-4 * torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
+    )
 
 
 def square_root(matrix: Tensor, steps: int = 12) -> Tensor:
     """By Newton's and Schulz's iteration (Higham 2008, Functions of matrices, equation 6.35)."""
     norm = matrix.square().sum().sqrt()
-    identity = torch.eye(len(matrix), dtype=matrix.dtype)
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
     y, z = matrix / norm, identity
     for _ in range(steps):
         step = (3 * identity - z @ y) / 2

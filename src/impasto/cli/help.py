@@ -12,7 +12,7 @@ COMMON = {
     *("content", "style", "styles", "output", "preset", "recipe", "run", "plot", "format"),
     *("preview", "quiet", "json"),
     *("alpha", "beta", "gamma", "style_weights"),
-    *("size", "steps", "init", "seed", "network", "memory", "threads"),
+    *("size", "steps", "init", "seed", "network", "device", "memory", "threads"),
 }
 """Fields whose flags are always shown."""
 

@@ -371,16 +371,21 @@ class OptimizerConfig(Checked):
 class EngineConfig(Checked):
     """How J is computed."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+    """where the run computes: cpu, cuda, cuda:1, mps, xpu; auto is an accelerator where PyTorch
+    sees one, else cpu"""
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     """type of the network's activations: fp32, or bf16 in about half the time; auto is bf16 where
-    the processor supports it. Sums are always added up in fp32 or better"""
+    the device supports it; tf32 is fp32 with products of 10 bits, on NVIDIA's devices. Sums are
+    always added up in fp32 or better"""
     plan: Literal["auto", "whole", "streamed"] = "auto"
     """whole evaluates the sample at once; streamed evaluates it tile by tile, with the same result,
     in little memory; auto is whichever is faster and fits. Processes of torchrun share the sample
     """
     memory: str = "auto"
-    """memory that the process may hold, such as 4GB, without the cache of files; auto is four
-    fifths of what is free. Arrays that do not fit go to files in TMPDIR"""
+    """memory that the process may hold on the device, such as 4GB, without the cache of files; auto
+    is most of what is free. Arrays that do not fit go from an accelerator to memory, and from there
+    to files in TMPDIR"""
     threads: Threads = 0
     """threads of the processor; 0 for one per idle core, fewer on small grids, or OMP_NUM_THREADS
     where that is set [>= 0]"""

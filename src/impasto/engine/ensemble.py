@@ -82,7 +82,8 @@ class Member:
         objective = self.objective.thin(kept, len(self.draw.candidates))
         slabs = [slab.thin(kept) for slab in self.plan.group.slabs(self.objective.region.whole)]
         plan = replace(self.draw.plan, group=with_slabs(self.plan.group, slabs))
-        own = torch.tensor(self.objective.region.offsets_of(kept), dtype=torch.long)
+        places = self.objective.region.offsets_of(kept)
+        own = torch.tensor(places, dtype=torch.long, device=g.device)
         return value_and_grad(objective, g.index_select(2, own), plan), own
 
 
@@ -149,22 +150,23 @@ class Ensemble:
                 dim = member.axis + 2
                 evaluation, slices = member.value_and_grad(g.movedim(dim, 2), seed)
                 total = gradient.movedim(dim, 2)
+                part = evaluation.gradient.to(total.device)
                 if slices is None:
-                    total += evaluation.gradient
+                    total += part
                 else:
-                    total.index_add_(2, slices, evaluation.gradient)
+                    total.index_add_(2, slices.to(total.device), part)
                 _add(terms, evaluation.terms)
-        for part in self.coarse:
-            _add(terms, part.add(g, gradient))
+        for coarse in self.coarse:
+            _add(terms, coarse.add(g, gradient))
         if self.free is not None:
-            gradient.mul_(self.free)
+            gradient.mul_(self.free.to(gradient.device))
         return Evaluation(sum(terms.values()), terms, gradient)
 
     def precondition(self, x: Values) -> None:
         """Turns a gradient into a step, in place, larger for large forms and 0 where G is fixed."""
         favor_large_forms(x)
         if self.free is not None:
-            x.mul_(self.free)
+            x.mul_(self.free.to(x.device))
 
     def terms(self, g: Values) -> dict[str, float]:
         """Returns the weighted terms of J(G) over all slices."""
@@ -172,8 +174,8 @@ class Ensemble:
         for member in self.members:
             x = g.movedim(member.axis + 2, 2)
             _add(terms, terms_of(member.objective, x, member.plan))
-        for part in self.coarse:
-            _add(terms, part.terms(g))
+        for coarse in self.coarse:
+            _add(terms, coarse.terms(g))
         return terms
 
 
@@ -210,8 +212,9 @@ def carry_state(
         finer = plan.new(tuple(start.shape), moment.dtype)
         for channel in range(finer.shape[1]):
             plane = slice(channel, channel + 1)
-            finer[:, plane] = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
-        return finer if here.free is None else finer.mul_(here.free)
+            part = resample(whole[:, plane], slab.whole, kernel)[slab.slices]
+            finer[:, plane] = part.to(finer.device)
+        return finer if here.free is None else finer.mul_(here.free.to(finer.device))
 
     moments = over(m, "bicubic").mul_(ratio), over(v, "bilinear").mul_(ratio**2)
     return State(

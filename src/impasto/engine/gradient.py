@@ -46,10 +46,10 @@ class _Piece:
     output: Patch | None
 
     @classmethod
-    def of(cls, objective: Objective, tile: Tile, x: Patch, *, graph: bool) -> _Piece:
+    def of(cls, objective: Objective, tile: Tile, x: Patch, plan: Plan, *, graph: bool) -> _Piece:
         """Computes a tile, with the graph or without."""
         with torch.set_grad_enabled(graph):
-            leaf, activations = tile.run(x)
+            leaf, activations = tile.run(x, plan.device)
             sums: Sums = {}
             for layer, region in tile.seen.items():
                 sums |= objective.sums(layer, activations[layer], region)
@@ -64,10 +64,12 @@ class _Piece:
             above: the gradient by the whole output of the stage.
         """
         outputs = list(self.sums.values())
-        gradients = [weights[key].to(total.dtype) for key, total in self.sums.items()]
+        gradients = [
+            weights[key].to(total.dtype).to(total.device) for key, total in self.sums.items()
+        ]
         if self.output and above:
             outputs.append(self.output.values)
-            gradients.append(above.over(self.output.region))
+            gradients.append(above.over(self.output.region).to(self.leaf.device))
         scalar = _Scalar.apply(gradients, *outputs)  # type: ignore[no-untyped-call]
         (gradient,) = torch.autograd.grad(scalar, self.leaf)
         return Patch(gradient, self.tile.source)
@@ -118,16 +120,16 @@ def value_and_grad(
     own = Patch(g.detach(), objective.region)
     inputs: list[Patch] = []
     kept: list[list[_Piece]] = []
-    totals = objective.zeros()
+    totals = objective.zeros(plan.device)
     for leg in legs:
         inputs.append(plan.group.exchange(own, leg.owned, leg.needed))
         kept.append([])
         output = Assembly(leg.gives, plan.new) if leg.gives else None
         first = len(leg.tiles) - leg.kept
         for number, tile in enumerate(leg.tiles):
-            piece = _Piece.of(objective, tile, inputs[-1], graph=number >= first)
+            piece = _Piece.of(objective, tile, inputs[-1], plan, graph=number >= first)
             for key, part in piece.sums.items():
-                totals[key] += part.detach()
+                totals[key] += part.detach().to(totals[key].device)
             if output and piece.output:
                 output.put(Patch(piece.output.values.detach(), piece.output.region))
             if number >= first:
@@ -142,7 +144,7 @@ def value_and_grad(
         given, pieces = inputs.pop(), kept.pop()
         gradient = Assembly(leg.needed[plan.group.rank], plan.new, last=leg is not legs[0])
         for tile in reversed(leg.tiles):
-            piece = pieces.pop() if pieces else _Piece.of(objective, tile, given, graph=True)
+            piece = pieces.pop() if pieces else _Piece.of(objective, tile, given, plan, graph=True)
             gradient.add(piece.pull_back(weights, above))
         above = plan.group.collect(gradient.patch(given.values), leg.owned, leg.needed)
         if plan.tiles:
@@ -160,11 +162,11 @@ def terms_of(
 
 def sums_of(objective: Objective, g: Float[Tensor, "1 channel *space"], plan: Plan = WHOLE) -> Sums:
     """Returns the sums of the terms of J over the part of G that this process has."""
-    totals = objective.zeros()
+    totals = objective.zeros(plan.device)
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         for key, part in objective.sums(layer, activation, region).items():
-            totals[key] += part
+            totals[key] += part.to(totals[key].device)
 
     look(objective.network, Patch(g, objective.region), objective.reaches, plan, see)
     return totals
@@ -180,7 +182,7 @@ def _score(objective: Objective, sums: Sums, plan: Plan) -> tuple[dict[str, floa
         )
     }
     terms = objective.score(totals)
-    value = torch.stack(list(terms.values())).sum()
-    gradients = torch.autograd.grad(value, list(totals.values()))
+    parts = torch.stack(list(terms.values()))
+    gradients = torch.autograd.grad(parts.sum(), list(totals.values()))
     weights = dict(zip(totals, gradients, strict=True))
-    return {kind: part.item() for kind, part in terms.items()}, weights
+    return dict(zip(terms, parts.tolist(), strict=True)), weights  # one copy to the host

@@ -12,6 +12,7 @@ from impasto.errors import SampleError
 from impasto.grids.geometry import Region
 from impasto.grids.resample import average_over
 from impasto.networks.stage import Network
+from impasto.system.devices import CPU, home_of_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Mask:
         grids = network.grids(tuple(weight.shape[2:]), layers)
         by_grid = {grid: average_over(weight, grid) for grid in set(grids.values())}
         weights = {layer: by_grid[grid] for layer, grid in grids.items()}
-        counts = {layer: each.sum(dtype=torch.float64).item() for layer, each in weights.items()}
+        counts = _totals(weights)
         if not all(counts.values()):
             raise SampleError(
                 expected="positions that count",
@@ -56,7 +57,15 @@ class Mask:
 
     def thin(self, kept: Sequence[int]) -> Mask:
         """Returns the mask at some positions along the first axis, which all layers share."""
-        index = torch.tensor(kept)
+        device = next((weight.device for weight in self.weights.values()), CPU)
+        index = torch.tensor(kept, device=device)
         weights = {name: weight.index_select(2, index) for name, weight in self.weights.items()}
-        counts = {name: each.sum(dtype=torch.float64).item() for name, each in weights.items()}
-        return Mask(weights, counts)
+        return Mask(weights, _totals(weights))
+
+
+def _totals(weights: Mapping[str, Tensor]) -> dict[str, float]:
+    """Returns the sum of each weight, read from the device at once."""
+    sums = [
+        each.to(home_of_sums(each.device)).sum(dtype=torch.float64) for each in weights.values()
+    ]
+    return dict(zip(weights, torch.stack(sums).tolist() if sums else [], strict=True))

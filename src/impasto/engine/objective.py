@@ -25,6 +25,7 @@ from impasto.losses.series import count_windows
 from impasto.losses.smoothing import SmoothContent
 from impasto.losses.variation import TotalVariation
 from impasto.networks.stage import INPUT, Network
+from impasto.system.devices import CPU, home_of_sums
 
 Sums = dict[tuple[str, Callable[..., Tensor], Mask | None], Tensor]
 """Sums by layer, by the function that computes them, and by mask.
@@ -121,9 +122,17 @@ class Objective:
             sums_of_layer[key] = sums(patch.over(around), region, weight)
         return sums_of_layer
 
-    def zeros(self) -> Sums:
-        """Returns sums of 0, in float64 because there may be many positions to add."""
-        return {term.key: torch.zeros(term.loss.shape, dtype=torch.float64) for term in self.terms}
+    def zeros(self, device: torch.device = CPU) -> Sums:
+        """Returns sums of 0, in float64 because there may be many positions to add.
+
+        Args:
+            device: where tiles are computed. The sums are there too if it has float64.
+        """
+        home = home_of_sums(device)
+        return {
+            term.key: torch.zeros(term.loss.shape, dtype=torch.float64, device=home)
+            for term in self.terms
+        }
 
     def score(self, sums: Sums) -> dict[str, Tensor]:
         """Returns the weighted terms by kind, from all positions' sums; they add up to J."""
@@ -253,7 +262,7 @@ def _style_terms(
 def _blend(content: Patch, begun: Patch, share: float, plan: Plan) -> Patch:
     """Returns the sample whose nearest positions are sought: a blend of the content and G."""
     blend = plan.new(tuple(content.values.shape), content.values.dtype)
-    torch.lerp(begun.values, content.values, share, out=blend)
+    blend.copy_(begun.values).lerp_(content.values.to(blend.device), share)
     return Patch(blend, content.region)
 
 

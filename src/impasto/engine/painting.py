@@ -25,6 +25,7 @@ from impasto.grids.resample import average_over, resample
 from impasto.losses.loss import Weight, exact
 from impasto.losses.nearest import Nearest, Rows, directions, nearest, share_by_quota
 from impasto.networks.stage import Network
+from impasto.system.devices import CPU
 
 MOST = 2**30
 """The most pairs of cells to compare.
@@ -98,14 +99,14 @@ class Source:
     def counts(self, grid: Space) -> Float[Tensor, " position"]:
         """Returns how much each position of a layer's grid counts."""
         if self.weight is None:
-            return self.values.new_ones(prod(grid))
+            return self.values.new_ones(prod(grid), device=self.plan.device)
         counts: Tensor = average_over(self.weight, grid).flatten()
-        return counts.to(self.values.dtype)
+        return counts.to(self.plan.device, self.values.dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """The most similar position of the styles for each cell.
+    """The most similar position of the styles for each cell, as tables in memory.
 
     Attributes:
         sheets: the number of the sheet.
@@ -120,7 +121,7 @@ class Match:
     def over(self, cells: Space) -> Match:
         """Returns the match on a finer grid; inside of a cell, neighbors take from neighbors."""
         middles = [
-            (torch.arange(length, dtype=torch.float64) + 0.5) * (side / length)
+            (torch.arange(length, dtype=torch.float64, device=CPU) + 0.5) * (side / length)
             for side, length in zip(self.sheets.shape, cells, strict=True)
         ]
         middle = torch.stack(torch.meshgrid(*middles, indexing="ij"), -1)
@@ -150,7 +151,10 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """The positions of a style to choose from: their features, sheets and places."""
+    """The positions of a style to choose from: their features, sheets and places.
+
+    The features are on the device, the others in memory.
+    """
 
     rows: Rows
     sheets: Int[Tensor, " position"]
@@ -162,9 +166,10 @@ class _Candidates:
         rows, grid = _features(sheet, network, layers)
         counts = sheet.counts(grid)
         kept = torch.nonzero(counts >= counts.max() / 2).flatten()
-        axes = [(torch.arange(side, dtype=torch.float64) + 0.5) / side for side in grid]
+        axes = [(torch.arange(side, dtype=torch.float64, device=CPU) + 0.5) / side for side in grid]
         places = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2)
-        return cls(rows[kept], torch.full_like(kept, number), places[kept])
+        numbers = torch.full_like(kept, number, device=CPU)
+        return cls(rows[kept], numbers, places[kept.to(CPU)])
 
     @classmethod
     def together(cls, parts: Sequence[_Candidates]) -> _Candidates:
@@ -201,7 +206,10 @@ def nearest_losses(
         layer: seen.plan.new((prod(cells), network.widths[layer]), seen.values.dtype)
         for layer in layers
     }
-    means = {layer: each.new_zeros(each.shape[1]) for layer, each in rows.items()}
+    means = {
+        layer: each.new_zeros(each.shape[1], device=seen.plan.device)
+        for layer, each in rows.items()
+    }
     sheets = chain.from_iterable(style.quarter_turns(network) for style in styles)
     for number, sheet in enumerate(sheets):
         activations = sheet.activations(network, layers)
@@ -209,18 +217,22 @@ def nearest_losses(
         cell, position = match.take(number, grid)
         for layer, activation in activations.items():
             means[layer] += _mean(sheet, activation)
+            home = rows[layer].device
             for part in _parts(activation):
-                rows[layer][cell, part] = _rows(_over(activation[:, part], grid))[position]
+                found = _rows(_over(activation[:, part], grid))
+                rows[layer][cell.to(home), part] = found[position.to(found.device)].to(home)
     return {
-        layer: Nearest(_target(rows[layer].sub_(means[layer]), cells, region), means[layer])
+        layer: Nearest(_target(rows[layer].sub_(mean.to(rows[layer].device)), cells, region), mean)
         for layer, region in own.items()
+        for mean in [means[layer]]
     }
 
 
 def _mean(sheet: Source, activation: Values) -> Float[Tensor, " channel"]:
     """Returns the mean activation of a sheet times its quota."""
     counts = sheet.counts(tuple(activation.shape[2:]))
-    mean: Tensor = sheet.quota * (_rows(activation).T @ counts) / counts.sum()
+    rows = _rows(activation.to(counts.device))
+    mean: Tensor = sheet.quota * (rows.T @ counts) / counts.sum()
     return mean
 
 
@@ -255,15 +267,16 @@ def _match(
     counts = seen.counts(cells)
     sought = directions(rows, counts @ rows / counts.sum())
     best = [nearest(sought, directions(pool.rows, mean)) for pool in pools]
-    similarities = torch.stack([similarity for similarity, _ in best])
-    chosen = share_by_quota(similarities, [style.quota for style in styles], counts)
-    here = torch.arange(len(chosen))
-    sheets = torch.stack([pool.sheets[i] for pool, (_, i) in zip(pools, best, strict=True)])
-    places = torch.stack([pool.places[i] for pool, (_, i) in zip(pools, best, strict=True)])
+    similarities = torch.stack([similarity for similarity, _ in best]).to(CPU)
+    chosen = share_by_quota(similarities, [style.quota for style in styles], counts.to(CPU))
+    here = torch.arange(len(chosen), device=CPU)
+    found = [index.to(CPU) for _, index in best]
+    sheets = torch.stack([pool.sheets[i] for pool, i in zip(pools, found, strict=True)])
+    places = torch.stack([pool.places[i] for pool, i in zip(pools, found, strict=True)])
     return Match(
         sheets[chosen, here].reshape(cells),
         places[chosen, here].reshape(*cells, -1),
-        torch.tensor(grids, dtype=torch.float64),
+        torch.tensor(grids, dtype=torch.float64, device=CPU),
     )
 
 
@@ -271,7 +284,10 @@ def _features(source: Source, network: Network, layers: Sequence[str]) -> tuple[
     """Returns one row of features per cell, and the grid of the cells."""
     activations = source.activations(network, layers)
     cells = tuple(activations[layers[0]].shape[2:])
-    rows = [_rows(_over(each, cells)) / each.shape[1] for each in activations.values()]
+    rows = [
+        _rows(_over(each.to(source.plan.device), cells)) / each.shape[1]
+        for each in activations.values()
+    ]
     return torch.cat(rows, 1), cells
 
 

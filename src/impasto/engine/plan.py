@@ -50,6 +50,9 @@ FRESH = 64 << 20
 TILE = 3e7
 """Time that each tile adds, in multiplications."""
 
+TILE_ON_DEVICE = 1e10
+"""The same on an accelerator: an estimate, some hundred launches of 10 microseconds."""
+
 THREAD = 6e7
 """Multiplications for which another thread saves more time than waiting for it costs."""
 
@@ -91,6 +94,7 @@ class Work:
         grid: the positions of that part along each axis.
         channels: the channels of the input.
         item: bytes of a value; losses make copies of 4 bytes where it has fewer.
+        device: the kind of device, such as "cpu".
     """
 
     network: Network
@@ -100,6 +104,7 @@ class Work:
     grid: Space
     channels: int
     item: int
+    device: str
 
     def cost(self, sides: Space) -> Cost:
         """Returns the cost of a tile of these sides in the middle of the grid."""
@@ -167,6 +172,8 @@ class Work:
     def time(self, sides: Space) -> float:
         """Returns the time of one pass over the grid in such tiles, in multiplications."""
         cost = self.costs[sides]
+        if self.device != "cpu":
+            return (cost.operations + TILE_ON_DEVICE) * self.count(sides)
         spill = SPILL if cost.largest > _cache() else 1.0
         return (cost.operations * spill + TILE) * self.count(sides)
 
@@ -182,7 +189,8 @@ def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
     stages = []
     for stage, reach, onward in path(network, reaches):
         grid = tuple(max(1, length) for length in grid)  # a process may have no position of a stage
-        stages.append(Work(network, stage, reach, onward, grid, channels, weight.dtype.itemsize))
+        item, device = weight.dtype.itemsize, weight.device.type
+        stages.append(Work(network, stage, reach, onward, grid, channels, item, device))
         if onward:
             grid, channels = stage.grids(grid)[stage.output], network.widths[stage.output]
     return stages
@@ -227,7 +235,8 @@ def choose_plan(
     largest = max(cost.largest for cost in costs)
     if kind == "whole" and whole > room:
         raise _too_little(whole, room, "or pass --plan streamed")
-    if kind == "whole" or (kind == "auto" and whole <= room and largest <= FRESH):
+    fresh = largest > FRESH and base.device.type == "cpu"  # accelerators keep their pages
+    if kind == "whole" or (kind == "auto" and whole <= room and not fresh):
         return base
     # Memory allows larger tiles or more kept stages; all divisions between them are compared.
     workings = sorted({cost.working for work in stages for cost in work.costs.values()})

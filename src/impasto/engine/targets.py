@@ -31,6 +31,7 @@ from impasto.losses.series import (
 from impasto.losses.smoothing import SmoothContent, SmoothGram, exponential_products, largest, peak
 from impasto.losses.wasserstein import Moments
 from impasto.networks.stage import INPUT, Network
+from impasto.system.devices import home_of_sums
 
 
 def content_losses(
@@ -42,12 +43,13 @@ def content_losses(
     targets: dict[str, Assembly] = {}
     for leg in walk(network, content.region.whole, reaches, plan):
         targets |= {layer: Assembly(region, plan.new) for layer, region in leg.seen.items()}
-    power = torch.zeros(len(layers), dtype=torch.float64)
+    power = torch.zeros(len(layers), dtype=torch.float64, device=home_of_sums(plan.device))
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         targets[layer].put(Patch(activation, region))
         weight = mask.over(layer, region) if mask else None
-        power[layers.index(layer)] += weigh(exact(activation).square(), weight).sum()
+        part = weigh(exact(activation).square(), weight).sum()
+        power[layers.index(layer)] += part.to(power.device)
 
     look(network, content, reaches, plan, see)
     power = plan.group.total(power)
@@ -56,7 +58,8 @@ def content_losses(
     for index, layer in enumerate(layers):
         none = (0,) * network.dims
         nothing = Patch(
-            torch.empty((1, network.widths[layer], *none)), Region(none, none, grids[layer])
+            torch.empty((1, network.widths[layer], *none), device=plan.device),
+            Region(none, none, grids[layer]),
         )
         target = targets[layer].patch() if layer in targets else nothing
         if config.smoothing == "softmax":
@@ -83,22 +86,25 @@ def style_losses(
     counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
     tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
     measured = config.chosen_normalization == "relative" and not tops
-    metrics = {layer: root.double() for layer, root in network.metrics.items() if measured}
+    home = home_of_sums(plan.device)
+    metrics = {layer: root.to(home).double() for layer, root in network.metrics.items() if measured}
     moments = {layer for layer, kind in config.style_kinds.items() if kind == "moments"}
     augmented = tops.keys() | metrics.keys() | moments
     widths = {layer: network.widths[layer] + (layer in augmented) for layer in grids}
     totals = {
-        layer: torch.zeros((width, width), dtype=torch.float64) for layer, width in widths.items()
+        layer: torch.zeros((width, width), dtype=torch.float64, device=home)
+        for layer, width in widths.items()
     }
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         exactly = exact(activation)
         weight = mask.over(layer, region).to(exactly.dtype) if mask else None
         if layer in tops:
-            totals[layer] += exponential_products(exactly, region, weight, tops[layer])
+            sums = exponential_products(exactly, region, weight, tops[layer])
         else:
             kind = MetricGram if layer in augmented else Gram
-            totals[layer] += kind.sums(exactly, region, weight)
+            sums = kind.sums(exactly, region, weight)
+        totals[layer] += sums.to(home)
 
     look(network, style, reaches, plan, see)
     losses: dict[str, Gram | MetricGram | Moments | SmoothGram] = {}
@@ -118,7 +124,8 @@ def style_losses(
 def _tops(style: Patch, network: Network, reaches: Reaches, plan: Plan) -> dict[str, float]:
     """Returns the largest activation of each layer."""
     layers = [layer for layer, _ in reaches]
-    tops = torch.full((len(layers),), -torch.inf, dtype=torch.float64)
+    home = home_of_sums(plan.device)
+    tops = torch.full((len(layers),), -torch.inf, dtype=torch.float64, device=home)
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         index = layers.index(layer)
@@ -161,11 +168,11 @@ def statistic_losses(
     def total(
         sums: Callable[[Tensor, Region, Tensor | None], Tensor], reach: int, *shape: int
     ) -> Tensor:
-        totals = torch.zeros(shape, dtype=torch.float64)
+        totals = torch.zeros(shape, dtype=torch.float64, device=home_of_sums(plan.device))
 
         def see(layer: str, activation: Tensor, region: Region) -> None:
             weight = mask.over(layer, region.grow(reach)) if mask else None
-            totals.add_(sums(activation, region, weight))
+            totals.add_(sums(activation, region, weight).to(totals.device))
 
         look(network, style, frozenset({(INPUT, reach)}), plan, see)
         return plan.group.total(totals)

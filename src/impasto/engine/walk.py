@@ -18,6 +18,7 @@ from impasto.grids.geometry import Region, Space
 from impasto.grids.parallel import ALONE, Group
 from impasto.grids.patch import Allocate, Assembly, Patch, allocate, give_back
 from impasto.networks.stage import INPUT, Activations, Network, Stage, in_fast_order
+from impasto.system.devices import CPU
 
 See = Callable[[str, Tensor, Region], None]
 """Takes a layer, the activation over `region.grow(reach)`, and the region."""
@@ -37,12 +38,14 @@ class Plan:
             computed again. 1.5 is the last stage and half the tiles of the one before.
         group: the processes that share the sample.
         new: makes the arrays that are kept between the stages.
+        device: where the network is, and where tiles are computed.
     """
 
     tiles: tuple[Space, ...] = ()
     kept: float = 1000
     group: Group = ALONE
     new: Allocate = allocate
+    device: torch.device = CPU
 
 
 WHOLE = Plan()
@@ -87,13 +90,17 @@ class Tile:
         source = stage.needed(wanted, region.whole).get(INPUT, nothing)
         return cls(stage, seen, wanted, source, gives)
 
-    def run(self, x: Patch) -> tuple[Tensor, Activations]:
+    def run(self, x: Patch, device: torch.device) -> tuple[Tensor, Activations]:
         """Computes the tile.
+
+        Args:
+            x: the input of the stage, on any device.
+            device: the device of the network.
 
         Returns:
             The tile's input, by which gradients can be taken, and the wanted layers.
         """
-        leaf = x.over(self.source).detach().requires_grad_(torch.is_grad_enabled())
+        leaf = x.over(self.source).detach().to(device).requires_grad_(torch.is_grad_enabled())
         return leaf, self.stage(Patch(in_fast_order(leaf), self.source), self.wanted)
 
     def output(self, activations: Activations) -> Patch:
@@ -198,7 +205,7 @@ def look(network: Network, x: Patch, reaches: Reaches, plan: Plan, see: See) -> 
         given = plan.group.exchange(own, leg.owned, leg.needed)
         output = Assembly(leg.gives, plan.new) if leg.gives else None
         for tile in leg.tiles:
-            _, activations = tile.run(given)
+            _, activations = tile.run(given, plan.device)
             for layer, region in tile.seen.items():
                 see(layer, activations[layer], region)
             if output and tile.gives and not tile.gives.empty:

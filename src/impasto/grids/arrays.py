@@ -1,4 +1,4 @@
-"""Large arrays: they stay in memory while there is room, and go to files on a disk after that."""
+"""Large arrays: on the device while it has room, then in memory, then in files on a disk."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from torch import Tensor
 
 from impasto.errors import MemoryLimitError, amount
 from impasto.grids.geometry import Space
+from impasto.system.devices import CPU
 
 
 class Arrays:
-    """Makes tensors in memory until `room` bytes are taken, then in memory-mapped files.
+    """Makes tensors on the device, then in memory, then in memory-mapped files.
+
+    Each place is used until its room is taken.
 
     A file has no name and disappears with its tensor, however the process ends. Where memory is
     short, the system writes such a file to the disk and frees its pages. Tensors of at most SMALL
-    bytes always stay in memory.
+    bytes always stay on the device, or in memory where the device is the CPU.
 
     Args:
         room: bytes of memory that the tensors may take together.
         folder: where the files go; `scratch_folder()` by default.
+        device: the device of the run.
+        device_room: bytes that the tensors may take together on a device that is not the CPU.
 
     Example:
         >>> import torch
@@ -35,9 +40,17 @@ class Arrays:
 
     SMALL = 1 << 20
 
-    def __init__(self, room: float, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        room: float,
+        folder: Path | None = None,
+        device: torch.device = CPU,
+        device_room: float = 0.0,
+    ) -> None:
         self.room = room
         self.folder = folder or scratch_folder()
+        self.device = device
+        self.device_room = device_room
 
     def new(self, shape: Space, dtype: torch.dtype) -> Tensor:
         """Returns a tensor whose values are not set.
@@ -46,8 +59,23 @@ class Arrays:
             MemoryLimitError: the tensor has to go to the disk, and the disk is full.
         """
         size = prod(shape) * dtype.itemsize
+        if self.device.type == "cpu" or self.SMALL < size > self.device_room:
+            return self.in_memory(shape, dtype)
+        tensor = torch.empty(shape, dtype=dtype, device=self.device)
+        if size > self.SMALL:
+            self.device_room -= size
+            weakref.finalize(tensor.untyped_storage(), self._give_device_back, size)
+        return tensor
+
+    def in_memory(self, shape: Space, dtype: torch.dtype) -> Tensor:
+        """Returns a tensor whose values are not set, in memory or in a file.
+
+        Raises:
+            MemoryLimitError: the tensor has to go to the disk, and the disk is full.
+        """
+        size = prod(shape) * dtype.itemsize
         if size <= self.SMALL or size <= self.room:
-            tensor = torch.empty(shape, dtype=dtype)
+            tensor = torch.empty(shape, dtype=dtype, device=CPU)
             if size > self.SMALL:
                 self.room -= size
                 weakref.finalize(tensor.untyped_storage(), self._give_room_back, size)
@@ -67,9 +95,12 @@ class Arrays:
         return flat.reshape(shape)
 
     def numpy(self, shape: Space) -> np.ndarray:
-        """Returns a float32 NumPy array whose values are not set."""
-        values: np.ndarray = self.new(shape, torch.float32).numpy()
+        """Returns a float32 NumPy array whose values are not set, in memory or in a file."""
+        values: np.ndarray = self.in_memory(shape, torch.float32).numpy()
         return values
+
+    def _give_device_back(self, size: int) -> None:
+        self.device_room += size
 
     def _give_room_back(self, size: int) -> None:
         self.room += size

@@ -67,7 +67,7 @@ class Boxes:
                 plane = plane.repeat_interleave(self.side, axis + 2)
                 before = self.region.start[axis] % self.side
                 plane = plane.narrow(axis + 2, before, self.region.space[axis])
-            to[:, channel : channel + 1] += plane
+            to[:, channel : channel + 1] += plane.to(to.device)
 
     @property
     def _touched(self) -> Region:

@@ -17,6 +17,7 @@ from torch import Tensor, distributed
 from impasto.errors import ProcessError
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Patch
+from impasto.system.devices import CPU, device_of_rank
 
 
 @runtime_checkable
@@ -93,10 +94,18 @@ ALONE = Alone()
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of torch.distributed, such as those that torchrun starts."""
+    """The processes of torch.distributed, such as those that torchrun starts.
+
+    Attributes:
+        rank: the number of this process, from 0.
+        size: the number of processes.
+        wire: where values have to be in order to be sent: the GPU of this process with NCCL, the
+            CPU with gloo.
+    """
 
     rank: int
     size: int
+    wire: torch.device = CPU
 
     def slabs(self, space: Space) -> list[Region]:
         axis = space.index(max(space))
@@ -117,7 +126,7 @@ class Ranks:
         coming = [mine.common(region) for region in owned]
         going = [region.common(owned[self.rank]) for region in needed]
         for part, received in self._swap(own, going, coming):
-            values[part.within(mine)] = received
+            values[part.within(mine)] = received.to(values.device)
         return Patch(values, mine)
 
     def collect(self, part: Patch, owned: Sequence[Region], needed: Sequence[Region]) -> Patch:
@@ -126,14 +135,14 @@ class Ranks:
         coming = [region.common(mine) for region in needed]
         going = [needed[self.rank].common(region) for region in owned]
         for shared, received in self._swap(part, going, coming):
-            values[shared.within(mine)] += received
+            values[shared.within(mine)] += received.to(values.device)
         return Patch(values, mine)
 
     def total(self, sums: Tensor) -> Tensor:
-        total = sums.clone()
+        total = sums.clone() if sums.device == self.wire else sums.to(self.wire)
         with _expect_all_processes():
             distributed.all_reduce(total)
-        return total
+        return total.to(sums.device)
 
     def _swap(
         self, patch: Patch, going: Sequence[Region], coming: Sequence[Region]
@@ -155,10 +164,11 @@ class Ranks:
                     received.append((of, patch.over(of)))
                 continue
             if not to.empty:
-                sent = patch.over(to).contiguous()
+                sent = patch.over(to).contiguous().to(self.wire)
                 operations.append(distributed.P2POp(distributed.isend, sent, peer))
             if not of.empty:
-                buffer = patch.values.new_empty((1, patch.values.shape[1], *of.space))
+                shape = (1, patch.values.shape[1], *of.space)
+                buffer = patch.values.new_empty(shape, device=self.wire)
                 operations.append(distributed.P2POp(distributed.irecv, buffer, peer))
                 received.append((of, buffer))
         with _expect_all_processes():
@@ -217,14 +227,19 @@ def with_slabs(group: Group, slabs: Sequence[Region]) -> Group:
 def current_group() -> Group:
     """Returns the group that torchrun started this process in.
 
-    Without torchrun it is this process alone.
+    Without torchrun it is this process alone. The processes talk through NCCL where each one has a
+    CUDA device of its own, and through gloo elsewhere.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
+    own = device_of_rank("cuda")
     if not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        if own:
+            torch.cuda.set_device(own)
+        distributed.init_process_group("nccl" if own else "gloo")
         atexit.register(_leave)  # else a thread of gloo may abort the process when Python ends
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+    wire = own if own and "nccl" in distributed.get_backend() else CPU
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), wire)
 
 
 def _leave() -> None:

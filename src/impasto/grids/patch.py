@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.grids.geometry import Region, Space
+from impasto.system.devices import CPU
 
 Values = Float[Tensor, "1 channel *space"]
 
@@ -21,7 +22,7 @@ Allocate = Callable[[Space, torch.dtype], Tensor]
 
 def allocate(shape: Space, dtype: torch.dtype) -> Tensor:
     """Returns a tensor in memory whose values are not set."""
-    return torch.empty(shape, dtype=dtype)
+    return torch.empty(shape, dtype=dtype, device=CPU)
 
 
 def give_back() -> None:
@@ -71,18 +72,19 @@ class Patch:
         if region.inside(self.region):
             return self.values[region.within(self.region)]
         values = self.values[region.unwound.within(self.region)]
-        for dim, index in _wraps(region):
+        for dim, index in _wraps(region, values.device):
             values = values.index_select(dim, index)
         return values
 
     def thin(self, kept: Sequence[int]) -> Patch:
         """Returns the patch at the `kept` positions along the grid's first axis."""
-        index = torch.tensor(self.region.offsets_of(kept), dtype=torch.long)
+        own = self.region.offsets_of(kept)
+        index = torch.tensor(own, dtype=torch.long, device=self.values.device)
         values = self.values.movedim(1, -1).index_select(1, index).movedim(-1, 1)
         return Patch(values, self.region.thin(kept))
 
 
-def _wraps(region: Region) -> list[tuple[int, Tensor]]:
+def _wraps(region: Region, device: torch.device) -> list[tuple[int, Tensor]]:
     """Returns where a region goes beyond the ends of its grid.
 
     Returns:
@@ -90,7 +92,7 @@ def _wraps(region: Region) -> list[tuple[int, Tensor]]:
     """
     sides = zip(region.start, region.stop, region.whole, strict=True)
     return [
-        (dim, torch.arange(start, stop) % whole)
+        (dim, torch.arange(start, stop, device=device) % whole)
         for dim, (start, stop, whole) in enumerate(sides, start=2)
         if start < 0 or stop > whole
     ]
@@ -118,14 +120,14 @@ class Assembly:
             return
         if self.values is None:
             self.values = self._array(part.values)
-        self.values[part.region.within(self.region)] = part.values
+        self.values[part.region.within(self.region)] = part.values.to(self.values.device)
 
     def add(self, part: Patch) -> None:
         """Adds a tile's values to what is there, which is 0 at first.
 
         Values beyond the ends of a periodic grid are added at the other end.
         """
-        for dim, index in _wraps(part.region):
+        for dim, index in _wraps(part.region, part.values.device):
             shape = list(part.values.shape)
             shape[dim] = part.region.whole[dim - 2]
             folded = part.values.new_zeros(shape).index_add_(dim, index, part.values)
@@ -136,7 +138,7 @@ class Assembly:
             return
         if self.values is None:
             self.values = self._array(part.values).zero_()
-        self.values[part.region.within(self.region)] += part.values
+        self.values[part.region.within(self.region)] += part.values.to(self.values.device)
 
     def patch(self, like: Tensor | None = None) -> Patch:
         """Returns the patch.
@@ -146,7 +148,7 @@ class Assembly:
                 tensor.
         """
         if self.values is None:
-            like = torch.empty((1, 0)) if like is None else like
+            like = torch.empty((1, 0), device=CPU) if like is None else like
             self.values = like.new_zeros((1, like.shape[1], *self.region.space))
         return Patch(self.values, self.region)
 

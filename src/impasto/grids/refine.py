@@ -38,12 +38,13 @@ def refine_g(
         `finer`.
     """
     there = tuple(finer.shape[2:])
-    lost = resample(_lost(g, content), there, "bilinear")
+    lost = resample(_lost(g, content), there, "bilinear").to(finer.device)
     for channel in range(g.shape[1]):
         plane = slice(channel, channel + 1)
-        own, fine = content[:, plane], finer[:, plane]
+        fine = finer[:, plane]
+        own, change = (values[:, plane].to(fine.device) for values in (content, g))
         fine.sub_(lost.mul(fine - resample(own, there)))
-        fine.add_(resample(g[:, plane] - own, there))
+        fine.add_(resample(change - own, there))
     return finer
 
 
@@ -53,10 +54,10 @@ def _lost(g: Values, content: Values) -> Float[Tensor, "1 1 *boxes"]:
     It is 0 where there is no detail, and exactly 0 where G is the content.
     """
     boxes = tuple(max(1, n // _BOX) for n in g.shape[2:])
-    both, contents, gs = (torch.zeros((1, 1, *boxes)) for _ in range(3))
+    both, contents, gs = (torch.zeros((1, 1, *boxes), device=g.device) for _ in range(3))
     for channel in range(g.shape[1]):
         plane = slice(channel, channel + 1)
-        a, b = _finest(content[:, plane]), _finest(g[:, plane])
+        a, b = _finest(content[:, plane].to(g.device)), _finest(g[:, plane])
         both += average_over(a * b, boxes)
         contents += average_over(a.square(), boxes)
         gs += average_over(b.square(), boxes)

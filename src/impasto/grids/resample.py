@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from impasto.grids.geometry import Space
+from impasto.system.devices import CPU
 
 Kernel = Literal["bicubic", "bilinear"]
 
@@ -42,6 +43,8 @@ def resample(
         >>> resample(torch.ones(1, 3, 8, 8), (4, 6)).shape
         torch.Size([1, 3, 4, 6])
     """
+    here = x.device
+    x = _where_it_works(x)
     for axis, length in enumerate(space, start=2):
         if x.shape[axis] != length:
             rows = x.movedim(axis, -1)
@@ -53,7 +56,7 @@ def resample(
                 picture, (picture.shape[2], length), mode=kernel, antialias=True
             )
             x = picture.reshape(*rows.shape[:-1], length).movedim(-1, axis).contiguous()
-    return x
+    return x.to(here)
 
 
 def average_over(
@@ -65,5 +68,10 @@ def average_over(
         Shape (batch, channel, *space).
     """
     pool: Any = _AVERAGE[x.ndim - 3]
-    means: Tensor = pool(x, space)
-    return means
+    means: Tensor = pool(_where_it_works(x), space)
+    return means.to(x.device)
+
+
+def _where_it_works(x: Tensor) -> Tensor:
+    """Returns x, on the CPU if its device cannot average over any grid, as Apple's cannot."""
+    return x.to(CPU) if x.device.type == "mps" else x

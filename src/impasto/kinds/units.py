@@ -16,6 +16,7 @@ from impasto.grids.patch import Allocate, Values, allocate
 from impasto.grids.resample import average_over, resample
 from impasto.media.blocks import blocks
 from impasto.media.sample import Sample
+from impasto.system.devices import CPU
 
 Free = Bool[Tensor, "1 1 *space"]
 
@@ -71,8 +72,8 @@ class Units:
         """
         values = new((1, len(sample.data), *space), torch.float32)
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
-            plane = torch.from_numpy(sample.data[channel])[None, None]
             target = values[:, channel : channel + 1]
+            plane = torch.from_numpy(sample.data[channel])[None, None].to(target.device)
             target.copy_(resample(plane, space)).sub_(low).div_(span)  # in place, to save memory
             if self.limited:
                 target.clamp_(0, 1)
@@ -87,7 +88,7 @@ class Units:
         values = new((1, g.shape[1], *space), g.dtype)
         for channel in range(g.shape[1]):
             plane = slice(channel, channel + 1)
-            values[:, plane] = self.clipped(resample(g[:, plane], space))
+            values[:, plane] = self.clipped(resample(g[:, plane], space)).to(values.device)
         return values
 
     @property
@@ -99,11 +100,11 @@ class Units:
         """Clips G to [0, 1], if it has a range."""
         return g.clamp(0, 1) if self.limited else g
 
-    def free(self, space: Space) -> Free | None:
+    def free(self, space: Space, device: torch.device = CPU) -> Free | None:
         """Returns where G may change, shape (1, 1, *space); None if everywhere."""
         if self.content.free is None:
             return None
-        return weights_over(self.content.free.astype(np.float32), space) > 0
+        return weights_over(self.content.free.astype(np.float32), space, device) > 0
 
     def sample(self, g: Values, arrays: Arrays) -> Sample:
         """Converts G to a sample of the content's kind, with its metadata.
@@ -116,7 +117,7 @@ class Units:
         """
         data = arrays.numpy(tuple(g.shape[1:]))
         for channel, (low, span) in enumerate(zip(self.low, self.span, strict=True)):
-            data[channel] = (low + span * self.clipped(g[0, channel])).numpy()
+            data[channel] = (low + span * self.clipped(g[0, channel])).cpu().numpy()
         if (
             data.shape == self.content.data.shape
             and (free := self.free(self.content.space)) is not None
@@ -135,6 +136,8 @@ def _mean_and_deviation(plane: np.ndarray) -> tuple[float, float]:
     return mean, math.sqrt(squares / plane.size)
 
 
-def weights_over(weights: Float32[np.ndarray, "*own"], space: Space) -> Float[Tensor, "1 1 *space"]:
-    """Averages the weights of positions over another grid."""
-    return average_over(torch.from_numpy(weights)[None, None], space)
+def weights_over(
+    weights: Float32[np.ndarray, "*own"], space: Space, device: torch.device = CPU
+) -> Float[Tensor, "1 1 *space"]:
+    """Averages the weights of positions over another grid, on a device."""
+    return average_over(torch.from_numpy(weights)[None, None].to(device), space)

@@ -61,7 +61,8 @@ class Content:
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, ""]:
         """Returns the sum of (a(G) - a(C))^2 over the region."""
-        return weigh((activation - self.target.over(region)).square(), weight).sum()
+        target = self.target.over(region).to(activation.device)
+        return weigh((activation - target).square(), weight).sum()
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """Returns half the sum, its mean, or its ratio to the target's power; in [0, inf)."""

@@ -60,7 +60,7 @@ class Nearest:
     ) -> Float[Tensor, ""]:
         """Returns the sum of the cosine distances over the region."""
         mean = self.mean.to(activation).reshape(-1, *[1] * len(region.space))
-        target = self.target.over(region).to(activation.dtype)
+        target = self.target.over(region).to(activation)
         cosines = functional.cosine_similarity(activation - mean, target, dim=1)[:, None]
         return weigh(1 - cosines, weight).sum()
 

@@ -160,7 +160,7 @@ class Amplitude:
 
         A position between two of these amplitudes is shared by both.
         """
-        low, high = self.low.to(activation.dtype), self.high.to(activation.dtype)
+        low, high = self.low.to(activation), self.high.to(activation)
         return histogram(activation, weight, low, high)
 
     def score(self, sums: Float[Tensor, "channel step"], count: float) -> Float[Tensor, ""]:
@@ -205,7 +205,7 @@ def powers(
         nothing = x[..., :0].sum()  # a sum over nothing, which has a gradient
         return nothing.expand(x.shape[1] + 1, window // 2)
     windows = torch.cat(parts, 1)
-    hann = torch.hann_window(window, dtype=x.dtype)
+    hann = torch.hann_window(window, dtype=x.dtype, device=x.device)
     own = windows[: x.shape[1]]
     centered = own - own.mean(2, keepdim=True)
     power = torch.fft.rfft(centered * hann)[..., 1:].abs().square() / hann.square().sum()

@@ -28,6 +28,7 @@ from impasto.grids.parallel import ALONE, Group
 from impasto.grids.patch import Patch
 from impasto.losses.gram import Gram, MetricGram
 from impasto.losses.loss import Normalization, Weight, weigh
+from impasto.system.devices import home_of_sums
 
 LARGEST = 30.0
 """The largest F - top. Sums of exp(30)^2 still fit into float32.
@@ -114,6 +115,7 @@ class SmoothContent:
             group: the processes that share the content.
         """
         values = target.values.to(torch.promote_types(target.values.dtype, torch.float32))
+        weight = None if weight is None else weight.to(values.device)
         top = largest(peak(values)[None], group).item()
         e = exponentials(values, top)
         power, total = group.total(_totals(e, e, weight)[1:]).tolist()
@@ -132,7 +134,7 @@ class SmoothContent:
         self, activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "3"]:
         """Returns the sums over the region of e(G) e(C), of e(G)^2 and of e(G)."""
-        own = self.target.over(region).to(activation.dtype)
+        own = self.target.over(region).to(activation)
         return _totals(exponentials(own, self.top), exponentials(activation, self.top), weight)
 
     def score(self, sums: Float[Tensor, "3"], count: float) -> Float[Tensor, ""]:
@@ -163,12 +165,16 @@ def exponential_products(
 
 def peak(values: Tensor) -> Float[Tensor, ""]:
     """Returns the largest value; -inf where there is none."""
-    return values.amax().double() if values.numel() else torch.tensor(-torch.inf).double()
+    home = home_of_sums(values.device)
+    if not values.numel():
+        return torch.tensor(-torch.inf, dtype=torch.float64, device=home)
+    return values.amax().to(home).double()
 
 
 def largest(values: Float[Tensor, " layer"], group: Group) -> Float[Tensor, " layer"]:
     """Returns for each layer the largest value that any process has."""
-    all_values = torch.zeros((group.size, len(values)), dtype=torch.float64)
+    shape = group.size, len(values)
+    all_values = torch.zeros(shape, dtype=torch.float64, device=values.device)
     all_values[group.rank] = values
     return group.total(all_values).amax(0)
 
@@ -186,4 +192,5 @@ def _totals(one: Tensor, other: Tensor, weight: Weight) -> Tensor:
     Where G is near C they are nearly equal, so float32 would leave little of their difference.
     """
     parts = (one * other, other.square(), other)
-    return torch.stack([weigh(part, weight).sum(dtype=torch.float64) for part in parts])
+    home = home_of_sums(one.device)
+    return torch.stack([weigh(part, weight).to(home).sum(dtype=torch.float64) for part in parts])

@@ -102,7 +102,7 @@ class Moments:
         """Returns R mu and R Cov R^T plus noise, from the means of [a 1] [a 1]^T."""
         mean = products[:-1, -1]
         covariance = products[:-1, :-1] - mean[:, None] * mean
-        noise = torch.eye(len(mean)).to(mean) * self._noise
+        noise = torch.eye(len(mean), dtype=mean.dtype, device=mean.device) * self._noise
         return self._frame @ mean, self._frame @ covariance @ self._frame.T + noise
 
     @cached_property
@@ -110,7 +110,7 @@ class Moments:
         """R, by which activations are multiplied."""
         power = self.target.diagonal()[:-1]
         if self.normalization != "relative":
-            return torch.eye(len(power)).to(power)
+            return torch.eye(len(power), dtype=power.dtype, device=power.device)
         if self.root is not None:
             frame: Tensor = torch.linalg.qr(self.root[:, :-1]).R
             return frame

@@ -19,6 +19,7 @@ from impasto.errors import LayerError, SampleError
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Patch
 from impasto.networks.operations import Affine, allows_overwriting, extent_of, run
+from impasto.system.devices import CPU
 
 INPUT = "input"
 """The layer that is the sample itself; in a stage, the stage's input."""
@@ -367,12 +368,14 @@ class Network(nn.Module):
     def widths(self) -> dict[str, int]:
         """The channels of the sample and of each operation's result."""
         dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
+        tensors = chain(self.parameters(), self.buffers())
+        like = torch.empty(0, dtype=dtype, device=next((x.device for x in tensors), CPU))
         widths, width = {INPUT: self.channels}, self.channels
         for stage in self.stages:
             here = {INPUT: width}
             for name, sources in stage.sources.items():
                 kernel = stage.extents[name].kernel
-                inputs = [torch.zeros((1, here[each], *kernel), dtype=dtype) for each in sources]
+                inputs = [like.new_zeros((1, here[each], *kernel)) for each in sources]
                 here[name] = run(stage.operations[name], inputs, []).shape[1]
             width = here[stage.output]
             widths |= here | {INPUT: self.channels}

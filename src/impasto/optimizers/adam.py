@@ -80,11 +80,11 @@ def adam(
         correction = math.sqrt(1 - BETAS[1] ** count)
         fine = torch.promote_types(dtype, torch.float32)
         for x, y, g, m, v in blocks(state.x, following, gradient, *pairs[0]):
-            slope, first, second = (values.to(fine) for values in (g, m, v))
+            slope, first, second = (values.to(y.device).to(fine) for values in (g, m, v))
             first.lerp_(slope, 1 - BETAS[0])
             second.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
             scale = second.sqrt().div_(correction).add_(1e-8)
-            y.copy_(project(torch.addcdiv(x, first, scale, value=-rate)))
+            y.copy_(project(torch.addcdiv(x.to(y.device), first, scale, value=-rate)))
             m.copy_(first)
             v.copy_(second)
         return replace(state, x=following, count=count, moments=pairs)

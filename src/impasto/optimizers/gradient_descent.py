@@ -59,8 +59,9 @@ def gradient_descent(
     """
 
     def descend(state: State, gradient: Tensor, following: Tensor) -> State:
+        rate = state.learning_rate
         for x, y, g in blocks(state.x, following, gradient):
-            y.copy_(project(torch.sub(x, g, alpha=state.learning_rate)))
+            y.copy_(project(torch.sub(x.to(y.device), g.to(y.device), alpha=rate)))
         return replace(state, x=following)
 
     return guard(evaluate, state or first_state(x, learning_rate), descend, decay, inner, new)

@@ -118,9 +118,9 @@ def _search(
                 break
         else:
             return state.x
-        s = torch.sub(point, state.x, out=direction)
+        s = torch.sub(point.to(direction.device), state.x.to(direction.device), out=direction)
         y = arrays.spare(*kept, direction, point)
-        torch.sub(there.gradient, here.gradient, out=y)
+        torch.sub(there.gradient.to(y.device), here.gradient.to(y.device), out=y)
         if inner(s, y) > 1e-10 * inner(y, y):
             pairs = (*pairs, (s, y))[-HISTORY:]
         sample = state.x
@@ -134,6 +134,7 @@ def _two_loop(
     gradient: Tensor, pairs: tuple[Pair, ...], inner: Inner, precondition: Precondition, q: Tensor
 ) -> Tensor:
     """Writes -H gradient to q, where H is the inverse Hessian by the pairs (algorithm 7.4)."""
+    gradient = gradient.to(q.device)
     if not pairs:
         torch.neg(gradient, out=q)
         precondition(q)
@@ -147,9 +148,9 @@ def _two_loop(
     shares = []
     for (s, y), curvature in zip(reversed(pairs), reversed(curvatures), strict=True):
         shares.append(inner(s, q) / curvature)
-        q.sub_(y, alpha=shares[-1])
+        q.sub_(y.to(q.device), alpha=shares[-1])
     precondition(q)
     q.mul_(curvatures[-1] / steepest)
     for (s, y), curvature, share in zip(pairs, curvatures, reversed(shares), strict=True):
-        q.add_(s, alpha=share - inner(y, q) / curvature)
+        q.add_(s.to(q.device), alpha=share - inner(y, q) / curvature)
     return q

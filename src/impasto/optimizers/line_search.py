@@ -78,7 +78,7 @@ def strong_wolfe(
     best: tuple[float, E] | None = None
     t = first
     for _ in range(TRIALS):
-        there = evaluate(torch.add(x, direction, alpha=t, out=point))
+        there = evaluate(_along(x, direction, t, point))
         if is_finite(there, inner):
             value, there_slope = there.value, inner(there.gradient, direction)
             if value < here.value and (best is None or value < best[1].value):
@@ -99,8 +99,13 @@ def strong_wolfe(
             break
     if best is None:
         return None
-    torch.add(x, direction, alpha=best[0], out=point)
+    _along(x, direction, best[0], point)
     return best[1]
+
+
+def _along(x: Tensor, direction: Tensor, t: float, point: Tensor) -> Tensor:
+    """Writes x + t * direction to `point` and returns it; they may be on different devices."""
+    return torch.add(x.to(point.device), direction.to(point.device), alpha=t, out=point)
 
 
 def is_finite(evaluation: Evaluated, inner: Inner) -> bool:

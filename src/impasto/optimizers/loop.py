@@ -30,6 +30,7 @@ from torch import Tensor
 from impasto.errors import NumericalError
 from impasto.grids.patch import Allocate
 from impasto.optimizers.line_search import E, Evaluate, Inner, is_finite
+from impasto.system.devices import home_of_sums
 
 Project = Callable[[Tensor], Tensor]
 """Changes each value on its own, such as a clip to a range; gets flat blocks of values."""
@@ -135,9 +136,10 @@ def plain(x: Tensor) -> None:
 
 def dot(a: Tensor, b: Tensor) -> float:
     """Returns the inner product, added up in float64."""
-    total = torch.zeros((), dtype=torch.float64, device=a.device)
+    home = home_of_sums(a.device)
+    total = torch.zeros((), dtype=torch.float64, device=home)
     for part, other in blocks(a, b):
-        total += torch.dot(part.double(), other.double())
+        total += torch.dot(part.to(home).double(), other.to(home).double())
     return total.item()
 
 

@@ -81,4 +81,4 @@ def write_checkpoint(
     file.write(len(text).to_bytes(8, "little") + text)
     for _, tensor in ordered:
         for (block,) in blocks(tensor):
-            file.write(block.view(torch.uint8).numpy().data)
+            file.write(block.view(torch.uint8).cpu().numpy().data)

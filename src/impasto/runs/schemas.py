@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict, TypeVar
+from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -90,6 +90,7 @@ class CheckpointScalars(TypedDict):
     memory: Positive
     ended: bool
     threads: Count
+    device: NotRequired[str]
     before: list[float]
     state: StateScalars
 

@@ -54,8 +54,24 @@ def memory_limit(setting: str) -> float:
         >>> memory_limit("500 MB")
         500000000.0
     """
-    if setting == "auto":
+    limit = bytes_of(setting)
+    if limit is None:
         return _held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return limit
+
+
+def bytes_of(setting: str) -> float | None:
+    """Returns the bytes of an amount such as "4GB"; None for "auto".
+
+    Raises:
+        ConfigError: the setting is neither of the two.
+
+    Example:
+        >>> bytes_of("4 KB")
+        4000.0
+    """
+    if setting == "auto":
+        return None
     parsed = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", setting, re.IGNORECASE)
     if not parsed or not float(parsed[1]):
         raise ConfigError(

@@ -13,6 +13,7 @@ import torch
 
 from impasto.engine.gradient import Evaluation
 from impasto.engine.plan import worth_threads
+from impasto.errors import MemoryLimitError, amount
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Values
 from impasto.media.sample import Sample
@@ -171,15 +172,46 @@ class Descent:
         for number, (space, _) in enumerate(self.scales[self.first - 1 :], start=self.first):
             layers = self.setup.config.objective.layers
             self.team.take(worth_threads(self.setup.network, space, layers))
-            here = Scale.begin(self.setup, space, self.scale, self.resumed)
-            self.resumed = None
-            watch.lap(f"targets {_grid_name(space)}")
-            goes_on = self._run_scale(number, here, watch, callback)
+            here: Scale | None = None
+            while True:
+                try:
+                    here = self._begun(space, here)
+                    self.resumed = None
+                    watch.lap(f"targets {_grid_name(space)}")
+                    goes_on = self._run_scale(number, here, watch, callback)
+                    break
+                except torch.OutOfMemoryError as error:
+                    self._check_again(here, error)
+                # Here, where the error no longer holds the arrays of what was being computed.
+                self.setup = self.setup.with_half_the_memory()
             watch.lap(f"steps {_grid_name(space)}")
             if not goes_on:
                 break
         self._agree_on_stop(False)  # tells all processes if one could not write the last checkpoint
         return goes_on
+
+    def _begun(self, space: Space, here: Scale | None) -> Scale:
+        """Begins a scale, or plans one again whose work has not fitted on the device.
+
+        Args:
+            space: the grid of the scale.
+            here: the scale that has begun; None to begin it.
+        """
+        if here:
+            here.plan_again(self.setup)
+            return here
+        return Scale.begin(self.setup, space, self.scale, self.resumed)
+
+    def _check_again(self, here: Scale | None, error: torch.OutOfMemoryError) -> None:
+        """Raises MemoryLimitError if a scale cannot go on in less of the device's memory."""
+        if self.setup.group.size == 1 and (here is None or here.intact):
+            return
+        raise MemoryLimitError(
+            subject="--memory",
+            expected=f"work that fits into the memory of {self.setup.device}",
+            found=str(error).splitlines()[0],
+            remedy=f"pass --memory {amount(self.setup.memory / 2)}, or a smaller --size",
+        ) from error
 
     def _run_scale(
         self, number: int, here: Scale, watch: Stopwatch, callback: Callback | None
@@ -188,7 +220,8 @@ class Descent:
 
         number: the number of the scale, from 1.
         """
-        before, count = self.done, self.scales[number - 1][1]
+        before = sum(count for _, count in self.scales[: number - 1])
+        count = self.scales[number - 1][1]
         for step in here.steps(count):
             self.scale, self.done = here, before + here.taken
             self.interrupts.stepped = True
@@ -250,6 +283,7 @@ class Descent:
         if self.folder:
             numbers: dict[str, Any] = {"scale": number, "ended": ended, "before": self.before}
             numbers |= {"memory": here.setup.memory, "threads": self.team.most}
+            numbers["device"] = str(here.setup.device)
             self.folder.save(self.done, here.tensors(), here.scalars() | numbers)
 
 

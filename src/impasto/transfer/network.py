@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,6 +22,7 @@ from impasto.networks import (
     unit_layers,
     user_layers,
 )
+from impasto.system.devices import CPU, has_bfloat16
 
 CALIBRATED_ON = 512
 """Calibration shrinks pictures to a long side of this many pixels. Means over a picture hardly
@@ -35,6 +35,7 @@ def network_for(
     download: Report | None,
     styles: Sequence[Sample] = (),
     kind: Kind | None = None,
+    device: torch.device = CPU,
 ) -> Network:
     """Opens the configured network for samples like the content and calibrates it.
 
@@ -44,6 +45,8 @@ def network_for(
         download: called with the bytes done and the total bytes while weights are downloaded.
         styles: the styles; the network is calibrated on them and on the content.
         kind: the kind of the content before it was prepared; None takes the content's own.
+        device: where the run computes, which decides the precision. The network is returned on the
+            CPU.
 
     Raises:
         ConfigError: a setting does not fit the network or the kind of the content.
@@ -88,7 +91,7 @@ def network_for(
             found=str(config.volume.slices),
             remedy="pass --slices 0, or --optimizer adam",
         )
-    if _uses_bfloat16(config.engine.precision, settings.network):
+    if _uses_bfloat16(config.engine.precision, settings.network, device):
         network.in_bfloat16()
     for flag, layers in (
         ("--content-layers", config.objective.content_layers),
@@ -152,14 +155,13 @@ def _thumbnail(picture: Sample, network: Network, role: str) -> Values:
     return resample(torch.from_numpy(picture.data)[None], space).clamp(0, 1)
 
 
-def _uses_bfloat16(precision: str, network: str) -> bool:
-    """Returns whether the network computes in bfloat16 on this machine."""
+def _uses_bfloat16(precision: str, network: str, device: torch.device) -> bool:
+    """Returns whether the network computes in bfloat16 on this device."""
     if precision == "auto":
         # bfloat16 does not speed these up, and it is too coarse for signals and volumes.
         if network == "filterbank" or ":" in network:
             return False
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("avx512_bf16"))
+        return has_bfloat16(device)
     return precision == "bf16"
 
 

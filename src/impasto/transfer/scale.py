@@ -20,7 +20,7 @@ from impasto.grids.refine import refine_g
 from impasto.optimizers.adam import adam
 from impasto.optimizers.gradient_descent import gradient_descent
 from impasto.optimizers.lbfgs import lbfgs
-from impasto.optimizers.loop import State, Step, blocks, dot, identity, plain
+from impasto.optimizers.loop import State, Step, allocator, blocks, dot, identity, plain
 from impasto.runs.checkpoints import Checkpoint
 from impasto.transfer.scales import initial
 from impasto.transfer.setup import Setup
@@ -36,12 +36,14 @@ class Scale:
     optimizers descend steadily, so their last step is the result.
 
     Attributes:
+        space: the positions along each axis of the whole grid, over all processes.
         start: this process's part of G when the scale began, shape (1, channel, *space).
         decay: the decay of the running average of G; 0 takes the last G.
         average: the running average of this process's part of G.
         weight: the sum of the weights in `average`; 0 before the first step.
         taken: the number of steps taken at this scale.
         torn: True while `average` is being updated, so that an interrupt leaves it unusable.
+        evaluating: True while J is being computed, which leaves everything else as it was.
         lowest: the lowest J so far.
         stale: the number of steps since J last fell.
         state: the optimizer's state after the last step.
@@ -50,12 +52,12 @@ class Scale:
     def __init__(self, setup: Setup, ensemble: Ensemble, start: Values) -> None:
         self.setup, self.ensemble = setup, ensemble
         self.group, self.new = ensemble.plan.group, ensemble.plan.new
-        self.start = start
+        self.space, self.start = ensemble.region.whole, start
         config = setup.config
         self.decay = config.schedule.average if config.optimizer.optimizer == "adam" else 0.0
         self.average = self.new(tuple(start.shape), start.dtype).zero_()
         self.weight = 0.0
-        self.taken, self.torn = 0, False
+        self.taken, self.torn, self.evaluating = 0, False, False
         self.lowest, self.stale = math.inf, 0
         self.state: State | None = None
 
@@ -87,8 +89,8 @@ class Scale:
             g = _refine(setup, g, space)
         else:
             g = initial(setup.config, setup.kind, setup.units, space, setup.arrays)
-        if (free := setup.units.free(space)) is not None:
-            g = torch.where(free, g, setup.units.values(setup.units.content, space))
+        if (free := setup.units.free(space, g.device)) is not None:
+            g = torch.where(free, g, setup.units.values(setup.units.content, space, allocator(g)))
         start = g[slab.slices].contiguous()
         scale = cls(setup, setup.ensemble(space, start), start)
         settings = setup.config.optimizer
@@ -109,10 +111,16 @@ class Scale:
         scale.lowest, scale.stale = scalars["lowest"], scalars["stale"]
         return scale
 
+    def plan_again(self, setup: Setup) -> None:
+        """Plans and builds J anew for another setup; the scale stays where it stands."""
+        self.setup = setup
+        self.__dict__.pop("ensemble", None)  # frees its arrays before new ones are made
+        self.ensemble = setup.ensemble(self.space, self.start)
+
     @property
-    def space(self) -> Space:
-        """The positions along each axis of the whole grid, over all processes."""
-        return self.ensemble.region.whole
+    def intact(self) -> bool:
+        """Whether the scale could go on if its work ended here."""
+        return not self.torn and (self.evaluating or self.state is None)
 
     def steps(self, count: int) -> Iterator[Step[Evaluation]]:
         """Takes the steps that are left of `count`; each one is valid until the next.
@@ -131,7 +139,7 @@ class Scale:
             share = (1 - self.decay) / self.weight  # so that a constant G averages to itself
             following = step.state.x if finite else step.sample
             for average, x in blocks(self.average, following):
-                average.lerp_(x, share)
+                average.lerp_(x.to(average.device), share)
             self.taken += 1
             self.stale += 1
             if step.evaluation.value < (1 - _LEAST_FALL) * self.lowest:
@@ -206,7 +214,11 @@ class Scale:
         }[settings.optimizer]
 
         def evaluate(g: Values) -> Evaluation:
-            return self.ensemble.value_and_grad(g, (config.schedule.seed, *self.space, self.taken))
+            self.evaluating = True
+            seed = config.schedule.seed, *self.space, self.taken
+            evaluation = self.ensemble.value_and_grad(g, seed)
+            self.evaluating = False
+            return evaluation
 
         steps: Iterator[Step[Evaluation]] = loop(
             evaluate,

@@ -91,7 +91,12 @@ def initial(config: Config, kind: Kind, units: Units, space: Space, arrays: Arra
             )
         return units.values(start, space, arrays.new)
     generator = torch.Generator().manual_seed(config.schedule.seed)
-    noise = arrays.new((1, len(content.data), *space), torch.float32)
+    # Drawn in memory, so that each device gets the same numbers.
+    noise = arrays.in_memory((1, len(content.data), *space), torch.float32)
     if units.limited:
-        return noise.uniform_(generator=generator)
-    return noise.normal_(generator=generator).div_(6).add_(0.5)
+        noise.uniform_(generator=generator)
+    else:
+        noise.normal_(generator=generator).div_(6).add_(0.5)
+    if arrays.device.type == "cpu":
+        return noise
+    return arrays.new(tuple(noise.shape), noise.dtype).copy_(noise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from math import prod
@@ -15,6 +16,7 @@ from impasto.engine.ensemble import Coarse, Draw, Ensemble, Member
 from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.engine.plan import between, choose_plan, works
 from impasto.engine.walk import Plan, Reaches
+from impasto.errors import amount
 from impasto.grids.arrays import Arrays
 from impasto.grids.boxes import Boxes
 from impasto.grids.geometry import Region, Space
@@ -27,6 +29,9 @@ from impasto.kinds.units import Units, weights_over
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.stage import INPUT
+from impasto.system.devices import CPU, free_cache
+
+logger = logging.getLogger(__name__)
 
 FOR_ARRAYS = 0.6
 """Arrays (samples, G, the optimizer's state, activations between stages) take at most this fraction
@@ -58,7 +63,7 @@ class Setup:
         units: the content, and the values that G holds for it.
         styles: the styles, each with its units.
         guides: the places that take each style.
-        memory: the bytes for arrays and for tiles at work.
+        memory: the bytes for arrays and for tiles at work, on the device.
         arrays: allocates large arrays.
         group: the processes that share the sample.
     """
@@ -74,6 +79,20 @@ class Setup:
     arrays: Arrays
     group: Group
 
+    @property
+    def device(self) -> torch.device:
+        """Where the run computes."""
+        return self.arrays.device
+
+    def with_half_the_memory(self) -> Setup:
+        """Returns the setup for a device that has had less room than was planned with."""
+        free_cache(self.device)
+        self.arrays.device_room = min(self.arrays.device_room, FOR_ARRAYS * self.memory / 2)
+        logger.info(
+            "%s has run out of memory; planning again with %s", self.device, amount(self.memory / 2)
+        )
+        return replace(self, memory=self.memory / 2)
+
     def slab(self, space: Space) -> tuple[Group, Region]:
         """Returns the processes that share a grid and the part of this process."""
         group = self.group if prod(space) >= _LEAST_SHARED else ALONE
@@ -86,8 +105,8 @@ class Setup:
         The nearest-neighbor loss matches its positions to the styles; None takes the content.
         """
         group, slab = self.slab(space)
-        base = Plan(group=group, new=self.arrays.new)
-        free = self.units.free(space)
+        base = Plan(group=group, new=self.arrays.new, device=self.device)
+        free = self.units.free(space, self.device)
         own_free = None if free is None else free[slab.slices]
         members = self._members(space, slab, base, start)
         return Ensemble(members, slab, base, own_free, self._coarse(slab, base, start))
@@ -104,7 +123,9 @@ class Setup:
         if self._fine(space):
             config = config.as_it_is
         values = self.units.values(content, space, base.new)
-        weight = None if content.weight is None else weights_over(content.weight, space)
+        weight = None
+        if content.weight is not None:
+            weight = weights_over(content.weight, space, self.device)
         room = self._room(slab.space)
         turns = content.dims if self.network.turning else 1
         members = []
@@ -139,7 +160,9 @@ class Setup:
         own = base.group.slabs(boxes.space)[base.group.rank]
         whole = replace(boxes, region=Region.all_of(space), group=ALONE)
         values = whole.means(self.units.values(content, space, base.new))
-        weight = None if content.weight is None else weights_over(content.weight, boxes.space)
+        weight = None
+        if content.weight is not None:
+            weight = weights_over(content.weight, boxes.space, self.device)
         begun = None if start is None else boxes.means(start)[own.slices]
         room = self._room(slab.space)
         member = self._member(0, config, values, weight, own, base, room, begun, boxes)
@@ -211,8 +234,10 @@ class Setup:
         less = min(room, self._room(part.space))
         plan = self._plan(self.network, part.space, replace(base, group=group), less)
         of_style = sample.weight if guide.source is None else guide.source
-        weight = None if of_style is None else weights_over(of_style, space).movedim(front + 2, 2)
-        share, place = _place(guide, slab.whole, planes)
+        weight = None
+        if of_style is not None:
+            weight = weights_over(of_style, space, self.device).movedim(front + 2, 2)
+        share, place = _place(guide, slab.whole, planes, self.device)
         return StylePatch(Patch(values[part.slices], part), plan, share, weight, place)
 
     def _style_values(self, style: Style, space: Space, axis: int, boxes: Boxes | None) -> Values:
@@ -250,7 +275,11 @@ class Setup:
         if not self.network.by_slices:
             return None
         whole, count = objective.region.whole, self.config.volume.slices
-        counts = torch.ones(whole[0]) if weight is None else weight.flatten(3).amax(3).flatten()
+        counts = (
+            torch.ones(whole[0], device=CPU)
+            if weight is None
+            else weight.flatten(3).amax(3).flatten()
+        )
         candidates = tuple(torch.nonzero(counts).flatten().tolist())
         if not 0 < count < len(candidates):
             return None
@@ -283,7 +312,9 @@ class Setup:
         return frozenset((layer, 0) for layer in self.config.objective.layers)
 
 
-def _place(guide: Guide, space: Space, planes: dict[int, Tensor]) -> tuple[float, Tensor | None]:
+def _place(
+    guide: Guide, space: Space, planes: dict[int, Tensor], device: torch.device
+) -> tuple[float, Tensor | None]:
     """Returns the share of a guide in J and the weight of each position, or None for equal weights.
 
     planes: caches the weights by the guide's place, because styles may share a place.
@@ -291,7 +322,7 @@ def _place(guide: Guide, space: Space, planes: dict[int, Tensor]) -> tuple[float
     if guide.place is None:
         return guide.share, None
     if id(guide.place) not in planes:
-        planes[id(guide.place)] = weights_over(guide.place, space)
+        planes[id(guide.place)] = weights_over(guide.place, space, device)
     place = planes[id(guide.place)]
     # The share in J is proportional to the area, so each position is drawn to the style as strongly
     # as it would be if the style covered all of G.

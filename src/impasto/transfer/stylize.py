@@ -31,6 +31,7 @@ from impasto.runs.folder import RunFolder, check_no_strangers
 from impasto.runs.holding import hold
 from impasto.runs.origin import Origin, file_hash, fingerprint, origin_of, settings_files
 from impasto.runs.recipes import recipe_of
+from impasto.system.devices import choose_device, device_room, repeatable
 from impasto.system.interrupts import catch_interrupts
 from impasto.system.machine import memory_left, memory_limit
 from impasto.system.threads import Team, restore_threads
@@ -183,9 +184,10 @@ def stylize(
         if folder:
             folder.go_on(resumed.step if resumed else 0)
         if resumed:
-            setup = replace(setup, memory=_memory_to_plan(setup.memory, resumed, scales))
+            setup = replace(setup, memory=_memory_to_plan(setup, resumed, scales))
             team.before = resumed.scalars.get("threads", 0)
         watch.lap("load")
+        ending.enter_context(repeatable(setup.device, tf32=config.engine.precision == "tf32"))
         with catch_interrupts(signal.SIGINT) as interrupts:
             descent = Descent(setup, scales, folder, resumed, team, interrupts)
             del resumed  # frees its arrays once the optimizer has copied them
@@ -235,18 +237,18 @@ def prepare(
 
     The arguments are those of `stylize`.
     """
-    memory = memory_left(memory_limit(config.engine.memory))
-    arrays = Arrays(FOR_ARRAYS * memory)
+    device = choose_device(config.engine.device)
+    arrays, memory = arrays_on(device, config.engine.memory)
     inputs = open_inputs(content, styles, config, arrays)
     kind, config = inputs.kind, inputs.config
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
-    network = network_for(config, prepared.content, download, prepared.styles, kind)
+    network = network_for(config, prepared.content, download, prepared.styles, kind, device)
     fitted, fitted_styles = kind.fit(prepared.content, prepared.styles, network)
     scales = grids(config, network, kind, fitted, fitted_styles)
     units, style_units = kind.units(fitted, fitted_styles, config)
     setup = Setup(
         config=config,
-        network=kind.in_units(network, units),
+        network=kind.in_units(network, units).to(device),
         kind=kind,
         given=prepared.given,
         units=units,
@@ -259,7 +261,22 @@ def prepare(
     return setup, scales
 
 
-HOW = ("memory", "threads", "checkpoint_every")
+def arrays_on(device: torch.device, setting: str) -> tuple[Arrays, float]:
+    """Returns what allocates the arrays of a run, and the bytes that the run plans with.
+
+    Args:
+        device: where the run computes.
+        setting: the setting `memory`, which counts on the device.
+    """
+    if device.type == "cpu":
+        memory = memory_left(memory_limit(setting))
+        return Arrays(FOR_ARRAYS * memory), memory
+    beside, memory = memory_left(memory_limit("auto")), device_room(device, setting)
+    room = FOR_ARRAYS * memory
+    return Arrays(FOR_ARRAYS * beside, device=device, device_room=room), memory
+
+
+HOW = ("device", "memory", "threads", "checkpoint_every")
 """Settings that do not change the result: a run may be resumed with other values of them."""
 
 
@@ -291,13 +308,17 @@ def _run_folder(
     return RunFolder(Path(run), origin, identity, setup.group, every)
 
 
-def _memory_to_plan(memory: float, resumed: Checkpoint, scales: Scales) -> float:
+def _memory_to_plan(setup: Setup, resumed: Checkpoint, scales: Scales) -> float:
     """Returns the bytes of memory that a resumed run plans with.
 
     Tiles depend on the memory, and the last bits of the result depend on the tiles. So the run
     plans with the memory that it began with, unless much less is free now.
     """
     logger.info("going on after step %d of %d", resumed.step, sum(count for _, count in scales))
+    memory, device = setup.memory, resumed.scalars.get("device", "cpu")
+    if device != str(setup.device):
+        logger.info("going on on %s, after %s: the last bits may differ", setup.device, device)
+        return memory
     before: float = resumed.scalars["memory"]
     if 0.8 * before <= memory:
         return before

@@ -1,0 +1,64 @@
+"""The test device: PyTorch's PrivateUse1, compiled once from easel.cpp."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import platformdirs
+import pytest
+import torch
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+
+present = False
+"""Whether PyTorch's module for the device says that it is there; "auto" takes it then."""
+
+
+@cache
+def operations() -> Any:
+    """Compiles the device, once for each source and PyTorch, and registers it.
+
+    Skips the test where there is no compiler.
+    """
+    for tool in ("c++", "ninja"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"the test device needs {tool}, which this machine does not have")
+    from torch.utils.cpp_extension import load
+
+    key = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
+    folder = platformdirs.user_cache_path("impasto-tests") / f"easel-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    registration: Any = torch.utils.backend_registration
+    registration.rename_privateuse1_backend("easel")
+    load(
+        "easel",
+        [str(SOURCE)],
+        build_directory=str(folder),
+        extra_cflags=["-O1"],
+        is_python_module=False,
+    )
+    torch._register_device_module("easel", _module())  # type: ignore[no-untyped-call]
+    registration.generate_methods_for_privateuse1_backend()
+    return torch.ops.easel
+
+
+def _module() -> Any:
+    """Returns what PyTorch takes for `torch.easel`."""
+    ops: Any = torch.ops.easel
+    return SimpleNamespace(
+        is_available=lambda: present,
+        device_count=lambda: 1,
+        current_device=lambda: 0,
+        set_device=lambda device: None,
+        is_initialized=lambda: True,
+        _is_in_bad_fork=lambda: False,
+        manual_seed_all=lambda seed: None,
+        get_amp_supported_dtype=lambda: [torch.bfloat16],
+        get_device_name=lambda device=None: "an easel",
+        mem_get_info=lambda device=None: (ops.total() - ops.taken(), ops.total()),
+    )
