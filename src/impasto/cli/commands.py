@@ -57,7 +57,7 @@ from impasto.system.interrupts import SIGNALS, catch_interrupts
 from impasto.transfer.descent import Progress
 from impasto.transfer.opening import split_shares
 from impasto.transfer.stylize import Result, stylize
-from impasto.transfer.textures import texture
+from impasto.transfer.textures import check_size, texture
 from impasto.version import __version__
 
 PICTURES = [Path(__file__).with_name("pictures") / name for name in ("cat.jpg", "painting.jpg")]
@@ -150,6 +150,7 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
 def _texture(command: Texture, origin: Origin) -> Result:
     styles, size = command.style_paths, command.config.schedule.size
     inputs, _ = split_shares(styles, command.config.objective)
+    check_size(size)
     media.check_target(command.output, size, 1 if origin.gray else None)
     view = View(window=command.config.volume.window)
     if command.plot:

@@ -85,19 +85,36 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> Command:
-    """Parses the arguments. With --json, the parser's error messages are printed as JSON."""
+    """Parses the arguments; what the parser says of wrong ones becomes one line."""
     from impasto.cli.parsing import parse
 
-    if "--json" not in arguments:
-        return parse(arguments)
     messages = io.StringIO()
     try:
         with redirect_stderr(messages):
             return parse(arguments)
     except SystemExit as leaving:
         if leaving.code:
-            _print_error(" ".join(re.sub("[\u2500-\u257f]", " ", messages.getvalue()).split()))
+            text = _in_one_line(messages.getvalue())
+            if "--json" in arguments:
+                _print_error(text)
+            else:
+                print(f"impasto: {text}", file=sys.stderr)
         raise
+
+
+def _in_one_line(box: str) -> str:
+    """Turns the parser's box into a line: without its title, and with the nearest flag only."""
+    body = box.partition("\n")[2]
+    text = " ".join(re.sub("[\u2500-\u257f]", " ", body).split())
+    text = re.sub(
+        r" Perhaps you meant: (-\S+).*(?= For full helptext)", r"; did you mean \1?", text
+    )
+    # Of the two kinds of help only the long one has each flag.
+    return re.sub(
+        r"[.;]? ?(?:Argument helptext.*)? For full helptext, (?:run|see):? (.*) --help",
+        r"; run \1 --help-all",
+        text,
+    )
 
 
 def _report_error(error: ImpastoError, arguments: Sequence[str]) -> None:

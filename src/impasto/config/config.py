@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from impasto.config.layers import LAYERS, SERIES_LAYERS, TRAINED, UNIT_LAYERS
 from impasto.config.settings import (
+    STYLE_LOSSES,
     EngineConfig,
     GuidanceConfig,
     NetworkConfig,
@@ -87,8 +88,8 @@ class Config:
         kinds, count = objective.style_losses, len(objective.style_layers)
         _check(
             "--style-losses",
-            " ".join(kinds),
-            "gram, moments or nearest, once for all style layers or once for each",
+            f"{len(kinds)} for {count} layers",
+            STYLE_LOSSES,
             len(kinds) in {1, count or len(kinds)},
         )
         _check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta
 
@@ -17,13 +17,9 @@ Layers = Annotated[
     tuple[tuple[str, Number], ...],
     Meta(description="names of layers, each with its lambda, a finite number from 0 up, or alone"),
 ]
-Losses = Annotated[
-    tuple[Literal["gram", "moments", "nearest"], ...],
-    Meta(
-        min_length=1,
-        description="gram, moments or nearest, once for all style layers or once for each",
-    ),
-]
+StyleLoss = Literal["gram", "moments", "nearest"]
+STYLE_LOSSES = f"{', '.join(get_args(StyleLoss))}, once for all style layers or once for each"
+Losses = Annotated[tuple[StyleLoss, ...], Meta(min_length=1, description=STYLE_LOSSES)]
 Size = Annotated[
     tuple[Count, ...],
     Meta(max_length=3, description="a whole number from 0 up, or one from 1 up for each axis"),

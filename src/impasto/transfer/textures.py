@@ -10,6 +10,7 @@ from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
 from impasto.errors import ConfigError
+from impasto.grids.geometry import Space
 from impasto.kinds import kind_of
 from impasto.media.sample import Sample
 from impasto.networks import Report
@@ -89,16 +90,12 @@ def texture_inputs(
 
     The arguments are those of `texture`.
     """
+    check_size(size)
     things, shares = split_shares(list_styles(styles), config.objective)
     exemplars = [media.as_sample(thing) for thing in things]
     samples = [kind_of(each).exemplar(each, len(size), gray) for each in exemplars]
-    if len(size) != samples[0].dims or min(size) < 1:
-        raise ConfigError(
-            subject="--size",
-            expected="two numbers for a picture or three for a solid, each at least 1",
-            found=" ".join(map(str, size)),
-            remedy="give for example --size 128 128 128",
-        )
+    if len(size) != samples[0].dims:
+        raise _bad_size(size)
     content, config = kind_of(samples[0]).blank(samples[0], size, config)
     objective = replace(config.objective, style_weights=tuple(shares))
     if not objective.style_layers:
@@ -106,3 +103,22 @@ def texture_inputs(
         objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
     schedule = replace(config.schedule, size=(0,))
     return content, samples, replace(config, objective=objective, schedule=schedule)
+
+
+def check_size(size: Space) -> None:
+    """Checks the size of a texture, whatever the exemplar is.
+
+    Raises:
+        ConfigError: the size has neither two numbers nor three, or one that is below 1.
+    """
+    if len(size) not in {2, 3} or min(size) < 1:
+        raise _bad_size(size)
+
+
+def _bad_size(size: Space) -> ConfigError:
+    return ConfigError(
+        subject="--size",
+        expected="two numbers for a picture or three for a solid, each at least 1",
+        found=" ".join(map(str, size)),
+        remedy="give for example --size 256 256, or --size 128 128 128",
+    )
