@@ -2,8 +2,8 @@
 
     steps   a step at each size with VGG-19: ours (Adam, J and dJ/dG), the plain loop of the same J
             with Adam, and the recipe of style-transfer-pytorch on the same network; peak memory
-    runs    a whole run with `lite`: ours from Python's prompt, in fp32 and in bf16 where the device
-            has it; the recipe's from its measured steps, at each of its scales
+    runs    whole runs of the default preset, with `lite` and with VGG-19; the recipe's with VGG-19,
+            from its measured steps at each of its scales
     huge    100 megapixels with VGG-19, one evaluation, under a limit of memory
 
 The weights of VGG-19 are random. Every time is a median after warming up, and the device has
@@ -21,7 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,8 +41,12 @@ from impasto.kinds.kind import Style
 from impasto.kinds.units import Units
 from impasto.networks import Network
 from impasto.system.devices import choose_device, free_cache, has_bfloat16, name_of
-from impasto.transfer.network import network_for
+from impasto.system.interrupts import Interrupts
+from impasto.system.machine import bytes_of
+from impasto.system.threads import Team
+from impasto.transfer.descent import Descent, Stopwatch
 from impasto.transfer.scale import Scale
+from impasto.transfer.scales import grids
 from impasto.transfer.setup import Setup
 from impasto.transfer.stylize import arrays_on, stylize
 
@@ -54,7 +58,11 @@ class Bench:
 
     Attributes:
         device: the device.
-        shrink: a divisor of the sizes of styles, and of everything that is not given.
+        sizes: the sides of the pictures.
+        runs: how many steps are timed.
+        memory: the limit of the part huge.
+        huge: the grid of the part huge.
+        style: the grid of our style.
         ends: when no further row begins.
     """
 
@@ -132,14 +140,18 @@ def settings(bench: Bench, precision: str, size: Space, memory: str = "auto") ->
     return config.complete()
 
 
-def begun(bench: Bench, config: Config, network: Network) -> Scale:
-    """Returns the scale of a run from noise to noise, ready for its steps."""
+def prepared(bench: Bench, config: Config, network: Network) -> Setup:
+    """Returns what the scales of a run share, for noise in the style of other noise."""
     content, style = random(config.schedule.size, 1), random(bench.style, 2)
     units = Units.of(content)
     arrays, memory = arrays_on(bench.device, config.engine.memory)
     styles, guides = [Style(style, units)], [Guide(0, 1.0)]
-    setup = Setup(config, network, PICTURE, content, units, styles, guides, memory, arrays, ALONE)
-    return Scale.begin(setup, content.space, None, None)
+    return Setup(config, network, PICTURE, content, units, styles, guides, memory, arrays, ALONE)
+
+
+def begun(bench: Bench, config: Config, network: Network) -> Scale:
+    """Returns the scale of a run at one scale, ready for its steps."""
+    return Scale.begin(prepared(bench, config, network), config.schedule.size, None, None)
 
 
 def our_step(bench: Bench, precision: str, size: int) -> Callable[[], object]:
@@ -193,17 +205,16 @@ def pair(bench: Bench, size: int) -> Pair:
 
 def steps(bench: Bench) -> None:
     """A step with VGG-19 at each size."""
+    network = random_vgg19(settings(bench, "fp32", (64, 64))).to(bench.device)
     lines = []
     for size in bench.sizes:
         rows: dict[str, Callable[[], Callable[[], object]]] = {
-            "ours, fp32": lambda size=size: our_step(bench, "fp32", size),  # type: ignore[misc]
-            "plain loop, fp32": lambda size=size: plain_step(bench, size),  # type: ignore[misc]
-            "style-transfer-pytorch's, fp32": lambda size=size: recipe_step(  # type: ignore[misc]
-                bench, random_vgg19(settings(bench, "fp32", (64, 64))).to(bench.device), size
-            ),
+            "ours, fp32": partial(our_step, bench, "fp32", size),
+            "plain loop, fp32": partial(plain_step, bench, size),
+            "the recipe, fp32": partial(recipe_step, bench, network, size),
         }
         if has_bfloat16(bench.device):
-            rows["ours, bf16"] = lambda size=size: our_step(bench, "bf16", size)  # type: ignore[misc]
+            rows["ours, bf16"] = partial(our_step, bench, "bf16", size)
         for name, prepare in rows.items():
             lines.append([str(size), name, *bench.measured(prepare)])
             print("  ".join(lines[-1]), flush=True)
@@ -211,73 +222,92 @@ def steps(bench: Bench) -> None:
 
 
 def runs(bench: Bench) -> None:
-    """Whole runs with `lite`, and the recipe's on the same network."""
+    """Whole runs of the default preset, and the recipe's on the same network."""
     lines = []
     for size in bench.sizes:
-        content, style = (np.moveaxis(random((size, size), seed).data, 0, -1) for seed in (1, 2))
+        rows: dict[str, Callable[[], float]] = {
+            "the recipe, vgg19, fp32": partial(recipe_run, bench, size)
+        }
         for precision in ("fp32", "bf16")[: 1 + has_bfloat16(bench.device)]:
+            rows[f"ours, vgg19, {precision}"] = partial(our_run, bench, precision, size)
+            rows[f"ours, lite, {precision}"] = partial(default_run, bench, precision, size)
+        for name, run in sorted(rows.items(), reverse=True):
             if bench.late:
-                break
-            config = configure(precision=precision, size=(size,), device=str(bench.device))
+                continue
             with bench.fresh():
-                began = time.perf_counter()
-                stylize(content, style, config)
-                seconds = time.perf_counter() - began
-                lines.append([str(size), f"ours, {precision}", f"{seconds:.1f} s", bench.peak()])
-                print("  ".join(lines[-1]), flush=True)
-        if not bench.late:
-            lines.append([str(size), "style-transfer-pytorch's steps", *recipe_run(bench, size)])
+                try:
+                    lines.append([str(size), name, f"{run():.1f} s", bench.peak()])
+                except (torch.OutOfMemoryError, MemoryLimitError):
+                    lines.append([str(size), name, "out of memory"])
             print("  ".join(lines[-1]), flush=True)
     table(["size", "run", "seconds", "peak memory"], lines)
 
 
-def recipe_run(bench: Bench, size: int) -> tuple[str, str]:
-    """Returns the time of the recipe's run, from its steps, and the peak memory."""
-    config = configure(precision="fp32", device=str(bench.device)).complete()
-    network = network_for(config, random((size, size), 1), None).to(bench.device)
-    recipe = StyleTransfer(network, pair(bench, 64), size)
-    total = 0.0
-    with bench.fresh():
-        for index, at in enumerate(recipe.sizes):
-            count = recipe.steps if index else recipe.first_steps
-            try:
-                total += count * bench.seconds(recipe_step(bench, network, size, at))
-            except torch.OutOfMemoryError:
-                return f"out of memory at {at}", ""
-        return f"{total:.1f} s", bench.peak()
+def default_run(bench: Bench, precision: str, size: int) -> float:
+    """Returns the time of a whole run with the default network."""
+    content, style = (np.moveaxis(random((size, size), seed).data, 0, -1) for seed in (1, 2))
+    config = configure(precision=precision, size=(size,), device=str(bench.device))
+    began = time.perf_counter()
+    stylize(content, style, config)
+    return time.perf_counter() - began
+
+
+def our_run(bench: Bench, precision: str, size: int) -> float:
+    """Returns the time of all scales of the default preset with VGG-19."""
+    config = configure(network="vgg19", precision=precision, size=(size, size)).complete()
+    network = random_vgg19(config).to(bench.device)
+    began = time.perf_counter()
+    setup = prepared(bench, config, network)
+    scales = grids(config, network, PICTURE, setup.given, [setup.styles[0].sample])
+    Descent(setup, scales, None, None, Team(0), Interrupts()).run(Stopwatch(), None)
+    bench.wait()
+    return time.perf_counter() - began
+
+
+def recipe_run(bench: Bench, size: int) -> float:
+    """Returns the time of the recipe's run, from the steps of each of its scales."""
+    network = random_vgg19(settings(bench, "fp32", (64, 64))).to(bench.device)
+    recipe = StyleTransfer(network, pair(bench, size), size)
+    counts = [recipe.first_steps, *[recipe.steps] * (len(recipe.sizes) - 1)]
+    return sum(
+        count * bench.seconds(recipe_step(bench, network, size, at))
+        for at, count in zip(recipe.sizes, counts, strict=True)
+    )
 
 
 def huge(bench: Bench) -> None:
     """One evaluation of very many pixels under a limit of memory."""
     lines = []
+    limit = bytes_of(bench.memory) or 8e9
     for precision in ("bf16", "fp32")[not has_bfloat16(bench.device) :]:
         if bench.late:
             break
-        config = settings(bench, precision, bench.huge, bench.memory)
-        with bench.fresh():
-            began = time.perf_counter()
-            scale = begun(bench, config, random_vgg19(config).to(bench.device))
-            bench.wait()
-            build = time.perf_counter() - began
-            (member,) = scale.ensemble.members
-            plan = replace(member.plan)
-            began = time.perf_counter()
-            value_and_grad(member.objective, scale.start, plan)
-            bench.wait()
-            seconds = time.perf_counter() - began
-            homes = {str(each.device) for each in (scale.start, scale.average)}
-            lines.append(
-                [
-                    f"{bench.huge[0]} x {bench.huge[1]}, {precision}",
-                    f"{build:.1f} s",
-                    f"{seconds:.1f} s",
-                    bench.peak(),
-                    " and ".join(sorted(homes)),
-                ]
-            )
-            print("  ".join(lines[-1]), flush=True)
-            del scale, member, plan
+        row = [f"{bench.huge[0]} x {bench.huge[1]}, {precision}"]
+        with bench.fresh(), limited(bench, limit):
+            try:
+                row += evaluated(bench, precision, limit)
+            except (torch.OutOfMemoryError, MemoryLimitError) as error:
+                row.append(f"out of memory: {error}")
+        lines.append(row)
+        print("  ".join(lines[-1]), flush=True)
     table(["pixels", "targets", "one evaluation", "peak memory", "G and its average on"], lines)
+
+
+def evaluated(bench: Bench, precision: str, limit: float) -> list[str]:
+    """Returns the times, the peak memory and where the arrays are."""
+    # The allocator may lose some of the limit between blocks of different sizes.
+    config = settings(bench, precision, bench.huge, f"{0.85 * limit / 1e6:.0f}MB")
+    began = time.perf_counter()
+    scale = begun(bench, config, random_vgg19(config).to(bench.device))
+    bench.wait()
+    build = time.perf_counter() - began
+    (member,) = scale.ensemble.members
+    began = time.perf_counter()
+    value_and_grad(member.objective, scale.start, member.plan)
+    bench.wait()
+    seconds = time.perf_counter() - began
+    homes = {str(each.device) for each in (scale.start, scale.average)}
+    return [f"{build:.1f} s", f"{seconds:.1f} s", bench.peak(), " and ".join(sorted(homes))]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from benchmarks import (
     breakdown,
     busy,
     checkpoints,
+    device,
     engine,
     optimizers,
     painted,
@@ -283,3 +284,31 @@ def test_checkpoints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     }
     assert memory["safetensors.save"] > 20  # of 43
     assert memory["impasto"] < 5
+
+
+TINY = ("--sizes", "48", "--style", "48", "--huge", "64", "--runs", "1", "--memory", "2GB")
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--device", "cpu", *TINY, "--part", "steps", "huge")
+    lines = printed(device, monkeypatch, capsys, *arguments)
+    rows = [line for line in lines if line.startswith("| 48 |")]
+    assert len(rows) >= 3
+    assert all(" ms |" in row for row in rows)
+    assert any(line.startswith("| 64 x 64, fp32 |") for line in lines)
+
+
+def test_no_row_begins_late(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--device", "cpu", *TINY, "--minutes", "0")
+    lines = printed(device, monkeypatch, capsys, *arguments)
+    assert all("no time left" in line for line in lines if line.startswith("| 48 |"))
+
+
+@pytest.mark.slow
+def test_whole_runs_on_devices(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = printed(device, monkeypatch, capsys, "--device", "cpu", *TINY, "--part", "runs")
+    assert len([row for row in rows if row.startswith("| 48 | ")]) >= 3

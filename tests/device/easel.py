@@ -15,6 +15,9 @@ import torch
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 
+TOOLS = ("c++", "ninja")
+"""The programs that compile the device."""
+
 present = False
 """Whether PyTorch's module for the device says that it is there; "auto" takes it then."""
 
@@ -25,7 +28,7 @@ def operations() -> Any:
 
     Skips the test where there is no compiler.
     """
-    for tool in ("c++", "ninja"):
+    for tool in TOOLS:
         if shutil.which(tool) is None:
             pytest.skip(f"the test device needs {tool}, which this machine does not have")
     from torch.utils.cpp_extension import load
@@ -60,5 +63,7 @@ def _module() -> Any:
         manual_seed_all=lambda seed: None,
         get_amp_supported_dtype=lambda: [torch.bfloat16],
         get_device_name=lambda device=None: "an easel",
+        max_memory_allocated=lambda device=None: ops.peak(),
+        reset_peak_memory_stats=lambda device=None: ops.limit(ops.total()),
         mem_get_info=lambda device=None: (ops.total() - ops.taken(), ops.total()),
     )

@@ -9,7 +9,7 @@ from impasto.errors import ConfigError
 _STEPS = "--steps, at the coarsest scale and the fewest at any"
 _CONTENT, _STYLE = "the content as the first file", "the styles after the content"
 _COLOR = "--color luminance, oklab or match"
-_PROCESSOR = "no such flag, as the program uses the processor"
+_PROCESSOR = "--device, or no flag: what the machine has is used"
 _EACH = "--style-layers, each with its lambda"
 _SCHEDULE = "--preview, a number of steps"
 _OURS = {
@@ -33,7 +33,7 @@ _OURS = {
     "lbfgs-num-correction": "--optimizer lbfgs",
     "gpu": _PROCESSOR,
     "backend": _PROCESSOR,
-    "cudnn-autotune": _PROCESSOR,
+    "cudnn-autotune": "no such flag: the same seed gives the same result",
     "multidevice-strategy": "torchrun, whose processes share the picture",
     # style-transfer-pytorch
     "iterations": _STEPS,
@@ -52,7 +52,6 @@ _OURS = {
     "content-weight-blend": "--content-layers",
     "in-path": _CONTENT,
     "out-path": "--output",
-    "device": _PROCESSOR,
     "width": "--size",
     "style-scales": "--style-scale",
     "style-layer-weight-exp": _EACH,
@@ -75,8 +74,11 @@ _OURS = {
 }
 """Our flags by the names of other programs, with dashes between the words."""
 
-_SAME = ("init", "optimizer", "learning-rate", "seed", "pooling", "content-layers", "style-layers")
-"""Names that other programs share with us, but write with one dash or with underscores."""
+_SAME = (
+    *("init", "optimizer", "learning-rate", "seed", "pooling", "content-layers", "style-layers"),
+    "device",
+)
+"""Names that are ours too, with two dashes and dashes between the words."""
 
 
 def refuse_borrowed(arguments: Sequence[str]) -> None:

@@ -40,9 +40,7 @@ def choose_device(setting: str) -> torch.device:
         device(type='cpu')
     """
     if setting == "auto":
-        device, reason = _best()
-        logger.info("computing on %s: %s", device, reason)
-        return device
+        return _best()[0]
     try:
         named = torch.device(setting)
     except RuntimeError:
@@ -55,9 +53,20 @@ def choose_device(setting: str) -> torch.device:
     index = _own_number() if named.index is None else named.index
     if index >= count:
         raise _no_device(setting, f"{count} of them, counted from 0")
-    device = torch.device(named.type, index)
-    logger.info("computing on %s: %s", device, name_of(device))
-    return device
+    return torch.device(named.type, index)
+
+
+def tell_device(setting: str, device: torch.device) -> None:
+    """Logs which device a run computes on, and why.
+
+    There is nothing to tell a user who chose the CPU, or whose PyTorch is made for the CPU alone;
+    then the reason is at the level DEBUG.
+    """
+    if setting == "auto":
+        level = logging.INFO if device.type != "cpu" or _made_for_accelerators() else logging.DEBUG
+        logger.log(level, "computing on %s: %s", device, _best()[1])
+    elif device.type != "cpu":
+        logger.info("computing on %s: %s", device, name_of(device))
 
 
 def device_of_rank(kind: str) -> torch.device | None:
@@ -168,6 +177,11 @@ def _best() -> tuple[torch.device, str]:
     if device is None:
         return CPU, f"there are more processes than devices ({_count(kind.type)} of {kind.type})"
     return device, name_of(device)
+
+
+def _made_for_accelerators() -> bool:
+    """Whether this build of PyTorch can compute on anything but the CPU."""
+    return torch.accelerator.current_accelerator() is not None
 
 
 def _own_number() -> int:

@@ -31,7 +31,7 @@ from impasto.runs.folder import RunFolder, check_no_strangers
 from impasto.runs.holding import hold
 from impasto.runs.origin import Origin, file_hash, fingerprint, origin_of, settings_files
 from impasto.runs.recipes import recipe_of
-from impasto.system.devices import choose_device, device_room, repeatable
+from impasto.system.devices import choose_device, device_room, repeatable, tell_device
 from impasto.system.interrupts import catch_interrupts
 from impasto.system.machine import memory_left, memory_limit
 from impasto.system.threads import Team, restore_threads
@@ -187,6 +187,7 @@ def stylize(
             setup = replace(setup, memory=_memory_to_plan(setup, resumed, scales))
             team.before = resumed.scalars.get("threads", 0)
         watch.lap("load")
+        tell_device(config.engine.device, setup.device)
         ending.enter_context(repeatable(setup.device, tf32=config.engine.precision == "tf32"))
         with catch_interrupts(signal.SIGINT) as interrupts:
             descent = Descent(setup, scales, folder, resumed, team, interrupts)
