@@ -79,7 +79,7 @@ def terms(
     objective = replace(config.objective, **settings)  # type: ignore[arg-type]
     plan = plan_for(network, tuple(content.shape[2:]), objective.layers)
     own = [plan_for(network, tuple(style.shape[2:]), objective.layers) for style in styles]
-    share = objective.style_shares(len(styles))
+    share = objective.style_shares(len(styles)) if styles else ()
     patches = [
         StylePatch(Patch.whole(style), plan, part)
         for style, plan, part in zip(styles, own, share, strict=True)

@@ -30,8 +30,6 @@ def error(evaluation: Evaluation, problem: Problem) -> float:
     terms, gradient = problem.expected()
     value, norm = sum(terms.values()), float(gradient.norm())
     assert evaluation.terms.keys() == terms.keys()
-    for kind, term in terms.items():
-        assert evaluation.terms[kind] == pytest.approx(term, rel=1e-6), (kind, problem.config)
     difference = float((evaluation.gradient.double() - gradient).norm())
     return max(abs(evaluation.value - value) / (abs(value) or 1), difference / (norm or 1))
 
