@@ -282,6 +282,12 @@ def test_too_small_a_device(device: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         stylize(*pictures(), on(short(), "easel"))
 
 
+def test_no_room_for_the_network(device: Any) -> None:
+    device.limit(device.taken() + 10**5)
+    with pytest.raises(MemoryLimitError, match="room on the device for the network"):
+        stylize(*pictures(), on(short(), "easel", memory="1GB"))
+
+
 def test_auto_takes_the_device(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     stylize(*signals(), short("ecg", coarsest=0, steps=(1,)))
