@@ -45,7 +45,7 @@ def toy(dims: int, channels: int, filters: int) -> tuple[tuple[float, float], ..
 
     def by_hand(progress: impasto.Progress) -> None:
         """J of this step's G, beside impasto's."""
-        a_G = network(progress.g)[0]
+        a_G = network(progress.g.cpu())[0]
         J = ALPHA * content_loss(a_C, a_G) + BETA * gram_loss(a_S, a_G)
         values.append((progress.value, J.item()))
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks import device as benchmark
 from benchmarks._evaluation import random_vgg19
@@ -29,6 +30,8 @@ from impasto.media.pictures.picture import from_array
 from impasto.media.sample import Sample
 from impasto.media.volumes.volume import Volume
 from impasto.networks import Network
+from impasto.reports import report
+from impasto.system import devices
 from impasto.transfer import setup as setups
 from impasto.transfer import stylize as transfer
 from impasto.transfer.descent import Progress
@@ -124,6 +127,7 @@ SIGNAL_TERMS = {"autocorrelation": 1.0, "spectrum": 1.0, "amplitude": 1.0}
         {"padding": "periodic", "size": (32, 48), "coarsest": 0},
         {"preset": "notes", "network": "lite", "content_layers": ("relu2_1",)},
         {"network": "filterbank"},
+        {"precision": "bf16"},
     ],
     ids=str,
 )
@@ -167,6 +171,41 @@ def test_volumes() -> None:
     check(volumes(), short("ct", slices=3))
     check(volumes(), short("ct", slices=0, keep_air=True))
     check(volumes(), short("ct", network="filterbank", gamma=0.1))
+
+
+class NoFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses values in float64 on the test device, as Apple's devices do."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for x in found if isinstance(found, tuple | list) else [found]:
+            if isinstance(x, torch.Tensor) and x.device.type == "easel":
+                assert x.dtype is not torch.float64, func
+        return found
+
+
+@pytest.mark.parametrize("kind", ["picture", "softmax", "paint", "signal", "volume"])
+def test_a_device_without_float64(kind: str) -> None:
+    devices.WITHOUT_FLOAT64.add("easel")
+    gram: dict[str, Any] = {"style_losses": ("gram",), "smoothing": "softmax"}
+    paint: dict[str, Any] = {"style_losses": ("moments", "nearest", "nearest"), "network": "lite"}
+    paint |= {"content_layers": ("relu3_1",), "size": (40,)}
+    paint |= {"style_layers": tuple((f"relu{block}_1", 1.0) for block in range(1, 4))}
+    cases: dict[str, tuple[tuple[Sample, Sample], Config]] = {
+        "picture": (pictures(), short(size=(48,), coarsest=0)),
+        "softmax": (pictures(), short(size=(48,), coarsest=0, **gram)),
+        "paint": (pictures(), short("paint", **paint)),
+        "signal": (signals(), short("ecg", coarsest=500, **SIGNAL_TERMS)),
+        "volume": (volumes(), short("ct", slices=3, gamma=0.1)),
+    }
+    samples, config = cases[kind]
+    try:
+        here = stylize(*samples, on(config, "cpu"))
+        with NoFloat64():  # type: ignore[no-untyped-call]
+            there = stylize(*samples, on(config, "easel"))
+    finally:
+        devices.WITHOUT_FLOAT64.discard("easel")
+    assert there.terms == pytest.approx(here.terms, rel=1e-3)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -243,6 +282,12 @@ def test_too_small_a_device(device: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         stylize(*pictures(), on(short(), "easel"))
 
 
+def test_no_room_for_the_network(device: Any) -> None:
+    device.limit(device.taken() + 10**5)
+    with pytest.raises(MemoryLimitError, match="room on the device for the network"):
+        stylize(*pictures(), on(short(), "easel", memory="1GB"))
+
+
 def test_auto_takes_the_device(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     stylize(*signals(), short("ecg", coarsest=0, steps=(1,)))
@@ -265,6 +310,16 @@ def test_the_device_refuses_mixed_operators() -> None:
     with pytest.raises(RuntimeError, match=r"index"):
         x[torch.tensor([0, 1])]
     assert (x * torch.tensor(2.0)).cpu().tolist() == [2.0, 2.0, 2.0]  # a number may be anywhere
+
+
+def test_a_report(tmp_path: Path) -> None:
+    """It is of the CPU, whatever the run was of."""
+    content, style = tmp_path / "content.png", tmp_path / "style.png"
+    for name, picture in zip((content, style), pictures(), strict=True):
+        media.save(picture, name)
+    stylize(content, style, short(size=(48,)), run=tmp_path / "run")
+    report(tmp_path / "run", tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size > 50_000
 
 
 @pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")

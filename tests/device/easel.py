@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,9 @@ SOURCE = Path(__file__).with_suffix(".cpp")
 TOOLS = ("c++", "ninja")
 """The programs that compile the device."""
 
+PATH = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+"""Where they are; the package ninja puts its program beside Python's."""
+
 present = False
 """Whether PyTorch's module for the device says that it is there; "auto" takes it then."""
 
@@ -29,9 +34,11 @@ def operations() -> Any:
     Skips the test where there is no compiler.
     """
     for tool in TOOLS:
-        if shutil.which(tool) is None:
+        if shutil.which(tool, path=PATH) is None:
             pytest.skip(f"the test device needs {tool}, which this machine does not have")
     from torch.utils.cpp_extension import load
+
+    os.environ["PATH"] = PATH
 
     key = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
     folder = platformdirs.user_cache_path("impasto-tests") / f"easel-{key}"

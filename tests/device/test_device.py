@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.easel import TOOLS
+from tests.device.easel import PATH, TOOLS
 
 CASES = Path(__file__).with_name("cases.py")
 
@@ -18,7 +18,7 @@ CASES = Path(__file__).with_name("cases.py")
 @pytest.mark.timeout(900)  # the device is compiled first, once for each machine
 def test_runs_on_the_test_device() -> None:
     for tool in TOOLS:
-        if shutil.which(tool) is None:
+        if shutil.which(tool, path=PATH) is None:
             pytest.skip(f"the test device needs {tool}, which this machine does not have")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CASES)]
     root = Path(__file__).resolve().parents[2]

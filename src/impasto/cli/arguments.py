@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from msgspec import Meta
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from impasto.config.checked import Checked, Count
@@ -26,6 +27,8 @@ from impasto.config.settings import (
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError
 
+Processes = Annotated[int, Meta(ge=1, le=1024, description="a whole number from 1 to 1024")]
+
 
 @dataclass(frozen=True)
 class Display(Checked):
@@ -37,6 +40,15 @@ class Display(Checked):
     """print errors only"""
     json: bool = False
     """print each step and the result as lines of JSON"""
+
+
+@dataclass(frozen=True)
+class Sharing(Checked):
+    """The processes of a run."""
+
+    devices: Processes = 1
+    """start so many processes, which share the sample: each on a CUDA device of its own where there
+    are as many, else on the CPU [>= 1]"""
 
 
 Format = Literal[
@@ -142,6 +154,7 @@ class Stylize(_Styled):
     volume: OmitArgPrefixes[VolumeConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
+    sharing: OmitArgPrefixes[Sharing] = Sharing()
     plot: Path | None = None
     """draw the result with the content and the style into this file: .png, or for signals and
     volumes also .svg, .pdf or .html"""
@@ -180,6 +193,7 @@ class Texture(_Styled):
     network: OmitArgPrefixes[NetworkConfig]
     engine: OmitArgPrefixes[EngineConfig]
     display: OmitArgPrefixes[Display] = Display()
+    sharing: OmitArgPrefixes[Sharing] = Sharing()
     plot: Path | None = None
     """draw the result with the exemplar into this file: .png, or for volumes also .svg, .pdf or
     .html"""

@@ -34,7 +34,7 @@ _OURS = {
     "gpu": _PROCESSOR,
     "backend": _PROCESSOR,
     "cudnn-autotune": "no such flag: the same seed gives the same result",
-    "multidevice-strategy": "torchrun, whose processes share the picture",
+    "multidevice-strategy": "--devices, a number of processes that share the picture",
     # style-transfer-pytorch
     "iterations": _STEPS,
     "initial-iterations": _STEPS,
@@ -46,7 +46,6 @@ _OURS = {
     "save-every": _SCHEDULE,
     "style-scale-fac": "--style-scale",
     "style-size": "--style-scale, over the size of the result",
-    "devices": _PROCESSOR,
     # fast-style-transfer and neural-style (Engstrom, Smith)
     "content": _CONTENT,
     "content-weight-blend": "--content-layers",
@@ -76,7 +75,7 @@ _OURS = {
 
 _SAME = (
     *("init", "optimizer", "learning-rate", "seed", "pooling", "content-layers", "style-layers"),
-    "device",
+    *("device", "devices"),
 )
 """Names that are ours too, with two dashes and dashes between the words."""
 

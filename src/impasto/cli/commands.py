@@ -30,6 +30,7 @@ from impasto.cli.arguments import (
     Texture,
 )
 from impasto.cli.guards import DEMO, check_files
+from impasto.cli.launching import check_launch, launch, launches
 from impasto.cli.piped import check_format, is_piped, piped
 from impasto.cli.resume import origin_of_command, repeat_command
 from impasto.cli.viewers import Viewer, viewer_of
@@ -85,6 +86,10 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
             return run(again, typed)
     if isinstance(command, Stylize | Texture):
         check_format(command)
+        if launches(command.sharing.devices):
+            check_launch(command)
+            check_files(command)
+            launch(command.sharing.devices, arguments)
         if is_piped(command):
             with piped(command) as files:
                 return run(files, arguments)

@@ -95,7 +95,8 @@ class Objective:
             kept: the positions.
             of: the number of positions that they were drawn from.
         """
-        masks = {term.mask: term.mask.thin(kept) for term in self.terms if term.mask}
+        distinct = dict.fromkeys(term.mask for term in self.terms if term.mask)
+        masks = {mask: mask.thin(kept) for mask in distinct}
         terms = tuple(
             replace(
                 term,

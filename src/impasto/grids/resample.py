@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from impasto.grids.geometry import Space
-from impasto.system.devices import CPU
+from impasto.system.devices import CPU, WITHOUT_FLOAT64
 
 Kernel = Literal["bicubic", "bilinear"]
 
@@ -74,4 +74,4 @@ def average_over(
 
 def _where_it_works(x: Tensor) -> Tensor:
     """Returns x, on the CPU if its device cannot average over any grid, as Apple's cannot."""
-    return x.to(CPU) if x.device.type == "mps" else x
+    return x.to(CPU) if x.device.type in WITHOUT_FLOAT64 else x

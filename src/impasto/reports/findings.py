@@ -147,7 +147,8 @@ def _setup_of(run: Run) -> tuple[Setup, Scales]:
     _check_files(run)
     origin = run.origin
     styles = [style for style in origin.styles if style is not None]
-    config = origin.config
+    # Arrays of checkpoints are in memory, and a report needs one evaluation only.
+    config = replace(origin.config, engine=replace(origin.config.engine, device="cpu"))
     if origin.texture:
         return prepare(*texture_inputs(styles, config.schedule.size, config, gray=origin.gray))
     assert origin.content is not None

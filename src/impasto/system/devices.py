@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 CPU = torch.device("cpu")
 """The processor and its memory."""
 
+WITHOUT_FLOAT64 = {"mps"}
+"""Kinds of devices that have no float64, and on which not every resampling works."""
+
 USABLE = 0.9
 """The part of an accelerator's free memory that a run plans with. PyTorch's caching allocator loses
 some of the rest between blocks of different sizes."""
@@ -117,7 +120,7 @@ def free_cache(device: torch.device) -> None:
 
 def home_of_sums(device: torch.device) -> torch.device:
     """Returns where sums in float64 are added up: the device, or the CPU if it has no float64."""
-    return CPU if device.type == "mps" else device
+    return CPU if device.type in WITHOUT_FLOAT64 else device
 
 
 def has_bfloat16(device: torch.device) -> bool:

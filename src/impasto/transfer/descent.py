@@ -55,8 +55,8 @@ class Progress:
         terms: the content, style and tv terms; their sum is `value`.
         seconds: the time since the run began.
         note: a message for the user about this step; usually empty.
-        g: G at this step, shape (1, channel, *space). It is valid only while the callback runs:
-            the next step overwrites it.
+        g: G at this step, shape (1, channel, *space), on the device of the run or in memory. It is
+            valid only while the callback runs: the next step overwrites it.
         sample: a function that returns G as a sample, at this scale. It is valid only while the
             callback runs.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from torch import Tensor
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
+from impasto.errors import MemoryLimitError
 from impasto.grids.arrays import Arrays
 from impasto.grids.parallel import current_group
 from impasto.grids.patch import Values
@@ -178,6 +179,7 @@ def stylize(
     watch = Stopwatch()
     team = Team(config.engine.threads)
     with ExitStack() as ending:
+        ending.enter_context(_memory_errors())
         setup, scales = prepare(content, styles, config, download)
         folder = _run_folder(run, origin, setup, ending)
         resumed = folder.latest() if folder else None
@@ -275,6 +277,20 @@ def arrays_on(device: torch.device, setting: str) -> tuple[Arrays, float]:
     beside, memory = memory_left(memory_limit("auto")), device_room(device, setting)
     room = FOR_ARRAYS * memory
     return Arrays(FOR_ARRAYS * beside, device=device, device_room=room), memory
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Raises MemoryLimitError where a device has no room for what cannot be cut into tiles."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryLimitError(
+            subject="--memory",
+            expected="room on the device for the network and what a run begins and ends with",
+            found=str(error).splitlines()[0],
+            remedy="free memory of the device, or pass --device cpu or a smaller --memory",
+        ) from error
 
 
 HOW = ("device", "memory", "threads", "checkpoint_every")
