@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from impasto.config.config import Config
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
 settings.register_profile("impasto", deadline=None, derandomize=True)
-settings.load_profile("impasto")
+settings.register_profile(
+    "quick", settings.get_profile("impasto"), phases=set(Phase) - {Phase.shrink, Phase.explain}
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "impasto"))
 
 # Settings check their types themselves: the tests' own checks, which users lack, would come first.
 for group in fields(Config):

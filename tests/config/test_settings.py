@@ -15,9 +15,10 @@ from msgspec import Meta
 from impasto.cli.arguments import Display
 from impasto.cli.main import main
 from impasto.config.config import Config
-from impasto.config.presets import PRESETS, Preset, configure
+from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS, Preset, configure
 from impasto.config.settings import ObjectiveConfig, ScheduleConfig, VolumeConfig
 from impasto.errors import ConfigError
+from impasto.media.pictures import formats
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,8 @@ def test_an_empty_argument_is_no_path(
 
 def test_the_presets_of_the_command_are_those_that_are_not_for_textures() -> None:
     assert set(get_args(Preset)) == {"auto", *PRESETS} - {"texture", "texture3d"}
+
+
+def test_every_suffix_of_a_picture_has_the_preset_of_pictures() -> None:
+    presets = {PRESET_BY_SUFFIX.get(suffix) for suffix in formats.SUFFIXES}
+    assert presets == {"standard"}

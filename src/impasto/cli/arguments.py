@@ -37,7 +37,7 @@ class Display(Checked):
     preview: Count = 0
     """write the picture so far after every N steps, as OUT-step0050.png and so on; 0 for never"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
-    """print errors only"""
+    """print warnings and errors only"""
     json: bool = False
     """print each step and the result as lines of JSON"""
 
@@ -233,7 +233,7 @@ class Explain:
     quick: bool = False
     """take a tenth of the steps, for a first look"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
-    """print errors only"""
+    """print warnings and errors only"""
     json: bool = False
     """print each step as a line of JSON"""
 
@@ -338,7 +338,7 @@ class Resume:
     """run the code of the run's network, if it is module:callable; without this flag, nothing runs
     and the file of the code is shown"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
-    """print errors only"""
+    """print warnings and errors only"""
     json: bool = False
     """print each step and the result as lines of JSON"""
 

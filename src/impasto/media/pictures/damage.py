@@ -11,7 +11,7 @@ import pyvips
 
 from impasto.errors import OutputError, SampleError
 from impasto.media.files import StrPath
-from impasto.media.pictures.formats import Format
+from impasto.media.pictures.formats import PictureFormat
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def decoding_picture() -> Iterator[None]:
 
 
 @contextmanager
-def encoding_picture(path: StrPath, form: Format) -> Iterator[None]:
+def encoding_picture(path: StrPath, form: PictureFormat) -> Iterator[None]:
     """Turns what libvips says of a picture that a format cannot hold into an OutputError.
 
     Raises:

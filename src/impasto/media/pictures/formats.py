@@ -12,7 +12,7 @@ from impasto.errors import OutputError, SampleError
 from impasto.media.files import StrPath, open_regular
 
 
-class Format(NamedTuple):
+class PictureFormat(NamedTuple):
     """One file format, and how pyvips handles it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Format(NamedTuple):
 
 
 FORMATS = (
-    Format(
+    PictureFormat(
         name="JPEG",
         suffixes=(".jpg", ".jpeg"),
         magic=re.compile(rb"\xff\xd8\xff"),
@@ -47,7 +47,7 @@ FORMATS = (
         deep=False,
         alpha=False,
     ),
-    Format(
+    PictureFormat(
         name="PNG",
         suffixes=(".png",),
         magic=re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -57,7 +57,7 @@ FORMATS = (
         deep=True,
         alpha=True,
     ),
-    Format(
+    PictureFormat(
         name="TIFF",
         suffixes=(".tif", ".tiff"),
         magic=re.compile(rb"II[*+]\0|MM\0[*+]"),
@@ -67,7 +67,7 @@ FORMATS = (
         deep=True,
         alpha=True,
     ),
-    Format(
+    PictureFormat(
         name="WebP",
         suffixes=(".webp",),
         magic=re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
@@ -81,7 +81,7 @@ FORMATS = (
 SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
 
 
-def format_for(path: StrPath) -> Format:
+def format_for(path: StrPath) -> PictureFormat:
     """Returns the format that a file of a name is saved in.
 
     Example:
@@ -103,7 +103,7 @@ def format_for(path: StrPath) -> Format:
     )
 
 
-def format_of(path: StrPath) -> Format:
+def format_of_contents(path: StrPath) -> PictureFormat:
     """Returns the format of a file's contents, whatever its name.
 
     Raises:
@@ -121,7 +121,7 @@ def format_of(path: StrPath) -> Format:
     )
 
 
-def load(path: StrPath, form: Format, **options: Any) -> Any:
+def load(path: StrPath, form: PictureFormat, **options: Any) -> Any:
     """Opens a file as a pyvips image; its header is read, its pixels are not yet decoded.
 
     Naming the decoder keeps pyvips from trying its many others, some of which were not made for

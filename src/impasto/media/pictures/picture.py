@@ -17,7 +17,7 @@ from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write
 from impasto.media.pictures import raster, xmp
 from impasto.media.pictures.damage import decoding_picture, encoding_picture
-from impasto.media.pictures.formats import Format, format_for, format_of, load
+from impasto.media.pictures.formats import PictureFormat, format_for, format_of_contents, load
 from impasto.media.pictures.strips import fill, image_of, planes_of, strips
 from impasto.media.sample import Sample
 from impasto.system.libraries import library
@@ -94,7 +94,7 @@ def open_picture(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memo
         ConfigError: the size is neither one number nor two.
     """
     with about(os.fspath(path)), decoding_picture():
-        form = format_of(path)
+        form = format_of_contents(path)
         return picture_from_image(_opened(path, form, size), size, new, lambda: load(path, form))
 
 
@@ -105,7 +105,7 @@ def picture_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tupl
         SampleError, ConfigError: as `open_picture` does, but for damage after the header.
     """
     with about(os.fspath(path)), decoding_picture():
-        image = load(path, format_of(path))
+        image = load(path, format_of_contents(path))
         raster.check_pixels(image.height, image.width)
         height, width = fitted_space(raster.upright_space(image), size)
         raster.check_pixels(height, width)
@@ -236,7 +236,7 @@ def read_recipe(path: StrPath) -> str | None:
         SampleError: the file is no picture.
     """
     with about(os.fspath(path)), decoding_picture():
-        image = load(path, format_of(path))
+        image = load(path, format_of_contents(path))
         if not image.get_typeof("xmp-data"):
             return None
         return xmp.recipe_in(bytes(image.get("xmp-data")))
@@ -250,7 +250,7 @@ def has_recipe(path: StrPath) -> bool:
         return False
 
 
-def _opened(path: StrPath, form: Format, size: tuple[int, ...]) -> Any:
+def _opened(path: StrPath, form: PictureFormat, size: tuple[int, ...]) -> Any:
     """Opens a file; its decoder shrinks it, to no less than twice the size that is asked for."""
     image = load(path, form)
     raster.check_pixels(image.height, image.width)
@@ -343,7 +343,7 @@ def picture_from_image(
     )
 
 
-def _encodable(picture: Picture, form: Format, bits: int) -> Any:
+def _encodable(picture: Picture, form: PictureFormat, bits: int) -> Any:
     """Makes the pyvips image to encode: integers, in the picture's profile, alpha last."""
     image = image_of([*picture.data])
     alpha = None if picture.alpha is None else image_of([picture.alpha])
