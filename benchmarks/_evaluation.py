@@ -175,6 +175,8 @@ def report(case: Case) -> Report:
         precision=case.precision if case.loop == "ours" else "fp32",
         plan=case.plan,
         style_losses=("gram",),
+        coarse_share=0.0,
+        fine_style=1.0,
         size=case.space,
         init="noise",
     ).complete(len(case.space))

@@ -285,6 +285,8 @@ def our_engine(
         coarsest=0 if isinstance(recipe, NeuralStyle) else recipe.coarsest,
         content_layers=(CONTENT,),
         style_layers=tuple((layer, 1.0) for layer in STYLE),
+        coarse_share=0.0,
+        fine_style=1.0,
     ).complete()
     memory = memory_left(memory_limit("auto"))
     arrays = Arrays(FOR_ARRAYS * memory)

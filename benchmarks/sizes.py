@@ -2,9 +2,9 @@
 
 Each size is a run of its own. Content is J_content of the result over that of a picture that has
 the style's activations in other places, so 1 is nothing of the content; style is J_style of the
-result over that of the content, so 1 is nothing of the style. Both at the size of the result, and
-then as seen at the smallest. Of several pairs the means are told. The last row is how far each is
-from its mean over the sizes at most.
+result over that of the content, so 1 is nothing of the style, on the grid that a run has it on.
+Both at the size of the result, and then as seen at the smallest. Of several pairs the means are
+told. The last row is how far each is from its mean over the sizes at most.
 
     python -m benchmarks.sizes [--sizes 256 512 1024] [--content FILE ... --style FILE ...]
         [--preset standard] [--pictures FOLDER]
@@ -51,7 +51,9 @@ def shares(result: Picture, content: Picture, style: Picture, config: Config) ->
     network = network_for(config, result, None)
     units = Units.of(result)
     x, c = (units.values(p, result.space) for p in (result, fit_picture(content, result.space)))
-    s = units.values(style, PICTURE.style_space(result, style, result.space))
+    stroke, grows = config.schedule.style_scale, config.objective.coarse_share > 0
+    grid = PICTURE.style_space(result, style, result.space, scale=stroke, grows=grows)
+    s = units.values(style, grid)
     layers = config.objective.content_layers
     here, there = (moments(network, values, layers) for values in (c, s))
     lost = []
@@ -77,7 +79,7 @@ def terms(
     objective = replace(config.objective, **settings)  # type: ignore[arg-type]
     plan = plan_for(network, tuple(content.shape[2:]), objective.layers)
     own = [plan_for(network, tuple(style.shape[2:]), objective.layers) for style in styles]
-    share = objective.style_shares(len(styles))
+    share = objective.style_shares(len(styles)) if styles else ()
     patches = [
         StylePatch(Patch.whole(style), plan, part)
         for style, plan, part in zip(styles, own, share, strict=True)

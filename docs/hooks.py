@@ -22,7 +22,6 @@ PAGES = {
     "training/lite/README.md": "training/lite.md",
     "training/lite/curves.png": "training/curves.png",
     "training/vgg16/README.md": "training/vgg16.md",
-    "src/impasto/networks/series.py": "api/networks.md",
 }
 """Files outside of docs/ and where the site has them."""
 

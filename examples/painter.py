@@ -1,8 +1,8 @@
 """The painting of the demo, drawn by code; `python -m examples.painter painting.jpg` writes it.
 
-It is a golden valley under a swirling night sky, laid down stroke by stroke along a
-flow field, from broad to fine. Positions and lengths are in units of the picture's long side, so
-that a seed gives the same picture at every size.
+The painting shows a golden valley under a swirling night sky. It is painted stroke by stroke along
+a flow field, from broad strokes to fine ones. Positions and lengths are in units of the picture's
+long side, so that a seed gives the same picture at every size.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from impasto.media.pictures.picture import from_array
 Floats = NDArray[np.float64]
 Canvas = NDArray[np.float32]
 
-# Ramps of pigments, dark to light, as sRGB in 0..255.
+# Ramps of pigments from dark to light, as sRGB in 0..255.
 NIGHT = ((16, 19, 66), (26, 40, 118), (30, 66, 158), (38, 112, 178), (70, 164, 182),
          (176, 214, 190), (246, 236, 196))  # fmt: skip
 LAMP = ((178, 78, 30), (206, 116, 32), (234, 168, 42), (248, 208, 92), (255, 243, 200))
 HILLS = ((16, 24, 62), (20, 58, 92), (30, 98, 108), (84, 142, 104), (190, 178, 88))
 FIELD = ((58, 44, 46), (136, 74, 32), (200, 132, 36), (236, 184, 66), (250, 228, 150))
 
-# The layers, broad to fine: width and length of a stroke, coverage, thickness of the paint.
+# The layers of paint from broad to fine: width and length of a stroke, coverage, thickness.
 LAYERS = (
     (0.045, 0.140, 4.0, 0.5),
     (0.028, 0.120, 3.0, 0.9),
@@ -35,15 +35,20 @@ LAYERS = (
     (0.0105, 0.056, 1.2, 1.4),
     (0.006, 0.038, 0.35, 1.5),
 )
-BRISTLE = 0.0018  # from one bristle of the brush to the next
+BRISTLE = 0.0018  # the distance between two bristles of the brush
 GRAIN = 512  # the side of the bristle texture, a power of two
-SMALLEST_CANVAS = 512  # pixels: a smaller picture is painted larger, then averaged down
-SPIRALS = 3  # of the eddies
+SMALLEST_CANVAS = 512  # pixels; a smaller picture is painted larger and averaged down
+SPIRALS = 3  # the first eddies are spirals
 LAMP_RADIUS = 1.75  # the radius of the eddy around a moon or a star, in radii of its disc
 
 
 def paint(height: int, width: int, seed: int) -> NDArray[np.uint8]:
-    """A painting (height, width, 3) in 0..255; another seed gives another sky and valley."""
+    """Paints a picture, shape (height, width, 3), in 0..255. The seed chooses sky and valley.
+
+    Example:
+        >>> paint(192, 256, seed=12).shape
+        (192, 256, 3)
+    """
     rng = np.random.default_rng(seed)
     long_side = max(height, width)
     scale = -(-SMALLEST_CANVAS // long_side)
@@ -56,7 +61,7 @@ def paint(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     for x, y, radius, _ in scene.eddies[SPIRALS:]:
         for ring in np.linspace(2.6, 0, 14) * radius / LAMP_RADIUS:
             turn = rng.uniform(0, 2 * np.pi, int(8 + 150 * ring))
-            turn = turn[rng.random(len(turn)) > 0.9 * ring / radius - 0.5]  # they thin out
+            turn = turn[rng.random(len(turn)) > 0.9 * ring / radius - 0.5]  # fewer at the rim
             points = (x, y) + ring * np.stack([np.cos(turn), np.sin(turn)], axis=1)
             brush = (0.0035 + 0.086 * radius, min(0.05, 0.004 + 1.1 * ring), 1.4)
             lay(canvas, texture, scene, points, brush, 0.0, rng)
@@ -66,19 +71,24 @@ def paint(height: int, width: int, seed: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to paint: `eddies` (n, 4), x, y, radius, spin, in a sky above a valley.
+    """The scene to paint: a sky with eddies above a valley.
 
-    The first three eddies are spirals, the others the moon and the stars.
+    Attributes:
+        across: the width of the picture over its long side.
+        down: the height of the picture over its long side.
+        eddies: x, y, radius and spin of each eddy, shape (n, 4). The first three are spirals, the
+            others are the moon and the stars.
+        waves: wave vectors and phases, shape (k, 3), whose sum is a smooth noise.
     """
 
     across: float
     down: float
     eddies: Floats
-    waves: Floats  # (k, 3): wave vector and phase; together a smooth noise
+    waves: Floats
 
     @classmethod
     def compose(cls, across: float, down: float, rng: np.random.Generator) -> Scene:
-        """Three spirals and the moon where they balance each other; stars in the gaps."""
+        """Places three spirals and the moon in balance, and stars in the gaps."""
         anchors = np.array([(0.36, 0.33), (0.63, 0.48), (0.10, 0.58), (0.82, 0.17)])
         x, y = ((anchors + rng.normal(0, 0.02, (4, 2))) * (across, down)).T
         eddies = list(zip(x, y, (0.125, 0.09, 0.065, 0.105), (1, -1, -1, 1), strict=True))
@@ -93,28 +103,31 @@ class Scene:
         return cls(across, down, np.array(eddies), waves)
 
     def crests(self, x: Floats) -> tuple[Floats, Floats]:
-        """The heights y (n,) of the hills' crest and of the field's edge, at x (n,)."""
+        """Returns the y of the hills' crest and of the field's edge, (n,) each, at x (n,)."""
         phase = self.waves[:, 2]
         hills = 0.67 + 0.04 * np.sin(5.1 * x + phase[0]) + 0.018 * np.sin(12.7 * x + phase[1])
         return hills * self.down, (0.785 + 0.022 * np.sin(4.3 * x + phase[2])) * self.down
 
     def river(self, points: Floats) -> tuple[Floats, Floats]:
-        """Its distance, 1 at the banks, and its direction in radians: (n,) each."""
+        """Returns the distance to the river's middle, where the banks are 1, and its direction.
+
+        Both have shape (n,); the direction is in radians.
+        """
         x, y = points.T
         drop = self.down - self.crests(x)[1]
         fall = np.clip(1 - (self.down - y) / drop, 0, None)
         middle = self.midstream(fall)
         angle = np.arctan2(0.01 * drop, self.midstream(fall + 0.01) - middle)
         bank = np.abs(x - middle) / (self.across * (0.012 + 0.075 * fall))
-        return np.where(fall > 0.04, bank, np.inf), angle  # its source is behind the rise
+        return np.where(fall > 0.04, bank, np.inf), angle  # the river begins behind the rise
 
     def midstream(self, fall: Floats) -> Floats:
-        """The middle of the river, x (n,), so far down from the horizon, which is 0, (n,)."""
+        """Returns the x of the river's middle, (n,). fall: the way down from the horizon, (n,)."""
         root = np.sqrt(fall)  # perspective: the meanders widen toward the viewer
         return np.asarray(self.across * (0.66 - 0.22 * fall + 0.16 * root * np.sin(9 * root)))
 
     def flow(self, points: Floats) -> Floats:
-        """The direction of the strokes (n,), in radians, at points (n, 2)."""
+        """Returns the direction of the strokes in radians, (n,), at points (n, 2)."""
         x, y = points.T
         cx, cy, radius, spin = self.eddies.T
         dx, dy = x[:, None] - cx, y[:, None] - cy
@@ -134,7 +147,7 @@ class Scene:
         return np.where(y < crest, np.arctan2(south, east), land)
 
     def streaks(self, points: Floats) -> Floats:
-        """Smooth noise (n,), of deviation about 1, averaged along the flow to band with it."""
+        """Returns a smooth noise, (n,), of deviation about 1, in bands along the flow."""
         total = np.zeros(len(points))
         for heading in (0.012, -0.012):
             at = points.copy()
@@ -145,7 +158,7 @@ class Scene:
         return total / 26
 
     def pigments(self, points: Floats, wander: Floats) -> Floats:
-        """The colors (n, 3) at points (n, 2); `wander` (n,), of deviation 1, varies them."""
+        """Returns the colors, (n, 3), at points (n, 2). wander: random variation, (n,), about 1."""
         x, y = points.T
         crest, edge = self.crests(x)
         shade = 0.19 * self.streaks(points) + 0.09 * wander
@@ -166,13 +179,13 @@ class Scene:
 
 
 def ramp(pigments: tuple[tuple[int, int, int], ...], position: Floats) -> Floats:
-    """Colors (n, 3) at positions (n,) along the pigments, which span 0..1."""
+    """Interpolates colors, (n, 3), at positions (n,) along the pigments, which span 0..1."""
     stops = np.linspace(0, 1, len(pigments))
     return np.stack([np.interp(position, stops, c) for c in np.array(pigments, float).T], axis=1)
 
 
 def scatter(across: float, down: float, density: float, rng: np.random.Generator) -> Floats:
-    """Points (n, 2) in random order, one in each cell of a grid so that no patch stays bare."""
+    """Scatters points, (n, 2), in random order: one in each cell of a grid."""
     margin = 0.05
     extent = np.array([across, down]) + 2 * margin
     cells = np.ceil(extent * np.sqrt(density)).astype(int)
@@ -182,7 +195,7 @@ def scatter(across: float, down: float, density: float, rng: np.random.Generator
 
 
 def bristles(rng: np.random.Generator) -> Canvas:
-    """A periodic texture (GRAIN, GRAIN) in 0..1: streaks along axis 1, a bristle every 4 rows."""
+    """Makes a periodic texture, (GRAIN, GRAIN), in 0..1: streaks along axis 1, 4 rows a bristle."""
     frequency = np.fft.fftfreq(GRAIN)
     keep = np.exp(-((4 * frequency[:, None]) ** 2) - (60 * frequency) ** 2)
     noise = np.fft.ifft2(np.fft.fft2(rng.normal(size=keep.shape)) * keep).real
@@ -198,7 +211,17 @@ def lay(
     accents: float,
     rng: np.random.Generator,
 ) -> None:
-    """Lays strokes at points (n, 2) along the flow; `accents` of them in the opposite color."""
+    """Lays strokes along the flow.
+
+    Args:
+        canvas: the canvas, (height, width, 4), which is painted on.
+        texture: the texture of the bristles.
+        scene: the scene.
+        points: the middles of the strokes, (n, 2).
+        brush: the width and the length of a stroke, and the thickness of the paint.
+        accents: the fraction of strokes in the opposite color.
+        rng: the source of randomness.
+    """
     size, count = max(canvas.shape[:2]), len(points)
     breadth, reach, thickness = brush
     angle = scene.flow(points)
@@ -232,10 +255,15 @@ def stroke(
     grain: NDArray[np.int32],
     thickness: float,
 ) -> None:
-    """Lays one stroke on the canvas (height, width, 4: red, green, blue, relief).
+    """Lays one stroke.
 
-    `shape`, in pixels: x, y, angle, bend, width, length; `load` (2, 3): the two colors that the
-    bristles carry; `grain` (2,): where in the texture the stroke starts.
+    Args:
+        canvas: the canvas, (height, width, 4): red, green, blue and relief.
+        texture: the texture of the bristles.
+        shape: x, y, angle, bend, width and length of the stroke in pixels.
+        load: the two colors that the bristles carry, (2, 3).
+        grain: the start of the stroke in the texture, (2,).
+        thickness: the thickness of the paint.
     """
     x, y, angle, bend, width, length = shape
     size = max(canvas.shape[:2])
@@ -254,7 +282,7 @@ def stroke(
     row = (across * (4 / (BRISTLE * size))).astype(np.int32) + grain[0]
     column = (along * (GRAIN / size)).astype(np.int32) + grain[1]
     streak = texture[row & (GRAIN - 1), column & (GRAIN - 1)]
-    # Round where the brush lands; thin and dry where it lifts.
+    # A stroke is round where the brush lands, and thin and dry where it lifts.
     breadth = width / 2 * np.sqrt(np.clip(9 * travel, 0, 1) * np.clip(1.8 - 1.8 * travel, 0, 1))
     cover = np.clip(breadth - np.abs(across) + 0.5, 0, 1)
     cover *= np.clip(0.8 - 1.5 * travel + 2.2 * streak, 0, 1)
@@ -268,7 +296,7 @@ def stroke(
 
 
 def light(canvas: Canvas) -> Canvas:
-    """The canvas (height, width, 4) lit from the upper left: (height, width, 3) in 0..255."""
+    """Lights the canvas, (height, width, 4), from the upper left: (height, width, 3) in 0..255."""
     relief = np.pad(canvas[..., 3], 1, mode="edge")
     slope = (relief[1:-1, 2:] - relief[1:-1, :-2] + relief[2:, 1:-1] - relief[:-2, 1:-1]) / 2
     shade = np.tanh(1.4 * slope * (max(canvas.shape[:2]) / 1024))[..., None]

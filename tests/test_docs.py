@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from impasto.media.signals.signal import Signal
 from impasto.media.volumes.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -146,6 +147,27 @@ def test_the_readme_shows_the_whole_job_in_its_first_lines() -> None:
     head = (ROOT / "README.md").read_text().splitlines()[:20]
     assert any(line.startswith("impasto stylize") for line in head)
     assert any("result.save" in line for line in head)
+
+
+def test_the_lines_of_the_readme_fit_a_window() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert not [line for line in lines if len(line) > 100]
+
+
+def test_the_readme_has_every_preset() -> None:
+    named = re.findall(r"^\|.*?`([\w-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert set(PRESETS) <= set(named)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_of_the_code_are_there(page: Path) -> None:
+    text = page.read_text()
+    package = ROOT / "src" / "impasto"
+    rooms = "|".join(path.parent.name for path in package.glob("*/__init__.py"))
+    for name in re.findall(rf"`(?:impasto\.)?((?:{rooms})\.[\w.]+)`", text):
+        assert resolve_name(f"impasto.{name}") is not None
+    for name in re.findall(r"`((?:\w+/)+\w+\.py)`", text):
+        assert (ROOT / name).exists() or (package / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -25,7 +25,7 @@ PUBLIC = [
 ]
 
 
-def test_the_names() -> None:
+def test_the_public_names_are_these() -> None:
     assert impasto.__all__ == PUBLIC
     assert dir(impasto) == sorted(PUBLIC)
 

@@ -628,7 +628,7 @@ def test_results_stay_out_of_a_folder_that_is_a_style(
     named = {"--output": "out.png", "--plot": "plot.png"} | {flag: "paintings/new.png"}
     arguments = [part for pair in named.items() for part in pair]
     assert impasto("stylize", "content.png", "paintings", *arguments, *SMALL) == 2
-    assert "outside the folder of the style" in one_line(capfd)
+    assert "outside the style's folder" in one_line(capfd)
     assert listing(studio) == {"content.png", "paintings"}
     assert listing(studio / "paintings") == {"style.png"}
 

@@ -174,7 +174,7 @@ def test_less_than_a_window_is_one_line(
     ward: Path, capfd: pytest.CaptureFixture[str], part: tuple[float, float]
 ) -> None:
     assert stylize("--span", *map(str, part), style="content.csv") == 2
-    assert "--spectrum-window: expected from 4 positions" in one_line(capfd)
+    assert "--spectrum-window: expected at least 4 positions" in one_line(capfd)
 
 
 BAD = {

@@ -163,7 +163,7 @@ def test_bad_settings_are_one_line(
         ("wall.png", ("20", "30"), (3, 20, 30)),
     ],
 )
-def test_textures(
+def test_textures_have_the_size_and_the_channels_asked_for(
     out: str,
     size: tuple[str, ...],
     shape: tuple[int, ...],
@@ -184,4 +184,4 @@ def test_textures_have_two_or_three_sides(
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save("brick.png")
     assert impasto("texture", "brick.png", "-o", "out.npy", "--size", "20") == 2
-    assert "--size: expected two numbers for a picture, or three for a solid" in one_line(capfd)
+    assert "--size: expected two numbers for a picture or three for a solid" in one_line(capfd)

@@ -218,7 +218,7 @@ def test_a_run_does_not_begin_over_the_files_of_another(
     monkeypatch.setattr(commands, "stylize", stylize)
     Path("mine").mkdir()
     Path("mine/steps.jsonl").write_text("my training log")
-    refused(f"{STYLIZE} -o out.png --run mine {' '.join(FEW)}", capfd, "but steps.jsonl")
+    refused(f"{STYLIZE} -o out.png --run mine {' '.join(FEW)}", capfd, "steps.jsonl without it")
 
 
 def test_the_demo_leaves_pictures_that_have_its_names(

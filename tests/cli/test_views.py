@@ -137,7 +137,7 @@ def test_plot_puts_pictures_side_by_side(folder: Path) -> None:
         ("compare low.png picture.png picture.png", "result: expected at least 4"),
         ("compare picture.png picture.png picture.png --window lung", "leave --window out"),
         ("compare picture.png picture.png picture.png --network vgg", "--network: expected"),
-        ("compare picture.png picture.png picture.png --weights missing.pth", "--network of a"),
+        ("compare picture.png picture.png picture.png --weights missing.pth", "--network for a"),
         (
             "compare picture.png picture.png picture.png --network lite --weights missing.pth",
             "missing.pth: expected a weights file",

@@ -46,7 +46,7 @@ from impasto.errors import ConfigError
         ({"content_layers": (3,)}, r"--content-layers: expected a text, or several, found 3"),
         (
             {"style_losses": "mean"},
-            r"--style-losses: expected gram, moments or nearest.*found 'mean'",
+            r"--style-losses: expected gram, moments, nearest.*found 'mean'",
         ),
         ({"weights": 3}, r"--weights: expected a text or None, found 3"),
         ({"window": ()}, r"--window: "),
@@ -144,7 +144,7 @@ def test_an_empty_argument_is_no_path(
     with pytest.raises(SystemExit) as ended:
         main(["stylize", "content.png", "style.png", "-o", "out.png", flag, ""])
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("impasto: arguments: expected each to have")
+    assert capsys.readouterr().err.startswith("impasto: arguments: expected each argument to have")
     assert not list(tmp_path.iterdir())
 
 

@@ -319,5 +319,5 @@ print((peak() - before) * 2**20 / (FIXED + room + arrays(stages_of(kind, space))
     ("kind", "space"),
     [("filterbank", (2**21,)), ("filterbank", (800, 600)), ("vgg", (96, 80, 88))],
 )
-def test_nor_does_the_process(kind: str, space: Space) -> None:
+def test_the_process_takes_no_more_memory_than_planned(kind: str, space: Space) -> None:
     assert 0.2 < printed(PEAK, kind, 0.2, *space) <= 1

@@ -144,7 +144,9 @@ def test_exchange_gives_what_is_needed_and_collect_is_its_adjoint(
 
 @given(st.data(), spaces(), seeds)
 @settings(max_examples=30)
-def test_so_it_is_for_one_process_alone(data: st.DataObject, space: Space, seed: int) -> None:
+def test_exchange_and_collect_are_adjoint_for_one_process_alone(
+    data: st.DataObject, space: Space, seed: int
+) -> None:
     region = a_region(data, space)
     x, y = normal(seed, 1, 2, *space), normal(seed + 1, 1, 2, *region.space)
     owned = ALONE.slabs(space)

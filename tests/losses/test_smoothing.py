@@ -65,7 +65,7 @@ def losses(c: Tensor, s: Tensor, v: Tensor, w: Tensor, how: Normalization) -> li
 
 
 @given(seeds, st.sampled_from(NORMALIZATIONS))
-def test_against_the_formula(seed: int, how: Normalization) -> None:
+def test_losses_after_a_softmax_equal_the_formula(seed: int, how: Normalization) -> None:
     c, g = (normal(seed + i, 1, 3, 11) for i in range(2))
     s = 2 * normal(seed + 2, 1, 3, 7)
     v, w = (normal(seed + 3 + i, 1, 1, n).sigmoid() for i, n in enumerate((7, 11)))

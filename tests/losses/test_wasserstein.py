@@ -38,7 +38,7 @@ def gradient_of(loss: Moments, g: Tensor) -> Tensor:
 
 
 @given(spaces(), spaces(), seeds, st.sampled_from(NORMALIZATIONS), st.integers(1, 5))
-def test_against_the_formula(
+def test_the_moments_loss_equals_the_formula(
     space: Space, other: Space, seed: int, how: Normalization, channels: int
 ) -> None:
     s, g = normal(seed, 1, channels, *space), 2 * normal(seed + 1, 1, channels, *other) + 0.5

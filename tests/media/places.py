@@ -9,9 +9,15 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import pytest
 
+from impasto.errors import ImpastoError, InputError
+from impasto.media import grid, load
+
+Result = TypeVar("Result")
 Refused = Callable[..., None]
 """The fixture `refused`: a path, the words of the error, and whether `grid` raises it too."""
 
@@ -35,6 +41,27 @@ def spoil(file: Path, where: float, garbage: bytes) -> None:
     start = int(where * (len(data) - 1))
     data[start : start + len(garbage)] = garbage
     file.write_bytes(data)
+
+
+def outcome(read: Callable[[Path], Result], path: Path, error: type[ImpastoError]) -> Result | str:
+    """Returns what a function reads from a file, or the message of its error."""
+    try:
+        return read(path)
+    except error as refusal:
+        return str(refusal)
+
+
+def check_read_or_refused(path: Path, error: type[ImpastoError] = InputError) -> None:
+    """Asserts that a spoiled file is read as finite values or refused with an error on one line."""
+    header, sample = outcome(grid, path, error), outcome(load, path, error)
+    if isinstance(header, str):
+        assert "\n" not in header
+    else:
+        assert min(header[0], *header[1]) >= 1
+    if isinstance(sample, str):
+        assert "\n" not in sample
+    else:
+        assert np.isfinite(sample.data).all()
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -79,7 +79,7 @@ def test_an_interrupted_folder_leaves_the_old_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("impasto.media.arrays.converted", interrupted)
+        patch.setattr("impasto.media.arrays.convert", interrupted)
         with pytest.raises(KeyboardInterrupt):
             save(Sample(SIGNAL.data + 1), tmp_path / "a.zarr")
     rename = Path.rename
@@ -92,7 +92,7 @@ def test_an_interrupted_folder_leaves_the_old_one(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", second_fails)
         patch.setattr(
-            "impasto.media.files._sync", lambda folder: (folder / "fresh").write_bytes(b"")
+            "impasto.media.folders._sync", lambda folder: (folder / "fresh").write_bytes(b"")
         )
         with pytest.raises(KeyboardInterrupt):
             save(Sample(SIGNAL.data + 1), tmp_path / "a.zarr")

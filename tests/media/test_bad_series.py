@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from impasto.errors import ConfigError, InputError, SampleError
+from impasto.errors import ConfigError, SampleError
 from impasto.media import grid, load
-from tests.media.places import Refused, spoil
+from tests.media.places import Refused, check_read_or_refused, spoil
 from tests.media.series import TILTED, image, series, stored_values
 
 
@@ -67,7 +66,7 @@ def test_truncated_files(folder: Path, refused: Refused, kept: int) -> None:
         load(folder)
     assert "\n" not in str(caught.value)
     if kept == -9:
-        refused(folder, "whole to its end in IM014, found that pydicom says: .*bytes", early=False)
+        refused(folder, "whole to its end in IM014, found an error of pydicom: .*byt", early=False)
 
 
 def test_objects_that_are_no_images(tmp_path: Path, refused: Refused) -> None:
@@ -156,7 +155,10 @@ def test_slices_that_are_missing_or_there_twice(folder: Path, refused: Refused) 
         ),
         ({"PixelSpacing": [1, 1]}, r"spacing and orientation, found spacing \(0.75, 0.5\) in"),
         ({"ImagePositionPatient": None}, "where they lie, found IM014 without ImagePositionPati"),
-        ({"ImagePositionPatient": [1, 2]}, "of 3, 6 and 2 numbers, found others in IM014"),
+        (
+            {"ImagePositionPatient": [1, 2]},
+            "of 3, 6 and 2 numbers, found other counts, or infini",
+        ),
         ({"PixelSpacing": None}, "where they lie, found IM014 without PixelSpacing"),
         ({"RescaleSlope": 0}, "slope other than 0 and a finite intercept, found 0 and -1024 in I"),
         ({"Rows": 9}, "of one size, .* found rows 10 in IM000 and 9 in IM014"),
@@ -217,6 +219,4 @@ def test_garbage_is_an_error_or_a_volume(
     shutil.copytree(three_images, folder)
     file = folder / "IM007"
     spoil(file, where, garbage)
-    for read in (grid, load):
-        with suppress(InputError):
-            read(folder)
+    check_read_or_refused(folder)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, InputError, SampleError
 from impasto.media import grid, load, save
-from tests.media.places import Refused, spoil
+from tests.media.places import Refused, check_read_or_refused, spoil
 from tests.media.test_nrrd import PLACED
 from tests.media.test_ome import axes
 from tests.media.test_ome import stored as stored_ome
@@ -70,7 +70,7 @@ def test_gzip_whose_checksum_does_not_fit(tmp_path: Path, refused: Refused, suff
     data = bytearray(path.read_bytes())
     data[-6] ^= 1
     path.write_bytes(data)
-    refused(path, "a file whole to its end, found that gzip says: CRC check failed", early=False)
+    refused(path, "a file whole to its end, found an error of gzip: CRC check failed", early=False)
 
 
 def nifti(path: Path, values: np.ndarray, **fields: Any) -> Path:
@@ -114,18 +114,18 @@ def test_nifti_of_other_things(
         ({"dim": [3, 4, 0, 6, 1, 1, 1, 1]}, "none of them empty, found dim = "),
         ({"dim": [9, 4, 5, 6, 1, 1, 1, 1]}, "expected "),
         ({"dim": [0, 4, 5, 6, 1, 1, 1, 1]}, "expected "),
-        ({"datatype": 999}, "a NIfTI header, found that nibabel says: .*999"),
+        ({"datatype": 999}, "a NIfTI header, found an error of nibabel: .*999"),
         ({"datatype": 1}, "expected "),
         ({"vox_offset": np.nan}, "values from byte 352 on, found a vox_offset of nan"),
         ({"vox_offset": -8}, "values from byte 352 on, found a vox_offset of -8"),
         ({"vox_offset": 1e30}, "bytes for a volume of shape|found a vox_offset of"),
         ({"xyzt_units": 5}, "m, mm or µm for the unit of length, found the code 5"),
-        ({"scl_slope": 1.0, "scl_inter": np.nan}, "that nibabel says: Valid slope but"),
+        ({"scl_slope": 1.0, "scl_inter": np.nan}, "an error of nibabel: Valid slope but"),
         ({"srow_x": [0, 0, 0, 0]}, "places voxels in space, found one that is singular or not"),
         ({"srow_x": [1, 0, 0, np.inf]}, "places voxels in space, found one that is singular or"),
         (
             {"sform_code": 0, "qform_code": 1, "quatern_b": 7},
-            "that nibabel says: w2 should be posit",
+            "an error of nibabel: w2 should be posit",
         ),
         ({"magic": b"ni1"}, "header and values in one file, found the header of a pair; rename"),
         ({"magic": b"xyz"}, "a NIfTI header, found Analyze 7.5, which gives no orientation; conv"),
@@ -142,7 +142,7 @@ def test_a_compressed_header_that_lies_a_little(tmp_path: Path, refused: Refused
     path = nifti(tmp_path / "a.nii.gz", ONES, dim=[3, 4, 5, 60, 1, 1, 1, 1])
     refused(path, "a value for every voxel, found the end of the file before", early=False)
     path.write_bytes(path.read_bytes()[:60])
-    refused(path, "whole to its end, found that gzip says: Compressed file ended")
+    refused(path, "whole to its end, found an error of gzip: Compressed file ended")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -168,7 +168,7 @@ def test_pairs_of_one_and_names_that_lie(tmp_path: Path, refused: Refused) -> No
     refused(tmp_path / "b.hdr", "the header of a pair, found those of one file; rename it to .nii")
     save(volume(), tmp_path / "c.nii")
     (tmp_path / "c.nii").rename(tmp_path / "c.nii.gz")
-    refused(tmp_path / "c.nii.gz", "found that gzip says: Not a gzipped file")
+    refused(tmp_path / "c.nii.gz", "found an error of gzip: Not a gzipped file")
     save(volume(), tmp_path / "d.nii.gz")
     (tmp_path / "d.nii.gz").rename(tmp_path / "d.nii")
     refused(tmp_path / "d.nii", "a NIfTI header, found another file")
@@ -193,9 +193,9 @@ HEAD = {
         ({"sizes": "4 5 7"}, r"[0-9]+ bytes for a volume of shape \(4, 5, 7\), found"),
         ({"sizes": "4 5 -6"}, r"as many sizes above 0 as there are dimensions, found \[4, 5, -6"),
         ({"sizes": "4 5"}, r"as many sizes above 0 .*, found \[4, 5\] of 3"),
-        ({"sizes": "a b c"}, "an NRRD header, found that pynrrd says: could not convert"),
-        ({"sizes": None}, "an NRRD header, found that pynrrd says: KeyError"),
-        ({"type": None}, "found that pynrrd says: KeyError"),
+        ({"sizes": "a b c"}, "an NRRD header, found an error of pynrrd: could not convert"),
+        ({"sizes": None}, "an NRRD header, found an error of pynrrd: KeyError"),
+        ({"type": None}, "found an error of pynrrd: KeyError"),
         ({"type": "block"}, "integers or real numbers, found values of type block; convert"),
         ({"endian": None}, "endian: little or big, found none; correct the header"),
         ({"endian": "middle"}, "endian: little or big, found middle"),
@@ -235,7 +235,7 @@ def test_nrrd_headers_that_lie(
     if "no colon" in changes:
         raw = (tmp_path / "a.nrrd").read_bytes().replace(b"no colon: ", b"no colon")
         (tmp_path / "a.nrrd").write_bytes(raw)
-        words = "an NRRD header, found that pynrrd says"
+        words = "an NRRD header, found an error of pynrrd"
     refused(tmp_path / "a.nrrd", words)
 
 
@@ -253,17 +253,20 @@ def test_a_header_without_an_end(tmp_path: Path, refused: Refused) -> None:
         ({"names": "tzyx"}, "three axes of space, found axes t: 2, z: 4, y: 5, x: 6"),
         ({"version": "0.2"}, "OME-Zarr 0.4 or 0.5, found version 0.2; convert it to one of th"),
         ({"axes": axes("zyx", unit="parsec")}, "units of length: angstrom, .*, found parsec"),
-        ({"axes": axes("yx")}, "an array whole to its end, found that its decoder says"),
-        ({"axes": ["z", "y", "x"]}, "found that its decoder says"),
-        ({"axes": None}, "found that its decoder says"),
-        ({"datasets": []}, "found that its decoder says"),
+        ({"axes": axes("yx")}, "an array whole to its end, found an error of its decoder"),
+        ({"axes": ["z", "y", "x"]}, "found an error of its decoder"),
+        ({"axes": None}, "found an error of its decoder"),
+        ({"datasets": []}, "found an error of its decoder"),
         ({"datasets": [{"path": "../b"}]}, "arrays within the folder, found the path ../b; corr"),
         ({"datasets": [{"path": "/etc"}]}, "arrays within the folder, found the path /etc"),
-        ({"datasets": [{"path": "none"}]}, "found that its decoder says"),
-        ({"datasets": [{"path": "s0"}]}, "says: KeyError\\('coordinateTransformations'\\)"),
+        ({"datasets": [{"path": "none"}]}, "found an error of its decoder"),
+        (
+            {"datasets": [{"path": "s0"}]},
+            "decoder: KeyError\\('coordinateTransformations'\\)",
+        ),
         ({"steps": [{"type": "scale", "scale": [1, 0, 1]}]}, "found one that is singular"),
-        ({"steps": [{"type": "scale", "scale": [1, "x", 1]}]}, "found that its decoder says"),
-        ({"steps": [{"type": "scale", "scale": [1]}]}, "found that its decoder says"),
+        ({"steps": [{"type": "scale", "scale": [1, "x", 1]}]}, "found an error of its decoder"),
+        ({"steps": [{"type": "scale", "scale": [1]}]}, "found an error of its decoder"),
         ({"steps": [{"type": "scale", "scale": [1, 1, float("inf")]}]}, "not finite|damage"),
         ({"steps": [{"type": "affine", "affine": [1, 1, 1]}]}, "transformation of type affine"),
     ],
@@ -282,9 +285,9 @@ def test_ome_arrays_of_other_things(tmp_path: Path, refused: Refused) -> None:
     for chunk in (path / "s0" / "c").rglob("0"):
         if chunk.is_file():
             chunk.write_bytes(chunk.read_bytes()[:9])
-    refused(path, "found that its decoder says", early=False)
+    refused(path, "found an error of its decoder", early=False)
     (path / "s0" / "zarr.json").write_text("{")
-    refused(path, "found that its decoder says")
+    refused(path, "found an error of its decoder")
 
 
 def test_a_channel_of_an_ome_picture_is_an_array(tmp_path: Path) -> None:
@@ -324,9 +327,7 @@ def test_garbage_is_an_error_or_a_volume(
     path = tmp_path_factory.mktemp("garbage") / f"a{suffix}"
     save(volume(data=np.ones((1, 4, 5, 6), np.float32)), path)
     spoil(path, where, garbage)
-    for read in (grid, load):
-        with suppress(InputError):
-            read(path)
+    check_read_or_refused(path)
 
 
 def test_unreadable_messages_name_no_other_kind(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from impasto.errors import OutputError
-from impasto.media import check_target, files, grid, is_picture, save
+from impasto.media import check_target, folders, grid, is_picture, save
 from tests.media.memory import growth, on_linux
 from tests.media.places import contents
 from tests.media.series import TILTED, image, in_order, series, stored_values
@@ -193,7 +193,7 @@ def test_bits_above_those_that_count_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["MR_small", "MR_small_bigendian", "MR_small_implicit", "MR_small_RLE", "CT_small"]
 )
-def test_encodings(tmp_path: Path, name: str) -> None:
+def test_transfer_syntaxes_are_decoded(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").mkdir()
     shutil.copy(str(get_testdata_file(f"{name}.dcm")), tmp_path / "a")
     theirs = pydicom.dcmread(tmp_path / "a" / f"{name}.dcm")
@@ -332,13 +332,13 @@ def test_a_file_that_comes_while_the_result_is_written_stays(
     content = loaded(series(tmp_path / "a", stored_values(3)))
     target = tmp_path / "out.dcm"
     save(content, target)
-    sync = files._sync
+    sync = folders._sync
 
     def meanwhile(folder: Path) -> None:
         sync(folder)
         (target / "9001.dcm").write_bytes(b"just saved")
 
-    monkeypatch.setattr(files, "_sync", meanwhile)
+    monkeypatch.setattr(folders, "_sync", meanwhile)
     with pytest.raises(OutputError, match="a folder that holds something else by now"):
         save(content, target)
     assert (target / "9001.dcm").read_bytes() == b"just saved"

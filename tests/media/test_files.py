@@ -43,7 +43,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.usefixtures("way")
-def test_it_writes_and_overwrites(tmp_path: Path) -> None:
+def test_atomic_write_writes_and_overwrites(tmp_path: Path) -> None:
     target = tmp_path / "out.bin"
     for data in (b"first", b"second and longer", b""):
         with atomic_write(target) as file:

@@ -12,12 +12,8 @@ from PIL import Image, ImageOps
 
 from impasto.media import load, save
 from impasto.media.pictures.formats import SUFFIXES
-from impasto.media.pictures.picture import (
-    Picture,
-    from_array,
-    from_pil,
-    open_picture,
-)
+from impasto.media.pictures.picture import Picture, from_array, open_picture
+from impasto.media.pictures.sources import from_pil
 from tests.media.pictures import CMYK, LOSSLESS, hwc, noise, pil, smooth
 
 

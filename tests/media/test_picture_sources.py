@@ -12,13 +12,8 @@ from PIL import Image
 from impasto.errors import OutputError, SampleError
 from impasto.media import as_sample, load, save
 from impasto.media.pictures.formats import SUFFIXES
-from impasto.media.pictures.picture import (
-    Picture,
-    from_array,
-    from_pil,
-    from_tensor,
-    open_picture,
-)
+from impasto.media.pictures.picture import Picture, from_array, open_picture
+from impasto.media.pictures.sources import from_pil, from_tensor
 from impasto.media.sample import Sample
 from tests.media.pictures import P3, hwc, noise, pil, smooth
 
@@ -69,7 +64,7 @@ def test_arrays_that_are_no_pictures(array: np.ndarray, words: str) -> None:
         as_sample(array)
 
 
-def test_tensors() -> None:
+def test_pictures_come_from_tensors() -> None:
     torch = pytest.importorskip("torch")
     values = torch.rand(3, 5, 6, requires_grad=True)
     expected = values.detach().numpy()
@@ -118,7 +113,7 @@ def test_pil_orientation_profile_and_resolution(tmp_path: Path) -> None:
 def test_a_truncated_pil_image() -> None:
     data = io.BytesIO()
     Image.fromarray(noise(64, 64, 3)).save(data, "PNG")
-    with pytest.raises(SampleError, match="PIL says"):
+    with pytest.raises(SampleError, match="an error of PIL"):
         from_pil(Image.open(io.BytesIO(data.getvalue()[:-3000])))
 
 

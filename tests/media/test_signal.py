@@ -52,7 +52,7 @@ def test_a_channel_of_gaps_alone() -> None:
     assert caught.value.found == "none in channel 1: all NaN"
 
 
-def test_weight() -> None:
+def test_the_weight_of_a_signal_leaves_out_gaps() -> None:
     weight = with_gaps().weight
     assert weight is not None
     assert weight.dtype == np.float32
@@ -94,7 +94,7 @@ def test_channels_by_name() -> None:
         three.select([])
 
 
-def test_units() -> None:
+def test_in_units_converts_values_and_sources() -> None:
     leads = tuple(Lead("16", 200.0, 7, 12, 0) for _ in range(2))
     millivolts = signal(units=("mV", "uV"), source=RecordSource(leads))
     microvolts = millivolts.in_units("uV")
@@ -157,7 +157,7 @@ def test_resampling_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None
         signal().resampled(125)
 
 
-def test_other_values() -> None:
+def test_with_data_keeps_gaps_and_scales_the_rate() -> None:
     sample = with_gaps()
     assert sample.with_data(-sample.data).gaps is sample.gaps
     half = sample.with_data(sample.data[:, ::2])

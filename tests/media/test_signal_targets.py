@@ -62,7 +62,7 @@ def test_a_set_is_whole_or_not_there(
     with monkeypatch.context() as patch:
         # The files are written with renames of their own.
         patch.setattr(
-            "impasto.media.files._sync", lambda _: patch.setattr(Path, "rename", interrupted)
+            "impasto.media.folders._sync", lambda _: patch.setattr(Path, "rename", interrupted)
         )
         with pytest.raises(KeyboardInterrupt):
             save(SOUND.with_data(-SOUND.data), tmp_path / "a.hea")

@@ -14,7 +14,7 @@ from tests.media.signals import signal
 from tests.media.test_places import SAMPLES, SOUNDS, VOLUMES
 
 
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".npz", ".wav"])
+@pytest.mark.parametrize("suffix", [*VOLUMES, ".dcm", ".hea", ".edf", ".npz", ".wav"])
 def test_more_than_the_free_memory_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:

@@ -19,7 +19,7 @@ def read(path: Path, size: tuple[int, ...]) -> np.ndarray:
     colors = 1 if image.bands < 3 else 3
     has_alpha = image.bands > colors
     profile = raster.profile_of(image, colors)
-    image = raster.fitted(raster.to_unit(image).copy_memory(), size, has_alpha=has_alpha)
+    image = raster.fit(raster.to_unit(image).copy_memory(), size, has_alpha=has_alpha)
     image = image.copy_memory().autorot()
     values = np.atleast_3d(raster.to_srgb(image[:colors], profile).numpy())
     if has_alpha:
@@ -40,7 +40,7 @@ def encoded(picture: Picture, suffix: str) -> bytes:
     deep = picture.bits == 16 and form.deep
     steps, dtype = (65535, np.uint16) if deep else (255, np.uint8)
     values = np.rint(np.clip(np.moveaxis(planes, 0, 2), 0, 1) * steps)
-    image = raster.wrapped(np.ascontiguousarray(values, dtype=dtype))
+    image = raster.wrap(np.ascontiguousarray(values, dtype=dtype))
     x, y = picture.dpi or (72.0, 72.0)
     image = image.copy(xres=x / 25.4, yres=y / 25.4)
     options: dict[str, Any] = dict(form.options)

@@ -41,12 +41,12 @@ def test_even_pictures_are_as_far_apart_as_their_colors(
     assert found == pytest.approx(expected, rel=0.02)
 
 
-def test_places_do_not_count() -> None:
+def test_positions_do_not_change_the_color_distance() -> None:
     picture = np.random.default_rng(0).random((3, 12, 9))
     assert color_distance(picture, picture.transpose(0, 2, 1)[:, ::-1]) == 0
 
 
-def test_it_is_sliced_wasserstein() -> None:
+def test_color_distance_equals_sliced_wasserstein() -> None:
     one = from_array(astronaut()[100:140, 150:200]).data
     other = from_array(astronaut()[300:360, 200:280, ::-1]).data
     directions = np.random.default_rng(0).normal(size=(2000, 3))

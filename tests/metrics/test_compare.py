@@ -25,7 +25,7 @@ def rows(comparison: Comparison) -> dict[str, Row]:
     return {row.metric: row for row in comparison.rows}
 
 
-def test_the_rows() -> None:
+def test_the_metrics_of_signals_are_these() -> None:
     comparison = compare(CONTENT, CONTENT, STYLE)
     assert [(row.metric, row.unit, row.against, row.better) for row in comparison.rows] == [
         ("R-peak F1", "", "content", "higher"),

@@ -56,7 +56,7 @@ def pair() -> tuple[Picture, Picture]:
     return one, Picture((one.data + noise).clip(0, 1).astype(np.float32))
 
 
-def test_it_equals_the_equation(files: tuple[Path, Path], pair: tuple[Picture, Picture]) -> None:
+def test_lpips_equals_the_equation(files: tuple[Path, Path], pair: tuple[Picture, Picture]) -> None:
     heads = torch.load(files[0], weights_only=True)
     state = torch.load(files[1], weights_only=True)
     # The scaling of the authors' code, which takes pictures in [-1, 1].

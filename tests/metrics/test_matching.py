@@ -23,7 +23,9 @@ def by_hand(sought: np.ndarray, among: np.ndarray, mean: np.ndarray) -> float:
 
 
 @given(seeds, st.integers(2, 9), st.integers(2, 9), st.integers(2, 5))
-def test_against_the_formula(seed: int, styles: int, results: int, channels: int) -> None:
+def test_coverage_and_precision_equal_the_formula(
+    seed: int, styles: int, results: int, channels: int
+) -> None:
     s = normal(seed, 1, styles, channels)[0].float()
     g = normal(seed + 1, 1, results, channels)[0].float()
     arrays = [x.double().numpy() for x in (s, g)]

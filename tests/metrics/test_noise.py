@@ -41,7 +41,9 @@ def defined(patch: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
 @pytest.mark.parametrize(
     ("shape", "spacing"), [((9,), (0.5,)), ((6, 7), (0.7, 1.5)), ((4, 5, 6), (0.7, 0.8, 2.5))]
 )
-def test_the_definition(shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
+def test_the_noise_power_spectrum_equals_its_definition(
+    shape: tuple[int, ...], spacing: tuple[float, ...]
+) -> None:
     patches = 100 + np.random.default_rng(0).normal(size=(3, *shape))
     expected = np.mean([defined(patch, spacing) for patch in patches], axis=0)
     assert np.allclose(noise_power_spectrum(patches, spacing), expected, rtol=1e-9, atol=1e-9)

@@ -49,7 +49,7 @@ def rows(
     return {row.metric: row for row in compare(out, content, style, config=config).rows}
 
 
-def test_the_rows(out: Picture, content: Picture, style: Picture) -> None:
+def test_the_metrics_of_pictures_are_these(out: Picture, content: Picture, style: Picture) -> None:
     comparison = compare(out, content, style)
     assert [(row.metric, row.unit, row.against, row.better) for row in comparison.rows] == [
         ("content distance", "", "content", "lower"),

@@ -58,7 +58,7 @@ def test_two_stretches_of_the_same_noise_are_near() -> None:
     assert log_spectral_distance(WHITE, OTHER_WHITE, RATES) == pytest.approx(expected, rel=0.15)
 
 
-def test_white_against_pink_noise() -> None:
+def test_log_spectral_distance_of_white_and_pink_noise() -> None:
     """Pink is c/f, c so that the variances agree: the distance is known in closed form."""
     frequencies = np.arange(2, 512) / 1024 * RATE
     pink = 1 / (np.log(len(PINK) / 2) + 0.5772) / frequencies
@@ -69,7 +69,7 @@ def test_white_against_pink_noise() -> None:
     assert measured > 5 * log_spectral_distance(WHITE, OTHER_WHITE, RATES)
 
 
-def test_it_is_the_formula() -> None:
+def test_log_spectral_distance_equals_the_formula() -> None:
     from scipy.signal import welch
 
     one, other = (
@@ -118,7 +118,7 @@ def test_autocorrelations_of_the_same_are_the_same() -> None:
     assert autocorrelation_distance(PINK, 5 - 3 * PINK, RATES, 1.0) == pytest.approx(0, abs=1e-9)
 
 
-def test_two_sines() -> None:
+def test_autocorrelation_distance_of_two_sines() -> None:
     """r is a cosine of the lag; over whole periods of both, cosines differ by 1 in the mean square,
     half from each."""
     times = np.arange(50_000) / RATE

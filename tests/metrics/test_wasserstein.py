@@ -16,7 +16,7 @@ def gaussian(channels: int, seed: int, rank: int | None = None) -> Gaussian:
 
 
 @pytest.mark.parametrize(("channels", "rank"), [(1, 1), (2, 2), (7, 7), (40, 40)])
-def test_it_equals_the_formula(channels: int, rank: int) -> None:
+def test_wasserstein2_equals_the_formula(channels: int, rank: int) -> None:
     one, other = gaussian(channels, 0, rank), gaussian(channels, 1, rank)
     root = linalg.sqrtm(one.covariance)
     common = linalg.sqrtm(root @ other.covariance @ root)
@@ -26,20 +26,20 @@ def test_it_equals_the_formula(channels: int, rank: int) -> None:
     assert wasserstein2(other, one) == pytest.approx(np.sqrt(squared), rel=1e-9)
 
 
-def test_in_one_dimension_it_is_the_distance_of_means_and_deviations() -> None:
+def test_wasserstein2_in_one_dimension_compares_means_and_deviations() -> None:
     one = Gaussian(np.array([1.0]), np.array([[4.0]]))
     other = Gaussian(np.array([-2.0]), np.array([[36.0]]))
     assert wasserstein2(one, other) == pytest.approx(np.hypot(3, 4))
 
 
-def test_of_samples_that_are_shifted_it_is_the_shift() -> None:
+def test_wasserstein2_of_a_shift_is_the_length_of_the_shift() -> None:
     one = gaussian(5, 0)
     shifted = Gaussian(one.mean + 2, one.covariance)
     assert wasserstein2(one, shifted) == pytest.approx(2 * np.sqrt(5))
 
 
 @pytest.mark.parametrize("rank", [1, 3, 6])
-def test_to_itself_it_is_nothing(rank: int) -> None:
+def test_wasserstein2_of_equal_gaussians_is_zero(rank: int) -> None:
     one = gaussian(6, 0, rank)
     assert wasserstein2(one, one) < 1e-6
     nothing = Gaussian(np.zeros(6), np.zeros((6, 6)))

@@ -152,5 +152,5 @@ def test_where_the_first_cannot_the_others_end_too(publisher: Publisher) -> None
     (other_code, other), (code, error) = ends(*ranks(publisher))
     assert (other_code, code) == (1, 1)
     assert "found 404" in error
-    assert "another of the processes downloads, found that it could not" in other
+    assert "another of the processes downloads, found that its download failed" in other
     assert publisher.requests == [None]

@@ -35,7 +35,7 @@ def picture() -> Tensor:
     return torch.from_numpy(data.astronaut()[::4, ::4] / 255.0).float().movedim(2, 0)[None]
 
 
-def test_the_file_is_small_and_says_where_it_is_from() -> None:
+def test_the_embedded_file_is_small_and_says_where_it_is_from() -> None:
     assert os.path.getsize(VGG16) <= 25e6
     with safe_open(VGG16, "pt") as file:
         metadata = file.metadata()
@@ -43,12 +43,12 @@ def test_the_file_is_small_and_says_where_it_is_from() -> None:
     assert "vgg16_convs.pth" in metadata["provenance"]
 
 
-def test_it_is_vgg_16_to_relu5_1() -> None:
+def test_the_embedded_network_is_vgg_16_to_relu5_1() -> None:
     assert len(LAYERS) == sum(BLOCKS) == 11
     assert LAYERS[-1] == "relu5_1"
 
 
-def test_against_the_file_by_hand(picture: Tensor) -> None:
+def test_activations_equal_convolutions_by_hand(picture: Tensor) -> None:
     """Integers times their channel's scale, convolved one after the other."""
     state = load_file(VGG16)
     mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in IMAGENET)
@@ -69,7 +69,7 @@ def test_against_the_file_by_hand(picture: Tensor) -> None:
 
 
 @pytest.mark.skipif(not WHOLE.is_file(), reason="VGG-16's published weights are not here")
-def test_it_computes_what_the_published_weights_do(picture: Tensor) -> None:
+def test_embedded_weights_compute_what_the_published_weights_do(picture: Tensor) -> None:
     """But for the scale of each layer, and eight bits."""
     whole = load_vgg("vgg16", path=WHOLE, values="auto", padding="replicate", pooling="max")
     network = load_embedded(padding="replicate", pooling="max")
@@ -135,10 +135,12 @@ def test_layers_are_brought_to_a_mean_of_one(dims: int) -> None:
             torch.testing.assert_close(now[layer] * scale, was[layer], rtol=1e-4, atol=1e-5)
 
 
-def test_weights_of_the_users_are_brought_to_it_and_the_packages_stay(tmp_path: Path) -> None:
+def test_calibration_scales_the_users_weights_and_leaves_the_packages(tmp_path: Path) -> None:
     content = Picture(normal(1, 3, 40, 48).sigmoid().float().numpy())
     style = Picture(normal(2, 3, 36, 36).sigmoid().float().numpy())
-    own = network_for(configure(network="vgg16").complete(), content, None, [style])
+    own = network_for(
+        configure(network="vgg16", precision="fp32").complete(), content, None, [style]
+    )
     x = torch.from_numpy(content.data)[None]
     packaged = load_embedded(padding="replicate", pooling="max")
     assert torch.equal(own(x, ["relu3_1"])["relu3_1"], packaged(x, ["relu3_1"])["relu3_1"])
@@ -153,7 +155,9 @@ def test_weights_of_the_users_are_brought_to_it_and_the_packages_stay(tmp_path: 
     save_file(
         {key: value.contiguous() for key, value in state.items()}, tmp_path / "mine.safetensors"
     )
-    config = configure(network="vgg16", weights=str(tmp_path / "mine.safetensors")).complete()
+    config = configure(
+        network="vgg16", weights=str(tmp_path / "mine.safetensors"), precision="fp32"
+    ).complete()
     network = network_for(config, content, None, [style])
     pictures = [torch.from_numpy(picture.data)[None] for picture in (content, style)]
     means = [network(picture, ["relu4_2"])["relu4_2"].mean().item() for picture in pictures]

@@ -37,7 +37,7 @@ def picture() -> Tensor:
     return torch.from_numpy(from_array(astronaut(), (256,)).data)[None]
 
 
-def test_the_file_is_small_and_says_where_it_is_from() -> None:
+def test_the_file_of_lite_is_small_and_says_where_it_is_from() -> None:
     assert os.path.getsize(EMBEDDED) <= 4e6
     with safe_open(EMBEDDED, "pt") as file:
         metadata = file.metadata()
@@ -46,7 +46,7 @@ def test_the_file_is_small_and_says_where_it_is_from() -> None:
     assert "SHA-256" in metadata["provenance"]
 
 
-def test_it_has_the_shape_of_vgg_16(network: Network, picture: Tensor) -> None:
+def test_lite_has_the_shape_of_vgg_16(network: Network, picture: Tensor) -> None:
     activations = network(picture, STYLE)
     for block, (layer, activation) in enumerate(sorted(activations.items())):
         sides = [side >> block for side in picture.shape[2:]]
@@ -56,7 +56,9 @@ def test_it_has_the_shape_of_vgg_16(network: Network, picture: Tensor) -> None:
     assert network.layers == tuple(layer for layer in shared if layer != "normalized")
 
 
-def test_its_gradients_point_where_vgg_16s_do(network: Network, picture: Tensor) -> None:
+def test_gradients_of_lite_point_where_those_of_vgg_16_do(
+    network: Network, picture: Tensor
+) -> None:
     """Of the style term that pictures are made by, as of the content term."""
     teacher = load_embedded(padding="replicate", pooling="max")
     config = configure().complete().objective
@@ -77,7 +79,7 @@ def test_activations_are_about_one(network: Network, picture: Tensor) -> None:
         assert 0.2 < activation.mean() < 5, layer
 
 
-def test_style_is_measured_in_its_metrics(network: Network, picture: Tensor) -> None:
+def test_style_is_measured_in_the_metrics_of_lite(network: Network, picture: Tensor) -> None:
     assert set(network.metrics) == STYLE
     for root in network.metrics.values():
         torch.testing.assert_close(root, root.T)

@@ -38,7 +38,7 @@ def oracle(space: tuple[int, ...]) -> np.ndarray:
 
 
 @given(spaces)
-def test_it_is_the_formula(space: tuple[int, ...]) -> None:
+def test_the_preconditioner_equals_the_formula(space: tuple[int, ...]) -> None:
     count = int(np.prod(space))
     columns = torch.eye(count, dtype=torch.float64).reshape(1, count, *space)
     favor_large_forms(columns)

@@ -76,7 +76,7 @@ def objective(
         parts = [
             share.item()
             * factor
-            * (style_loss if kind == "gram" else moments_loss)(
+            * STYLE_LOSSES[str(kind)](
                 measured, layer, a_style[layer], a_g[layer], how, of_style, weight
             )
             for share, a_style, of_style in zip(shares, a_styles, style_weights, strict=True)
@@ -219,6 +219,10 @@ def moments_loss(
         return distance
     mean_power = (((linear @ own[0] + bias[:, None]) ** 2) * own[1]).sum() / own[1].sum()
     return distance / mean_power.clamp_min(FAINT)
+
+
+STYLE_LOSSES = {"gram": style_loss, "moments": moments_loss}
+"""By the words of --style-losses."""
 
 
 def total_variation(x: Tensor, power: float, normalization: str, weight: Tensor | None) -> Tensor:

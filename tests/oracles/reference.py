@@ -214,10 +214,9 @@ def objective(
     layers, how = config.content_layers, config.normalization
     shares = np.resize(np.array(config.style_weights, float), len(styles))
     shares /= shares.sum()
+    contents = [content_loss(a_content[layer], a_g[layer], how) for layer in layers]
     terms = {
-        "content": config.alpha
-        / len(layers)
-        * sum(content_loss(a_content[layer], a_g[layer], how) for layer in layers),
+        "content": config.alpha * float(np.mean(contents)) if layers else 0.0,
         "style": config.beta
         * sum(
             float(share)
@@ -240,6 +239,7 @@ def _style(
         root = network.metrics[layer].double().numpy()
     if kind == "moments":
         return moments_style_loss(a_style, a_g, normalization, root)
+    assert kind == "gram", f"the oracle knows no {kind}"
     if root is not None:
         return metric_style_loss(a_style, a_g, root)
     return style_loss(a_style, a_g, normalization)

@@ -106,7 +106,7 @@ def test_outputs_that_cannot_be(tmp_path: Path, name: str) -> None:
         ({"start": float("nan")}, "--from"),
         ({"seconds": 0.0}, "--seconds"),
         ({"seconds": float("inf")}, "--seconds"),
-        ({"start": 12.0}, "before the end of a, at 12 s"),
+        ({"start": 12.0}, "before the end of a, which is 12 s long"),
         ({"leads": ("V9",)}, "I II"),
         ({"leads": ("3",)}, "found 3"),
     ],
@@ -148,7 +148,7 @@ def test_the_same_plot_is_the_same_file(tmp_path: Path) -> None:
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
-def test_words() -> None:
+def test_labels_and_times_are_formatted() -> None:
     assert list_names(["a"]) == "a"
     assert list_names(["a", "b", "c"]) == "a, b and c"
     assert (clock(7, 10), clock(7.5, 10), clock(67, 300)) == ("7 s", "7.5 s", "1:07")

@@ -206,12 +206,15 @@ def test_a_long_stretch_is_its_envelope(drawn: list[Any]) -> None:
 def test_short_and_flat_signals_are_drawn(drawn: list[Any], values: Any, kind: Any) -> None:
     figure = figure_of(drawn, signal(values), kind=kind)
     figure.canvas.draw()
+    assert figure.axes
 
 
 def test_a_lead_that_is_all_gap_is_drawn(drawn: list[Any]) -> None:
     gaps = np.array([[True] * 3000, [False] * 3000])
     for kind in ("ecg", "spectrum", "spectrogram"):
-        figure_of(drawn, signal(STEP.data, RATE, gaps=gaps), kind=kind).canvas.draw()
+        figure = figure_of(drawn, signal(STEP.data, RATE, gaps=gaps), kind=kind)
+        figure.canvas.draw()
+        assert figure.axes, kind
 
 
 def test_the_png_is_true_on_paper(tmp_path: Path) -> None:

@@ -159,4 +159,6 @@ def test_spectra_are_overlaid(drawn: list[Any]) -> None:
 def test_a_sound_may_be_silent(drawn: list[Any]) -> None:
     for kind in ("spectrogram", "spectrum", "ecg"):
         plot_signals([sound(np.zeros(9000))], ["x"], Path("out.png"), View(kind))
-        drawn.pop().canvas.draw()
+        figure = drawn.pop()
+        figure.canvas.draw()
+        assert figure.axes, kind

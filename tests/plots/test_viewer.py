@@ -103,10 +103,10 @@ def test_voxels_are_stored_in_8_bits(drawn: Path) -> None:
 def test_a_large_volume_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screen, "MOST", 1000)
     row = page_of([CONTENT], ["a"], View()).rows[0]
-    thin = screen.stored(row)
+    thin = screen.quantize(row)
     assert thin.shape == (10, 12, 5)
     monkeypatch.undo()
-    assert (thin == screen.stored(row)[::2, ::2, ::2]).all()
+    assert (thin == screen.quantize(row)[::2, ::2, ::2]).all()
 
 
 def test_a_browser_draws_the_planes(drawn: Path, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_browser_draws_the_planes(drawn: Path, tmp_path: Path) -> None:
     assert seen["place"] == list(expected["click"])
     for name, place in expected.items():
         for row, planes in zip(rows, seen[name], strict=True):
-            levels = screen.stored(row)
+            levels = screen.quantize(row)
             x, y, z = (
                 int((n + 0.5) / side * own)
                 for n, side, own in zip(place, CONTENT.space, levels.shape, strict=True)
@@ -139,4 +139,4 @@ def test_a_browser_draws_the_planes(drawn: Path, tmp_path: Path) -> None:
 def test_a_constant_volume_is_no_error(tmp_path: Path) -> None:
     flat = Volume(np.full((1, 4, 4, 4), 3.0, np.float32))
     plot([flat, flat], ["a", "b"], tmp_path / "out.html", View())
-    assert (screen.stored(page_of([flat], ["a"], View()).rows[0]) == 128).all()
+    assert (screen.quantize(page_of([flat], ["a"], View()).rows[0]) == 128).all()

@@ -308,7 +308,7 @@ def test_arrays_are_not_kept(tmp_path: Path) -> None:
     stylize(content, style, config, run=tmp_path)
     report(tmp_path, tmp_path / "out.html")
     found = page(tmp_path / "out.html")
-    assert "values that a program passed" in found.words
+    assert "samples that a program passed" in found.words
     assert "impasto.stylize(content, [style], impasto.configure('standard'" in found.words
 
 

@@ -67,7 +67,7 @@ def test_no_folder_of_this_machine_is_in_a_picture(studio: Path) -> None:
     }
 
 
-def test_nor_of_weights(studio: Path) -> None:
+def test_the_folder_of_weights_is_not_in_a_recipe(studio: Path) -> None:
     from impasto.config.presets import configure
     from impasto.runs.origin import origin_of
     from impasto.runs.recipes import recipe_of
@@ -114,7 +114,7 @@ def test_files_are_asked_for_again(studio: Path, capfd: pytest.CaptureFixture[st
     words = "your own files for --mask mask.png, --strength map.png"
     assert words in one_line(capfd)
     assert impasto(*again, "--mask", "private/mask.png") == 2
-    assert "in the place of --strength map.png," in one_line(capfd)
+    assert "your own files for --strength map.png," in one_line(capfd)
     files = ("--mask", "private/mask.png", "--strength", "0.5")
     assert impasto(*again, *files, "-q") == 0
     recipe = json.loads(read_recipe("again.png") or "")
@@ -137,7 +137,7 @@ def test_a_recipe_neither_names_files_of_this_machine_nor_runs_code(
         file = with_recipe(json.dumps(forged))
         line = ("stylize", "content.png", "style.png", "-o", "x.png", "--recipe", file)
         assert impasto(*line) == 2
-        assert f"in the place of {flag}, found none" in one_line(capfd)
+        assert f"expected your own files for {flag}, found none" in one_line(capfd)
         assert impasto("recipe", file) == 0
         assert "\x1b" not in capfd.readouterr().out
     assert not Path("ran").exists()
@@ -188,7 +188,7 @@ def test_recipes_that_are_none(studio: Path, capfd: pytest.CaptureFixture[str]) 
     ("styles", "said"),
     [
         (["style.png"], "content: content.png; style: style.png\n"),
-        (["style.png", "other.png"], "content: content.png; styles: style.png, other.png. One"),
+        (["style.png", "other.png"], "content: content.png; styles: style.png, other.png. All"),
         (["style.png:3", "other.png"], "content: content.png; styles: style.png, other.png\n"),
     ],
 )
@@ -200,7 +200,7 @@ def test_which_file_is_the_content_is_said(
     heard = capfd.readouterr()
     assert heard.out == ""
     assert said in heard.err
-    assert ("for f in contents/*; do impasto stylize" in heard.err) == ("One" in said)
+    assert ("for f in contents/*; do impasto stylize" in heard.err) == ("All" in said)
     assert impasto(*line, "-q") == 0
     assert capfd.readouterr() == ("", "")
     assert impasto(*line, "--json") == 0

@@ -27,7 +27,9 @@ def similarity(result: Picture, content: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_from_the_content(content: np.ndarray, precision: str) -> None:
+def test_the_identity_stays_when_g_starts_as_the_content(
+    content: np.ndarray, precision: str
+) -> None:
     config = configure(size=(64,), coarsest=0, steps=(20,), precision=precision)
     result = stylize(content, content, config)
     assert result.value < 1e-5
@@ -35,13 +37,13 @@ def test_from_the_content(content: np.ndarray, precision: str) -> None:
     assert similarity(result.sample, content) > 0.999
 
 
-def test_from_coarser_scales(content: np.ndarray) -> None:
+def test_the_identity_comes_back_through_coarser_scales(content: np.ndarray) -> None:
     result = stylize(content, content, configure(size=(256,), steps=(20, 5)))
     np.testing.assert_array_equal(result.sample.data, from_array(content, (256,)).data)
     assert result.value == 0
 
 
-def test_from_noise(content: np.ndarray) -> None:
+def test_the_identity_is_found_from_noise(content: np.ndarray) -> None:
     values: list[float] = []
     config = configure(size=(64,), coarsest=0, steps=(100,), init="noise", learning_rate=0.03)
     result = stylize(content, content, config, callback=lambda p: values.append(p.value))

@@ -134,7 +134,7 @@ def in_float64(dims: int, plan: Plan) -> list[float]:
 
 
 @pytest.mark.parametrize("dims", SPACES)
-def test_j_goes_the_way_it_always_went(dims: int) -> None:
+def test_j_follows_the_golden_trajectory(dims: int) -> None:
     assert in_float64(dims, WHOLE) == pytest.approx(GOLDEN[dims], rel=1e-6)
 
 
@@ -147,7 +147,9 @@ def test_in_float64_all_plans_take_the_same_way(dims: int, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("dims", SPACES)
-def test_so_do_runs(dims: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_in_float32_take_nearly_the_way_of_float64(
+    dims: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     values, _ = run(dims, PLANS[name], monkeypatch)
     assert values == pytest.approx(in_float64(dims, WHOLE), rel=1e-4)
 

@@ -1,1 +1,1 @@
-"""The command `impasto`: flags from the settings, one function for each command."""
+"""The command `impasto`: its flags, which come from the settings, and its subcommands."""

@@ -1,4 +1,4 @@
-"""Flags of other programs for neural style transfer, answered with ours."""
+"""Answer the flags of other style transfer programs with the names of ours."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _OURS = {
     "style-layer": _EACH,
     "tv": "--gamma",
 }
-"""What to say instead, by the names that others have, words joined by dashes."""
+"""Our flags by the names of other programs, with dashes between the words."""
 
 _SAME = (
     *("init", "optimizer", "learning-rate", "seed", "pooling", "content-layers", "style-layers"),
@@ -81,7 +81,7 @@ _SAME = (
 
 
 def refuse_borrowed(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for a flag that another program has, and says what it is called here."""
+    """Raises ConfigError for a flag of another program; the message names our flag."""
     if arguments[:1] not in (["stylize"], ["texture"]):
         return
     for word in arguments[1:]:

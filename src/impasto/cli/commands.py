@@ -1,4 +1,4 @@
-"""What each command does, and what it shows on the way."""
+"""Run each command and show its progress."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ from impasto.system.interrupts import SIGNALS, catch_interrupts
 from impasto.transfer.descent import Progress
 from impasto.transfer.opening import split_shares
 from impasto.transfer.stylize import Result, stylize
-from impasto.transfer.textures import texture
+from impasto.transfer.textures import check_size, texture
 from impasto.version import __version__
 
 PICTURES = [Path(__file__).with_name("pictures") / name for name in ("cat.jpg", "painting.jpg")]
@@ -68,10 +68,11 @@ examples/painter.py paints."""
 
 @dataclass(frozen=True)
 class Ending:
-    """How a command ended that has done its work.
+    """How a command ended that has saved its result.
 
-    interrupted: the signal, by its number, that ended a run whose result so far is saved, or 0.
-    checkpoints_lost: whether the run's folder could not be written to its end.
+    Attributes:
+        interrupted: the number of the operating system's signal that ended the run early, or 0.
+        checkpoints_lost: whether the run folder could not be written to the end.
     """
 
     interrupted: int = 0
@@ -79,7 +80,7 @@ class Ending:
 
 
 def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
-    """Runs a command. arguments: it as typed after `impasto`."""
+    """Runs a command. arguments: the command line after `impasto`."""
     if isinstance(command, Resume):
         with repeat_command(command) as (again, typed):
             return run(again, typed)
@@ -118,7 +119,7 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
 
 
 def write_report(command: Report) -> Path:
-    """Writes the report that a command asks for, and gives its path."""
+    """Writes the report that a command asks for, and returns its path."""
     output = command.output or command.folder / "report.html"
     report(command.folder, output, trust=command.trust)
     return output
@@ -131,18 +132,18 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
     media.check_target(command.output)
     view = View(window=command.config.volume.window)
     if command.plot:
-        kinds = [stand_in(path) for path in paths]
-        check_plot(select_drawn([kinds[0], *kinds]), command.plot, view)
+        stand_ins = [stand_in(path) for path in paths]
+        check_plot(select_drawn([stand_ins[0], *stand_ins]), command.plot, view)
     channels, space = media.grid(command.content, content_size(command.content, command.config))
     media.check_target(command.output, space, channels)
 
-    def make(**shown: Any) -> Result:
-        shown |= {"run": command.run, "origin": origin}
-        return stylize(command.content, styles, command.config, **shown)
+    def make(**callbacks: Any) -> Result:
+        callbacks |= {"run": command.run, "origin": origin}
+        return stylize(command.content, styles, command.config, **callbacks)
 
     with viewer_of(command.display) as viewer:
-        said = "" if command.display.json else inputs_of(command)
-        result = _watched(make, command.output, command.display, viewer, said)
+        opening = "" if command.display.json else inputs_of(command)
+        result = _run_and_save(make, command.output, command.display, viewer, opening)
     if command.plot and not current_group().rank:
         others = samples_to_show(command.content, inputs, command.config)
         samples = select_drawn([result.sample, *others])
@@ -154,19 +155,21 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
 def _texture(command: Texture, origin: Origin) -> Result:
     styles, size = command.style_paths, command.config.schedule.size
     inputs, _ = split_shares(styles, command.config.objective)
+    check_size(size)
     media.check_target(command.output, size, 1 if origin.gray else None)
     view = View(window=command.config.volume.window)
     if command.plot:
-        kinds = [stand_in(path) for path in inputs]
-        made = texture_stand_in(command.output, size, 1 if origin.gray else len(kinds[0].data))
-        check_plot(select_drawn([made, *kinds]), command.plot, view)
+        stand_ins = [stand_in(path) for path in inputs]
+        channels = 1 if origin.gray else len(stand_ins[0].data)
+        made = texture_stand_in(command.output, size, channels)
+        check_plot(select_drawn([made, *stand_ins]), command.plot, view)
 
-    def make(**shown: Any) -> Result:
-        shown |= {"run": command.run, "origin": origin}
-        return texture(styles, size, command.config, gray=origin.gray, **shown)
+    def make(**callbacks: Any) -> Result:
+        callbacks |= {"run": command.run, "origin": origin}
+        return texture(styles, size, command.config, gray=origin.gray, **callbacks)
 
     with viewer_of(command.display) as viewer:
-        result = _watched(make, command.output, command.display, viewer)
+        result = _run_and_save(make, command.output, command.display, viewer)
     if command.plot and not current_group().rank:
         samples = select_drawn([media.load(path) for path in (command.output, *inputs)])
         labels = ["result", *(["exemplar"] * len(inputs))]
@@ -174,25 +177,29 @@ def _texture(command: Texture, origin: Origin) -> Result:
     return result
 
 
-def _watched(
+def _run_and_save(
     make: Callable[..., Result],
     output: Path,
     display: Display,
     viewer: Viewer,
-    said: str = "",
+    opening: str = "",
 ) -> Result:
-    """A run whose steps are shown and, where asked, previewed; its result is saved.
+    """Runs a run, shows its steps, writes previews and saves the result.
 
-    said: a line before the first step, when the inputs are known to be good.
+    Of several processes that share a sample, the first one shows and saves. The others wait until
+    it has saved, because torchrun ends all processes when the first of them ends.
 
-    Of several processes that share it, the first one shows and saves, and the others wait for
-    that: torchrun ends them all with the first to end. make: the run, which takes a callback and a
-    download.
+    Args:
+        make: the run; it takes the arguments `callback` and `download`.
+        output: the file of the result.
+        display: the flags for progress and previews.
+        viewer: shows the progress.
+        opening: a line to show at the first step; an error in the inputs comes before it.
     """
     group = current_group()
     first = group.rank == 0
-    unwritten: list[OutputError] = []
-    notes = [said] if said else []
+    failures: list[OutputError] = []
+    notes = [opening] if opening else []
 
     def callback(progress: Progress) -> None:
         if notes:
@@ -201,11 +208,11 @@ def _watched(
         if display.preview and progress.step % display.preview == 0:
             name = f"{output.stem}-step{progress.step:04d}{output.suffix}"
             sample = progress.sample()
-            if first and not unwritten:
+            if first and not failures:
                 try:
                     media.save(sample, output.with_name(name))
-                except OutputError as error:  # of the result there may be room yet
-                    unwritten.append(error)
+                except OutputError as error:  # the run goes on: there may be space for the result
+                    failures.append(error)
                     viewer.warning(f"{error}; there are no more previews")
 
     result = make(callback=callback, download=viewer.download)
@@ -219,8 +226,7 @@ def _watched(
 
 
 def _save(result: Result, output: Path) -> None:
-    """Saves the result; where that fails after the work, though it looked possible before, in the
-    folder for temporary files, which the error then names."""
+    """Saves the result. If that fails, saves it in a temporary folder, which the error names."""
     try:
         result.save(output)
     except OutputError as error:
@@ -238,7 +244,7 @@ def _demo(command: Demo) -> None:
     content, style, output, beside = (command.output / name for name in DEMO)
     config = configure(size=(command.size,))
     photograph, painting = (open_picture(path) for path in PICTURES)
-    fitted_space(photograph.space, config.schedule.size)  # refuses what is no size
+    fitted_space(photograph.space, config.schedule.size)  # raises ConfigError for a bad size
     folder = command.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -254,7 +260,7 @@ def _demo(command: Demo) -> None:
     media.save(painting, style, made)
     with viewer_of(command.display) as viewer:
         make = partial(stylize, photograph, [painting], config)
-        result = _watched(make, output, command.display, viewer)
+        result = _run_and_save(make, output, command.display, viewer)
     pictures = [open_picture(path) for path in (content, style, output)]
     row = side_by_side(pictures, result.sample.space[0])
     media.save(row, beside, made)
@@ -304,7 +310,7 @@ def _networks(command: Networks) -> None:
 
 
 def _list_networks(names: Sequence[str]) -> None:
-    """Each network, where its weights are, and the layers that flags take."""
+    """Prints each network, the place of its weights, and the layers that flags accept."""
     console = Console(soft_wrap=True, highlight=False, emoji=False)
     for name in names:
         if name == "vgg16":
@@ -312,7 +318,7 @@ def _list_networks(names: Sequence[str]) -> None:
         elif name in PUBLISHED:
             path = PUBLISHED[name].path
             size = f"{PUBLISHED[name].megabytes} MB from {PUBLISHED[name].url}"
-            state = f"cached at {path}" if path.exists() else f"not here yet: {size}"
+            state = f"cached at {path}" if path.exists() else f"not downloaded yet: {size}"
         else:
             state = "your own" if ":" in name else "built in, no download"
         console.print(f"[bold]{name}[/bold]  {escape(state)}")

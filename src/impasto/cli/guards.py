@@ -1,5 +1,4 @@
-"""What a command reads and what it writes: nothing is written over what is read, or over what a run
-keeps."""
+"""Check that a command does not overwrite its own inputs or the files of a run."""
 
 from __future__ import annotations
 
@@ -35,7 +34,7 @@ from impasto.transfer.opening import split_shares
 
 PAGES = (".html",)
 DEMO = ("content.png", "style.png", "result.png", "side-by-side.png")
-"""What the demo writes."""
+"""The files that the demo writes."""
 
 _INPUTS = "a file that is not one of the inputs"
 _EXPECTED = {
@@ -49,8 +48,13 @@ _STDIO = Path("-")
 
 @dataclass(frozen=True)
 class Target:
-    """What a flag has written. suffixes: the ones that the file may have, by whatever link; none
-    where the format is chosen elsewhere."""
+    """A file to write.
+
+    Attributes:
+        flag: the flag that names it.
+        path: the file.
+        suffixes: the allowed suffixes, also of the file that a link leads to; empty allows all.
+    """
 
     flag: str
     path: Path
@@ -59,8 +63,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Touched:
-    """All that a command reads, by what it is, and all that it writes. folders: read for all the
-    pictures in them; run: the folder that a run keeps its files in."""
+    """The files that a command reads and writes.
+
+    Attributes:
+        reads: the role and the path of each input.
+        writes: the files to write.
+        folders: the folders of which all pictures are read.
+        run: the run folder, or None.
+    """
 
     reads: Sequence[tuple[str, Path]] = ()
     writes: Sequence[Target] = ()
@@ -69,9 +79,16 @@ class Touched:
 
 
 def check_files(command: Command) -> None:
-    """Raises ConfigError where a command would write over a file that it reads, over another that
-    it writes, or over what a run keeps, by whatever name, link or letter case; OutputError where it
-    would write what it does not say, by a link or over a picture that is not of the demo."""
+    """Checks the files that a command would write.
+
+    Other names, links and letter case do not hide that two paths are the same file.
+
+    Raises:
+        ConfigError: the command would overwrite an input, another of its outputs or a file of a
+            run.
+        OutputError: a link leads to a file of another type, or the demo would overwrite a picture
+            that it has not made.
+    """
     touched = touched_by(command)
     for target in touched.writes:
         _check_suffix(target)
@@ -84,10 +101,10 @@ def check_files(command: Command) -> None:
 
 
 def touched_by(command: Command) -> Touched:
-    """What a command reads and writes."""
+    """Lists the files that a command reads and writes."""
     match command:
         case Stylize() | Texture():
-            return _of_a_run(command)
+            return _touched_by_run(command)
         case Demo():
             return Touched(writes=[Target("--output", command.output / name) for name in DEMO])
         case Explain():
@@ -107,14 +124,14 @@ def touched_by(command: Command) -> Touched:
             )
         case Report():
             page = Target("--output", command.output or command.folder / "report.html", PAGES)
-            return Touched(_of_a_record(command.folder), [page])
-        case (
-            Compare() | Networks() | Recipe() | Resume()
-        ):  # which write nothing, or become one of the above
+            return Touched(_inputs_of_report(command.folder), [page])
+        case Compare() | Networks() | Recipe():
+            return Touched()
+        case Resume():  # becomes one of the commands above
             return Touched()
 
 
-def _of_a_run(command: Stylize | Texture) -> Touched:
+def _touched_by_run(command: Stylize | Texture) -> Touched:
     styles = command.style_paths
     pictures, _ = split_shares(styles, command.config.objective)
     reads = [("style", path) for path in (*styles, *pictures)]
@@ -133,31 +150,31 @@ def _of_a_run(command: Stylize | Texture) -> Touched:
     return Touched(reads, writes, folders, command.run)
 
 
-def _of_a_record(folder: Path) -> list[tuple[str, Path]]:
-    """What the report of a run looks at: the inputs, where its record tells them."""
+def _inputs_of_report(folder: Path) -> list[tuple[str, Path]]:
+    """Lists the files of a run and, if its record can be read, the inputs of the run."""
     kept = [("record of the run", path) for path in kept_in(folder)]
     try:
         return [*kept, *read_run(folder.absolute()).origin.inputs.items()]
-    except ImpastoError:  # the report says why
+    except ImpastoError:  # the report raises the error again
         return kept
 
 
 def _previews(output: Path, display: Display, others: Sequence[Target]) -> Iterator[Path]:
-    """The previews that would take the place of something."""
+    """Lists the previews whose names an existing file or another output has."""
     if not display.preview:
         return
     pattern = re.compile(rf"({re.escape(output.stem)}-step\d{{4,}})\..*", re.DOTALL)
     names = [target.path.name for target in others if same_file(target.path.parent, output.parent)]
     try:
         names += os.listdir(output.parent)
-    except OSError:  # there is no such folder, as the target's own check says
+    except OSError:  # the folder is missing, which the check of the output reports
         return
-    found = filter(None, map(pattern.fullmatch, names))
-    yield from dict.fromkeys(output.with_name(name[1] + output.suffix) for name in found)
+    matches = filter(None, map(pattern.fullmatch, names))
+    yield from dict.fromkeys(output.with_name(match[1] + output.suffix) for match in matches)
 
 
 def _check_suffix(target: Target) -> None:
-    """Pages and plots say their suffix, and a link does not make another file one."""
+    """Raises OutputError if a page or plot has a wrong suffix, or links to a file that has one."""
     suffix = Path(os.path.realpath(target.path)).suffix.lower()
     if target.suffixes and suffix not in target.suffixes:
         raise OutputError(
@@ -175,14 +192,14 @@ def _check_folders(target: Target, folders: Sequence[Path]) -> None:
         if same_file(target.path.parent, folder):
             raise ConfigError(
                 subject=target.flag,
-                expected="a file outside the folder of the style, all of whose pictures count",
+                expected="a file outside the style's folder, whose pictures are all styles",
                 found=str(target.path),
                 remedy="write it to another folder",
             )
 
 
 def _check_records(target: Target, run: Path | None) -> None:
-    """Refuses the record, the steps and the checkpoints of whatever run."""
+    """Raises ConfigError for the record, the steps and the checkpoints of any run."""
     real = Path(os.path.realpath(target.path))
     ours = run is not None and _identities(run) & _identities(real.parent)
     if is_kept(real.name) and (ours or os.path.exists(real.parent / RECORD)):
@@ -195,7 +212,7 @@ def _check_records(target: Target, run: Path | None) -> None:
 
 
 def _check_reads(touched: Touched) -> None:
-    """Refuses a target that is an input, a part of one, or a folder around one."""
+    """Raises ConfigError for a target that is an input, a part of one, or a folder around one."""
     reads: dict[object, str] = {}
     for role, path in (*touched.reads, *_kept(touched.run)):
         for part in parts(path) if path != _STDIO else ():
@@ -210,18 +227,18 @@ def _check_reads(touched: Touched) -> None:
                     expected=_EXPECTED[target.flag],
                     found=f"{target.path}, the {role}"
                     if part == target.path
-                    else f"{target.path}, with which goes {part.name}, the {role}",
+                    else f"{target.path}, which writes {part.name} too, the {role}",
                     remedy="choose another name",
                 )
 
 
 def _kept(run: Path | None) -> list[tuple[str, Path]]:
-    """What a run's folder has already; that it goes on with it is no reason to be written over."""
+    """Lists the files that a run keeps in its folder, which no other output may overwrite."""
     return [] if run is None else [("record of the run", path) for path in kept_in(run)]
 
 
 def _check_writes(touched: Touched) -> None:
-    """Refuses two targets in one place, and a run's folder in the place of one or within it."""
+    """Raises ConfigError for two targets in one place, and for a run folder in a target."""
     targets = [target for target in touched.writes if target.path != _STDIO]
     for one, other in combinations(targets, 2):
         if any(_identities(a) & _identities(b) for a in parts(one.path) for b in parts(other.path)):
@@ -245,7 +262,7 @@ def _check_writes(touched: Touched) -> None:
 
 
 def _check_demo(folder: Path) -> None:
-    """The demo replaces what the demo has written, not pictures that happen to have its names."""
+    """Raises OutputError if the demo would overwrite a file that no demo has written."""
     for path in (folder / name for name in DEMO):
         if os.path.exists(path) and not has_recipe(path):
             raise OutputError(
@@ -257,31 +274,31 @@ def _check_demo(folder: Path) -> None:
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two names lead to one file or folder."""
+    """Returns whether two names lead to one file or folder."""
     try:
         return os.path.samefile(one, other)
-    except OSError:  # one of them is not there, or may not be looked at
+    except OSError:  # one of them does not exist or cannot be read
         return False
 
 
 def _identities(path: Path) -> set[object]:
-    """What two names of one file have in common: where they lead, and the file that is there."""
-    found: set[object] = {_place(path)}
+    """Returns keys of a file: two names lead to the same file if they have a key in common."""
+    keys: set[object] = {_place(path)}
     try:
         status = os.stat(path)
-    except (OSError, ValueError):  # not there, or no name of a file
-        return found
-    return found | {(status.st_dev, status.st_ino)}
+    except (OSError, ValueError):  # the file does not exist, or the name is not valid
+        return keys
+    return keys | {(status.st_dev, status.st_ino)}
 
 
 def _place(path: Path) -> str:
-    """Where a name leads, links followed; in lower case where the file system ignores it."""
+    """Returns the real path of a name; in lower case if the file system ignores letter case."""
     real = os.path.realpath(path)
     return real.casefold() if _ignores_case(Path(real)) else real
 
 
 def _ignores_case(path: Path) -> bool:
-    """Whether the same name in other letters leads to the same place."""
+    """Returns whether the file system ignores letter case in this path."""
     for place in (path, *path.parents):
         if place.name.swapcase() != place.name and os.path.exists(place):
             return same_file(place, place.with_name(place.name.swapcase()))

@@ -1,4 +1,4 @@
-"""What `--help` shows: the flags that most people use, and those of the kind of sample at hand."""
+"""Choose the flags that `--help` shows: common ones, and those for the kind of the sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMON = {
     *("alpha", "beta", "gamma", "style_weights"),
     *("size", "steps", "init", "seed", "network", "device", "memory", "threads"),
 }
-"""Fields whose flags are shown whatever the sample is."""
+"""Fields whose flags are always shown."""
 
 OF_A_KIND = {
     "picture": {"mask", "strength", "color", "style_scale"},
@@ -37,23 +37,23 @@ C = TypeVar("C")
 
 
 def brief(command: type[C], default: C, preset: str) -> tuple[type[C], C]:
-    """A command and its default of which the help shows the common flags only.
+    """Returns a command and its default whose help shows only some flags.
 
-    preset: the one that fits what is at hand; it says which kind of sample that is.
+    preset: the preset for the sample, which decides its kind.
     """
     kind = _KINDS.get(preset, "picture")
-    return _hiding(command, default, COMMON | OF_A_KIND[kind])
+    return _hide(command, default, COMMON | OF_A_KIND[kind])
 
 
-def _hiding(command: type[C], default: C, shown: Collection[str]) -> tuple[type[C], C]:
-    """A subclass in which flags that are not shown are suppressed, and the default as one of it."""
+def _hide(command: type[C], default: C, shown: Collection[str]) -> tuple[type[C], C]:
+    """Makes a subclass whose help shows only the fields `shown`, and a default of its type."""
     hints = get_type_hints(command, include_extras=True)
     annotations: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for field in fields(command):  # type: ignore[arg-type]
         hint, value = hints[field.name], getattr(default, field.name)
         if is_dataclass(value) and not isinstance(value, type):
-            group, value = _hiding(type(value), value, shown)
+            group, value = _hide(type(value), value, shown)
             if any(inner.name in shown for inner in fields(value)):
                 annotations[field.name] = Annotated[group, *getattr(hint, "__metadata__", ())]
             else:

@@ -1,4 +1,4 @@
-"""The command `impasto`."""
+"""The entry point of the command `impasto`: errors, interrupts and exit codes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from impasto.cli.arguments import Command
 
 NUMERICAL_FAILURE = 1
-"""The exit code where J stays non-finite whatever the step."""
+"""The exit code if J stays non-finite, or if another process of the run has ended."""
 
 BAD_INPUT = 2
-"""The exit code where something given cannot be used, or the result cannot be written."""
+"""The exit code if an input cannot be used, or the result cannot be written."""
 
 CHECKPOINTS_LOST = 3
-"""The exit code where the result is saved, but the folder of its run could not be written to the
-end: `resume` and `report` know the run only up to there."""
+"""The exit code if the result is saved, but its run folder could not be written to the end, so that
+`resume` and `report` do not know the last steps."""
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it: the result so far is saved, if there is one.
-After SIGTERM it is 143, of any signal 128 and its number."""
+"""The exit code after Ctrl-C, as in shells. The result so far is saved, if there is one. After any
+signal the exit code is 128 plus its number; after SIGTERM it is 143."""
 
 READER_GONE = 141
-"""The exit code when what reads our output has ended, as in `impasto ... | head`."""
+"""The exit code if the program that reads the output has ended, as in `impasto ... | head`."""
 
 _SIGNALED = 128
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more when it exits, and would complain.
+        # Python flushes stdout again at exit, which would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = READER_GONE
     if code:
@@ -67,14 +67,14 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     try:
         with _leaving_at_once():
-            command = _parsed(arguments)
-            from impasto.cli.commands import run  # torch loads here, not for --help
+            command = _parse(arguments)
+            from impasto.cli.commands import run  # loads torch, which --help does not need
         ending = run(command, arguments)
         if ending.interrupted:
             return _SIGNALED + ending.interrupted
         return CHECKPOINTS_LOST if ending.checkpoints_lost else 0
     except ImpastoError as error:
-        _tell_error(error, arguments)
+        _report_error(error, arguments)
         return BAD_INPUT if isinstance(error, InputError | OutputError) else NUMERICAL_FAILURE
     except KeyboardInterrupt as error:
         if "--json" in arguments:
@@ -84,24 +84,41 @@ def _run(arguments: Sequence[str]) -> int:
         return _SIGNALED + error.number if isinstance(error, Interrupted) else INTERRUPTED
 
 
-def _parsed(arguments: Sequence[str]) -> Command:
-    """The command that the arguments spell; with --json what is wrong with them is JSON too."""
+def _parse(arguments: Sequence[str]) -> Command:
+    """Parses the arguments; what the parser says of wrong ones becomes one line."""
     from impasto.cli.parsing import parse
 
-    if "--json" not in arguments:
-        return parse(arguments)
-    said = io.StringIO()
+    messages = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(messages):
             return parse(arguments)
     except SystemExit as leaving:
         if leaving.code:
-            _print_error(" ".join(re.sub("[\u2500-\u257f]", " ", said.getvalue()).split()))
+            text = _in_one_line(messages.getvalue())
+            if "--json" in arguments:
+                _print_error(text)
+            else:
+                print(f"impasto: {text}", file=sys.stderr)
         raise
 
 
-def _tell_error(error: ImpastoError, arguments: Sequence[str]) -> None:
-    """On one line: to a person on stderr, to a program as JSON on stdout."""
+def _in_one_line(box: str) -> str:
+    """Turns the parser's box into a line: without its title, and with the nearest flag only."""
+    body = box.partition("\n")[2]
+    text = " ".join(re.sub("[\u2500-\u257f]", " ", body).split())
+    text = re.sub(
+        r" Perhaps you meant: (-\S+).*(?= For full helptext)", r"; did you mean \1?", text
+    )
+    # Of the two kinds of help only the long one has each flag.
+    return re.sub(
+        r"[.;]? ?(?:Argument helptext.*)? For full helptext, (?:run|see):? (.*) --help",
+        r"; run \1 --help-all",
+        text,
+    )
+
+
+def _report_error(error: ImpastoError, arguments: Sequence[str]) -> None:
+    """Prints an error on one line: to stderr, or with --json as JSON to stdout."""
     if "--json" in arguments:
         parts = {name: getattr(error, name) for name in ("subject", "expected", "found", "remedy")}
         _print_error(str(error), **parts)
@@ -115,9 +132,10 @@ def _print_error(message: str, **parts: str) -> None:
 
 @contextmanager
 def _leaving_at_once() -> Iterator[None]:
-    """Ctrl-C ends the process there and then: modules half loaded make a mess of an exception.
+    """Makes Ctrl-C end the process at once, without an exception, during the block.
 
-    Once Python itself is shutting down there is nothing left to interrupt, and it is ignored.
+    An exception while modules are being loaded would lead to misleading errors. While Python shuts
+    down, Ctrl-C is ignored.
     """
     ours = (
         threading.current_thread() is threading.main_thread()

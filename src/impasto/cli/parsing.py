@@ -1,4 +1,4 @@
-"""From what was typed to a command: presets, networks and recipes set the defaults of its flags."""
+"""Parse the command line. Presets, networks and recipes set the defaults of the other flags."""
 
 from __future__ import annotations
 
@@ -34,23 +34,32 @@ from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
 from impasto.errors import ConfigError, OutputError
 
 _LONGEST = 100
-"""Letters of a result's name that is made of those of its content and styles."""
+"""The longest name of a result that is made from the names of its content and styles."""
 
 C = TypeVar("C", "Stylize", "Texture")
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """The command that the arguments spell; --preset, --network, --recipe and the suffix of a
-    texture set the other defaults.
+    """Parses the command line after `impasto`.
 
-    Raises ConfigError for flags of other programs and settings outside their range.
+    --preset, --network, --recipe and the suffix of a texture set the defaults of the other flags.
+
+    Raises:
+        ConfigError: a flag belongs to another program, or a setting is outside its range.
+        OutputError: the output is a folder in which the result would overwrite another file.
+        SampleError: the file of --recipe has no recipe.
+        SystemExit: a flag is unknown, or the help was printed.
+
+    Example:
+        >>> parse(["stylize", "content.jpg", "style.jpg", "-o", "out.png", "--beta", "2"]).preset
+        'auto'
     """
-    if "" in arguments:  # a path without characters would be the current folder
+    if "" in arguments:  # as a path, it would be the current folder
         raise ConfigError(
             subject="arguments",
-            expected="each to have a character at least",
+            expected="each argument to have at least one character",
             found="an empty one",
-            remedy="a variable of the shell may have no value: look at the command",
+            remedy="look at the command: a shell variable may be empty",
         )
     refuse_borrowed(arguments)
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -58,21 +67,22 @@ def parse(arguments: Sequence[str]) -> Command:
     finder.add_argument("--network")
     finder.add_argument("--recipe")
     finder.add_argument("--format")
-    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--strength",)):  # no content
+    # These flags take files, which must not be mistaken for the content.
+    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--strength",)):
         finder.add_argument(*flags)
     finder.add_argument("--mask", nargs="*")
-    found, others = finder.parse_known_args(arguments)
-    preset = found.preset if found.preset in PRESETS else fitting_preset(others)
+    early, others = finder.parse_known_args(arguments)
+    preset = early.preset if early.preset in PRESETS else fitting_preset(others)
     config = PRESETS[preset]
-    if found.recipe is not None:
-        config = _of_recipe(found, arguments)
-    if found.network in LAYERS:
-        config = replace(config, network=replace(config.network, network=found.network))
+    if early.recipe is not None:
+        config = _config_of_recipe(early, arguments)
+    if early.network in LAYERS:
+        config = replace(config, network=replace(config.network, network=early.network))
     helping = bool({"-h", "--help"} & set(arguments))
     everything = MORE in arguments
-    if helping or everything:  # shows what pictures get; a run sees what it is given
+    if helping or everything:  # help shows the defaults for pictures
         config = config.complete()
-    name = f".{found.format}" if found.output == "-" else found.output
+    name = f".{early.format}" if early.output == "-" else early.output
     commands = _commands(config, texture_preset(name), preset if helping and not everything else "")
     command: Command = tyro.cli(
         commands,
@@ -82,17 +92,19 @@ def parse(arguments: Sequence[str]) -> Command:
         config=(FlagCreatePairsOff,),
     )
     if isinstance(command, Stylize | Texture | Compare):
-        _ = command.config  # raises ConfigError now, before torch is loaded
+        _ = command.config  # raises ConfigError before torch is loaded
     if isinstance(command, Stylize | Texture) and os.path.isdir(command.output):
-        return replace(command, output=_named(command))
+        return replace(command, output=_output_in_folder(command))
     return command
 
 
 def _commands(config: Config, texture: str, brief_for: str) -> Any:
-    """The commands, as tyro takes them, with their defaults.
+    """Returns the commands with their defaults, for tyro.
 
-    config: of `stylize`. texture: the preset of `texture`. brief_for: the preset of what is at
-    hand, where the help is to be short.
+    Args:
+        config: the defaults of `stylize`.
+        texture: the preset of `texture`.
+        brief_for: for a short help, the preset for the content; "" for a long one.
     """
     default = _default(Stylize, config, content=tyro.MISSING, preset="auto")
     solid = _default(Texture, PRESETS[texture])
@@ -114,36 +126,37 @@ def _commands(config: Config, texture: str, brief_for: str) -> Any:
     return commands
 
 
-def _of_recipe(found: argparse.Namespace, arguments: Sequence[str]) -> Config:
-    """The settings of a recipe. Raises ConfigError beside a preset, for both are all settings."""
-    if found.preset != "auto":
+def _config_of_recipe(early: argparse.Namespace, arguments: Sequence[str]) -> Config:
+    """Returns the settings of a recipe; raises ConfigError if a preset is given too."""
+    if early.preset != "auto":
         raise ConfigError(
             subject="--recipe",
             expected="a recipe or a preset",
             found="both",
             remedy="leave one of them out",
         )
-    from impasto.runs.recipes import Recipe as OfFile  # which loads torch
+    from impasto.runs.recipes import Recipe as RecipeOfFile  # loads torch
 
     given = {word.partition("=")[0] for word in arguments if word.startswith("--")}
-    config = OfFile.of(Path(found.recipe)).settings(given)
-    if found.network and found.network != config.network.network:
+    config = RecipeOfFile.of(Path(early.recipe)).settings(given)
+    if early.network and early.network != config.network.network:
         objective = replace(config.objective, content_layers=(), style_layers=())
         config = replace(config, objective=objective)
     return config
 
 
 def texture_preset(output: str | None) -> str:
-    """The preset of a texture: a picture where the suffix of the result is a picture's."""
+    """Returns the preset of a texture: the result's suffix tells a picture from a solid."""
     suffix = Path(f"name{output or ''}").suffix.lower()
     return "texture" if PRESET_BY_SUFFIX.get(suffix) == "standard" else "texture3d"
 
 
-def _named(command: Stylize | Texture) -> Path:
-    """The result in the folder that a command asks for, named after content and styles, in the
-    content's format; a folder that is a format's, such as a DICOM series, is itself the result.
+def _output_in_folder(command: Stylize | Texture) -> Path:
+    """Names the result in the output folder after content and styles, in the content's format.
 
-    Raises OutputError where that would take the place of what is no earlier result.
+    A folder whose suffix is that of a format, such as a DICOM series, is itself the result.
+
+    Raises OutputError if another file, which is not an earlier result, has that name.
     """
     from impasto import media
     from impasto.media.files import suffix_of
@@ -170,9 +183,9 @@ def _named(command: Stylize | Texture) -> Path:
 
 
 def _default(kind: type[C], config: Config, **others: Any) -> C:
-    """A command with the settings of a config.
+    """Returns a command with the settings of a config, for tyro.
 
-    Not made by __init__: MISSING stands for what is yet to be parsed, and is no Path.
+    It bypasses __init__, whose checks do not accept tyro.MISSING, the mark of required arguments.
     """
     default = object.__new__(kind)
     names = {field.name for field in fields(kind)}
@@ -189,12 +202,12 @@ def _default(kind: type[C], config: Config, **others: Any) -> C:
 
 
 def fitting_preset(arguments: Sequence[str]) -> str:
-    """The preset for what the first file among the arguments is."""
+    """Returns the preset for the first file among the arguments."""
     for path in map(Path, arguments):
         if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
             return preset
         if path.is_dir():
-            from impasto.kinds import preset_of_folder  # which loads torch
+            from impasto.kinds import preset_of_folder  # loads torch
 
             if preset := preset_of_folder(path):
                 return preset

@@ -1,4 +1,4 @@
-"""`-` in the place of a file: standard input, and standard output."""
+"""Use standard input and standard output as files, where the command line has `-`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ _FOLDER = "impasto-pipe-"
 
 
 def is_piped(command: Stylize | Texture) -> bool:
-    """Whether it reads standard input or writes to standard output."""
+    """Returns whether a command reads standard input or writes to standard output."""
     return STDIO in (command.output, *_inputs(command))
 
 
 @contextmanager
 def piped(command: Stylize | Texture) -> Iterator[Stylize | Texture]:
-    """The same command with files for standard input and output, which are gone after the block.
+    """Replaces standard input and output by temporary files for the block.
 
-    What is in the output's file then goes to standard output, if the block ends well.
-    Raises ConfigError for what pipes cannot do, SampleError for bytes of no known format.
+    If the block ends without an error, the output file is then copied to standard output.
+
+    Raises:
+        ConfigError: a flag does not work with standard input or output.
+        SampleError: standard input has no known format.
     """
-    _check(command)
+    _check_flags(command)
     with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=scratch_folder()) as name:
         folder = Path(name)
         if STDIO in _inputs(command):
@@ -42,23 +45,23 @@ def piped(command: Stylize | Texture) -> Iterator[Stylize | Texture]:
             return
         output = folder / f"output.{_format(command)}"
         yield replace(command, output=output, format=None)
-        if output.exists():  # of several processes, the first one's
+        if output.exists():  # of several processes, only the first one writes the output
             with open(output, "rb") as made:
                 shutil.copyfileobj(made, sys.stdout.buffer)
 
 
 def shown_name(output: Path) -> str:
-    """A result's name as people are told it."""
+    """Returns the name of a result for messages."""
     return "standard output" if output.parent.name.startswith(_FOLDER) else str(output)
 
 
 def shown_input(path: Path) -> str:
-    """A content's or style's name as people are told it."""
+    """Returns the name of a content or style for messages."""
     return "standard input" if path.parent.name.startswith(_FOLDER) else str(path)
 
 
 def check_format(command: Stylize | Texture) -> None:
-    """Raises ConfigError for a format of a file, whose name says it."""
+    """Raises ConfigError if --format is given for a file, whose suffix chooses the format."""
     if command.format and command.output != STDIO:
         raise ConfigError(
             subject="--format",
@@ -73,12 +76,13 @@ def _inputs(command: Stylize | Texture) -> list[Path]:
     return [*content, *command.style_paths]
 
 
-def _check(command: Stylize | Texture) -> None:
+def _check_flags(command: Stylize | Texture) -> None:
+    """Raises ConfigError for flags that do not work with standard input or output."""
     to_stdout = command.output == STDIO
     terminal = to_stdout and sys.stdout.isatty()
     for wrong, flag, expected, found, remedy in (
         (_inputs(command).count(STDIO) > 1, "-", "one input from standard input", "several", ""),
-        (command.run, "--run", "files, which the run can be repeated from", "-", ""),
+        (command.run, "--run", "files, so that the run can be repeated", "-", ""),
         (to_stdout and command.display.preview, "--preview", "0 with -o -", "another", ""),
         (to_stdout and command.display.json, "--json", "a file as the output", "-o -", ""),
         (terminal, "--output", "a pipe or a file", "a terminal", "redirect it, as in `> out.png`"),
@@ -89,7 +93,7 @@ def _check(command: Stylize | Texture) -> None:
 
 
 def _read(folder: Path) -> Path:
-    """Standard input in a file there, with the suffix of its format."""
+    """Copies standard input to a file in the folder, with the suffix of its format."""
     path = folder / "input"
     with open(path, "wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
@@ -98,7 +102,7 @@ def _read(folder: Path) -> Path:
 
 
 def _with_input(command: Stylize | Texture, path: Path) -> Stylize | Texture:
-    """The command with that file in the place of `-`."""
+    """Replaces `-` among the inputs by a file."""
     styles = tuple(path if style == STDIO else style for style in command.styles)
     style = path if command.style == STDIO else command.style
     if isinstance(command, Stylize) and command.content == STDIO:
@@ -107,7 +111,7 @@ def _with_input(command: Stylize | Texture, path: Path) -> Stylize | Texture:
 
 
 def _format(command: Stylize | Texture) -> str:
-    """What standard output is to be: what is asked for, or the format of the first input."""
+    """Returns the format for standard output: --format, or the format of the first input."""
     first = _inputs(command)[0]
     suffix = media.files.suffix_of(first).removeprefix(".")
     return command.format or suffix or "png"

@@ -1,4 +1,4 @@
-"""Commands again, from what the folder of their run has kept of them."""
+"""Repeat the command of a run, as its folder has recorded it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from impasto.runs.trust import check_trusted, working_in
 
 
 def origin_of_command(command: Stylize | Texture, arguments: Sequence[str]) -> Origin:
-    """Where the run of a command comes from. arguments: the command as typed after `impasto`."""
+    """Returns the origin of a command's run. arguments: the command line after `impasto`."""
     styles = tuple(path.absolute() for path in command.style_paths)
     origin = Origin(
         config=command.config,
@@ -42,11 +42,15 @@ def origin_of_command(command: Stylize | Texture, arguments: Sequence[str]) -> O
 
 @contextmanager
 def repeat_command(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequence[str]]]:
-    """The command that a run was started with, in the folder that it was typed in, for its run
-    where that is now.
+    """Returns the command of a run and its arguments, for a block.
 
-    Raises ConfigError where there is none, other processes are needed or its network is code that
-    is not trusted; SampleError when an input is not what it was.
+    In the block, the current folder is the one that the command was typed in. The command's run
+    folder is the folder given, even if it has been moved.
+
+    Raises:
+        ConfigError: the folder has no command, the run needs another number of processes, or its
+            network is code that is not trusted.
+        SampleError: an input is missing or has changed.
     """
     folder = command.folder.absolute()
     run = read_run(folder)
@@ -63,7 +67,7 @@ def repeat_command(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequenc
             subject=str(command.folder),
             expected=f"{run.processes} processes, as it was started with",
             found=str(current_group().size),
-            remedy=f"start it by torchrun --nproc-per-node {run.processes}",
+            remedy=f"start it with torchrun --nproc-per-node {run.processes}",
         )
     run.check_inputs()
     if not origin.where.is_dir():
@@ -74,14 +78,14 @@ def repeat_command(command: Resume) -> Iterator[tuple[Stylize | Texture, Sequenc
             remedy=f"repeat its command elsewhere, with --run {folder}",
         )
     with working_in(origin.where):
-        again = _parsed(folder, origin.arguments)
+        again = _parse_recorded(folder, origin.arguments)
         check_trusted(folder, again.config.network.network, origin.where, command.trust)
         shown = replace(again.display, quiet=command.quiet, json=command.json)
         yield replace(again, run=folder, display=shown), origin.arguments
 
 
-def _parsed(folder: Path, arguments: Sequence[str]) -> Stylize | Texture:
-    """The command of a run. Raises ConfigError where it is none."""
+def _parse_recorded(folder: Path, arguments: Sequence[str]) -> Stylize | Texture:
+    """Parses the recorded arguments; raises ConfigError if they are not the command of a run."""
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             command = parse(arguments)

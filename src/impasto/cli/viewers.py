@@ -1,4 +1,4 @@
-"""Who tells of a run while it goes on: a bar, a log, lines of JSON, or nobody."""
+"""Show the progress of a run: as a bar, as a log, as lines of JSON, or not at all."""
 
 from __future__ import annotations
 
@@ -28,22 +28,31 @@ from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import Result
 
 EVERY = 10.0
-"""Seconds between the lines of a log."""
+"""The seconds between the lines of a log."""
 
 
 @runtime_checkable
 class Viewer(Protocol):
-    """What is told of a run."""
+    """Shows the progress of a run."""
 
-    def step(self, progress: Progress) -> None: ...
-    def note(self, text: str) -> None: ...
-    def warning(self, text: str) -> None: ...
-    def download(self, done: int, total: int) -> None: ...
-    def result(self, result: Result, output: Path) -> None: ...
+    def step(self, progress: Progress) -> None:
+        """Shows a step."""
+
+    def note(self, text: str) -> None:
+        """Shows a note."""
+
+    def warning(self, text: str) -> None:
+        """Shows a warning."""
+
+    def download(self, done: int, total: int) -> None:
+        """Shows the progress of a download in bytes."""
+
+    def result(self, result: Result, output: Path) -> None:
+        """Shows the result and its file."""
 
 
 class Silence:
-    """Tells nothing."""
+    """Shows nothing."""
 
     def step(self, progress: Progress) -> None:
         pass
@@ -62,14 +71,14 @@ class Silence:
 
 
 class Quiet(Silence):
-    """Tells nothing but what went wrong."""
+    """Shows warnings only."""
 
     def warning(self, text: str) -> None:
         print(f"impasto: {text}", file=sys.stderr)
 
 
 class JsonLines:
-    """Tells each step and the result as a line of JSON."""
+    """Prints every event as a line of JSON."""
 
     def step(self, progress: Progress) -> None:
         _print_json(event="step", **progress.line())
@@ -98,7 +107,7 @@ class JsonLines:
 
 
 class Bar:
-    """Tells a person: a bar with scale, step, J and its terms, and the time left."""
+    """Shows a progress bar with the scale, the step, J and its terms, and the time left."""
 
     def __init__(self, bar: ProgressBar) -> None:
         self.bar = bar
@@ -132,7 +141,7 @@ class Bar:
 
 
 class Lines:
-    """Tells a log: a line every ten seconds, and what there is to note."""
+    """Prints a line every ten seconds, and all notes and warnings."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -165,7 +174,7 @@ class Lines:
 
 
 def _where(progress: Progress) -> str:
-    """Scale, step, J and its terms."""
+    """Formats the scale, the step, J and its terms."""
     terms = "  ".join(f"{kind} {part:.3g}" for kind, part in progress.terms.items())
     grid = " x ".join(map(str, reversed(progress.space)))
     return (
@@ -184,22 +193,22 @@ def _outcome(result: Result, output: Path) -> str:
 
 
 class Notes(logging.Handler):
-    """Hands what the library logs on to a viewer."""
+    """Passes what the library logs on to a viewer."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(logging.INFO)
         self.viewer = viewer
 
     def emit(self, record: logging.LogRecord) -> None:
-        tell = self.viewer.warning if record.levelno >= logging.WARNING else self.viewer.note
-        tell(record.getMessage())
+        show = self.viewer.warning if record.levelno >= logging.WARNING else self.viewer.note
+        show(record.getMessage())
 
 
 @contextmanager
 def viewer_of(display: Display) -> Iterator[Viewer]:
-    """What shows a run, as asked for, and meanwhile what the library logs."""
+    """Returns the viewer that the flags ask for; it also shows what the library logs."""
     logger = logging.getLogger("impasto")
-    with _shown(display) as viewer:
+    with _choose_viewer(display) as viewer:
         handler, level = Notes(viewer), logger.level
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -211,7 +220,7 @@ def viewer_of(display: Display) -> Iterator[Viewer]:
 
 
 @contextmanager
-def _shown(display: Display) -> Iterator[Viewer]:
+def _choose_viewer(display: Display) -> Iterator[Viewer]:
     if current_group().rank:
         yield Silence()
     elif display.quiet:
@@ -221,7 +230,7 @@ def _shown(display: Display) -> Iterator[Viewer]:
     else:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
         console = Console(stderr=True, emoji=False)
-        if not console.is_terminal:  # where a bar comes out as blank lines
+        if not console.is_terminal:  # a bar would print blank lines
             yield Lines(console)
             return
         with ProgressBar(*columns, console=console, transient=True) as bar:

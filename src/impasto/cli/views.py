@@ -1,4 +1,4 @@
-"""The commands that look at files: plot, compare and recipe; what is said of a run's inputs."""
+"""The commands that show files (plot, compare, recipe), and the line about a run's inputs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from impasto.errors import about
 from impasto.kinds import kind_of
 from impasto.metrics import Comparison, compare
 from impasto.plots import View, check_target, plot
-from impasto.runs.recipes import Recipe as OfFile
+from impasto.runs.recipes import Recipe as RecipeOfFile
 
 
 def draw(command: Plot) -> None:
-    """Draws files in one picture."""
+    """Draws files in one plot."""
     paths = (command.file, *command.others)
     view = View(
         command.view, command.start, command.seconds, command.leads, command.window, command.at
@@ -52,26 +52,29 @@ def show_comparison(command: Compare) -> None:
 
 def show_recipe(command: Recipe) -> None:
     """Prints how a picture was made."""
-    recipe = OfFile.of(command.file)
+    recipe = RecipeOfFile.of(command.file)
     print(json.dumps(recipe.record) if command.json else "\n".join(recipe.lines()))
 
 
 def inputs_of(command: Stylize) -> str:
-    """Which file is taken for the content and which for styles, in a line; and where there are
-    several styles without shares, as where a folder of contents was meant, how those are done."""
+    """Returns a line that names the content and the styles.
+
+    With several styles without shares, the user may have meant several contents. Then the line also
+    says how to stylize each content.
+    """
     styles = command.style_paths
     line = f"content: {shown_input(command.content)}; style{'s' * (len(styles) > 1)}: "
     line += ", ".join(map(shown_input, styles))
     if len(styles) == 1 or command.weighted:
         return line
     return (
-        f"{line}. One result of all these styles; for one of each content: "
+        f"{line}. All these styles make one result; for one result of each content: "
         'for f in contents/*; do impasto stylize "$f" style.jpg -o results; done'
     )
 
 
 def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
-    """A file's sample, of a signal the stretch that is asked for."""
+    """Loads a sample; cuts a signal to the stretch that the user asks for."""
     sample = media.load(path)
     if not span:
         return sample
@@ -80,18 +83,18 @@ def _part(path: Path, span: tuple[float, ...]) -> media.Sample:
 
 
 def _json(comparison: Comparison) -> str:
-    """One object; what has no finite value is null, for JSON knows none else."""
-    found = asdict(comparison)
-    for row in found["rows"]:
+    """Formats a comparison as JSON. Non-finite values, which JSON does not have, are null."""
+    record = asdict(comparison)
+    for row in record["rows"]:
         for name in ("result", "no_op", "floor"):
             row[name] = row[name] if math.isfinite(row[name]) else None
-    return json.dumps(found)
+    return json.dumps(record)
 
 
 def _table(comparison: Comparison) -> Table:
     table = Table(
-        title="What is left of the content, and the distances to the style",
-        caption=f"{_better(comparison)}. no-op: the content taken for "
+        title="Distances to the content and to the style",
+        caption=f"{_better(comparison)}. no-op: the content in place of "
         "the result; floor: one half of the style against the other. "
         f"{escape(_compared(comparison))}.",
         caption_justify="left",
@@ -109,15 +112,15 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _better(comparison: Comparison) -> str:
-    """Which way each metric is better."""
+    """Describes which values of each metric are better."""
     words = {"higher": "higher is better", "one": "1 is the style's own"}
     names = {way: [row.metric for row in comparison.rows if row.better == way] for way in words}
-    said = [f"{', '.join(names[way])}: {words[way]}" for way in words if names[way]]
-    return "; ".join([*said, "the others: lower is nearer"]) if said else "Lower is nearer"
+    parts = [f"{', '.join(names[way])}: {words[way]}" for way in words if names[way]]
+    return "; ".join([*parts, "the others: lower is nearer"]) if parts else "Lower is nearer"
 
 
 def _compared(comparison: Comparison) -> str:
-    """What was looked at."""
+    """Describes what was compared: a network, regions or leads."""
     if comparison.network:
         return f"Activations are those of {comparison.network}"
     if comparison.regions:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from impasto.config.layers import LAYERS, SERIES_LAYERS, TRAINED, UNIT_LAYERS
 from impasto.config.settings import (
+    STYLE_LOSSES,
     EngineConfig,
     GuidanceConfig,
     NetworkConfig,
@@ -76,7 +77,7 @@ class Config:
         return replace(self, objective=objective, network=replace(self.network, network=network))
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for the first settings that do not go together."""
+        """Raises ConfigError for the first settings that do not fit together."""
         objective, steps = self.objective, self.schedule.steps
         _check(
             "--alpha --beta --gamma",
@@ -87,8 +88,8 @@ class Config:
         kinds, count = objective.style_losses, len(objective.style_layers)
         _check(
             "--style-losses",
-            " ".join(kinds),
-            "gram, moments or nearest, once for all style layers or once for each",
+            f"{len(kinds)} for {count} layers",
+            STYLE_LOSSES,
             len(kinds) in {1, count or len(kinds)},
         )
         _check(
@@ -111,7 +112,7 @@ class Config:
                 "two finite numbers of seconds, the earlier first",
                 not span or (len(span) == 2 and span[0] < span[1]),
             )
-        window_of_values(self.volume.window)  # raises
+        window_of_values(self.volume.window)  # raises ConfigError
 
     def _check_network(self) -> None:
         """Raises ConfigError for settings of the network that do not fit."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta
 
@@ -17,13 +17,9 @@ Layers = Annotated[
     tuple[tuple[str, Number], ...],
     Meta(description="names of layers, each with its lambda, a finite number from 0 up, or alone"),
 ]
-Losses = Annotated[
-    tuple[Literal["gram", "moments", "nearest"], ...],
-    Meta(
-        min_length=1,
-        description="gram, moments or nearest, once for all style layers or once for each",
-    ),
-]
+StyleLoss = Literal["gram", "moments", "nearest"]
+STYLE_LOSSES = f"{', '.join(get_args(StyleLoss))}, once for all style layers or once for each"
+Losses = Annotated[tuple[StyleLoss, ...], Meta(min_length=1, description=STYLE_LOSSES)]
 Size = Annotated[
     tuple[Count, ...],
     Meta(max_length=3, description="a whole number from 0 up, or one from 1 up for each axis"),
@@ -59,7 +55,7 @@ class PassedNetwork(str):
     network: Any
 
     def __new__(cls, network: Any) -> PassedNetwork:
-        is_module = not hasattr(network, "__qualname__")  # but a class, or a function
+        is_module = not hasattr(network, "__qualname__")  # classes and functions have one
         named = type(network) if is_module else network
         name = f"{named.__module__}:{named.__qualname__}"
         if is_module:
@@ -141,6 +137,13 @@ class ObjectiveConfig(Checked):
     """gram compares Gram matrices; moments compares means and covariances by their Wasserstein
     distance; nearest compares each position with the most similar position of the style; one for
     all style layers, or one for each"""
+    coarse_share: Decay = 0.0
+    """for pictures while their long side is above 512: the share of J that looks at G averaged over
+    boxes to at most 512, so that forms and strokes stay as they are at that size; smaller styles
+    are then enlarged with G [0 to 1)"""
+    fine_style: Number = 1.0
+    """for pictures while their long side is above 512: a factor of beta in the rest of J, below 1
+    for less relief [>= 0]"""
     content_share: Share = 0.75
     """for nearest: each position is matched by a blend of the content and G as it is at the start
     of a scale; this is the content's share [0 to 1]"""
@@ -193,6 +196,18 @@ class ObjectiveConfig(Checked):
     def layers(self) -> frozenset[str]:
         """The content and style layers."""
         return frozenset(self.content_layers) | frozenset(dict(self.style_layers))
+
+    @property
+    def as_it_is(self) -> ObjectiveConfig:
+        """The same for G itself at a fine scale, where its means over boxes have a share of J."""
+        rest = 1 - self.coarse_share
+        return replace(self, alpha=self.alpha * rest, beta=self.beta * rest * self.fine_style)
+
+    @property
+    def averaged(self) -> ObjectiveConfig:
+        """The same for the means of G over boxes at a fine scale: their share of J."""
+        share = self.coarse_share
+        return replace(self, alpha=self.alpha * share, beta=self.beta * share, gamma=0.0)
 
     @property
     def style_kinds(self) -> dict[str, str]:
@@ -309,7 +324,8 @@ class ScheduleConfig(Checked):
     """
     style_scale: Number = 1.0
     """long side of styles that are pictures, divided by that of the result: more for larger
-    strokes, less for finer ones; styles are never enlarged; 0 for their own size [>= 0]"""
+    strokes, less for finer ones; only --coarse-share enlarges styles; 0 for their own size
+    [>= 0]"""
     coarsest: Count = 128
     """long side of the first scale; scales grow by sqrt 2 up to the size; 0 for the last scale only
     [>= 0]"""

@@ -18,6 +18,7 @@ from torch import Tensor
 from impasto.engine.gradient import Evaluation, terms_of, value_and_grad
 from impasto.engine.objective import Objective
 from impasto.engine.walk import Plan
+from impasto.grids.boxes import Boxes
 from impasto.grids.geometry import Region
 from impasto.grids.parallel import gather, with_slabs
 from impasto.grids.patch import Patch, Values
@@ -87,6 +88,35 @@ class Member:
 
 
 @dataclass(frozen=True, eq=False)
+class Coarse:
+    """An objective of the means of G over boxes.
+
+    Attributes:
+        objective: J over the grid of the boxes, of which each process has a part of its own.
+        plan: how the engine evaluates it.
+        boxes: the boxes, and the part of G that this process has.
+    """
+
+    objective: Objective
+    plan: Plan
+    boxes: Boxes
+
+    def add(self, g: Values, gradient: Values) -> dict[str, float]:
+        """Adds its gradient to `gradient`, and returns its weighted terms."""
+        evaluation = value_and_grad(self.objective, self._seen(g), self.plan)
+        own = Patch(evaluation.gradient, self.objective.region)
+        self.boxes.add_spread(gather(self.plan.group, own), gradient)
+        return evaluation.terms
+
+    def terms(self, g: Values) -> dict[str, float]:
+        """Returns its weighted terms."""
+        return terms_of(self.objective, self._seen(g), self.plan)
+
+    def _seen(self, g: Values) -> Float[Tensor, "1 channel *boxes"]:
+        return self.boxes.means(g)[self.objective.region.slices].contiguous()
+
+
+@dataclass(frozen=True, eq=False)
 class Ensemble:
     """J, and everything that its evaluation needs.
 
@@ -95,12 +125,14 @@ class Ensemble:
         region: the part of G that this process has.
         plan: its group shares G, and it makes the arrays.
         free: where G may change, shape (1, #channel, *space); None for everywhere.
+        coarse: the objectives of means of G.
     """
 
     members: tuple[Member, ...]
     region: Region
     plan: Plan
     free: Bool[Tensor, "1 #channel *space"] | None = None
+    coarse: tuple[Coarse, ...] = ()
 
     def value_and_grad(self, g: Values, seed: Sequence[int] = ()) -> Evaluation:
         """Returns J(G) and dJ/dG, which is 0 where G may not change.
@@ -124,6 +156,8 @@ class Ensemble:
                 else:
                     total.index_add_(2, slices.to(total.device), part)
                 _add(terms, evaluation.terms)
+        for coarse in self.coarse:
+            _add(terms, coarse.add(g, gradient))
         if self.free is not None:
             gradient.mul_(self.free.to(gradient.device))
         return Evaluation(sum(terms.values()), terms, gradient)
@@ -140,6 +174,8 @@ class Ensemble:
         for member in self.members:
             x = g.movedim(member.axis + 2, 2)
             _add(terms, terms_of(member.objective, x, member.plan))
+        for coarse in self.coarse:
+            _add(terms, coarse.terms(g))
         return terms
 
 

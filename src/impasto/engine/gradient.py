@@ -1,9 +1,9 @@
 """J and dJ/dG, exactly: of a whole sample, tile by tile, or spread over processes.
 
-sum pass       stage by stage and tile by tile, add up the sums of the losses; keep the output
-dJ/d(sums)     differentiate the scores automatically, on a few small matrices gradient pass  take
-the stages in reverse; pull dJ/d(sums), and the gradient from the stage after, back through each
-tile, which is computed again where it was not kept
+- Sum pass: stage by stage and tile by tile, add up the sums of the losses; keep the outputs.
+- dJ/d(sums): differentiate the scores automatically, on a few small matrices.
+- Gradient pass: take the stages in reverse; pull dJ/d(sums), and the gradient from the stage after,
+  back through each tile. A tile that was not kept is computed again.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class Objective:
         }
 
     def score(self, sums: Sums) -> dict[str, Tensor]:
-        """Returns the weighted terms by kind, from the sums over all positions; they add to J."""
+        """Returns the weighted terms by kind, from all positions' sums; they add up to J."""
         terms: dict[str, Tensor] = {}
         for term in self.terms:
             counts = term.mask.counts if term.mask else self.counts

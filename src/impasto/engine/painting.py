@@ -119,7 +119,7 @@ class Match:
     grids: Float[Tensor, "sheet dims"]
 
     def over(self, cells: Space) -> Match:
-        """Returns the match on a finer grid: inside of a cell, neighbors stay neighbors."""
+        """Returns the match on a finer grid; inside of a cell, neighbors take from neighbors."""
         middles = [
             (torch.arange(length, dtype=torch.float64, device=CPU) + 0.5) * (side / length)
             for side, length in zip(self.sheets.shape, cells, strict=True)

@@ -1,4 +1,4 @@
-"""Chooses the plan for a network and a grid: the tiles that take the least time in the memory.
+"""Chooses the plan for a network and a grid: the fastest tiles within the memory.
 
 The model counts the values and the operations of a tile, its halo included. The constants are
 measured; benchmarks/engine.py prints the model's predictions beside measurements.

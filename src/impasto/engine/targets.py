@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -72,6 +73,18 @@ def content_losses(
     return losses
 
 
+class _Measure(NamedTuple):
+    """How a style layer is measured.
+
+    shape: of the sums. sums: adds them up over a region, of an activation and the weight of its
+    positions. loss: makes the loss from the sums over the number of positions.
+    """
+
+    shape: tuple[int, ...]
+    sums: Callable[[Tensor, Region, Tensor | None], Tensor]
+    loss: Callable[[Tensor], Loss]
+
+
 def style_losses(
     style: Patch,
     network: Network,
@@ -79,46 +92,66 @@ def style_losses(
     layers: Sequence[str],
     plan: Plan,
     mask: Mask | None,
-) -> dict[str, Gram | MetricGram | Moments | SmoothGram]:
+) -> dict[str, Loss]:
     """Returns the style loss of each of the layers."""
     reaches = frozenset((layer, 0) for layer in layers)
     grids = network.grids(style.region.whole, dict(reaches))
     counts = mask.counts if mask else {layer: prod(grid) for layer, grid in grids.items()}
     tops = _tops(style, network, reaches, plan) if config.smoothing == "softmax" else {}
-    measured = config.chosen_normalization == "relative" and not tops
     home = home_of_sums(plan.device)
-    metrics = {layer: root.to(home).double() for layer, root in network.metrics.items() if measured}
-    moments = {layer for layer, kind in config.style_kinds.items() if kind == "moments"}
-    augmented = tops.keys() | metrics.keys() | moments
-    widths = {layer: network.widths[layer] + (layer in augmented) for layer in grids}
+    measures = {layer: _measure(layer, network, config, tops, home) for layer in grids}
     totals = {
-        layer: torch.zeros((width, width), dtype=torch.float64, device=home)
-        for layer, width in widths.items()
+        layer: torch.zeros(measure.shape, dtype=torch.float64, device=home)
+        for layer, measure in measures.items()
     }
 
     def see(layer: str, activation: Tensor, region: Region) -> None:
         exactly = exact(activation)
         weight = mask.over(layer, region).to(exactly.dtype) if mask else None
-        if layer in tops:
-            sums = exponential_products(exactly, region, weight, tops[layer])
-        else:
-            kind = MetricGram if layer in augmented else Gram
-            sums = kind.sums(exactly, region, weight)
-        totals[layer] += sums.to(home)
+        totals[layer] += measures[layer].sums(exactly, region, weight).to(home)
 
     look(network, style, reaches, plan, see)
-    losses: dict[str, Gram | MetricGram | Moments | SmoothGram] = {}
-    for layer in grids:
-        target = plan.group.total(totals[layer]) / counts[layer]
-        if layer in tops:
-            losses[layer] = SmoothGram.of(target, tops[layer], config.chosen_normalization)
-        elif layer in moments:
-            losses[layer] = Moments(target, config.chosen_normalization, metrics.get(layer))
-        elif layer in metrics:
-            losses[layer] = MetricGram(target, metrics[layer])
-        else:
-            losses[layer] = Gram(target, config.chosen_normalization)
-    return losses
+    return {
+        layer: measure.loss(plan.group.total(totals[layer]) / counts[layer])
+        for layer, measure in measures.items()
+    }
+
+
+def _measure(
+    layer: str,
+    network: Network,
+    config: ObjectiveConfig,
+    tops: Mapping[str, float],
+    home: torch.device,
+) -> _Measure:
+    """Returns how a style layer is measured: the one place that knows each style loss by its word.
+
+    tops: the largest activation of each layer, where activations are smoothed. home: the device of
+    the sums.
+    """
+    normalization, width = config.chosen_normalization, network.widths[layer]
+    square, augmented = (width, width), (width + 1, width + 1)
+    metric = None
+    if normalization == "relative" and not tops and layer in network.metrics:
+        metric = network.metrics[layer].to(home).double()
+    if tops:
+        top = tops[layer]
+        return _Measure(
+            augmented,
+            lambda x, region, weight: exponential_products(x, region, weight, top),
+            lambda target: SmoothGram.of(target, top, normalization),
+        )
+    match config.style_kinds[layer]:
+        case "moments":
+            return _Measure(
+                augmented, MetricGram.sums, lambda target: Moments(target, normalization, metric)
+            )
+        case "gram" if metric is not None:
+            return _Measure(augmented, MetricGram.sums, lambda target: MetricGram(target, metric))
+        case "gram":
+            return _Measure(square, Gram.sums, lambda target: Gram(target, normalization))
+        case kind:
+            raise AssertionError(f"{kind} is no sum over positions")
 
 
 def _tops(style: Patch, network: Network, reaches: Reaches, plan: Plan) -> dict[str, float]:
@@ -223,8 +256,8 @@ def _check_statistics(
         if used and not least <= positions < shorter:
             raise ConfigError(
                 subject=flag,
-                expected=f"from {least} positions to less than the content and the style have, "
-                f"at {rate:g} a second",
+                expected=f"at least {least} positions and fewer than content and style have, "
+                f"at {rate:g} per second",
                 found=f"{positions} of {shorter}",
                 remedy="pass another one, or longer signals",
             )

@@ -1,1 +1,1 @@
-"""What each layer keeps of two pictures, and what each setting does."""
+"""Show what each layer of a network keeps of two pictures, and what each setting does."""

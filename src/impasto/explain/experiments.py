@@ -1,8 +1,8 @@
-"""explain: what each layer keeps of two pictures, and what each setting does, as a list of runs.
+"""`explain`: runs that show what each layer keeps of two pictures, and what each setting does.
 
-The first figure of Gatys, Ecker and Bethge 2015 (A neural algorithm of artistic style) from
-pictures of one's own, and the effects of alpha/beta, of the start and of the optimizer. Every run
-is `stylize` with settings that anybody can pass.
+They reproduce the first figure of Gatys, Ecker and Bethge 2015 (A neural algorithm of artistic
+style) with the user's own pictures, and show the effects of alpha/beta, of the initial G and of the
+optimizer. Every run is a call of `stylize` with ordinary settings.
 """
 
 from __future__ import annotations
@@ -29,21 +29,26 @@ from impasto.transfer.scales import grids
 from impasto.transfer.stylize import Result, stylize
 
 SUPPORTED = ("vgg16", "vgg19")
-"""Networks with five blocks; the first if none is named."""
+"""Networks with five blocks; the first one is the default."""
 
 BETAS = (0.5, 2.0, 8.0, 32.0, 128.0)
-"""Over alpha = 1."""
+"""The values of beta that are compared, with alpha = 1."""
 MIXTURE = 10.0
-"""beta where it is the same for several runs, over alpha = 1."""
+"""The beta of the other runs, with alpha = 1."""
 
-# Where L-BFGS finds no lower J, Adam carries on: in steps that do not lead away from there.
+# If L-BFGS finds no lower J, Adam goes on, with steps small enough to stay near that minimum.
 _LBFGS = {"optimizer": "lbfgs", "precision": "fp32", "learning_rate": 1e-4}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One run. chapter: what it is an example of: content, style, ratio, start or optimizer. name:
-    what sets it apart in there."""
+    """One run.
+
+    Attributes:
+        chapter: the part of the page: content, style, ratio, start or optimizer.
+        name: what distinguishes it from the others in its chapter.
+        config: the settings.
+    """
 
     chapter: str
     name: str
@@ -52,7 +57,13 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment came to. curve: J at each step."""
+    """The outcome of an experiment.
+
+    Attributes:
+        experiment: the experiment.
+        result: the result of the run.
+        curve: J at each step.
+    """
 
     experiment: Experiment
     result: Result
@@ -60,14 +71,21 @@ class Outcome:
 
     @property
     def picture(self) -> Picture:
-        """G."""
+        """G as a picture."""
         return as_picture(self.result.sample)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of the network. stage: which one, from 1. channels, space: of its activations. field:
-    pixels along a side of the picture that one of its positions sees."""
+    """A layer of the network.
+
+    Attributes:
+        name: the name.
+        stage: the number of its block, from 1.
+        channels: the channels of its activations.
+        space: the grid of its activations.
+        field: the side of its receptive field in pixels.
+    """
 
     name: str
     stage: int
@@ -78,9 +96,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All there is to show. outcomes: of the first experiments, or of all where nothing
-    interrupted them. names: of the content's file and the style's. network: its name. depths: the
-    layers that the experiments look at."""
+    """Everything that the page shows.
+
+    Attributes:
+        names: the file names of the content and the style.
+        content: the content.
+        style: the style.
+        network: the name of the network.
+        layers: the layers of the network after a rectifier.
+        depths: the layers that the experiments use.
+        experiments: the planned runs.
+        outcomes: the outcomes of the runs before an interrupt, or of all runs.
+    """
 
     names: tuple[str, str]
     content: Picture
@@ -104,13 +131,22 @@ def explain(
 ) -> Explanation:
     """Runs all experiments on a content and a style.
 
-    content, style: files of pictures. size: long side in pixels. network: vgg16 or vgg19;
-    vgg16 if none is given. quick: a tenth of the steps. callback: called at every step, with steps
-    counted over all runs; at the first of a run its note says which. download: as for `stylize`.
-    Ctrl-C leaves out the run at hand and those after it.
-    Raises InputError as `stylize` does, and for what is no picture.
+    Ctrl-C ends the experiments; the outcomes of the runs before are returned.
+
+    Args:
+        content: the file of a picture.
+        style: the file of a picture.
+        size: the long side in pixels.
+        network: the settings of vgg16 or vgg19; None takes vgg16.
+        quick: takes a tenth of the steps.
+        callback: called after each step. Steps count over all runs, and the note of the first step
+            of a run names the run.
+        download: called with the bytes done and the total bytes while weights are downloaded.
+
+    Raises:
+        InputError: a file is not a picture, or a setting cannot be used.
     """
-    network = _of_five_blocks(network or NetworkConfig())
+    network = _with_default_network(network or NetworkConfig())
     depths = depths_of(network)
     planned = experiments(style, size, network, quick=quick)
     for path in (content, style):
@@ -129,8 +165,8 @@ def explain(
     outcomes: list[Outcome] = []
     for number, experiment in enumerate(planned):
         title = f"run {number + 1} of {len(planned)}: {experiment.chapter}, {experiment.name}"
-        shown = _shown(callback, title, sum(lengths[:number]), sum(lengths))
-        outcome = run(experiment, *pictures, callback=shown)
+        counted = _count_over_runs(callback, title, sum(lengths[:number]), sum(lengths))
+        outcome = run(experiment, *pictures, callback=counted)
         if not outcome.result.finished:
             break
         outcomes.append(outcome)
@@ -142,8 +178,17 @@ def explain(
 def experiments(
     style: str | Path, size: int, network: NetworkConfig, *, quick: bool = False
 ) -> tuple[Experiment, ...]:
-    """The runs, in the order of the page. style: its file, from which one of them starts."""
-    network = _of_five_blocks(network)
+    """Lists the runs in the order of the page.
+
+    style: the file of the style, because one run starts from it. The other arguments are those of
+    `explain`.
+
+    Example:
+        >>> planned = experiments("style.jpg", 256, NetworkConfig())
+        >>> len(planned), planned[0].chapter, planned[0].name
+        (27, 'content', 'relu1_1')
+    """
+    network = _with_default_network(network)
     depths = depths_of(network)
 
     def experiment(chapter: str, name: str, *steps: int, **settings: Any) -> Experiment:
@@ -185,7 +230,8 @@ def experiments(
 def _reconstructions(
     experiment: Callable[..., Experiment], depths: Sequence[str]
 ) -> list[Experiment]:
-    """What each layer keeps of the content, and what the layers up to each keep of the style."""
+    """Lists the runs that reconstruct the content from each layer, and the style from each layer
+    and those before it."""
     contents = [
         experiment(
             "content",
@@ -225,33 +271,34 @@ def _reconstructions(
 def run(
     experiment: Experiment, content: Picture, style: Picture, callback: Callback | None = None
 ) -> Outcome:
-    """One of them. Ctrl-C ends it early, as it ends `stylize`."""
+    """Runs an experiment. Ctrl-C ends it early, as it ends `stylize`."""
     curve: list[float] = []
 
-    def kept(progress: Progress) -> None:
+    def record(progress: Progress) -> None:
         curve.append(progress.value)
         if callback:
             callback(progress)
 
-    result = stylize(content, style, experiment.config, callback=kept)
+    result = stylize(content, style, experiment.config, callback=record)
     return Outcome(experiment, result, tuple(curve))
 
 
-def _of_five_blocks(network: NetworkConfig) -> NetworkConfig:
+def _with_default_network(network: NetworkConfig) -> NetworkConfig:
     return replace(network, network=SUPPORTED[0]) if network.network == "auto" else network
 
 
 def depths_of(network: NetworkConfig) -> tuple[str, ...]:
-    """The first layer of each of the network's blocks.
+    """Returns the first layer of each of the network's five blocks.
 
-    Raises ConfigError for a network that has no such blocks.
+    Raises:
+        ConfigError: the network is not one of SUPPORTED.
     """
     chosen = Config(network=network).complete()
     name = chosen.network.network
     if name not in SUPPORTED:
         raise ConfigError(
             subject="--network",
-            expected=f"{', '.join(SUPPORTED)}, which have layers of five depths",
+            expected=f"{', '.join(SUPPORTED)}, which have five blocks of layers",
             found=name,
             remedy="leave it out, or choose one of them",
         )
@@ -259,7 +306,7 @@ def depths_of(network: NetworkConfig) -> tuple[str, ...]:
 
 
 def layers_of(network: Network, space: Space) -> Iterator[Layer]:
-    """Those after a rectifier, for a picture over `space`."""
+    """Lists the layers after a rectifier. space: the grid of a picture."""
     for number, stage in enumerate(network.stages, start=1):
         for name in stage.layers:
             if name.startswith("relu"):
@@ -268,7 +315,7 @@ def layers_of(network: Network, space: Space) -> Iterator[Layer]:
 
 
 def field_of(network: Network, layer: str) -> int:
-    """The side of a layer's receptive field, in pixels, away from the border."""
+    """Returns the side of a layer's receptive field in pixels, away from the border."""
     stages = [stage for stage, _, _ in network.path({layer})]
     spaces: list[Space] = [(4096,) * network.dims]
     for stage in stages[:-1]:
@@ -282,15 +329,22 @@ def field_of(network: Network, layer: str) -> int:
     return region.space[0]
 
 
-def _shown(
+def _count_over_runs(
     callback: Callback | None, title: str, before: int, total: int
 ) -> Callable[[Progress], None] | None:
-    """The callback, told of the steps of all runs."""
+    """Wraps a callback so that its steps count over all runs.
+
+    Args:
+        callback: the callback.
+        title: the note of the first step.
+        before: the number of steps in the runs before.
+        total: the number of steps in all runs.
+    """
     if callback is None:
         return None
 
-    def shown(progress: Progress) -> None:
+    def call(progress: Progress) -> None:
         note = title if progress.step == 1 else ""
         callback(replace(progress, step=before + progress.step, steps=total, note=note))
 
-    return shown
+    return call

@@ -1,4 +1,4 @@
-"""The page of `explain`: one HTML file that holds all it needs."""
+"""The page of `explain`: one HTML file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from impasto.version import __version__
 COLORS = (BLUE, GREEN, ORANGE, VERMILION, PURPLE)
 _KINDS = {"content": "alpha", "style": "beta", "tv": "gamma"}
 _STEP, _FLOOR = 200, 150
-"""Of the diagram: from block to block, and where the slabs stand."""
+"""The diagram: the distance between blocks and the height of the floor below the slabs."""
 _FORMULAS = {"content": "content", "style": "style", "tv": "TV"}
 
 
 def check_page(output: Path) -> None:
-    """Raises OutputError where `save_page` would, before any work is done."""
+    """Raises OutputError if `save_page` cannot write this file."""
     if output.suffix.lower() != ".html":
         raise OutputError(
             subject="--output",
@@ -37,13 +37,17 @@ def check_page(output: Path) -> None:
 
 
 def save_page(explanation: Explanation, output: Path) -> None:
-    """Writes the page, whole or not at all. Raises OutputError when it cannot be written."""
+    """Writes the page.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     with atomic_write(output) as file:
         file.write(page(explanation).encode())
 
 
 def page(explanation: Explanation) -> str:
-    """The page as HTML that loads nothing."""
+    """Returns the page as HTML that loads nothing else."""
     content, style = explanation.content, explanation.style
     names = [html.escape(name) for name in explanation.names]
     outcomes, planned = explanation.outcomes, explanation.experiments
@@ -71,8 +75,7 @@ def page(explanation: Explanation) -> str:
         "style": [_figure(style, "S", "the style itself")],
     }
     for chapter in ("content", "style", "start", "optimizer"):
-        found = [e for e in planned if e.chapter == chapter]
-        figures = [_run(experiment, explanation) for experiment in found]
+        figures = [_run(e, explanation) for e in planned if e.chapter == chapter]
         texts[chapter] = "".join([*figures, *originals.get(chapter, [])])
     texts["grid"] = _grid(explanation)
     return fill_template("impasto.explain", "explain.html", texts)
@@ -85,18 +88,18 @@ def _warning(done: int, planned: int) -> str:
 
 
 def _pictures(explanation: Explanation, names: Sequence[str]) -> str:
-    """C, S, and a G of both, where there is one."""
-    found = [
+    """Shows C, S and, if it is done, a G of both."""
+    figures = [
         _figure(explanation.content, "C, the content", names[0]),
         _figure(explanation.style, "S, the style", names[1]),
     ]
     mixed = [o for o in explanation.outcomes if o.experiment.chapter == "ratio"]
-    found += [_figure(o.picture, "G, of both", _ratio(o.experiment)) for o in mixed[3:4]]
-    return "".join(found)
+    figures += [_figure(o.picture, "G, of both", _ratio(o.experiment)) for o in mixed[3:4]]
+    return "".join(figures)
 
 
 def _grid(explanation: Explanation) -> str:
-    """A row for each content layer, with a heading."""
+    """Shows the ratios: a row for each content layer, with a heading."""
     planned = [e for e in explanation.experiments if e.chapter == "ratio"]
     rows = []
     for layer in dict.fromkeys(e.name for e in planned):
@@ -107,7 +110,7 @@ def _grid(explanation: Explanation) -> str:
 
 
 def _run(experiment: Experiment, explanation: Explanation) -> str:
-    """The figure of an experiment, or its place where it was not run."""
+    """Shows the figure of an experiment, or an empty place if it was not run."""
     outcome = next((o for o in explanation.outcomes if o.experiment is experiment), None)
     title = html.escape(experiment.name)
     if experiment.chapter == "ratio":
@@ -128,13 +131,13 @@ _ALT = {
 
 
 def _ratio(experiment: Experiment) -> str:
-    """alpha over beta, of an alpha of 1."""
+    """Formats alpha/beta, where alpha is 1."""
     beta = experiment.config.objective.beta
     return f"&alpha;/&beta; = {f'{1 / beta:g}' if beta <= 1 else f'1/{beta:g}'}"
 
 
 def _terms(outcome: Outcome) -> str:
-    """J at the end, as a sum of weights times distances."""
+    """Formats J at the end, as a sum of weights times distances."""
     result, objective = outcome.result, outcome.experiment.config.objective
     lines = []
     for kind, term in result.terms.items():
@@ -146,7 +149,10 @@ def _terms(outcome: Outcome) -> str:
 
 
 def _figure(picture: Picture, title: str, text: str, alt: str = "") -> str:
-    """title, text: HTML. alt: what is said before the title to those who do not see it."""
+    """Shows a picture with a caption.
+
+    title, text: HTML. alt: the words before the title for screen readers.
+    """
     image = _image(picture, f"{alt}{title}")
     caption = f"<figcaption><b>{title}</b>{text}</figcaption>"
     return f'<figure><button type="button">{image}</button>{caption}</figure>'
@@ -173,7 +179,7 @@ def _table_row(layer: Layer) -> str:
 
 
 def _squares(explanation: Explanation) -> str:
-    """The receptive fields of the depths, drawn over the content."""
+    """Draws the receptive fields of the depths over the content."""
     rows, columns = explanation.content.space
     fields = {layer.name: layer.field for layer in explanation.layers}
     parts = []
@@ -189,7 +195,7 @@ def _squares(explanation: Explanation) -> str:
 
 
 def diagram(layers: Sequence[Layer], depths: Sequence[str]) -> str:
-    """The layers as slabs, as high as their maps and as thick as their channels are many."""
+    """Draws the layers as slabs: the height is the size of the map, the thickness the channels."""
     tallest, widest = max(max(x.space) for x in layers), max(x.channels for x in layers)
     stages = sorted({layer.stage for layer in layers})
     parts = []
@@ -221,7 +227,7 @@ def diagram(layers: Sequence[Layer], depths: Sequence[str]) -> str:
 
 
 def _label(layer: Layer, left: float) -> str:
-    """What a layer is, in lines below its slab."""
+    """Describes a layer below its slab."""
     rows, columns = layer.space
     lines = (
         f'<tspan class="name">{html.escape(layer.name)}</tspan>',
@@ -236,7 +242,7 @@ def _label(layer: Layer, left: float) -> str:
 
 
 def curves(outcomes: Sequence[Outcome]) -> str:
-    """J over the steps on a logarithmic scale, a curve for each run, as SVG."""
+    """Draws J over the steps on a logarithmic scale, with a curve for each run, as SVG."""
     if not outcomes:
         return '<div class="missing">not run: interrupted</div>'
     left, right, top, bottom = 48, 440, 12, 260

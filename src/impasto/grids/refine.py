@@ -61,7 +61,8 @@ def _lost(g: Values, content: Values) -> Float[Tensor, "1 1 *boxes"]:
         both += average_over(a * b, boxes)
         contents += average_over(a.square(), boxes)
         gs += average_over(b.square(), boxes)
-    # A style stronger than the content may correlate with it by chance, so it counts as less kept.
+    # A style stronger than the content may correlate with it by chance; the larger divisor makes up
+    # for that.
     whole = torch.maximum(contents, (contents * gs).sqrt())
     return 1 - ((both + _NOTHING) / (whole + _NOTHING)).clamp_min(0)
 

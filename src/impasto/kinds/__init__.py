@@ -37,6 +37,7 @@ def kind_of(sample: Sample) -> Kind:
     """Returns the kind of a sample.
 
     Example:
+        >>> import numpy as np
         >>> kind_of(Picture(np.zeros((3, 8, 8), np.float32))).name
         'picture'
     """

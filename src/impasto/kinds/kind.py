@@ -6,6 +6,7 @@ A run calls `kind_of` once on its content and uses that kind from then on. Only 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,16 +75,21 @@ class Kind:
         default_size: the size to open a sample at if none is given, as `media.load` takes it.
         calibrates: whether networks are calibrated on samples of this kind.
         recolors: whether a run may change the colors of its inputs.
+        fine_above: a grid with a longer side is fine: means of G over boxes have a share of J.
 
     Example:
-        >>> kind = kind_of(content)
-        >>> style = kind.bring(style, content, config)
+        >>> from impasto.kinds import kind_of
+        >>> content = Picture(np.zeros((3, 64, 96), np.float32))
+        >>> style = Picture(np.zeros((3, 32, 32), np.float32))
+        >>> kind_of(content).style_space(content, style, (64, 96))
+        (32, 32)
     """
 
     name: ClassVar[str] = "array"
     default_size: ClassVar[Space] = (0,)
     calibrates: ClassVar[bool] = False
     recolors: ClassVar[bool] = False
+    fine_above: ClassVar[float] = math.inf
 
     # --- Open
 
@@ -224,7 +230,14 @@ class Kind:
         return RATE
 
     def style_space(
-        self, content: Sample, style: Sample, space: Space, axis: int = 0, scale: float = 1.0
+        self,
+        content: Sample,
+        style: Sample,
+        space: Space,
+        axis: int = 0,
+        scale: float = 1.0,
+        *,
+        grows: bool = False,
     ) -> Space:
         """Returns the grid of a style at a scale of a run, shrunk as the content is.
 
@@ -234,6 +247,7 @@ class Kind:
             space: the grid of the content at this scale.
             axis: for a slice as the style of a solid: the axis that the solid is cut across.
             scale: the size of a picture's strokes, --style-scale; 1 is the content's long side.
+            grows: whether pictures are enlarged on fine grids.
         """
         if style.space == content.space and scale == 1:
             return space

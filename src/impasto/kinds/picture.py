@@ -1,4 +1,4 @@
-"""The kind of pictures: masks, colors, and styles that are never enlarged."""
+"""The kind of pictures: masks, colors, and styles that are enlarged on fine grids only."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class PictureKind(Kind):
     default_size: ClassVar[Space] = (512,)
     calibrates: ClassVar[bool] = True
     recolors: ClassVar[bool] = True
+    fine_above: ClassVar[float] = 512
 
     def check_styles(self, content: Sample, count: int, config: Config) -> None:
         """Raises ConfigError if the settings ask for one style for each axis, as volumes have."""
@@ -48,22 +49,33 @@ class PictureKind(Kind):
         refuse_spectrogram(content, config)
         assert isinstance(content, Picture)
         given, guides = guides_and_content(content, styles, shares, config.guidance)
-        seen, brought = prepare_colors(given, styles, shares, config.guidance.color, new)
-        return Prepared(given, seen, brought, guides)
+        recolored, recolored_styles = prepare_colors(
+            given, styles, shares, config.guidance.color, new
+        )
+        return Prepared(given, recolored, recolored_styles, guides)
 
     def style_space(
-        self, content: Sample, style: Sample, space: Space, axis: int = 0, scale: float = 1.0
+        self,
+        content: Sample,
+        style: Sample,
+        space: Space,
+        axis: int = 0,
+        scale: float = 1.0,
+        *,
+        grows: bool = False,
     ) -> Space:
         """Returns the grid of a style: its long side is `scale` times the content's.
 
-        A scale of 0 shrinks the style as much as the content is shrunk. A style is never enlarged,
-        because the blur and the JPEG blocks would become its texture.
+        A scale of 0 shrinks the style as much as the content is shrunk. A style is not enlarged,
+        because the blur and the JPEG blocks would become its texture. With `grows` it is enlarged
+        on fine grids, as much as the grid, so that its strokes stay as large in the picture.
         """
         if style.space == content.space and scale == 1:
             return space
         if not scale:
             return scaled_space(style.space, max(space) / max(content.space))
-        side = min(scale * max(space), max(style.space))
+        growth = max(1.0, max(space) / self.fine_above) if grows else 1.0
+        side = min(scale * max(space), growth * max(style.space))
         return scaled_space(style.space, side / max(style.space))
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:

@@ -233,10 +233,10 @@ class SignalKind(Kind):
             return style
         settings = config.signal
         selected = part(style, settings.style_leads, settings.style_span)
-        brought = match_to_content(selected, content)
+        matched_style = match_to_content(selected, content)
         if config.objective.statistics:
-            check_varies(brought)
-        return brought
+            check_varies(matched_style)
+        return matched_style
 
     def prepare(
         self,

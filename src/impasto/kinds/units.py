@@ -36,9 +36,10 @@ class Units:
         span: the difference between the values that become 1 and 0, for each channel.
 
     Example:
+        >>> content = Sample(np.full((1, 8, 8), 20.0, np.float32), value_range=(10.0, 30.0))
         >>> units = Units.of(content)
-        >>> g = units.values(content, content.space)  # (1, channel, *space)
-        >>> sample = units.sample(g, arrays)
+        >>> float(units.values(content, (8, 8)).mean())
+        0.5
     """
 
     content: Sample

@@ -17,7 +17,7 @@ from impasto.errors import SampleError, about
 from impasto.media.arrays import ArraySample
 from impasto.media.blocks import New, in_memory, within_memory
 from impasto.media.files import StrPath, suffix_of
-from impasto.media.pictures import formats, picture
+from impasto.media.pictures import formats, picture, sources
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample, check_own_space
 from impasto.media.signals.signal import Annotation, Signal
@@ -198,9 +198,9 @@ def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory)
         case np.ndarray():
             return picture.from_array(thing, size, new)
     if hasattr(thing, "detach"):
-        return picture.from_tensor(thing, size, new)
+        return sources.from_tensor(thing, size, new)
     if hasattr(thing, "getexif"):
-        return picture.from_pil(thing, size, new)
+        return sources.from_pil(thing, size, new)
     raise SampleError(
         expected="a path, bytes, a Sample, a NumPy array, a tensor or a PIL image",
         found=type(thing).__name__,

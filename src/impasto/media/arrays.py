@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -24,19 +24,14 @@ from jaxtyping import Shaped
 from impasto.errors import SampleError
 from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.coding import decoding
-from impasto.media.files import (
-    StrPath,
-    atomic_folder,
-    atomic_write,
-    check_folder_writable,
-    check_writable,
-    open_regular,
-    unreadable,
-)
+from impasto.media.files import StrPath, atomic_write, check_writable, open_regular, unreadable
+from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.media.zarr_folders import MARK, holds_result
 from impasto.system.libraries import library
+
+zarr_library = partial(library, "zarr", "for .zarr folders", "zarr")
 
 SUFFIXES = (".npy", ".zarr")
 
@@ -198,7 +193,7 @@ def npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     except (ValueError, KeyError, TypeError, SyntaxError, TokenError) as error:
         raise SampleError(
             expected="a .npy file of version 1 or 2",
-            found="another, or a damaged header",
+            found="another version, or a damaged header",
             remedy="write it with numpy.save",
         ) from error
     return shape, fortran, dtype
@@ -354,7 +349,3 @@ def convert(values: Values, dtype: np.dtype[Any]) -> Values:
     if high > limits.max:  # 64 bits: the nearest float64 is one past the range
         high = np.nextafter(high, 0)
     return np.clip(wide, float(limits.min), high, out=wide).astype(dtype)
-
-
-def zarr_library() -> ModuleType:
-    return library("zarr", "for .zarr folders", "zarr")

@@ -60,8 +60,11 @@ def decoding(
     except (ImpastoError, MemoryError):
         raise
     except errors as error:
-        found = f"that {reader} says: {says(error)[:120]}"
-        raise SampleError(expected=expected, found=found, remedy=remedy) from error
+        raise SampleError(
+            expected=expected,
+            found=f"an error of {reader}: {says(error)[:120]}",
+            remedy=remedy,
+        ) from error
 
 
 @contextmanager
@@ -82,5 +85,8 @@ def encoding(expected: str, writer: str, remedy: str, errors: Errors) -> Iterato
         with warnings.catch_warnings(action="ignore"):
             yield
     except errors as error:
-        found = f"that {writer} says: {one_line(error)[:120]}"
-        raise OutputError(expected=expected, found=found, remedy=remedy) from error
+        raise OutputError(
+            expected=expected,
+            found=f"an error of {writer}: {one_line(error)[:120]}",
+            remedy=remedy,
+        ) from error

@@ -45,7 +45,7 @@ def suffix_for(data: bytes) -> str:
             return suffix
     raise SampleError(
         expected="the bytes of a picture, a sound, a recording, a volume or an array",
-        found="others" if head else "none",
+        found="bytes of another format" if head else "no bytes",
         remedy="save them under a name with the format's suffix, and pass that",
     )
 

@@ -90,7 +90,7 @@ _DICOM = Format(
     requires=dicom_headers.pydicom_library,
     **_OF_VOLUMES,
 )
-# It shares its suffix with arrays: what is in the folder decides, or what is saved.
+# Its suffix is that of arrays: the contents of a folder tell them apart, or the sample to save.
 OME = Format(
     *((), ome.open_ome, ome.ome_grid, ome.save_ome),
     check=ome.check_ome_target,

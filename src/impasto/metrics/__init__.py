@@ -93,10 +93,10 @@ def compare(
         WeightsError: weights are missing.
 
     Example:
+        >>> import numpy as np
         >>> from impasto import media
-        >>> names = "out.png", "content.jpg", "style.jpg"
-        >>> comparison = compare(*(media.load(name) for name in names))
-        >>> [row.metric for row in comparison.rows][:2]
+        >>> samples = map(media.as_sample, np.random.default_rng(0).random((3, 64, 64, 3)))
+        >>> [row.metric for row in compare(*samples).rows][:2]
         ['content distance', 'SSIM']
     """
     of_volumes: dict[str, object] = {

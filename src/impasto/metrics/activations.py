@@ -86,9 +86,12 @@ def activations(
         LayerError: the network does not have such a layer.
 
     Example:
-        >>> import impasto
-        >>> a = impasto.activations("style.jpg", "relu1_1")["relu1_1"].flatten(1)
-        >>> gram = a @ a.T  # (channel, channel)
+        >>> import numpy as np
+        >>> picture = np.random.default_rng(0).random((32, 48, 3))
+        >>> a = activations(picture, "relu1_1")["relu1_1"]
+        >>> a.shape
+        torch.Size([24, 32, 48])
+        >>> gram = a.flatten(1) @ a.flatten(1).T
     """
     names = (layers,) if isinstance(layers, str) else tuple(layers)
     settings = {"precision": "fp32", "network": network} | settings

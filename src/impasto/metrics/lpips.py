@@ -62,11 +62,6 @@ class Lpips:
     Attributes:
         network: VGG-16.
         weights: the weight of each channel of each layer, at least 0.
-
-    Example:
-        >>> lpips = Lpips.of(Path("vgg.pth"), None)
-        >>> lpips.distance(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
-        0.0
     """
 
     network: Network

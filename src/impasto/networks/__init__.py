@@ -1,4 +1,4 @@
-"""Networks: what turns a sample into activations."""
+"""Networks: they turn a sample into activations."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from impasto.networks.volumetric import Filters, inflate, shown, sliced
 from impasto.networks.weights import Preprocessing, load_vgg
 
 RATE = 360.0
-"""Positions a second of signals whose file gives no rate: that of many an ECG."""
+"""Positions per second of signals whose file gives no rate, as of many an ECG."""
 
 NETWORKS = ("lite", "filterbank", "wide", *PUBLISHED)
+"""The built-in networks."""
 
 
 def open_network(
@@ -45,39 +46,61 @@ def open_network(
     layers: Collection[str],
     report: Report,
 ) -> Network:
-    """The network of that name, ready for samples of `channels` over `dims` axes.
+    """Returns a network for samples of so many channels and axes.
 
-    rate: positions a second, of signals; widths: of the shortest and the longest filter for them,
-    in seconds. filters: how a network for pictures looks at volumes. kernel: positions along each
-    side of the filterbank's filters, 0 for its own. layers: those that a network
-    of the user's own is wanted for. In volumes, networks see values in [0, 1] only.
-    VGG-16 is the package's own where no weights are named. Other published weights come from the
-    cache, and the first time from their publisher, `report` being
-    called as they come. Raises ConfigError when the network does not take such samples,
-    WeightsError when its weights cannot be had.
+    VGG-16 has the package's own weights where no file is given. Other published weights come from
+    the cache, after a download the first time. In volumes, networks see values in [0, 1] only.
+
+    Args:
+        name: one of `NETWORKS`, or `module:callable`.
+        dims: how many axes the samples have, 1 to 3.
+        channels: how many channels they have.
+        weights: a file with weights.
+        values: the input of these weights.
+        padding: what the network sees beyond the border, as in `vgg.vgg`.
+        pooling: how VGG and lite downsample.
+        filters: how a network for pictures sees volumes.
+        kernel: positions along each side of the filterbank's filters; 0 for its own.
+        offline: whether to raise WeightsError instead of downloading.
+        seed: the seed of random filters.
+        rate: positions per second of signals.
+        widths: the shortest and the longest filter for signals, in seconds.
+        layers: the layers to compute; a network of the user's own is cut to them.
+        report: is called as a download arrives.
+
+    Raises:
+        ConfigError: the network does not accept such samples.
+        WeightsError: its weights are missing.
     """
     if name == "filterbank" and dims == 1:
         return series_bank(channels, rate, widths, padding=padding, seed=seed)
     if name == "wide" and dims == 1:
         return wide(channels=channels, padding=padding, seed=seed)
     if name == "filterbank":
-        network = filterbank(
-            dims=dims, channels=channels, padding=padding, seed=seed, kernel=kernel
-        )
+        bank = {"dims": dims, "channels": channels, "seed": seed, "kernel": kernel}
+        network = filterbank(padding=padding, **bank)
     elif ":" in name:
         network = user_network(name, dims=dims, channels=channels, rate=rate, wanted=layers)
     else:
-        if (dims, channels) not in {(2, 3), (3, 1), (3, 3)}:
-            raise ConfigError(
-                subject="--network",
-                expected="filterbank for anything but pictures of three channels and volumes",
-                found=f"{name} for {channels} channels over {dims} axes",
-                remedy="pass --network filterbank",
-            )
+        _check_samples(name, dims, channels)
         network = _for_pictures(name, weights, values, padding, pooling, offline, report)
-        if dims == 3:
-            network = sliced(network) if filters == "slices" else inflate(network)
+        network = _for_volumes(network, filters) if dims == 3 else network
     return shown(network, channels) if dims == 3 else network
+
+
+def _check_samples(name: str, dims: int, channels: int) -> None:
+    """Raises ConfigError unless a network for pictures accepts such samples."""
+    if (dims, channels) not in {(2, 3), (3, 1), (3, 3)}:
+        raise ConfigError(
+            subject="--network",
+            expected="filterbank for anything but pictures of three channels and volumes",
+            found=f"{name} for {channels} channels over {dims} axes",
+            remedy="pass --network filterbank",
+        )
+
+
+def _for_volumes(network: Network, filters: Filters) -> Network:
+    return sliced(network) if filters == "slices" else inflate(network)
 
 
 def _for_pictures(
@@ -89,7 +112,7 @@ def _for_pictures(
     offline: bool,
     report: Report,
 ) -> Network:
-    """One with weights, for pictures of three channels."""
+    """Returns a network with weights, for pictures of three channels."""
     if name == "lite":
         return load_lite(weights or EMBEDDED, padding=padding, pooling=pooling)
     if name == "vgg16" and weights is None:
@@ -102,10 +125,17 @@ def _for_pictures(
 
 
 def layer_names(name: str) -> list[tuple[str, ...]]:
-    """The layers of a network, stage by stage; weights are not needed. Those of a user's network
-    are of one for pictures, or for a signal or a volume of one channel where it is none of these.
+    """Returns the layers of a network, stage by stage, without its weights.
 
-    Raises ConfigError, for a network that cannot be.
+    A network of the user's own is asked for pictures; where it accepts none, for signals and then
+    volumes of one channel.
+
+    Raises:
+        ConfigError: there is no such network.
+
+    Example:
+        >>> layer_names("lite")[0]
+        ('conv1_1', 'relu1_1', 'conv1_2', 'relu1_2', 'pool1')
     """
     if ":" in name:
         for dims, channels in ((2, 3), (1, 1), (3, 1)):

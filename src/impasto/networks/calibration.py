@@ -1,4 +1,4 @@
-"""Activations brought to one scale."""
+"""Scales activations: filters to equal means, layers to a mean of 1."""
 
 from __future__ import annotations
 
@@ -12,50 +12,65 @@ from impasto.networks.stage import Network
 from impasto.networks.vgg import convolutions
 
 FAINTEST = 0.5
-"""What no filter's mean counts as less than, over the mean of all filters of the layer: fainter
-ones are faint in these pictures more often than in all pictures."""
+"""The smallest mean of a filter, over the mean of all filters of its layer.
+
+A filter below it is more often faint in these pictures than in pictures in general.
+"""
 
 FAINTEST_MEAN = 1e-6
-"""What no layer's mean counts as less than: silence stays silent."""
+"""The smallest mean of a layer that is a divisor; a silent layer stays silent."""
 
 
 @torch.no_grad()
 def calibrate(network: Network, pictures: Sequence[Float[Tensor, "1 channel *_"]]) -> None:
-    """Brings the mean of each layer's activation over some pictures to one, filters to one another.
+    """Scales each layer, and its filters, to a mean activation of 1 over some pictures, in place.
 
-    Gatys et al. 2016 (Image style transfer using convolutional neural networks, section 2): a ReLU
-    passes scales on, and so do poolings, so filters divided by their means, and those after them
-    multiplied, compute the same function but for the scale of each filter.
-    Theirs were the means over ImageNet. Filters that hardly answer to these pictures are brought up
-    by no more than FAINTEST allows.
-    pictures: held with a layer's activations at full size; 512 pixels are enough.
-    network: a plain sequence of convolutions, ReLUs and poolings, as `vgg.vgg` makes it.
+    Gatys et al. 2016 (Image style transfer using convolutional neural networks, section 2) did so
+    over ImageNet. ReLUs and poolings pass scales on. Therefore filters divided by their means, with
+    the next layer's filters multiplied by them, compute the same function up to the scale of each
+    filter. FAINTEST limits how much a filter that hardly answers is amplified.
+
+    Args:
+        network: a plain sequence of convolutions, ReLUs and poolings, such as `vgg.vgg` makes.
+        pictures: each shape (1, channel, *space); 512 pixels are enough, since the activations of a
+            layer over all pictures are in memory at a time.
     """
-    found, before = list(pictures), torch.ones(pictures[0].shape[1])
+    activations, before = list(pictures), torch.ones(pictures[0].shape[1])
     for stage in network.stages:
         for operation in stage.operations.values():
             if not isinstance(operation, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                found = [operation(x) for x in found]
+                activations = [operation(x) for x in activations]
                 continue
             ones = (1,) * network.dims
             operation.weight *= before.reshape(1, -1, *ones)
-            found = [operation(x) for x in found]
-            mean = torch.stack([x.relu().flatten(2).mean((0, 2)) for x in found]).mean(0)
+            activations = [operation(x) for x in activations]
+            mean = torch.stack([x.relu().flatten(2).mean((0, 2)) for x in activations]).mean(0)
             scale = mean.clamp_min(FAINTEST * mean.mean().clamp_min(1e-6))
             scale *= (mean / scale).mean().clamp_min(1e-6)
             operation.weight /= scale.reshape(-1, 1, *ones)
             assert operation.bias is not None
             operation.bias /= scale
-            found, before = [x / scale.reshape(1, -1, *ones) for x in found], scale
+            activations = [x / scale.reshape(1, -1, *ones) for x in activations]
+            before = scale
 
 
 @torch.no_grad()
 def unit_layers(network: Network, pictures: Sequence[Float[Tensor, "batch channel *_"]]) -> None:
-    """Brings each layer's mean activation over some pictures to one.
+    """Scales each layer to a mean activation of 1 over some pictures, in place.
 
-    What a layer is divided by, the next one's filters are multiplied by: but for the scale of its
-    layers the network computes the same.
-    network: a plain sequence of convolutions, ReLUs and poolings, as `vgg.vgg` makes it.
+    The next layer's filters are multiplied by what a layer is divided by, so the network computes
+    the same up to the scale of its layers.
+
+    Args:
+        network: a plain sequence of convolutions, ReLUs and poolings, such as `vgg.vgg` makes.
+        pictures: each shape (batch, channel, *space).
+
+    Example:
+        >>> from impasto.networks.vgg import vgg
+        >>> network, pictures = vgg("tiny", (1,), (4,), dims=2), [torch.rand(1, 3, 8, 8)]
+        >>> unit_layers(network, pictures)
+        >>> print(f"{network(pictures[0], ['relu1_1'])['relu1_1'].mean():.3f}")
+        1.000
     """
     layers = {name.replace("conv", "relu"): layer for name, layer in convolutions(network).items()}
     means = dict.fromkeys(layers, 0.0)

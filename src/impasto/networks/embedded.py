@@ -1,7 +1,7 @@
-"""VGG-16 to relu5_1, in the package: torchvision's ImageNet weights in 8 bits (training/vgg16).
+"""VGG-16 to relu5_1 with its weights in the package: torchvision's for ImageNet, in 8 bits.
 
-Each layer is scaled so that its mean activation over photographs is one: what alpha, beta and
-lambda mean then carries from one network to another.
+training/vgg16 makes the file. Each layer is scaled to a mean activation of 1 over photographs, so
+that alpha, beta and lambda mean the same as with other networks.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from impasto.networks.weights import fault, read_weights
 
 BLOCKS = (2, 2, 3, 3, 1)
 SCALE = "scale"
-"""After a convolution's name, in the file: what each output channel's integers are multiplied by.
-"""
+"""The suffix, in the file, of the factors for each output channel's integers."""
 
 VGG16 = Path(__file__).with_name("vgg16.safetensors")
 
 
 def vgg16(*, padding: Padding, pooling: Pooling) -> Network:
-    """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
+    """Returns the network for pictures, shape (1, 3, h, w) in [0, 1], with random weights."""
     mean, std = IMAGENET
     return vgg(
         "vgg16",
@@ -38,9 +37,15 @@ def vgg16(*, padding: Padding, pooling: Pooling) -> Network:
 
 
 def load_embedded(path: Path = VGG16, *, padding: Padding, pooling: Pooling) -> Network:
-    """The network with the weights of the package.
+    """Returns the network with the weights of the package.
 
-    Raises WeightsError when the file cannot be read or holds anything else.
+    Args:
+        path: the file of the weights.
+        padding: as in `vgg.vgg`.
+        pooling: as in `vgg.vgg`.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds something else.
     """
     state = read_weights(path)
     network = vgg16(padding=padding, pooling=pooling)

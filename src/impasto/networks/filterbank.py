@@ -1,4 +1,4 @@
-"""A network that needs no training: oriented waves and colors, octave by octave, any dimension."""
+"""A network without training: oriented waves and colors, octave by octave, over 1 to 3 axes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ _DIRECTIONS = (1, 8, 9)
 
 _COLORS = 24
 _WAVELENGTH, _ALONG, _ACROSS = 5 / 11, 1.8 / 11, 3 / 11
-"""Of a wave and the envelope's deviations along and across it, in filter sizes."""
+"""The wavelength, and the envelope's deviations along and across the wave, in filter sizes."""
 
 
 class Octave(Stage):
-    """What is seen at one resolution; then the sample, blurred and halved, for the next.
+    """The layers of one resolution; the last one is the sample, blurred and halved.
 
-    color: rectified random projections of the channels. wave: short waves of many directions in
-    the channels' mean and in their differences, each half rectified. stroke: waves again, in how
-    strong the mean's waves of each direction are: long strokes and how they turn. edge: gentle
-    waves of the mean, not rectified: they keep the content and leave it free to take colors.
+    - color: random projections of the channels, rectified.
+    - wave: short waves of many directions, in the channels' mean and in their differences; positive
+      and negative halves are rectified separately.
+    - stroke: waves in the strength of the mean's waves of each direction; they see long strokes and
+      how these turn.
+    - edge: gentle waves of the mean, not rectified; they keep the content and leave colors free.
     """
 
     def __init__(
@@ -72,16 +74,16 @@ class Octave(Stage):
 
 
 class Halves(nn.Module):
-    """The positive and the negative half of each channel: (1, 2 channel, *space), both >= 0."""
+    """Returns max(x, 0) and max(-x, 0) of each channel: shape (1, 2 channel, *space)."""
 
     def forward(self, x: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "1 twice *space"]:
         return torch.cat([x, -x], dim=1).relu()
 
 
 class Amplitude(nn.Module):
-    """sqrt(cosine^2 + sine^2) of each of the first pairs of channels.
+    """Returns sqrt(cosine^2 + sine^2) of each of the first pairs of channels.
 
-    Smooth below a contrast of 0.01.
+    It is smooth below a contrast of 0.01.
     """
 
     def __init__(self, pairs: int) -> None:
@@ -96,13 +98,23 @@ class Amplitude(nn.Module):
 def filterbank(
     *, dims: int, channels: int, padding: Padding, seed: int, kernel: int = 0
 ) -> Network:
-    """The network of octaves 1, 2, ... with layers color1, wave1, edge1, octave2, color2, ...
+    """Returns the network of the layers color1, wave1, stroke1, edge1, octave2, color2, ...
 
-    The multi-scale bank of Ustyuzhaninov et al. 2016 with each scale computed at its own
-    resolution, oriented waves in place of random patches, and the second order of the scattering
-    transform (Bruna and Mallat 2013). seed: of the color projections, all that is random in it.
-    padding: as in `vgg`. kernel: positions along each side of a filter; 0 for 11, 9 and 5 in one,
-    two and three dimensions.
+    It is the multi-scale bank of Ustyuzhaninov et al. 2016, with two changes: each scale is
+    computed at its own resolution, and oriented waves replace random patches. The strokes are the
+    second order of the scattering transform (Bruna and Mallat 2013).
+
+    Args:
+        dims: how many axes the samples have, 1 to 3.
+        channels: how many channels they have.
+        padding: as in `vgg.vgg`.
+        seed: the seed of the color projections; nothing else is random.
+        kernel: positions along each side of a filter; 0 for 11, 9 and 5 in 1, 2 and 3 dimensions.
+
+    Example:
+        >>> network = filterbank(dims=1, channels=2, padding="reflect", seed=0)
+        >>> network(torch.zeros(1, 2, 64), ["edge1"])["edge1"].shape
+        torch.Size([1, 3, 64])
     """
     size = kernel or _KERNEL[dims - 1]
     stages = [
@@ -113,13 +125,13 @@ def filterbank(
 
 
 def waves(count: int, dims: int, size: int) -> Float[Tensor, "wave *space"]:
-    """A cosine and a sine under a long envelope for each of `count` directions.
+    """Returns a cosine and a sine under a long envelope for each of `count` directions.
 
-    Zero mean, unit norm; shape (2 count, size, ...), one `size` a dimension.
+    They have zero mean and unit norm; shape (2 count, size, ...), one `size` per dimension.
     """
     axis = torch.arange(size) - (size - 1) / 2
     grid = torch.stack(torch.meshgrid(*[axis] * dims, indexing="ij"), dim=-1)
-    found = []
+    filters = []
     for direction in directions(count, dims):
         along = grid @ direction
         across = (grid.square().sum(-1) - along.square()).clamp_min(0)
@@ -129,25 +141,25 @@ def waves(count: int, dims: int, size: int) -> Float[Tensor, "wave *space"]:
         for phase in (0.0, math.pi / 2):
             wave = envelope * torch.cos(2 * math.pi * along / (_WAVELENGTH * size) + phase)
             wave = wave - envelope * (wave.sum() / envelope.sum())
-            found.append(wave / wave.norm())
-    return torch.stack(found)
+            filters.append(wave / wave.norm())
+    return torch.stack(filters)
 
 
 def edges(dims: int, size: int) -> Float[Tensor, "edge *space"]:
-    """The cosine waves of up to three half periods a filter, windowed: zero mean, unit norm."""
+    """Returns tapered cosines of up to three half periods, of zero mean and unit norm."""
     basis = cosines(size)
-    window = reduce(_outer, [torch.hann_window(size + 2, periodic=False)[1:-1]] * dims)
-    found = []
+    taper = reduce(_outer, [torch.hann_window(size + 2, periodic=False)[1:-1]] * dims)
+    filters = []
     for orders in product(range(4), repeat=dims):
         if 0 < sum(order**2 for order in orders) <= 9:
-            wave = window * reduce(_outer, [basis[order] for order in orders])
-            wave = wave - window * (wave.sum() / window.sum())
-            found.append(wave / wave.norm())
-    return torch.stack(found)
+            wave = taper * reduce(_outer, [basis[order] for order in orders])
+            wave = wave - taper * (wave.sum() / taper.sum())
+            filters.append(wave / wave.norm())
+    return torch.stack(filters)
 
 
 def directions(count: int, dims: int) -> Float[Tensor, "direction dims"]:
-    """Unit vectors evenly over half the circle or, along Fibonacci's spiral, half the sphere."""
+    """Returns unit vectors, evenly over half the circle or (Fibonacci's spiral) half the sphere."""
     index = torch.arange(count)
     if dims == 1:
         return torch.ones(count, 1)
@@ -161,9 +173,9 @@ def directions(count: int, dims: int) -> Float[Tensor, "direction dims"]:
 
 
 def cosines(size: int) -> Float[Tensor, "size size"]:
-    """The orthonormal cosine basis (DCT-II), a row each, the constant first.
+    """Returns the orthonormal cosine basis (DCT-II), one row each, the constant first.
 
-    Over the channels of RGB: brightness, then two opponent colors.
+    Over the channels of RGB it is brightness, then two opponent colors.
     """
     order, position = torch.arange(size)[:, None], torch.arange(size)
     basis = torch.cos(math.pi * (position + 0.5) * order / size) * math.sqrt(2 / size)
@@ -174,7 +186,7 @@ def cosines(size: int) -> Float[Tensor, "size size"]:
 def over_channels(
     filters: Float[Tensor, "filter *space"], weights: Float[Tensor, " channel"]
 ) -> Float[Tensor, "filter channel *space"]:
-    """The filters applied to a weighted sum of the channels."""
+    """Returns the filters applied to a weighted sum of the channels."""
     return filters[:, None] * weights.reshape(-1, *(1,) * (filters.ndim - 1))
 
 
@@ -189,7 +201,7 @@ def bank(
     *,
     stride: int = 1,
 ) -> _ConvNd:
-    """A convolution with the given filters, padded so that stride 1 keeps the size."""
+    """Returns a convolution with the given filters, padded so that stride 1 keeps the size."""
     count, channels, size = filters.shape[:3]
     convolution: _ConvNd = CONVOLUTION[filters.ndim - 3](
         channels,

@@ -1,8 +1,8 @@
 """lite: VGG-16 to relu3_1 with few channels; its weights are in the package.
 
-It was trained to be some channels of VGG-16 (training/lite): of each layer those that best predict
-the others, and with their gradients. Beside its weights it carries a metric for each style layer,
-so that Gram matrices can be measured in VGG-16's own channels at lite's cost.
+training/lite trains it to compute some channels of VGG-16: those of each layer that best predict
+the others, and with them the gradients. For each style layer the file also has a metric, with which
+Gram matrices are measured as in VGG-16 itself, at the cost of lite.
 """
 
 from __future__ import annotations
@@ -18,21 +18,33 @@ WIDTHS = ((24, 24), (48, 48), (96,))
 """Output channels of each block's convolutions."""
 
 METRIC = "metric."
-"""Before the layer's name, in the weights file: the root of its metric."""
+"""The prefix of a layer's metric in the file of the weights."""
 
 EMBEDDED = Path(__file__).with_name("lite.safetensors")
 
 
 def lite(*, padding: Padding, pooling: Pooling) -> Network:
-    """The network for pictures of three channels in [0, 1], weights as torch initializes them."""
+    """Returns the network for pictures, shape (1, 3, h, w) in [0, 1], with random weights."""
     blocks = [len(block) for block in WIDTHS]
     return vgg("lite", blocks, WIDTHS, dims=2, padding=padding, pooling=pooling, last_pooling=False)
 
 
 def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> Network:
-    """`lite` with the weights and metrics of a file that training/lite made.
+    """Returns `lite` with the weights and metrics of a file that training/lite made.
 
-    Raises WeightsError when the file cannot be read or holds anything else.
+    Args:
+        path: the file of the weights.
+        padding: as in `vgg.vgg`.
+        pooling: as in `vgg.vgg`.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds something else.
+
+    Example:
+        >>> import torch
+        >>> network = load_lite(padding="replicate", pooling="max")
+        >>> network(torch.rand(1, 3, 32, 32), ["relu3_1"])["relu3_1"].shape
+        torch.Size([1, 96, 8, 8])
     """
     state = read_weights(path)
     network = lite(padding=padding, pooling=pooling)

@@ -1,4 +1,4 @@
-"""What stages are made of: convolutions, poolings and the like, on parts of their sources."""
+"""The operations of stages: convolutions, poolings and others, on parts of their inputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POOLS = (*_MAX_POOLS, *_AVERAGE_POOLS)
 
 
 class Sum(nn.Module):
-    """The sum of several sources, as where a residual network adds its input again."""
+    """The sum of several inputs, as where a residual network adds its input to its output."""
 
     def forward(
         self, first: Float[Tensor, "1 channel *space"], *others: Float[Tensor, "1 channel *space"]
@@ -34,7 +34,7 @@ class Sum(nn.Module):
 
 
 class Each(nn.Module):
-    """A one-channel convolution of each channel: (1, channel, *) to (1, channel * filter, *)."""
+    """A convolution of one channel, applied to each: (1, channel, *) to (1, channel filter, *)."""
 
     def __init__(self, operation: _ConvNd) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Each(nn.Module):
 
 
 class Slices(nn.Module):
-    """An operation on pictures, on each slice of a volume across its first axis."""
+    """An operation on pictures, applied to each slice of a volume across its first axis."""
 
     def __init__(self, operation: nn.Module) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Slices(nn.Module):
 
 
 class Affine(nn.Module):
-    """low + span x, a number a channel each."""
+    """Returns low + span x, with one number of each per channel."""
 
     low: Tensor
     span: Tensor
@@ -66,21 +66,27 @@ class Affine(nn.Module):
 
 
 def convolution_in(operation: nn.Module) -> _ConvNd | None:
-    """The convolution that an operation comes to, if it is one."""
+    """Returns the convolution inside of an operation; None where there is none."""
     if isinstance(operation, Each | Slices):
         return convolution_in(operation.operation)
     return operation if isinstance(operation, _ConvNd) else None
 
 
-def overwritten(operation: nn.Module) -> bool:
-    """Whether its gradient needs nothing of its own result, so that a ReLU may take its place."""
+def allows_overwriting(operation: nn.Module) -> bool:
+    """Whether a ReLU may overwrite the operation's result.
+
+    It may where the operation's gradient does not need the result.
+    """
     if isinstance(operation, _BatchNorm | Sum):
         return True
     return convolution_in(operation) is not None and not isinstance(operation, Each)
 
 
 def extent_of(operation: nn.Module, dims: int) -> Extent:
-    """What an operation looks at; anything but convolutions and poolings takes single positions."""
+    """Returns the extent of an operation.
+
+    Operations other than convolutions and poolings look at single positions.
+    """
     if isinstance(operation, Each):
         return extent_of(operation.operation, dims)
     if isinstance(operation, Slices):
@@ -121,9 +127,17 @@ def run(
     *,
     in_place: bool = False,
 ) -> Tensor:
-    """The operation on a part of its sources, padded where that part touches the border."""
+    """Computes an operation on a part of its inputs.
+
+    Args:
+        operation: the operation.
+        sources: the parts of its inputs, all over the same region.
+        padding: for each axis how many positions to pad before and after the part; more than 0 only
+            at the border of the sample.
+        in_place: whether the operation is a ReLU that may overwrite its input.
+    """
     x = sources[0]
-    if in_place and not x._is_view():  # whose gradient would be copied
+    if in_place and not x._is_view():  # the gradient of a view would be copied
         return functional.relu_(x)
     if isinstance(operation, Each):
         y = run(operation.operation, [x.transpose(0, 1)], padding)
@@ -132,8 +146,8 @@ def run(
         y = run(operation.operation, [x[0].transpose(0, 1)], padding[1:])
         return y.transpose(0, 1)[None]
     if isinstance(operation, POOLS):
-        return _pooled(x, operation, padding)
-    if isinstance(operation, nn.PReLU):  # which takes values of its weight's type only
+        return _pool(x, operation, padding)
+    if isinstance(operation, nn.PReLU):  # it accepts only values of its weight's type
         sources = [x.to(operation.weight.dtype)]
     if not isinstance(operation, _ConvNd):
         plain: Tensor = operation(*sources)
@@ -141,14 +155,14 @@ def run(
     if operation.weight.dtype is torch.bfloat16:
         x = x.bfloat16()
     mode = "constant" if operation.padding_mode == "zeros" else operation.padding_mode
-    x = _padded(x, padding, mode)
-    if operation.weight.requires_grad:  # it is being trained
+    x = _pad(x, padding, mode)
+    if operation.weight.requires_grad:  # training needs the gradient by the weights
         return _convolve(x, operation)
-    found: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
-    return found
+    result: Tensor = _Convolution.apply(x, operation)  # type: ignore[no-untyped-call]
+    return result
 
 
-def _padded(
+def _pad(
     x: Tensor, padding: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0
 ) -> Tensor:
     if not any(map(any, padding)):
@@ -156,18 +170,21 @@ def _padded(
     return functional.pad(x, [*chain.from_iterable(reversed(padding))], mode, value)
 
 
-def _pooled(x: Tensor, pool: nn.Module, padding: Sequence[tuple[int, int]]) -> Tensor:
-    """What lies beyond the border is no maximum; a mean counts it as 0, or not at all."""
+def _pool(x: Tensor, pool: nn.Module, padding: Sequence[tuple[int, int]]) -> Tensor:
+    """Pools x.
+
+    Positions beyond the border are never a maximum. In a mean they count as 0, or not at all.
+    """
     unpadded: Any = copy(pool)
     unpadded.padding = 0
     if isinstance(pool, _MAX_POOLS):
-        found: Tensor = unpadded(_padded(x, padding, value=-math.inf))
-        return found
-    found = unpadded(_padded(x, padding))
+        maxima: Tensor = unpadded(_pad(x, padding, value=-math.inf))
+        return maxima
+    means: Tensor = unpadded(_pad(x, padding))
     if unpadded.count_include_pad or not any(map(any, padding)):
-        return found
-    inside: Tensor = unpadded(_padded(torch.ones_like(x[:, :1]), padding))
-    return found / inside
+        return means
+    inside: Tensor = unpadded(_pad(torch.ones_like(x[:, :1]), padding))
+    return means / inside
 
 
 def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:
@@ -182,9 +199,10 @@ def _convolve(x: Tensor, operation: _ConvNd) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """A convolution that keeps nothing for its gradient, which by the input alone needs nothing.
+    """A convolution that keeps nothing for its gradient.
 
-    PyTorch's own keeps its input, for the gradient by the weights; that is half of all memory.
+    The gradient by the input needs nothing. PyTorch's own convolution keeps its input for the
+    gradient by the weights, which takes half of all memory.
     """
 
     @staticmethod
@@ -199,9 +217,9 @@ class _Convolution(torch.autograd.Function):
         dims = gradient.ndim - 2
         by_input, _, _ = torch.ops.aten.convolution_backward(
             gradient,
-            # Whose shape and order are looked at, but no value.
+            # Stands for the input, of which only the shape and the strides are used.
             gradient.new_empty_strided(ctx.shape, ctx.stride),
-            operation.weight.to(gradient.dtype),  # another one where it was cast on the way
+            operation.weight.to(gradient.dtype),  # the types differ where x was cast
             None,
             operation.stride,
             (0,) * dims,

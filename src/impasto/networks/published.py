@@ -1,4 +1,4 @@
-"""Published weights: where they are, fetching and checking them."""
+"""Published weights: where they are, how they are downloaded and checked."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from impasto.networks.vgg import VGG16, VGG19
 logger = logging.getLogger(__name__)
 
 Report = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all."""
+"""Takes the bytes that are there and the bytes in all, 0 where their number is unknown."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """Weights as torchvision publishes them.
+    """Weights that torchvision publishes.
 
-    sha256: the first digits of the file's digest, which are all that is published (they end the
-    file's name). blocks: convolutions of each block.
+    Attributes:
+        url: where they are.
+        sha256: the first digits of the file's digest; only these are published, in the file's name.
+        megabytes: the size of the file.
+        blocks: the number of convolutions of each block.
     """
 
     url: str
@@ -38,14 +41,14 @@ class Published:
 
     @property
     def path(self) -> Path:
-        """Where this machine keeps the file, whether it is there yet or not."""
+        """The file in this machine's cache; it may not be there yet."""
         import platformdirs
 
         return platformdirs.user_cache_path("impasto") / self.url.rsplit("/", 1)[1]
 
     @property
     def here(self) -> bool:
-        """Whether the whole file is there, and no other under its name."""
+        """Whether the whole file is in the cache, and not another file under its name."""
         return self.path.is_file() and sha256(self.path).startswith(self.sha256)
 
 
@@ -56,18 +59,28 @@ PUBLISHED = {
 }
 
 _PAUSE = 0.5
-"""Seconds before a download is tried a second time; each further wait is twice the one before."""
+"""Seconds before the second try of a download; each later pause is twice the one before."""
 
 _PATIENCE = 1.0
-"""Seconds that another process may take before it is said that it is waited for."""
+"""Seconds to wait for another process before the log says so."""
 
 
 def fetch(name: str, report: Report, *, attempts: int = 5) -> Path:
-    """Downloads published weights into the cache, from where an earlier try stopped.
+    """Downloads published weights into the cache, and continues where an earlier try stopped.
 
-    Returns the file's path, at once when it is there. Of processes that want it at the same time
-    one downloads it and the others wait; of those that share a sample, the first of each machine.
-    Raises WeightsError when the server cannot be reached or what came is not the published file.
+    Where several processes want the file at the same time, one downloads it and the others wait.
+    Where processes share a sample, the first one of each machine downloads it.
+
+    Args:
+        name: a key of `PUBLISHED`.
+        report: is called as the bytes arrive.
+        attempts: how many tries may fail in a row.
+
+    Returns:
+        The file; at once where it is there.
+
+    Raises:
+        WeightsError: the server cannot be reached, or the file is not the published one.
     """
     group = current_group()
     first = int(os.environ.get("LOCAL_RANK", group.rank)) == 0
@@ -83,9 +96,9 @@ def fetch(name: str, report: Report, *, attempts: int = 5) -> Path:
     if failed:
         raise WeightsError(
             subject=name,
-            expected="the weights that another of the processes downloads",
-            found="that it could not",
-            remedy="see what it says",
+            expected="weights that another of the processes downloads",
+            found="that its download failed",
+            remedy="read its message",
         )
     if not first:
         _fetch(name, report, attempts)
@@ -99,16 +112,16 @@ def _fetch(name: str, report: Report, attempts: int) -> None:
         if published.here:
             return
         published.path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(name), _part(published.path) as part:
+        with _lock(name), _reserve_part(published.path) as part:
             if published.here:  # another process has fetched it meanwhile
                 return
             _download(published.url, part, report, attempts)
-            digest = _published(part, published)
-    except OSError as error:  # the errors of requests are among them
+            digest = _move_to_cache(part, published)
+    except OSError as error:  # includes the errors of requests
         raise WeightsError(
             subject=name,
             expected=f"to download {published.url}",
-            found=_root(error),
+            found=_first_cause(error),
             remedy=f"run `impasto networks fetch {name}` to go on from where it stopped, "
             "or pass a copy with --weights FILE",
         ) from error
@@ -122,7 +135,11 @@ def _fetch(name: str, report: Report, attempts: int) -> None:
 
 
 def verify(name: str) -> str:
-    """The SHA-256 of the cached file. Raises WeightsError when it is missing or another file."""
+    """Checks the file in the cache and returns its SHA-256.
+
+    Raises:
+        WeightsError: the file is missing, or is not the published one.
+    """
     published = PUBLISHED[name]
     if not published.path.is_file():
         raise WeightsError(
@@ -144,21 +161,21 @@ def verify(name: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """The file's digest in hexadecimal."""
+    """Returns the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
-    """Alone among the processes that fetch that file; the system frees a killed one's lock."""
+def _lock(name: str) -> Iterator[None]:
+    """Keeps other processes from fetching that file; the system frees the lock of a killed one."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(PUBLISHED[name].path.with_suffix(".lock"))
     try:
         lock.acquire(timeout=_PATIENCE)
     except Timeout:
-        logger.info("waiting for another process, which downloads %s", name)
+        logger.info("waiting for another process that downloads %s", name)
         lock.acquire()
     try:
         yield
@@ -167,9 +184,12 @@ def _locked(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _part(path: Path) -> Iterator[Path]:
-    """A name of this process's own for what has come of a file so far: what an earlier try has
-    left, if one has. What is there at the end is left for the next."""
+def _reserve_part(path: Path) -> Iterator[Path]:
+    """Gives this process a name of its own for a partial download.
+
+    What an earlier try has left is moved there. At the end, what is still there is left for the
+    next try.
+    """
     own, left = path.with_name(f"{path.stem}-{os.getpid()}.part"), path.with_suffix(".part")
     earlier = sorted(path.parent.glob(f"{path.stem}*.part"), key=lambda file: file.stat().st_size)
     if earlier:
@@ -184,8 +204,11 @@ def _part(path: Path) -> Iterator[Path]:
             os.replace(own, left)
 
 
-def _published(part: Path, published: Published) -> str:
-    """Moves a download to its place. What is none is deleted, and its SHA-256 given back."""
+def _move_to_cache(part: Path, published: Published) -> str:
+    """Moves a complete download to its place and returns "".
+
+    A file that is not the published one is deleted, and its SHA-256 returned.
+    """
     with part.open("rb+") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
@@ -197,7 +220,7 @@ def _published(part: Path, published: Published) -> str:
 
 
 def _download(url: str, part: Path, report: Report, attempts: int) -> None:
-    """Completes `part`, trying again for as long as one try in so many brings it further."""
+    """Completes `part`; after so many tries in a row without progress it gives up."""
     import requests
 
     failures = 0
@@ -211,13 +234,13 @@ def _download(url: str, part: Path, report: Report, attempts: int) -> None:
                 size = part.stat().st_size if part.exists() else 0
                 failures = 1 if size > most else failures + 1
                 most = max(most, size)
-                if failures == attempts or not _passing(error):
+                if failures == attempts or not _is_temporary(error):
                     raise
             time.sleep(_PAUSE * 2 ** (failures - 1))
 
 
 def _append(session: object, url: str, part: Path, report: Report) -> None:
-    """Appends to `part` what is missing of the file at `url`."""
+    """Appends to `part` what it lacks of the file at `url`."""
     import requests
 
     assert isinstance(session, requests.Session)
@@ -238,12 +261,12 @@ def _append(session: object, url: str, part: Path, report: Report) -> None:
                 file.write(chunk)
                 done += len(chunk)
                 report(done, max(done, total))
-        if done < total:  # urllib3 before 2.0 takes a lost connection for the end
+        if done < total:  # urllib3 before 2.0 does not report a lost connection
             raise requests.ConnectionError(f"the connection closed at {done} of {total} bytes")
 
 
-def _passing(error: Exception) -> bool:
-    """Whether a download that failed so may succeed a moment later."""
+def _is_temporary(error: Exception) -> bool:
+    """Whether a download may succeed a moment after such an error."""
     import requests
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
@@ -252,8 +275,8 @@ def _passing(error: Exception) -> bool:
     return isinstance(error, lost)
 
 
-def _root(error: BaseException) -> str:
-    """The first line of what an error began with: under a failed request, the socket's."""
+def _first_cause(error: BaseException) -> str:
+    """Returns the first line of an error's first cause: the socket's, for a failed request."""
     while error.__context__ is not None:
         error = error.__context__
     text = str(error).strip() or type(error).__name__

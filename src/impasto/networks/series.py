@@ -1,4 +1,4 @@
-"""A network for signals that needs no training: random filters of many widths, given in seconds."""
+"""A network for signals without training: random filters of many widths, given in seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ FILTERS = 32
 WIDE, TAPS = 4096, 11
 
 LONGEST = 32
-"""Taps: wider filters work on the signal at half the rate, or a quarter, and so on."""
+"""The most taps of a filter.
+
+Wider filters see the signal at half the rate, at a quarter, and so on.
+"""
 
 BLUR = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 
@@ -26,12 +29,18 @@ BLUR = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 def series_bank(
     channels: int, rate: float, widths: tuple[float, float], *, padding: Padding, seed: int
 ) -> Network:
-    """The network of layers width1, ..., width8: one layer of filters and ReLU each.
+    """Returns the network of the layers width1, ..., width8: filters and a ReLU each.
 
-    Antognini et al. 2018 (Synthesizing diverse, high-quality audio textures) on the waveform: 32
-    random filters a width over all channels jointly, half of them of zero mean. widths: the
-    shortest and the longest, in seconds; the others are between in equal ratios. rate: positions a
-    second. seed: of all filters.
+    It is the network of Antognini et al. 2018 (Synthesizing diverse, high-quality audio textures)
+    on the waveform: 32 random filters of each width over all channels, half of them of zero mean.
+
+    Args:
+        channels: how many channels the signals have.
+        rate: positions per second.
+        widths: the shortest and the longest filter, in seconds; the others lie between in equal
+            ratios.
+        padding: as in `vgg.vgg`.
+        seed: the seed of all filters.
     """
     ratio = widths[1] / widths[0]
     seconds = [widths[0] * ratio ** (index / (WIDTHS - 1)) for index in range(WIDTHS)]
@@ -58,8 +67,10 @@ def series_bank(
 
 
 def wide(*, channels: int, padding: Padding, seed: int) -> Network:
-    """The network of Ulyanov and Lebedev 2016 for spectrograms: one layer, `wide`, of 4096 random
-    filters over 11 frames and all frequencies, which are the channels.
+    """Returns the network of Ulyanov and Lebedev 2016 for spectrograms.
+
+    Its layer `wide` has 4096 random filters over 11 frames and all frequencies, which are the
+    channels.
     """
     generator = torch.Generator().manual_seed(seed)
     deviation = 2 / math.sqrt((channels + WIDE) * TAPS)
@@ -71,10 +82,10 @@ def wide(*, channels: int, padding: Padding, seed: int) -> Network:
 def noise(
     channels: int, taps: int, generator: torch.Generator
 ) -> Float[Tensor, "filter channel tap"]:
-    """White noise under a Hann window, of unit norm; every other filter has a mean of zero."""
-    window = torch.hann_window(taps + 2, periodic=False)[1:-1]
-    filters = torch.randn(FILTERS, channels, taps, generator=generator) * window
-    means = filters.sum(2, keepdim=True) / window.sum() * window
+    """Returns white noise under a Hann window, of unit norm; every other filter has zero mean."""
+    hann = torch.hann_window(taps + 2, periodic=False)[1:-1]
+    filters = torch.randn(FILTERS, channels, taps, generator=generator) * hann
+    means = filters.sum(2, keepdim=True) / hann.sum() * hann
     filters[::2] -= means[::2]
     norms: Tensor = filters.flatten(1).norm(dim=1)
     return filters / norms[:, None, None]

@@ -1,4 +1,4 @@
-"""A network is a list of stages; a stage is everything up to and including one downsampling."""
+"""A network is a list of stages; a stage ends with its downsampling."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from torch.nn.modules.conv import _ConvNd
 from impasto.errors import LayerError, SampleError
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Patch
-from impasto.networks.operations import Affine, extent_of, overwritten, run
+from impasto.networks.operations import Affine, allows_overwriting, extent_of, run
 from impasto.system.devices import CPU
 
 INPUT = "input"
-"""The layer that is the sample itself, before the network; in a stage, what it takes."""
+"""The layer that is the sample itself; in a stage, the stage's input."""
 
 Activations = dict[str, Tensor]
 Regions = Mapping[str, Region]
 
 
 class _Operations(nn.ModuleDict):
-    """Modules by names that may have dots, as those of modules inside of modules do."""
+    """Modules whose names may contain dots, as those of nested modules do."""
 
     def add_module(self, name: str, module: nn.Module | None) -> None:
         assert module is not None
@@ -37,12 +37,15 @@ class _Operations(nn.ModuleDict):
 
 
 class Stage(nn.Module):
-    """Named operations, the last of them a downsampling.
+    """Named operations, of which the last one downsamples.
 
-    operations: in the order they are computed, each by default taking what the one before gives;
-    the first takes the stage's input. sources: what others take instead, one name or several of
-    the same grid. A name that begins with an underscore is not a layer, only a step on the way to
-    one.
+    Args:
+        operations: the operations in the order of their computation. Each takes the result of the
+            one before, the first one the stage's input. A name that begins with an underscore is
+            not a layer.
+        dims: how many axes the samples have.
+        sources: for some operations the names of the inputs that they take instead: one name, or
+            several of the same grid.
     """
 
     def __init__(
@@ -72,13 +75,13 @@ class Stage(nn.Module):
             if takers[source] == 1
             and isinstance(self.operations[name], nn.ReLU)
             and source != INPUT
-            and overwritten(self.operations[source])
+            and allows_overwriting(self.operations[source])
         }
         self._grids: dict[Space, dict[str, Space]] = {}
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the activations it can give, in the order they are computed."""
+        """The names of the layers, in the order of their computation."""
         return tuple(name for name in self.operations if not name.startswith("_"))
 
     @property
@@ -87,9 +90,10 @@ class Stage(nn.Module):
         return list(self.operations)[-1]
 
     def grids(self, space: Space) -> dict[str, Space]:
-        """The grid of each layer, for an input over `space`; 0 where that is too small.
+        """Returns the grid of each layer, for an input over `space`; 0 where it is too small.
 
-        Raises SampleError for a space over which parts that are put together differ in theirs.
+        Raises:
+            SampleError: an operation joins parts that have different grids over this space.
         """
         if space not in self._grids:
             self._grids[space] = self._grids_over(space)
@@ -110,16 +114,19 @@ class Stage(nn.Module):
         return grids
 
     def shares(self, region: Region) -> dict[str, Region]:
-        """Each layer's share of a region of the input: those of a partition are a partition."""
+        """Returns each layer's share of a region of the input.
+
+        The shares of a partition are a partition.
+        """
         grids = self.grids(region.whole)
         return {name: region.shrink(self.strides[name], grids[name]) for name in grids}
 
     def replaced(self, wanted: Regions) -> set[str]:
-        """The layers that the ReLU after them, which alone takes them, is put in the place of."""
+        """Returns the layers whose only user is a ReLU that overwrites them."""
         return {source for source in self._in_place.values() if source not in wanted}
 
     def needed(self, wanted: Regions, space: Space) -> dict[str, Region]:
-        """The region of each layer, and of the input, that the wanted ones are computed from."""
+        """Returns the regions of the layers and of the input that the wanted ones need."""
         grids = self.grids(space)
         needed = dict(wanted)
         for name, sources in reversed(self.sources.items()):
@@ -130,7 +137,12 @@ class Stage(nn.Module):
         return needed
 
     def forward(self, x: Patch, wanted: Regions) -> Activations:
-        """The wanted layers over their regions; x covers what `needed` says of the input."""
+        """Computes the wanted layers over their regions.
+
+        Args:
+            x: the input over what `needed` says of it.
+            wanted: the layers, each with its region.
+        """
         needed = self.needed(wanted, x.region.whole)
         replaced = self.replaced(wanted)
         patches = {INPUT: x}
@@ -152,8 +164,13 @@ class Stage(nn.Module):
 
 @dataclass(frozen=True)
 class Terms:
-    """What a network expects of its samples, where it does: a sampling rate in Hz, the units of
-    the values, the names of the channels in their order."""
+    """What a network expects of its samples.
+
+    Attributes:
+        rate: the sampling rate in Hz; None for any.
+        units: the unit of the values; None for any.
+        names: the names of the channels in their order; () for any.
+    """
 
     rate: float | None = None
     units: str | None = None
@@ -161,14 +178,19 @@ class Terms:
 
 
 class Network(nn.Module):
-    """A list of stages with named layers, its parameters frozen.
+    """A list of stages with named layers and frozen parameters.
 
-    name: what messages call it. dims: 1, 2 or 3 space axes. channels: those of its samples.
-    metrics: of some layers the root of the metric that `losses.MetricGram` measures style in.
-    turning: whether it treats the first axis unlike the others, which are to take its place then.
-    terms: what it expects of its samples. trained: whether it is a plain sequence of convolutions
-    with trained weights, which can be calibrated. uneven: whether its layers are still as loud as
-    training left them, not brought to a mean activation of one.
+    Attributes:
+        name: what messages call it.
+        dims: how many axes its samples have, 1 to 3.
+        channels: how many channels its samples have.
+        turning: whether it treats the first axis differently, so that each axis takes its place in
+            turn.
+        metrics: for some layers the root of the metric in which `MetricGram` measures style.
+        terms: what it expects of its samples.
+        trained: whether it is a plain sequence of convolutions with trained weights, which can be
+            calibrated.
+        uneven: whether its layers do not have a mean activation of 1.
     """
 
     def __init__(
@@ -196,24 +218,25 @@ class Network(nn.Module):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of all layers, the sample itself first."""
+        """The names of all layers; the sample itself comes first."""
         return (INPUT, *chain.from_iterable(stage.layers for stage in self.stages))
 
     @property
     def by_slices(self) -> bool:
-        """Whether what it gives of a slice across the first axis comes from that slice alone."""
+        """Whether the result for a slice across the first axis depends on that slice only."""
         extents = [extent for stage in self.stages for extent in stage.extents.values()]
         return self.dims > 1 and all((w.kernel[0], w.stride[0]) == (1, 1) for w in extents)
 
     def stride(self, wanted: Collection[str]) -> int:
-        """How far apart, at the most, neighbours of a wanted layer are in the sample."""
+        """Returns the largest distance, in the sample, of neighbors in a wanted layer."""
         strides = [stage.strides[stage.output] for stage, _, onward in self.path(wanted) if onward]
         return max(map(prod, zip(*strides, strict=True)), default=1)
 
     def in_bfloat16(self) -> Network:
-        """The same network, its convolutions and what they give in bfloat16 from now on.
+        """Switches the convolutions and their results to bfloat16; returns the network.
 
-        Three decimal digits in half the time or less, on processors that have it.
+        bfloat16 has three decimal digits. It takes half the time or less on processors that support
+        it.
         """
         for module in self.modules():
             if isinstance(module, _ConvNd):
@@ -221,17 +244,17 @@ class Network(nn.Module):
         return self
 
     def taking(self, low: Sequence[float], span: Sequence[float]) -> Network:
-        """The same network for samples x of which it is to see low + span x, by channel."""
+        """Returns the network for samples x of which it sees low + span x, by channel."""
         dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
         affine = Affine(torch.tensor(low, dtype=dtype), torch.tensor(span, dtype=dtype))
-        stages = self.behind("_values", affine)
+        stages = self.prepend("_values", affine)
         network = Network(self.name, stages, dims=self.dims, channels=self.channels)
         network.metrics, network.terms = self.metrics, self.terms
         network.trained, network.uneven = self.trained, self.uneven
         return network
 
-    def behind(self, name: str, operation: nn.Module) -> list[Stage]:
-        """The stages, the first of which takes what an operation makes of the sample."""
+    def prepend(self, name: str, operation: nn.Module) -> list[Stage]:
+        """Returns the stages, with an operation before the first one."""
         first, *others = self.stages
         operations = [(name, operation), *first.operations.items()]
         sources = {
@@ -243,10 +266,18 @@ class Network(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channel *space"], wanted: Collection[str]
     ) -> Activations:
-        """The wanted activations; each has shape (batch, channel, *space) of its own layer.
+        """Computes the wanted activations.
 
-        Raises LayerError for a layer the network does not have, SampleError for a sample of
-        other dimensions or channels, or too small.
+        Args:
+            x: the sample.
+            wanted: the names of the layers.
+
+        Returns:
+            By layer, each of shape (batch, channel, *space) with its own channels and space.
+
+        Raises:
+            LayerError: the network does not have one of the layers.
+            SampleError: the sample has other dimensions or channels, or is too small.
         """
         self.check(wanted)
         self.check_sample(x)
@@ -261,33 +292,40 @@ class Network(nn.Module):
                     found=f"{' x '.join(map(str, x.shape[2:]))} positions",
                     remedy="pass a larger one, or name shallower layers",
                 )
-            found = stage(Patch.whole(x), {name: Region.all_of(grids[name]) for name in names})
-            activations |= {name: found[name] for name in here}
-            x = found[stage.output] if onward else x
+            given = stage(Patch.whole(x), {name: Region.all_of(grids[name]) for name in names})
+            activations |= {name: given[name] for name in here}
+            x = given[stage.output] if onward else x
         return activations
 
     def path(self, wanted: Collection[str]) -> list[tuple[Stage, list[str], bool]]:
-        """The stages that the wanted layers take, each with those it gives (the sample itself
-        left out) and whether another one follows."""
-        found = [[layer for layer in stage.layers if layer in wanted] for stage in self.stages]
-        length = max((index + 1 for index, here in enumerate(found) if here), default=0)
+        """Returns the stages that the wanted layers need.
+
+        Returns:
+            Each stage, its wanted layers without the sample itself, and whether another follows.
+        """
+        layers = [[layer for layer in stage.layers if layer in wanted] for stage in self.stages]
+        length = max((index + 1 for index, here in enumerate(layers) if here), default=0)
         stages = list(self.stages)[:length]
         return [
             (stage, here, index + 1 < length)
-            for index, (stage, here) in enumerate(zip(stages, found, strict=False))
+            for index, (stage, here) in enumerate(zip(stages, layers, strict=False))
         ]
 
     def grids(self, space: Space, wanted: Collection[str]) -> dict[str, Space]:
-        """The grids of the wanted layers, in the network's order, for a sample over `space`."""
+        """Returns the grids of the wanted layers, in the network's order."""
         grids = {INPUT: space}
         for stage, here, _ in self.path(wanted):
-            found = stage.grids(space)
-            grids |= {layer: found[layer] for layer in here}
-            space = found[stage.output]
+            here_grids = stage.grids(space)
+            grids |= {layer: here_grids[layer] for layer in here}
+            space = here_grids[stage.output]
         return {layer: grid for layer, grid in grids.items() if layer in wanted}
 
     def check(self, wanted: Collection[str]) -> None:
-        """Raises LayerError when one of the layers is not the network's."""
+        """Checks that the network has these layers.
+
+        Raises:
+            LayerError: it does not have one of them.
+        """
         for layer in wanted:
             if layer not in self.layers:
                 near = get_close_matches(layer, self.layers, n=1)
@@ -298,7 +336,11 @@ class Network(nn.Module):
                 )
 
     def check_sample(self, x: Float[Tensor, "batch channel *space"]) -> None:
-        """Raises SampleError for a sample of other dimensions or channels."""
+        """Checks the dimensions and channels of a sample.
+
+        Raises:
+            SampleError: they are not those of the network.
+        """
         if x.ndim != self.dims + 2 or x.shape[1] != self.channels:
             raise SampleError(
                 expected=f"{self.channels} channels over {self.dims} axes for {self.name}",
@@ -307,11 +349,11 @@ class Network(nn.Module):
             )
 
     def smallest_side(self, wanted: Collection[str]) -> int:
-        """The fewest positions along each axis that leave the wanted layers at least one."""
+        """Returns the smallest side of a sample for which each wanted layer has a position."""
         return next(side for side in count(1) if self.fits((side,) * self.dims, wanted))
 
     def fits(self, space: Space, wanted: Collection[str]) -> bool:
-        """Whether a sample over `space` leaves the wanted layers a position or more."""
+        """Whether each wanted layer has a position for a sample over `space`."""
         for stage, here, onward in self.path(wanted):
             try:
                 grids = stage.grids(space)
@@ -324,7 +366,7 @@ class Network(nn.Module):
 
     @cached_property
     def widths(self) -> dict[str, int]:
-        """The channels of the sample and of what each operation gives."""
+        """The channels of the sample and of each operation's result."""
         dtype = next((tensor.dtype for tensor in self.parameters()), torch.float32)
         tensors = chain(self.parameters(), self.buffers())
         like = torch.empty(0, dtype=dtype, device=next((x.device for x in tensors), CPU))
@@ -341,5 +383,8 @@ class Network(nn.Module):
 
 
 def in_fast_order(x: Tensor) -> Tensor:
-    """x with its channels last in memory where it is over two axes: twice as fast in bfloat16."""
+    """Returns x with its channels last in memory, where it has two axes.
+
+    In bfloat16 that is twice as fast.
+    """
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x

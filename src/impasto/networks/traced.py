@@ -1,15 +1,13 @@
-"""Any nn.Module as a Network: its graph, as torch.fx traces it, cut into stages."""
+"""Makes a Network of any nn.Module: torch.fx traces its graph, which is cut into stages."""
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections import Counter
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from itertools import chain, count, pairwise
+from itertools import chain, pairwise
 from math import prod
 from typing import Any
 
@@ -21,8 +19,9 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import remove_parametrizations
 
-from impasto.errors import ConfigError, LayerError
+from impasto.errors import ConfigError
 from impasto.grids.geometry import Region, Space
+from impasto.networks.graph import Tracer, find_nodes, trace_graph
 from impasto.networks.operations import POOLS, Each, Sum, extent_of, run
 from impasto.networks.stage import INPUT, Network, Stage
 
@@ -37,18 +36,30 @@ _ADDITIONS = (operator.add, torch.add, "add")
 def trace(
     module: nn.Module, name: str, *, dims: int, channels: int, wanted: Collection[str]
 ) -> Network:
-    """The network of the wanted layers of a module, and of what they are computed from.
+    """Returns the network of the wanted layers of a module, and of what they are computed from.
 
-    A layer is named as the module inside of it that gives it ("layer2.0.relu", or "layer2" for
-    what all of that gives); what is called beside modules is named after the function, behind the
-    module whose forward calls it ("layer2.0.add"). The second of a name is "layer2.0.relu_1": all
-    as in torchvision's feature extraction. The module is put into eval mode. Its operations may be
-    convolutions, max and average poolings, and whatever else works position by position, which is
-    tried out on random values; a convolution takes over the batch normalization that follows it.
-    Raises LayerError for a layer that it does not have, ConfigError naming what else is in the way.
+    A layer has the name of the module that computes it: "layer2.0.relu", or "layer2" for the result
+    of that whole part. Functions have names after the module whose forward calls them, such as
+    "layer2.0.add"; the second one of a name is "layer2.0.add_1". These are the names of
+    torchvision's feature extraction.
+
+    The module may contain convolutions, max and average poolings, and operations that work position
+    by position, which is checked on random values. A batch normalization becomes part of the
+    convolution before it. The module is switched to eval mode.
+
+    Args:
+        module: the module.
+        name: what messages call it.
+        dims: how many axes its samples have.
+        channels: how many channels they have.
+        wanted: the names of the layers.
+
+    Raises:
+        LayerError: the module does not have one of the layers.
+        ConfigError: something else cannot be part of a network; the message names it.
     """
     nodes, _, reading = _read(module, name, dims, channels, wanted)
-    stages = _stages(reading.steps_to(nodes.values()), dims)
+    stages = _cut_into_stages(reading.steps_to(nodes.values()), dims)
     network = Network(name, stages, dims=dims, channels=channels)
     coarsest = prod(max(stage.strides[stage.output]) for stage in network.stages)
     if not any(network.fits((1000 * coarsest + i,) * dims, wanted) for i in range(coarsest)):
@@ -62,9 +73,10 @@ def trace(
 
 
 def layers_of(module: nn.Module, name: str, *, dims: int, channels: int) -> tuple[str, ...]:
-    """The layers that `trace` can give of a module, in their order, each by its first name.
+    """Returns the layers that `trace` accepts for a module, in order, by their first names.
 
-    Raises ConfigError where it can give none.
+    Raises:
+        ConfigError: there is none.
     """
     _, tracer, reading = _read(module, name, dims, channels, ())
     taken = {node: layer for layer, node in reversed(tracer.names.items()) if layer != INPUT}
@@ -76,14 +88,14 @@ def layers_of(module: nn.Module, name: str, *, dims: int, channels: int) -> tupl
 
 def _read(
     module: nn.Module, name: str, dims: int, channels: int, wanted: Collection[str]
-) -> tuple[dict[str, fx.Node], _Tracer, _Reading]:
-    """The wanted nodes by their layers, all names, and what each node does."""
+) -> tuple[dict[str, fx.Node], Tracer, _Reading]:
+    """Returns the wanted nodes by layer, the tracer with all names, and what each node does."""
     for part in module.modules():
         for parameter in list(getattr(part, "parametrizations", ())):
             remove_parametrizations(part, parameter)
-    tracer = _Tracer()
-    graph = _graph(tracer, module.eval(), name)
-    nodes = _nodes(tracer.names, wanted, name)
+    tracer = Tracer()
+    graph = trace_graph(tracer, module.eval(), name)
+    nodes = find_nodes(tracer.names, wanted, name)
     names: dict[fx.Node, str] = {}
     for layer, node in (*nodes.items(), *tracer.names.items()):
         names.setdefault(node, layer)
@@ -94,84 +106,21 @@ def _read(
     return nodes, tracer, reading
 
 
-class _Tracer(fx.Tracer):
-    """Names what modules give, and what is called beside them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: dict[str, fx.Node] = {}
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Each) or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        found = super().call_module(m, forward, args, kwargs)
-        if isinstance(found, fx.Proxy):
-            self._name(self.path_of_module(m), found.node)
-        return found
-
-    def create_node(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
-        node = super().create_node(kind, target, *args, **kwargs)
-        if kind == "placeholder" and not self.names:
-            self._name(INPUT, node)
-        if kind in {"call_function", "call_method"}:
-            called = target if isinstance(target, str) else target.__name__
-            self._name(".".join(filter(None, [self.scope.module_path, called])), node)
-        return node
-
-    def _name(self, name: str, node: fx.Node) -> None:
-        names = chain([name], (f"{name}_{number}" for number in count(1)))
-        self.names[next(each for each in names if each not in self.names)] = node
-
-
-def _graph(tracer: fx.Tracer, module: nn.Module, name: str) -> fx.Graph:
-    """The module's graph for a sample alone; settings of its forward have their defaults."""
-    _, *others = inspect.signature(module.forward).parameters.values()
-    settings = {
-        each.name: each.default
-        for each in others
-        if each.default is None or isinstance(each.default, bool | int | float | str)
-    }
-    try:
-        return tracer.trace(module, settings or None)
-    except Exception as error:  # whatever its forward raises when it is given no values
-        raise ConfigError(
-            subject="--network",
-            expected="a module whose forward torch.fx can trace: no branches on values or sizes",
-            found=f"{name}, where it says: {str(error).splitlines()[0] if str(error) else error!r}",
-            remedy="change its forward, or wrap the part that is wanted in a module of its own",
-        ) from error
-
-
-def _nodes(names: dict[str, fx.Node], wanted: Collection[str], network: str) -> dict[str, fx.Node]:
-    """Those of the wanted layers."""
-    nodes: dict[str, fx.Node] = {}
-    for layer in wanted:
-        if layer not in names:
-            near = get_close_matches(layer, names, n=3)
-            raise LayerError(
-                expected=f"a layer of {network} ({', '.join(near or list(names)[1:4])}, ...)",
-                found=repr(layer),
-                remedy="name one of its modules, such as layer2.0.relu",
-            )
-        if names[layer] in nodes.values():
-            twin = next(other for other, node in nodes.items() if node is names[layer])
-            raise LayerError(
-                expected="one name for each layer",
-                found=f"{twin} and {layer} for the same",
-                remedy="keep one of them",
-            )
-        nodes[layer] = names[layer]
-    return nodes
-
-
 class _UnfitError(Exception):
-    """Why a node cannot be an operation of a stage."""
+    """Says why a node cannot be an operation of a stage."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """What a node of the graph does. channels, strides: of what it gives; sources: by name."""
+    """What a node of the graph does.
+
+    Attributes:
+        name: its layer.
+        channels: the channels of its result.
+        strides: positions of the sample between two of its result, along each axis.
+        operation: the operation.
+        sources: the layers that it takes.
+    """
 
     name: str
     channels: int
@@ -181,7 +130,7 @@ class _Step:
 
 
 class _Reading:
-    """The steps of a graph, and the errors of those nodes that cannot be one."""
+    """The steps of a graph, and the errors of nodes that cannot be a step."""
 
     def __init__(self, root: nn.Module, dims: int, names: dict[fx.Node, str]) -> None:
         self.root, self.dims, self.names = root, dims, names
@@ -190,7 +139,7 @@ class _Reading:
         self.dtype = next((each.dtype for each in root.parameters()), torch.float32)
 
     def read(self, node: fx.Node) -> None:
-        """Takes the node's step, or the error that stands in its way."""
+        """Adds the node's step, or the error that prevents it."""
         if node in self.steps or node.op in {"get_attr", "output"}:
             return
         sources = [each for each in node.all_input_nodes if each.op != "get_attr"]
@@ -207,11 +156,15 @@ class _Reading:
                 expected="convolutions, poolings and what works position by position as far as "
                 "the wanted layers",
                 found=f"{self.names.get(node, node.name)}, {reason}",
-                remedy="name layers before it, replace it, or choose other channels",
+                remedy="name earlier layers, replace it, or choose other channels",
             )
 
     def steps_to(self, wanted: Collection[fx.Node]) -> list[_Step]:
-        """The steps to the wanted nodes, in order. Raises ConfigError where there are none."""
+        """Returns the steps to the wanted nodes, in order.
+
+        Raises:
+            ConfigError: a node on the way cannot be a step.
+        """
         for node in wanted:
             if node in self.errors:
                 raise self.errors[node]
@@ -239,10 +192,10 @@ class _Reading:
 
     def _step(self, node: fx.Node, sources: Sequence[fx.Node]) -> _Step:
         if not sources:
-            raise _UnfitError("which is made of no sample")
+            raise _UnfitError("which does not depend on the sample")
         given = [self.steps[source] for source in sources]
         if len({step.strides for step in given}) > 1:
-            raise _UnfitError("whose parts are of different resolutions")
+            raise _UnfitError("whose inputs have different resolutions")
         operation = self._operation(node)
         strides = given[0].strides
         if operation is None:
@@ -259,12 +212,12 @@ class _Reading:
         return _Step(self.names[node], channels, strides, operation, names)
 
     def _operation(self, node: fx.Node) -> Any:
-        """The convolution or pooling that the node is; None where it is neither."""
+        """Returns the convolution or pooling that the node is; None for anything else."""
         operation: Any = None
         if node.op == "call_module":
             operation = self.root.get_submodule(str(node.target))
             if operation._forward_pre_hooks or operation._forward_hooks:
-                raise _UnfitError("whose hooks would be left out (parametrizations are not)")
+                raise _UnfitError("whose hooks would be left out (parametrizations would not)")
         elif node.target in _POOLINGS:
             kind: Any = POOLS[_POOLINGS.index(node.target)]
             settings = (tuple(x) if isinstance(x, list) else x for x in node.args[1:])
@@ -287,7 +240,7 @@ class _Reading:
         return operation
 
     def _convolution(self, operation: Any) -> Any:
-        """The same with its padding in numbers."""
+        """Returns the convolution with its padding in numbers."""
         if operation.padding_mode == "circular":
             raise _UnfitError("padded with the other end of the sample")
         if operation.padding == "valid":
@@ -307,28 +260,28 @@ class _Reading:
     def _position_wise(
         self, node: fx.Node, sources: Sequence[fx.Node], given: Sequence[_Step]
     ) -> tuple[nn.Module, int]:
-        """The node by itself, which leaves its sources as they are, and its channels.
+        """Returns the node as a module that leaves its sources as they are, and its channels.
 
-        Where it writes over a source, the nodes after it find there what it has written.
+        Where the node writes over a source, later users of the source get the node's result.
         """
         plain = list(node.args) == list(sources) and not node.kwargs
-        operation: nn.Module = self._alone(node, sources)
+        operation: nn.Module = self._isolate(node, sources)
         if node.op == "call_module" and plain:
             operation = self.root.get_submodule(str(node.target))
         elif node.target in _ADDITIONS and plain:
             operation = Sum()
-        channels, written = self._tried(operation, given)
+        channels, written = self._try(operation, given)
         if written:
             relu = isinstance(operation, nn.ReLU)
-            operation = nn.ReLU() if relu else self._alone(node, sources, cloned=True)
+            operation = nn.ReLU() if relu else self._isolate(node, sources, cloned=True)
         for index in written:
             sources[index].replace_all_uses_with(node, lambda user: node < user)
         return operation, channels
 
-    def _alone(
+    def _isolate(
         self, node: fx.Node, sources: Sequence[fx.Node], *, cloned: bool = False
     ) -> nn.Module:
-        """A module of that node only, and of the constants that it takes."""
+        """Returns a module of that node and of the constants that it takes."""
         graph = fx.Graph()
         inputs = {source: graph.placeholder(f"x{i}") for i, source in enumerate(sources)}
         if cloned:
@@ -341,10 +294,11 @@ class _Reading:
         return fx.GraphModule(self.root, graph)
 
     @torch.no_grad()
-    def _tried(self, operation: nn.Module, given: Sequence[_Step]) -> tuple[int, list[int]]:
-        """Its channels, and which of its sources it writes over.
+    def _try(self, operation: nn.Module, given: Sequence[_Step]) -> tuple[int, list[int]]:
+        """Returns the channels of the operation, and which sources it writes over.
 
-        Raises _UnfitError where a part of its result is not the result of that part.
+        Raises:
+            _UnfitError: the result for a part is not the same part of the result.
         """
         generator = torch.Generator().manual_seed(0)
         whole = [
@@ -355,26 +309,29 @@ class _Reading:
         parts = [x[part].clone() for x in whole]
         before = [x._version for x in whole]
         try:
-            found, alone = operation(*whole), operation(*parts)
-            fits = found.shape[2:] == whole[0].shape[2:] and len(found) == 1
-            fits = fits and torch.allclose(found[part], alone, equal_nan=True)
-        except Exception:  # whatever it raises for such a sample
+            result, of_part = operation(*whole), operation(*parts)
+            fits = result.shape[2:] == whole[0].shape[2:] and len(result) == 1
+            fits = fits and torch.allclose(result[part], of_part, equal_nan=True)
+        except Exception:  # it may raise anything for such a sample
             fits = False
         if not fits:
             raise _UnfitError("which does not work position by position")
         written = [i for i, x in enumerate(whole) if x._version != before[i]]
-        return found.shape[1], written
+        return result.shape[1], written
 
 
-def _stages(steps: Sequence[_Step], dims: int) -> list[Stage]:
-    """The steps cut before a convolution or pooling wherever the grid has become coarser and
-    nothing else is carry_state on."""
+def _cut_into_stages(steps: Sequence[_Step], dims: int) -> list[Stage]:
+    """Cuts the steps into stages.
+
+    A stage begins with a convolution or pooling on a coarser grid, where no other result is needed
+    later.
+    """
     last = {source: index for index, step in enumerate(steps) for source in step.sources}
-    cuts, carry_state, fine = [0], {INPUT}, (1,) * dims
+    cuts, pending, fine = [0], {INPUT}, (1,) * dims
     for index, step in enumerate(steps[:-1], start=1):
-        carry_state = {name for name in (*carry_state, step.name) if last.get(name, 0) >= index}
-        windowed = isinstance(steps[index].operation, (_ConvNd, Each, *POOLS))
-        if carry_state == {step.name} and step.strides != fine and windowed:
+        pending = {name for name in (*pending, step.name) if last.get(name, 0) >= index}
+        has_extent = isinstance(steps[index].operation, (_ConvNd, Each, *POOLS))
+        if pending == {step.name} and step.strides != fine and has_extent:
             cuts.append(index)
             fine = step.strides
     parts = [steps[start:stop] for start, stop in pairwise([*cuts, len(steps)]) if start < stop]

@@ -25,20 +25,29 @@ from impasto.networks.traced import layers_of, trace
 def user_network(
     name: str, *, dims: int, channels: int, rate: float, wanted: Collection[str]
 ) -> Network:
-    """What `module:callable` makes of the keywords dims, channels and rate, as a Network.
+    """Returns the network that `module:callable` makes.
 
-    name: that, or one that a program has `PassedNetwork`. The callable gives a Network, or any
-    nn.Module whose layers `trace` can take; wanted: those that are looked at. Of what it gives
-    these attributes are taken, where it has them, for samples are brought to them:
-    sampling_rate, in Hz; units, of its values ("mV"; "" for those of whatever sample); and
-    channel_names, in the order of its channels. Without units the sample comes with values in
-    [0, 1], or with its mean at 1/2 and three deviations to either side at 0 and 1. rate: positions
-    a second, of signals.
-    Raises ConfigError when there is no such callable, or what it gives cannot be used; LayerError
-    for a layer that it does not have.
+    The callable gets those of the keywords dims, channels and rate that it takes. It returns a
+    Network, or an nn.Module whose layers `trace` accepts.
+
+    Samples are adapted to these attributes of the module, if it has them: `sampling_rate` in Hz;
+    `units` of its values, such as "mV", or "" for those of any sample; `channel_names` in order.
+    Without units, the module gets values in [0, 1], or values shifted and scaled so that the mean
+    is 1/2 and three deviations to either side are 0 and 1.
+
+    Args:
+        name: `module:callable`, or a `PassedNetwork`.
+        dims: how many axes the samples have.
+        channels: how many channels they have.
+        rate: positions per second of signals.
+        wanted: the layers to compute.
+
+    Raises:
+        ConfigError: there is no such callable, or its result cannot be used.
+        LayerError: the module does not have one of the layers.
     """
-    made = _made(name, {"dims": dims, "channels": channels, "rate": rate})
-    terms = _terms(made, name)
+    made = _make(name, {"dims": dims, "channels": channels, "rate": rate})
+    terms = _read_terms(made, name)
     if not isinstance(made, Network):
         channels = len(terms.names) or channels
         made = trace(made, name, dims=dims, channels=channels, wanted=wanted)
@@ -47,19 +56,21 @@ def user_network(
 
 
 def user_layers(name: str, *, dims: int, channels: int, rate: float) -> tuple[str, ...]:
-    """The layers that `user_network` can give of it, in their order; raises as that does."""
-    made = _made(name, {"dims": dims, "channels": channels, "rate": rate})
+    """Returns the layers that `user_network` accepts, in order; raises the same errors."""
+    made = _make(name, {"dims": dims, "channels": channels, "rate": rate})
     if isinstance(made, Network):
         return made.layers[1:]
-    return layers_of(made, name, dims=dims, channels=len(_terms(made, name).names) or channels)
+    return layers_of(made, name, dims=dims, channels=len(_read_terms(made, name).names) or channels)
 
 
-def _made(name: str, keywords: dict[str, Any]) -> nn.Module:
-    """The module of that name, or that a program has passed, left as it is. Its maker is given
-    those of the keywords that it takes."""
+def _make(name: str, keywords: dict[str, Any]) -> nn.Module:
+    """Returns the module of that name, or a copy of the module that a program has passed.
+
+    A callable gets those of the keywords that it takes.
+    """
     try:
-        with _modules_here():
-            make = name.network if isinstance(name, PassedNetwork) else _imported(name)
+        with _import_from_here():
+            make = name.network if isinstance(name, PassedNetwork) else _import(name)
             if isinstance(make, nn.Module):
                 return deepcopy(make)
             parameters = inspect.signature(make).parameters.values()
@@ -84,15 +95,15 @@ def _made(name: str, keywords: dict[str, Any]) -> nn.Module:
     return made
 
 
-def _imported(name: str) -> Any:
-    """What a module has under that name."""
+def _import(name: str) -> Any:
+    """Imports what `module:callable` names."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)
 
 
 @contextmanager
-def _modules_here() -> Iterator[None]:
-    """Python looks for modules in the current folder too, and no longer afterwards."""
+def _import_from_here() -> Iterator[None]:
+    """Lets Python import modules from the current folder, inside of the `with` block."""
     before = list(sys.path)
     sys.path.insert(0, os.getcwd())
     try:
@@ -102,8 +113,14 @@ def _modules_here() -> Iterator[None]:
 
 
 def file_of(name: str, here: Path) -> Path | None:
-    """The file with the module of `module:callable`, were `here` the current folder; nothing of it
-    is run, nor of the packages around it. None where there is no such file."""
+    """Returns the file of the module of `module:callable`; None where there is none.
+
+    Nothing of it is run, nor of the packages around it.
+
+    Args:
+        name: `module:callable`.
+        here: the folder that counts as the current one.
+    """
     module, places = name.partition(":")[0], [str(here), *sys.path]
     spec = None
     for dot in (index for index, letter in enumerate(f"{module}.") if letter == "."):
@@ -114,8 +131,8 @@ def file_of(name: str, here: Path) -> Path | None:
     return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
-def _terms(made: nn.Module, name: str) -> Terms:
-    """What the module says of its samples."""
+def _read_terms(made: nn.Module, name: str) -> Terms:
+    """Returns what the module expects of its samples."""
     rate, units = getattr(made, "sampling_rate", None), getattr(made, "units", None)
     names = getattr(made, "channel_names", ())
     if (

@@ -13,15 +13,17 @@ from torch.nn.modules.conv import _ConvNd
 from impasto.networks.stage import Network, Stage
 
 Padding = Literal["zero", "replicate", "reflect", "periodic", "valid"]
+"""What convolutions see beyond the border; `valid` pads nothing."""
 Pooling = Literal["max", "average"]
 
 WIDTHS = (64, 128, 256, 512, 512)
+"""Output channels of each block."""
 VGG16 = (2, 2, 3, 3, 3)
 VGG19 = (2, 2, 4, 4, 4)
 """Convolutions of each block."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of its colors, by which torchvision's weights take theirs."""
+"""Mean and deviation of ImageNet's colors, with which torchvision normalizes pictures."""
 
 CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
@@ -36,7 +38,10 @@ TORCH_PADDING: dict[str, Literal["zeros", "replicate", "reflect", "circular"]] =
 
 
 class Normalize(nn.Module):
-    """(x - mean) / std per channel: from a picture's [0, 1] to what the weights were trained on."""
+    """Returns (x - mean) / std per channel.
+
+    It turns pictures in [0, 1] into what the weights were trained on.
+    """
 
     mean: Tensor
     std: Tensor
@@ -67,12 +72,28 @@ def vgg(
     std: Sequence[float] | None = None,
     last_pooling: bool = True,
 ) -> Network:
-    """A VGG of any dimension, one stage a block, its layers conv1_1, relu1_1, ..., pool1, ...
+    """Returns a VGG of any dimension, one stage per block, with random weights.
 
-    blocks: convolutions of each block. widths: output channels of each block, or of each of its
-    convolutions. padding `valid` pads nothing: each convolution shortens every axis by kernel - 1.
-    last_pooling: whether the last block ends in its pooling. The weights are as torch initializes
-    them; `weights.open_network` fills them.
+    Its layers are conv1_1, relu1_1, ..., pool1, ... `weights.load_vgg` fills in weights.
+
+    Args:
+        name: what messages call it.
+        blocks: convolutions of each block.
+        widths: output channels of each block, or of each convolution of a block.
+        dims: how many axes the samples have, 1 to 3.
+        channels: how many channels they have.
+        kernel: positions along each side of a filter, odd.
+        padding: what convolutions see beyond the border; `valid` pads nothing, so that each one
+            shortens every axis by kernel - 1.
+        pooling: how a block downsamples.
+        mean: with `std`, for a layer that normalizes the sample.
+        std: see `mean`.
+        last_pooling: whether the last block ends with its pooling.
+
+    Example:
+        >>> network = vgg("tiny", blocks=(1, 1), widths=(4, 8), dims=2)
+        >>> network(torch.zeros(1, 3, 16, 16), ["relu2_1"])["relu2_1"].shape
+        torch.Size([1, 8, 8, 8])
     """
     convolution = CONVOLUTION[dims - 1]
     pool = (MAX_POOL if pooling == "max" else AVERAGE_POOL)[dims - 1]
@@ -100,7 +121,7 @@ def vgg(
 
 
 def convolutions(network: Network) -> dict[str, _ConvNd]:
-    """The convolutions of a network, by their layers' names."""
+    """Returns the convolutions of a network by the names of their layers."""
     return {
         name: operation
         for stage in network.stages

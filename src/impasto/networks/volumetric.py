@@ -13,10 +13,11 @@ from impasto.networks.stage import Network, Stage
 from impasto.networks.vgg import AVERAGE_POOL, CONVOLUTION, MAX_POOL, Normalize
 
 Filters = Literal["slices", "inflated"]
+"""How a network for pictures sees volumes."""
 
 
-class Shown(nn.Module):
-    """What a network is shown of values: those inside the window, [0, 1]; one channel thrice."""
+class ClipAndRepeat(nn.Module):
+    """Clips values to the intensity window, [0, 1], and repeats a single channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -29,32 +30,33 @@ class Shown(nn.Module):
 
 
 def shown(network: Network, channels: int) -> Network:
-    """The network, for volumes of so many channels: its own, or one.
+    """Returns the network for volumes of so many channels: its own number, or 1.
 
-    Values outside [0, 1] count as the nearest inside, and have no gradient.
+    Values outside [0, 1] count as the nearest value inside, and their gradient is 0.
     """
-    stages = network.behind("_shown", Shown(network.channels))
-    return _like(network, stages, channels, turning=network.turning)
+    stages = network.prepend("_shown", ClipAndRepeat(network.channels))
+    return _with_stages(network, stages, channels, turning=network.turning)
 
 
 def sliced(network: Network) -> Network:
-    """A network for pictures, on each slice of a volume across its first axis.
+    """Returns a network for pictures applied to each slice of a volume across its first axis.
 
-    That is a network with filters of 1 x 3 x 3 and poolings of 1 x 2 x 2.
+    Its filters are 1 x 3 x 3 and its poolings 1 x 2 x 2.
     """
-    return _lifted(network, Slices)
+    return _lift(network, Slices)
 
 
 def inflate(network: Network) -> Network:
-    """A network for pictures with each filter repeated along a first axis, over its depth.
+    """Returns a network for pictures with each filter repeated along a first axis.
 
-    Carreira and Zisserman 2017 (Quo vadis, action recognition?), section 2.3: on slices that are
-    all alike it gives what the network for pictures gives. Poolings are cubes.
+    The repeated filter is divided by its depth, and poolings become cubes. Where all slices are
+    alike, the result is that of the network for pictures (Carreira and Zisserman 2017, Quo vadis,
+    action recognition?, section 2.3).
     """
-    return _lifted(network, _inflated)
+    return _lift(network, _inflate_operation)
 
 
-def _inflated(operation: nn.Module) -> nn.Module:
+def _inflate_operation(operation: nn.Module) -> nn.Module:
     match operation:
         case nn.Conv2d():
             assert not isinstance(operation.padding, str)
@@ -79,7 +81,7 @@ def _inflated(operation: nn.Module) -> nn.Module:
     return operation
 
 
-def _lifted(network: Network, lift: Callable[[nn.Module], nn.Module]) -> Network:
+def _lift(network: Network, lift: Callable[[nn.Module], nn.Module]) -> Network:
     stages = [
         Stage(
             [
@@ -91,11 +93,12 @@ def _lifted(network: Network, lift: Callable[[nn.Module], nn.Module]) -> Network
         )
         for stage in network.stages
     ]
-    return _like(network, stages, network.channels, turning=True)
+    return _with_stages(network, stages, network.channels, turning=True)
 
 
-def _like(network: Network, stages: list[Stage], channels: int, *, turning: bool) -> Network:
-    found = Network(network.name, stages, dims=3, channels=channels, turning=turning)
-    found.metrics.update(network.metrics)
-    found.trained, found.uneven = network.trained, network.uneven
-    return found
+def _with_stages(network: Network, stages: list[Stage], channels: int, *, turning: bool) -> Network:
+    """Returns a network of other stages, with the metrics and flags of this one."""
+    volumetric = Network(network.name, stages, dims=3, channels=channels, turning=turning)
+    volumetric.metrics.update(network.metrics)
+    volumetric.trained, volumetric.uneven = network.trained, network.uneven
+    return volumetric

@@ -1,4 +1,4 @@
-"""Weights files: reading and checking them, and filling a network."""
+"""Reads and checks files of weights, and fills networks."""
 
 from __future__ import annotations
 
@@ -19,34 +19,47 @@ from impasto.networks.stage import Network
 from impasto.networks.vgg import IMAGENET, WIDTHS, Padding, Pooling, vgg
 
 Preprocessing = Literal["auto", "torchvision", "caffe-rgb", "caffe-bgr"]
-"""What the weights take: [0, 1] less ImageNet's mean over its deviation, or 0-255 less the mean."""
+"""The input of the weights.
+
+torchvision: [0, 1] less ImageNet's mean, over its deviation. caffe: 0 to 255 less the mean.
+"""
 
 _CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
 
-# The Oxford VGG-19 is told by the absolute sum of conv1_1 over each input channel: R, G, B.
+# The absolute sum of the Oxford VGG-19's conv1_1 over each input channel: R, G, B.
 _OXFORD_CONV1_1 = (90.8664, 99.4484, 80.1201)
 
 
 def load_vgg(
     name: str, *, path: Path, values: Preprocessing, padding: Padding, pooling: Pooling
 ) -> Network:
-    """vgg16 or vgg19 with the weights of a file, as deep as the file goes.
+    """Returns vgg16 or vgg19 with the weights of a file.
 
-    The file holds torchvision's names (`features.N.weight`, `.bias`), as .pth or .safetensors.
-    Convolutions may be missing from the end: the network then ends there, and a block that is cut
-    short has no pooling. Raises WeightsError when the file cannot be read or is another network's.
+    The file has torchvision's names (`features.N.weight`, `features.N.bias`), as .pth or
+    .safetensors. Where the last convolutions are missing, the network ends early, and a block that
+    is cut has no pooling.
+
+    Args:
+        name: "vgg16" or "vgg19".
+        path: the file.
+        values: the input of the weights.
+        padding: as in `vgg.vgg`.
+        pooling: as in `vgg.vgg`.
+
+    Raises:
+        WeightsError: the file cannot be read, or has the weights of another network.
     """
     state = read_weights(path)
     blocks = PUBLISHED[name].blocks
     with about(str(path)):
         convolutions = _convolutions(name, blocks, state)
     if values == "auto":
-        values = _recognized(convolutions[0][0])
+        values = _recognize(convolutions[0][0])
     if values == "caffe-bgr":
         weight, bias = convolutions[0]
         convolutions[0] = (weight.flip(1), bias)
     mean, std = IMAGENET if values == "torchvision" else _CAFFE
-    depths = _truncated(blocks, len(convolutions))
+    depths = _cut_blocks(blocks, len(convolutions))
     network = vgg(
         name,
         depths,
@@ -66,9 +79,10 @@ def load_vgg(
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file or of a .pth file (never unpickling anything else).
+    """Returns the tensors of a .safetensors or .pth file; nothing else is unpickled.
 
-    Raises WeightsError when the file is missing, truncated or holds something else.
+    Raises:
+        WeightsError: the file is missing or damaged, or holds something else.
     """
     try:
         if path.suffix.lower() == ".safetensors":
@@ -76,28 +90,28 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
             state = load_file(path)
         else:
-            with warnings.catch_warnings(action="ignore"):  # they advise to unpickle all
+            with warnings.catch_warnings(action="ignore"):  # which advise to unpickle all
                 state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # every reader has errors of its own for a broken file
+    except Exception as error:  # each reader has its own errors for a broken file
         raise WeightsError(
             subject=str(path),
             expected="a weights file, .pth or .safetensors",
-            found=_unreadable(path, error),
+            found=_describe_unreadable(path, error),
             remedy="check the path, or get the file anew",
         ) from error
-    found = ""
+    problem = ""
     if not isinstance(state, Mapping):
-        found = type(state).__name__
+        problem = type(state).__name__
     else:
         for key, value in state.items():
             if not isinstance(key, str) or not isinstance(value, Tensor):
-                found = f"{key!r} of type {type(value).__name__}"
+                problem = f"{key!r} of type {type(value).__name__}"
                 break
-    if found:
+    if problem:
         raise WeightsError(
             subject=str(path),
             expected="named tensors",
-            found=found,
+            found=problem,
             remedy="save the network's state_dict()",
         )
     return dict(state)
@@ -106,7 +120,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _convolutions(
     name: str, blocks: tuple[int, ...], state: Mapping[str, Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias of each convolution in order, until the file holds no more."""
+    """Returns weight and bias of each convolution that the file has, in order."""
     shapes = _shapes(blocks)
     keys = [re.fullmatch(r"features\.([0-9]{1,4})\.(?:weight|bias)", key) for key in state]
     held = {int(key[1]) for key in keys if key}
@@ -141,7 +155,7 @@ def _convolutions(
 
 
 def _shapes(blocks: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """The shape of each convolution's weight, by its number in torchvision's `features`."""
+    """Returns the shape of each convolution's weight, by its number in torchvision's `features`."""
     shapes: dict[int, tuple[int, ...]] = {}
     index, inputs = 0, 3
     for depth, width in zip(blocks, WIDTHS, strict=True):
@@ -154,7 +168,7 @@ def _shapes(blocks: Sequence[int]) -> dict[int, tuple[int, ...]]:
 
 
 def fault(tensor: Tensor, shape: Sequence[int]) -> str:
-    """What keeps a tensor from being weights of that shape; nothing when it can be."""
+    """Returns why a tensor cannot be weights of that shape, "" where it can."""
     if tensor.shape != tuple(shape):
         return f"shape {tuple(tensor.shape)}"
     if tensor.layout is not torch.strided or tensor.is_meta or not tensor.is_floating_point():
@@ -162,8 +176,8 @@ def fault(tensor: Tensor, shape: Sequence[int]) -> str:
     return "" if tensor.float().isfinite().all() else "infinite values or NaN"
 
 
-def _truncated(blocks: tuple[int, ...], convolutions: int) -> tuple[int, ...]:
-    """The blocks that the first so many convolutions fill."""
+def _cut_blocks(blocks: tuple[int, ...], convolutions: int) -> tuple[int, ...]:
+    """Returns the number of convolutions of each block, for the first so many of them."""
     depths = []
     for depth in blocks:
         depths.append(min(depth, convolutions))
@@ -171,8 +185,11 @@ def _truncated(blocks: tuple[int, ...], convolutions: int) -> tuple[int, ...]:
     return tuple(depth for depth in depths if depth)
 
 
-def _recognized(conv1_1: Tensor) -> Preprocessing:
-    """Oxford's weights in either channel order by their sums; all others count as torchvision's."""
+def _recognize(conv1_1: Tensor) -> Preprocessing:
+    """Returns the input of weights, which the sums of the first convolution tell.
+
+    Oxford's weights are known in either order of the channels; all others count as torchvision's.
+    """
     sums = conv1_1.abs().double().sum((0, 2, 3))
     oxford = torch.tensor(_OXFORD_CONV1_1, dtype=torch.float64)
     if torch.allclose(sums, oxford, rtol=1e-3):
@@ -182,9 +199,11 @@ def _recognized(conv1_1: Tensor) -> Preprocessing:
     return "torchvision"
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    """What a file is that no reader takes. The readers' own words name no cause a user knows, and
-    torch's advise to unpickle the file after all."""
+def _describe_unreadable(path: Path, error: Exception) -> str:
+    """Returns what a file is that no reader accepts.
+
+    The readers' own messages do not name the cause, and that of torch advises to unpickle the file.
+    """
     if isinstance(error, PermissionError):
         return "a file that may not be read"
     if not os.path.exists(path):

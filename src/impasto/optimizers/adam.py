@@ -38,7 +38,6 @@ def adam(
     decay: float = 1.0,
     inner: Inner = dot,
     project: Project = identity,
-    moments: torch.dtype | None = None,
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
@@ -54,7 +53,6 @@ def adam(
         decay: the factor of the learning rate from step to step.
         inner: the inner product of two arrays.
         project: applied to the sample after each step, such as a clip to a range.
-        moments: the type in which the moments are kept, that of the sample by default.
         new: makes the arrays.
         state: where an earlier run stopped; the loop continues from there.
 
@@ -71,7 +69,7 @@ def adam(
 
     def descend(state: State, gradient: Tensor, following: Tensor) -> State:
         shape, dtype, make = following.shape, following.dtype, new or allocator(following)
-        pairs = state.moments or ((make(shape, moments or dtype), make(shape, moments or dtype)),)
+        pairs = state.moments or ((make(shape, dtype), make(shape, dtype)),)
         if state.count == 0:
             for moment in pairs[0]:
                 moment.zero_()

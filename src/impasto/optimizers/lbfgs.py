@@ -42,7 +42,6 @@ def lbfgs(
     inner: Inner = dot,
     project: Project = identity,
     precondition: Precondition = plain,
-    moments: torch.dtype | None = None,
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
@@ -62,7 +61,6 @@ def lbfgs(
         project: for Adam.
         precondition: multiplies by the matrix that the inverse Hessian starts from, up to a factor;
             the identity by default.
-        moments: for Adam.
         new: makes the arrays.
         state: where an earlier run stopped; the loop continues from there.
 
@@ -85,7 +83,7 @@ def lbfgs(
         state = replace(first_state(last, learning_rate), adam=True)
         note = "L-BFGS found no lower J; Adam carries on from the best sample"
     follow = partial(adam, evaluate, x, learning_rate=learning_rate, decay=decay, inner=inner)
-    for step in follow(project=project, moments=moments, new=new, state=state):
+    for step in follow(project=project, new=new, state=state):
         yield replace(step, note=note or step.note)
         note = ""
 

@@ -1,4 +1,4 @@
-"""Pictures of samples: what each kind looks like is a module of its own."""
+"""Plots of samples; each kind of plot has modules of its own."""
 
 from __future__ import annotations
 
@@ -24,16 +24,25 @@ SUFFIXES = (".png", ".svg", ".pdf", ".html")
 Kind = Literal["ecg", "spectrum", "spectrogram", "pictures", "planes"]
 
 MOST = {"ecg": 3, "spectrum": 6, "spectrogram": 6, "planes": 6}
-"""Samples in one plot."""
+"""The largest number of samples in one plot, by kind of plot."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What of the samples is drawn, and how.
+    """Which part of the samples a plot shows, and how. Pictures ignore the view.
 
-    kind: auto is spectrogram for sounds and ecg for other signals. start, seconds: the stretch,
-    from the beginning of each sample; None is 10 s, of sounds 60 s. leads: names, or numbers from
-    1 up; all where there are none. Pictures take none of these.
+    Attributes:
+        kind: for signals, the kind of plot; "auto" is spectrogram for sounds and ecg for others.
+        start: for signals, the first second, from the beginning of each sample.
+        seconds: for signals, the number of seconds; None is 60 for sounds, 10 for other signals and
+            everything for a spectrum.
+        leads: for signals, names or numbers of leads, from 1 up; all if empty.
+        window: for volumes, the intensity window, as --window takes it.
+        at: for volumes, the point in which the planes cross, in mm to the right, anterior and
+            superior; None is the middle.
+
+    Raises:
+        ConfigError: a value is outside its range.
     """
 
     kind: Literal["auto", "ecg", "spectrum", "spectrogram"] = "auto"
@@ -64,12 +73,28 @@ class View:
 def plot(
     samples: Sequence[Sample], labels: Sequence[str], output: str | os.PathLike[str], view: View
 ) -> None:
-    """Draws samples of one kind in a file whose suffix chooses the format.
+    """Draws samples of one kind into a file.
 
-    samples: what is looked at, then what it is compared with: the content, the style. Pictures
-    come side by side, volumes below one another. labels: a name for each.
-    Raises as `check_plot` does, SampleError when a sample cannot be drawn, ConfigError when the
-    view is not to be had of it, and OutputError when the file cannot be written.
+    Pictures are drawn side by side, volumes one below the other.
+
+    Args:
+        samples: a sample alone, or a result and then its content and its style.
+        labels: a name for each sample.
+        output: the file: .png, .svg, .pdf or .html; pictures only .png.
+        view: which part to draw, and how.
+
+    Raises:
+        ConfigError: there are too many samples, or the view does not fit them.
+        MissingExtraError: the library that draws the plot is not installed.
+        OutputError: the suffix is unknown, or the file cannot be written.
+        SampleError: the samples are of several kinds, or one cannot be drawn.
+
+    Example:
+        >>> import numpy as np
+        >>> from impasto.media import Signal
+        >>> values = np.sin(np.arange(2000) / 9)[None].astype(np.float32)
+        >>> ecg = Signal(values, rate=250.0, names=("II",), units=("mV",))
+        >>> plot([ecg], ["ecg"], "ecg.png", View(seconds=5.0))
     """
     check_plot(samples, output, view)
     match common_look(samples):
@@ -88,11 +113,13 @@ def plot(
 
 
 def check_plot(samples: Sequence[Sample], output: str | os.PathLike[str], view: View) -> None:
-    """Raises where `plot` would for the path, and for what the samples are and their number.
+    """Checks the path, the number and the kind of the samples, before `plot` draws them.
 
-    That is SampleError for samples of several kinds, ConfigError for too many, OutputError for
-    another suffix or a file that cannot be written, MissingExtraError where the library that draws
-    is not installed.
+    Raises:
+        ConfigError: there are too many samples.
+        MissingExtraError: the library that draws the plot is not installed.
+        OutputError: the suffix does not fit, or the file cannot be written.
+        SampleError: the samples are of several kinds.
     """
     check_target(output)
     suffix = Path(output).suffix.lower()
@@ -102,7 +129,7 @@ def check_plot(samples: Sequence[Sample], output: str | os.PathLike[str], view: 
             subject=os.fspath(output),
             expected="a name that ends in .png, for pictures",
             found=suffix,
-            remedy="choose one that does",
+            remedy="choose a name that ends in .png",
         )
     if len(samples) > MOST.get(kind, len(samples)):
         raise ConfigError(
@@ -118,7 +145,7 @@ def check_plot(samples: Sequence[Sample], output: str | os.PathLike[str], view: 
 
 
 def drawn_as(samples: Sequence[Sample], view: View) -> Kind:
-    """What a plot of the samples is. Raises SampleError where they are of several kinds."""
+    """Returns the kind of plot for samples; raises SampleError if they are of several kinds."""
     match common_look(samples):
         case "signal":
             if view.kind != "auto":
@@ -136,7 +163,7 @@ def drawn_as(samples: Sequence[Sample], view: View) -> Kind:
 
 
 def check_target(output: str | os.PathLike[str]) -> None:
-    """Raises OutputError where `plot` would for the path alone, before any work is done."""
+    """Raises OutputError if `plot` cannot write this file. It only looks at the path."""
     suffix = Path(output).suffix.lower()
     if suffix not in SUFFIXES:
         raise OutputError(

@@ -1,4 +1,7 @@
-"""What all plots have in common: colors, figures measured in mm, and their files."""
+"""What all plots share: colors, figures measured in mm, and the files they are saved in.
+
+Figures and axes have the type Any, because matplotlib and plotly are optional.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,26 @@ from impasto.system.libraries import library
 
 INK = "#1a1a1a"
 GRAY = "#8f8f8f"
-# Okabe and Ito (2008), Color universal design: told apart with any color vision.
+# Okabe and Ito 2008, Color universal design: people with any color vision can tell these apart.
 BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7"
 COMPARED = (BLUE, GRAY, VERMILION, GREEN, ORANGE, PURPLE)
 
 DISCLAIMER = "Not for diagnosis"
 
 _DPI = 200
-_LARGEST = 65000  # pixels a side, of which Agg draws 2^16
+_LARGEST = 65000  # pixels a side; matplotlib's Agg draws at most 2^16
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What is said over a page. legend: label and color of each sample, where colors matter."""
+    """The heading of a page.
+
+    Attributes:
+        title: the first line.
+        subtitle: the second line.
+        legend: the label and the color of each sample; empty if there is one color.
+        medical: whether the page says that it is not for diagnosis.
+    """
 
     title: str
     subtitle: str
@@ -37,31 +47,36 @@ class Heading:
 
 
 def colors(count: int) -> Sequence[str]:
-    """One for each of so many samples: what is looked at, the content, the style, others."""
+    """Returns a color for each sample: the result, the content, the style and others."""
     return (INK,) if count == 1 else COMPARED[:count]
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A matplotlib figure of that size in mm.
+    """Makes a matplotlib figure; width and height in mm.
 
-    Raises MissingExtraError when matplotlib is not installed.
+    Raises:
+        MissingExtraError: matplotlib is not installed.
     """
     return matplotlib().figure.Figure(figsize=(width / 25.4, height / 25.4))
 
 
 def write(axes: Any, x: float, y: float, text: str, size: float, **style: Any) -> None:
-    """Text as it is, where a dollar sign starts no formula; size in points."""
+    """Writes text literally: a dollar sign does not start a formula. size: in points."""
     axes.text(x, y, text, fontsize=size, parse_math=False, **{"color": INK, **style})
 
 
 def save_figure(figure: Any, output: Path) -> None:
-    """Writes a matplotlib figure as PNG, SVG or PDF, its size in the file."""
+    """Writes a matplotlib figure as PNG, SVG or PDF, with its physical size.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     format_ = output.suffix.lower().removeprefix(".")
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format_)
     data = io.BytesIO()
     dpi = min(_DPI, _LARGEST / max(figure.get_size_inches()))
     with warnings.catch_warnings():
-        # A file name in a script that the font lacks is drawn as boxes.
+        # If the font lacks the script of a file name, boxes are drawn without a warning.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(data, format=format_, dpi=dpi, metadata=undated)
     with atomic_write(output) as file:
@@ -69,18 +84,20 @@ def save_figure(figure: Any, output: Path) -> None:
 
 
 def matplotlib() -> Any:
-    """matplotlib, with its figures.
+    """Loads matplotlib with its figures.
 
-    Raises MissingExtraError when it is not installed.
+    Raises:
+        MissingExtraError: matplotlib is not installed.
     """
     library("matplotlib.figure", "to draw plots", "plots")
     return library("matplotlib", "to draw plots", "plots")
 
 
 def plotly() -> Any:
-    """plotly, with its subplots.
+    """Loads plotly with its subplots.
 
-    Raises MissingExtraError when it is not installed.
+    Raises:
+        MissingExtraError: plotly is not installed.
     """
     library("plotly.subplots", "to draw plots", "plots")
     return library("plotly", "to draw plots", "plots")
@@ -89,8 +106,8 @@ def plotly() -> Any:
 def set_layout(
     figure: Any, title: str, subtitle: str, width: float, height: float, *, medical: bool
 ) -> Any:
-    """The figure with its heading, around a field of so many mm."""
-    pixels = 96 / 25.4  # a mm, as CSS has it
+    """Gives a plotly figure its heading and its size; width and height of the plot area in mm."""
+    pixels = 96 / 25.4  # CSS pixels in a mm
     left, right, top, bottom = 60, 20, 90, 60
     figure.update_layout(
         template="none",
@@ -133,7 +150,11 @@ def set_layout(
 
 
 def save_page(figure: Any, title: str, output: Path) -> None:
-    """Writes a plotly figure as one HTML file with all it needs in it."""
+    """Writes a plotly figure as one HTML file that loads nothing else.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     body = figure.to_html(
         full_html=False,
         include_plotlyjs=True,
@@ -151,26 +172,26 @@ def save_page(figure: Any, title: str, output: Path) -> None:
 
 
 def list_names(labels: Sequence[str]) -> str:
-    """Labels in a sentence: "a, b and c"."""
+    """Joins labels for a sentence, such as "a, b and c"."""
     *others, last = labels
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def short(label: str, length: int = 48) -> str:
-    """A label on one line, cut in the middle where it is longer."""
+    """Puts a label on one line, and cuts out its middle if it is longer than `length`."""
     label = " ".join(label.split())
     half = (length - 1) // 2
     return label if len(label) <= length else f"{label[:half]}…{label[-half:]}"
 
 
 def round_down(number: float) -> float:
-    """The next lower 1, 2 or 5 times a power of ten."""
+    """Rounds a positive number down to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** floor(log10(number))
     return power * max(digit for digit in (1, 2, 5) if digit <= number / power + 1e-9)
 
 
 def clock(seconds: float, total: float) -> str:
-    """A time as seconds, or in minutes and hours where there are many: "7 s", "1:07", "1:00:07"."""
+    """Formats a time such as "7 s", "1:07" or "1:00:07". total: the longest time to format."""
     if total < 120:
         return f"{seconds:g} s"
     minutes, rest = divmod(round(seconds, 3), 60)

@@ -1,4 +1,4 @@
-"""The layout of ECG paper: 25 mm a second and 10 mm a millivolt, true on the printed page.
+"""The layout of ECG paper: 25 mm per second and 10 mm per millivolt on the printed page.
 
 All lengths are in mm.
 """
@@ -15,39 +15,45 @@ from impasto.plots.page import clock, round_down
 from impasto.plots.traces import Trace
 
 SPEED = 25.0
-"""mm/s."""
+"""The paper speed in mm/s."""
 
 GAIN = 10.0
-"""mm/mV."""
+"""The gain in mm/mV."""
 
 LONGEST = 60.0
-"""Seconds that are drawn at SPEED; a longer stretch is drawn WIDTH mm wide."""
+"""Up to this many seconds are drawn at SPEED."""
 
 WIDTH = 250.0
+"""A longer stretch is drawn this wide, in mm."""
 
 PULSE = 0.2
-"""Seconds of the calibration pulse."""
+"""The length of the calibration pulse in seconds."""
 
 LEAD_IN = 10.0
-"""Grid before the first second, where the pulse stands."""
+"""The width of the grid before the first second, which holds the calibration pulse, in mm."""
 
 MINOR, MAJOR = "#f8dedb", "#eeb0aa"
-"""Colors of the grid's millimeters and fives."""
+"""The colors of the grid lines each mm and each 5 mm."""
 
 _NARROWEST = 100.0
-_TALLEST = 60.0  # above the baseline, and below: beyond it a line runs over its neighbors
-_SERVED = 0.3, 10.0  # mV from lowest to highest that GAIN is right for
+_TALLEST = 60.0  # above and below the baseline; a longer line runs over its neighbors
+_SPANS_FOR_GAIN = 0.3, 10.0  # mV from the lowest to the highest value, for which GAIN is used
 
 Lines = Sequence[tuple[Trace, str]]
-"""Traces of one lead and their colors, the last one on top."""
+"""The traces of one lead with their colors; the last one is drawn on top."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One strip of the paper.
 
-    unit: "" where it is unknown. scale: mm per unit. zero: the value on the baseline. up, down:
-    the strip above and below the baseline, multiples of 5.
+    Attributes:
+        lines: the traces.
+        unit: the unit; "" if it is unknown.
+        scale: mm per unit.
+        zero: the value on the baseline.
+        up: mm above the baseline, a multiple of 5.
+        down: mm below the baseline, a multiple of 5.
     """
 
     lines: Lines
@@ -59,12 +65,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """That of the lead."""
+        """The name of the lead."""
         return self.lines[-1][0].name
 
     @property
     def note(self) -> str:
-        """What 10 mm stand for, where it is not millivolts."""
+        """The value of 10 mm, for units other than millivolts."""
         if self.unit == "mV":
             return ""
         return f"10 mm = {10 / self.scale:g} {self.unit or '(unit unknown)'}"
@@ -72,9 +78,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Paper:
-    """A page: rows from top to bottom, from second `start` on, at `speed` mm/s.
+    """A page of ECG paper.
 
-    legend: label and color of each sample.
+    Attributes:
+        title: the title.
+        legend: the label and the color of each sample.
+        rows: the strips, from top to bottom.
+        start: the first second.
+        seconds: the number of seconds.
     """
 
     title: str
@@ -85,17 +96,17 @@ class Paper:
 
     @property
     def speed(self) -> float:
-        """mm a second: SPEED, unless the page would be too long."""
+        """The paper speed in mm/s: SPEED, unless the page would be too long."""
         return SPEED if self.seconds <= LONGEST else WIDTH / self.seconds
 
     @property
     def width(self) -> float:
-        """Of the grid, a multiple of 5."""
+        """The width of the grid in mm, a multiple of 5."""
         return max(_NARROWEST, LEAD_IN + _fives(self.seconds * self.speed))
 
     @property
     def height(self) -> float:
-        """Of the grid, a multiple of 5."""
+        """The height of the grid in mm, a multiple of 5."""
         return sum(row.up + row.down for row in self.rows)
 
     @property
@@ -105,23 +116,24 @@ class Paper:
 
     @property
     def subtitle(self) -> str:
-        """The stretch and the scales."""
+        """The stretch of time and the scales."""
         gains = dict.fromkeys(f"{row.scale:g} mm/mV" for row in self.rows if row.unit == "mV")
         shown = f"{clock(self.start, self.end)} to {clock(self.end, self.end)}"
         return "   ".join((shown, f"{self.speed:.3g} mm/s", *gains))
 
     @property
     def ticks(self) -> list[float]:
-        """Seconds that are numbered: each at 25 mm/s, else round ones at least 25 mm apart."""
+        """The seconds with a number: all at 25 mm/s, or round ones at least 25 mm apart."""
         step = 1.0 if self.speed == SPEED else _round_time(25 / self.speed)
         first = ceil(self.start / step - 1e-9)
         return [step * n for n in range(first, floor(self.end / step + 1e-9) + 1)]
 
 
 def rows_of(groups: Sequence[Lines]) -> list[Row]:
-    """A row for each group of lines: millivolts at one gain, any other unit at its own scale.
+    """Makes a row for each group of lines.
 
-    The baseline is at the median of the lowest line, as a recorder without DC has it.
+    All rows in millivolts have one gain; other rows each have their own. The baseline is the median
+    of the lowest line, as on a recorder without DC.
     """
     units = [_unit(lines) for lines in groups]
     bounds = [_bounds(lines) for lines in groups]
@@ -148,7 +160,8 @@ def rows_of(groups: Sequence[Lines]) -> list[Row]:
 
 
 def _gain(span: float) -> float:
-    least, most = _SERVED
+    """Chooses the gain in mm/mV for a span from lowest to highest value in mV."""
+    least, most = _SPANS_FOR_GAIN
     return GAIN if span == 0 or least <= span <= most else round_down(40 / span)
 
 
@@ -158,7 +171,7 @@ def _unit(lines: Lines) -> str:
 
 
 def _bounds(lines: Lines) -> tuple[float, float]:
-    """Lowest and highest value, but for one in a thousand at each end."""
+    """Returns the lowest and the highest value, without one in a thousand at each end."""
     values = np.concatenate([each.values for each, _ in lines])
     known = values[np.isfinite(values)]
     if not len(known):
@@ -168,11 +181,11 @@ def _bounds(lines: Lines) -> tuple[float, float]:
 
 
 def _fives(length: float) -> float:
-    """The next multiple of 5 mm."""
+    """Rounds up to a multiple of 5 mm."""
     return 5.0 * ceil(length / 5 - 1e-9)
 
 
 def _round_time(seconds: float) -> float:
-    """The next longer time that clocks number by."""
+    """Rounds up to a time that clocks use, such as 15 s or 5 min."""
     steps = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
     return float(next((step for step in steps if step >= seconds), 86400 * ceil(seconds / 86400)))

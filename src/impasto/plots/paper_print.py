@@ -1,4 +1,4 @@
-"""ECG paper by matplotlib. All coordinates are mm from the page's lower left corner."""
+"""ECG paper with matplotlib. All coordinates are in mm from the lower left corner of the page."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _POINT = 25.4 / 72  # mm
 
 
 def paper_figure(paper: Paper) -> Any:
-    """A matplotlib figure, one axes over the whole page."""
+    """Draws the page as a matplotlib figure, in one axes that covers all of it."""
     width, height = paper.width + 2 * _SIDE, _BOTTOM + paper.height + _TOP
     if len(paper.legend) > 1:
         height += _LEGEND
     figure = new_figure(width, height)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    _grid(axes, paper)
-    _head(axes, paper, height)
+    _draw_grid(axes, paper)
+    _draw_head(axes, paper, height)
     baseline = _BOTTOM + paper.height
     for row in paper.rows:
         baseline -= row.up
-        _row(axes, paper, row, baseline)
+        _draw_row(axes, paper, row, baseline)
         baseline -= row.down
     for second in paper.ticks:
         x = _across(paper, second)
@@ -35,8 +35,11 @@ def paper_figure(paper: Paper) -> Any:
     return figure
 
 
-def _grid(axes: Any, paper: Paper) -> None:
-    """Lines each mm, stronger each 5 mm; where time is pressed together, at the ticks instead."""
+def _draw_grid(axes: Any, paper: Paper) -> None:
+    """Draws grid lines each mm and stronger ones each 5 mm.
+
+    At a lower paper speed, vertical lines are drawn at the ticks only.
+    """
     left, right, bottom, top = _SIDE, _SIDE + paper.width, _BOTTOM, _BOTTOM + paper.height
     across, up = np.arange(left, right + 0.5), np.arange(bottom, top + 0.5)
     if paper.speed == SPEED:
@@ -49,7 +52,7 @@ def _grid(axes: Any, paper: Paper) -> None:
     axes.hlines(up[::5], left, right, MAJOR, linewidth=0.2 / _POINT, gid="grid-5mm")
 
 
-def _head(axes: Any, paper: Paper, height: float) -> None:
+def _draw_head(axes: Any, paper: Paper, height: float) -> None:
     write(axes, _SIDE, height - 6, short(paper.title, 90), 10, weight="bold")
     write(axes, _SIDE, height - 11, paper.subtitle, 8)
     if len(paper.legend) > 1:
@@ -60,7 +63,7 @@ def _head(axes: Any, paper: Paper, height: float) -> None:
             write(axes, x + 8, height - 16, short(label, int(share / 2)), 7.5)
 
 
-def _row(axes: Any, paper: Paper, row: Row, baseline: float) -> None:
+def _draw_row(axes: Any, paper: Paper, row: Row, baseline: float) -> None:
     left = _SIDE
     if row.unit == "mV":
         rise = LEAD_IN / 4 + PULSE * SPEED
@@ -79,4 +82,5 @@ def _row(axes: Any, paper: Paper, row: Row, baseline: float) -> None:
 
 
 def _across(paper: Paper, seconds: Any) -> Any:
+    """Returns the x coordinate of a time, or of an array of times, in seconds."""
     return _SIDE + LEAD_IN + (seconds - paper.start) * paper.speed

@@ -1,4 +1,4 @@
-"""ECG paper by plotly, as large on the screen as on paper where a pixel is 1/96 inch."""
+"""ECG paper with plotly. It is true to scale on a screen of 96 pixels per inch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from impasto.plots.paper import LEAD_IN, MAJOR, MINOR, PULSE, SPEED, Paper, Row
 
 
 def paper_page(paper: Paper) -> Any:
-    """A plotly figure with a subplot for each row, its values counted from the baseline."""
+    """Draws the page as a plotly figure with a subplot for each row.
+
+    The values in a row count from its baseline.
+    """
     figure = plotly().subplots.make_subplots(
         rows=len(paper.rows),
         shared_xaxes=True,
@@ -39,7 +42,7 @@ def paper_page(paper: Paper) -> Any:
                 col=1,
             )
         _label(figure, row, place, paper.speed == SPEED)
-    _rule_time(figure, paper)
+    _draw_time_grid(figure, paper)
     return set_layout(figure, paper.title, paper.subtitle, paper.width, paper.height, medical=True)
 
 
@@ -58,8 +61,11 @@ def _add_pulse(figure: Any, paper: Paper, row: Row, place: int) -> None:
     )
 
 
-def _label(figure: Any, row: Row, place: int, true: bool) -> None:
-    """The name of the lead, and the scale and the grid of its values, in mm where that is true."""
+def _label(figure: Any, row: Row, place: int, millimeters: bool) -> None:
+    """Writes the name and the scale of a lead, and draws the grid of its values.
+
+    millimeters: whether to draw the lines of each mm.
+    """
     figure.add_annotation(
         text=f"<b>{escape(row.name)}</b>  {escape(row.note)}",
         showarrow=False,
@@ -70,19 +76,19 @@ def _label(figure: Any, row: Row, place: int, true: bool) -> None:
         xanchor="left",
         yanchor="top",
     )
-    # Short of the lower end, whose number would lie over that of the next row's upper end.
+    # The range stops just before its lower end, whose number would cover the next row's first one.
     figure.update_yaxes(
         range=(-0.999 * row.down / row.scale, row.up / row.scale),
         dtick=5 / row.scale,
         ticklabelstep=2,
-        minor={"dtick": 1 / row.scale, "showgrid": true, "gridcolor": MINOR},
+        minor={"dtick": 1 / row.scale, "showgrid": millimeters, "gridcolor": MINOR},
         gridcolor=MAJOR,
         title={"text": escape(row.unit), "font": {"size": 10}},
         row=place,
     )
 
 
-def _rule_time(figure: Any, paper: Paper) -> None:
+def _draw_time_grid(figure: Any, paper: Paper) -> None:
     first = paper.start - LEAD_IN / paper.speed
     figure.update_xaxes(range=(first, first + paper.width / paper.speed), gridcolor=MAJOR)
     if paper.speed == SPEED:

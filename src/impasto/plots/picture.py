@@ -12,15 +12,16 @@ from impasto.media.pictures.picture import Picture, fit_picture
 
 
 def plot_pictures(pictures: Sequence[Picture], output: Path) -> None:
-    """Saves pictures side by side, at the height of the first, as PNG.
+    """Saves pictures side by side as PNG, at the height of the first one.
 
-    Raises OutputError when the file cannot be written.
+    Raises:
+        OutputError: the file cannot be written.
     """
     media.save(side_by_side(pictures, pictures[0].space[0]), output)
 
 
 def side_by_side(pictures: Sequence[Picture], height: int) -> Picture:
-    """Pictures in a row at one height, a white gap between them."""
+    """Joins pictures in a row, `height` pixels high, with white gaps between them."""
     gap = np.ones((3, height, max(1, height // 40)), np.float32)
     parts: list[np.ndarray] = []
     for picture in pictures:

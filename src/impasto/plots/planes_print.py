@@ -1,4 +1,4 @@
-"""Planes of volumes by matplotlib. All lengths are in mm of the page."""
+"""Planes of volumes with matplotlib. All lengths are in mm on the page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from impasto.plots.page import INK
 from impasto.plots.planes import CROSS, CROSS_ON_WHITE, DIVERGING, PLANES, Page, Plane, Row
 from impasto.plots.sheet import SMALL, Sheet
 
-_WIDEST, _TALLEST = 240.0, 110.0  # the planes of a row
+_WIDEST, _TALLEST = 240.0, 110.0  # for the planes of a row
 _GAP, _HEAD, _BELOW = 3.0, 9.0, 4.0
 _BAR, _NUMBERS = 3.0, 16.0
-_HOLE, _MARGIN = 3.0, 5.0  # where the cross is not drawn
-_LEGIBLE = 12.0  # the least side of a plane that is written on
+_HOLE, _MARGIN = 3.0, 5.0  # the gaps of the cross around its point and at the labels
+_LEGIBLE = 12.0  # the shortest side of a plane with labels
 
 
 def planes_figure(page: Page) -> Any:
-    """A row for each volume: axial, coronal, sagittal, and what the values look like."""
+    """Draws a row for each volume: its axial, coronal and sagittal plane, and a color bar."""
     scale = min(_WIDEST / page.rows[0].width, _TALLEST / page.rows[0].height)
     scales = [scale * times for times in page.scales]
     pairs = list(zip(page.rows, scales, strict=True))
@@ -30,7 +30,7 @@ def planes_figure(page: Page) -> Any:
         y += _HEAD
         x = 0.0
         for plane in PLANES:
-            axes = _plane(sheet, row, plane, x, y, scale)
+            axes = _draw_plane(sheet, row, plane, x, y, scale)
             x += row.extent[plane.columns] * scale + _GAP
         bar = sheet.axes(x, y, _BAR, row.height * scale)
         sheet.figure.colorbar(axes.images[0], cax=bar).outline.set_visible(False)
@@ -39,7 +39,7 @@ def planes_figure(page: Page) -> Any:
     return sheet.figure
 
 
-def _plane(sheet: Sheet, row: Row, plane: Plane, x: float, y: float, scale: float) -> Any:
+def _draw_plane(sheet: Sheet, row: Row, plane: Plane, x: float, y: float, scale: float) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     width, height = row.extent[plane.columns], row.extent[plane.rows]
@@ -66,7 +66,7 @@ def _plane(sheet: Sheet, row: Row, plane: Plane, x: float, y: float, scale: floa
 
 
 def _add_cross(axes: Any, x: float, y: float, gap: float, inset: float, on_white: bool) -> None:
-    """Lines toward all sides, with a gap around the place itself and before what is written."""
+    """Draws lines to all sides, with gaps around the point itself and at the labels."""
     style = {"color": CROSS_ON_WHITE if on_white else CROSS, "linewidth": 0.5, "alpha": 0.8}
     for draw, along, across, end in (
         (axes.hlines, x, y, axes.get_xlim()[1]),
@@ -78,7 +78,7 @@ def _add_cross(axes: Any, x: float, y: float, gap: float, inset: float, on_white
 
 
 def _label(axes: Any, row: Row, plane: Plane, scale: float) -> None:
-    """Where the sides are, and on the axial plane a scale bar."""
+    """Labels the sides of a plane, and draws a scale bar on the axial one."""
     from matplotlib.patheffects import withStroke
 
     width, height = row.extent[plane.columns], row.extent[plane.rows]

@@ -1,5 +1,5 @@
-"""Planes of volumes as a page to leaf through: 8 bits a voxel, from which the browser draws any
-plane."""
+"""Planes of volumes as an interactive page: it holds 8 bits per voxel, from which the browser draws
+any plane."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ from impasto.plots.planes import CROSS, CROSS_ON_WHITE, DIVERGING, PLANES, Page,
 from impasto.plots.templates import fill_template
 
 MOST = 1 << 24
-"""Voxels of a volume on a page; of a larger one, every second along each axis, or third."""
+"""The largest number of voxels of a volume on a page. From a larger volume, only every second voxel
+along each axis is kept, or every third."""
 
 
 def save_planes(page: Page, output: Path) -> None:
-    """Writes the page as one HTML file with all it needs in it.
+    """Writes the page as one HTML file that loads nothing else.
 
-    It needs no library, and a browser from 2023 on (DecompressionStream).
+    It needs a browser of 2023 or later (DecompressionStream).
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     first = page.rows[0].volume
     data = {
@@ -51,7 +55,7 @@ def save_planes(page: Page, output: Path) -> None:
 
 def _row(row: Row, scale: float) -> dict[str, Any]:
     volume = row.volume
-    voxels = stored(row)
+    voxels = quantize(row)
     return {
         "title": row.title,
         "grid": row.grid,
@@ -66,15 +70,15 @@ def _row(row: Row, scale: float) -> dict[str, Any]:
     }
 
 
-def stored(row: Row) -> UInt8[np.ndarray, "x y z"]:
-    """The voxels in 8 bits: 0 and 255 are the limits."""
+def quantize(row: Row) -> UInt8[np.ndarray, "x y z"]:
+    """Quantizes the voxels to 8 bits: 0 and 255 are the limits of the row."""
     values = row.volume.data[0]
     step = 1
     while np.prod([-(-side // step) for side in values.shape]) > MOST:
         step += 1
     values = values[::step, ::step, ::step]
     low, high = row.limits
-    found = np.empty(values.shape, np.uint8)
+    levels = np.empty(values.shape, np.uint8)
     for block in blocks(values.shape):
-        found[block] = np.rint(np.clip((values[block] - low) / (high - low), 0, 1) * 255)
-    return found
+        levels[block] = np.rint(np.clip((values[block] - low) / (high - low), 0, 1) * 255)
+    return levels

@@ -1,4 +1,4 @@
-"""A page by matplotlib: a heading around a field. All lengths are in mm."""
+"""A matplotlib page: a heading and a drawing area. All lengths are in mm."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import Any
 from impasto.plots.page import DISCLAIMER, GRAY, Heading, new_figure, short, write
 
 SMALL = 7.5
-"""Points, of numbers and labels."""
+"""The size of numbers and labels in points."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 18.0, 8.0, 20.0, 16.0
 
 
 class Sheet:
-    """A page around a field of the size given, with its heading."""
+    """A page with a heading around a drawing area.
+
+    Args:
+        heading: the heading.
+        width: the width of the drawing area.
+        height: the height of the drawing area.
+    """
 
     def __init__(self, heading: Heading, width: float, height: float) -> None:
         self.top = _BOTTOM + height
@@ -35,11 +41,14 @@ class Sheet:
             write(canvas, end - _RIGHT, 3, DISCLAIMER, 6.5, color=GRAY, ha="right")
 
     def write(self, x: float, y: float, text: str, size: float, **style: Any) -> None:
-        """Text whose baseline begins so far from the field's upper left corner."""
+        """Writes text whose baseline begins at x, y from the upper left corner of the drawing area.
+
+        size: in points.
+        """
         write(self._canvas, _LEFT + x, self.top - y, text, size, **style)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Any:
-        """Axes whose upper left corner lies so far from the field's."""
+        """Adds axes whose upper left corner is at x, y from that of the drawing area."""
         left, bottom = _LEFT + x, self.top - y - height
         across, up = self.size
         axes = self.figure.add_axes((left / across, bottom / up, width / across, height / up))

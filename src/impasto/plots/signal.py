@@ -1,4 +1,4 @@
-"""Plots of signals: which view, which leads, which stretch."""
+"""Plots of signals: choose the kind of plot, the leads and the stretch of time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from impasto.plots.spectra_screen import spectrogram_page, spectrum_page
 from impasto.plots.traces import stretch, trace
 
 SECONDS, AUDIO_SECONDS = 10.0, 60.0
-"""What is drawn of a signal and of a sound where nothing else is asked for."""
+"""The seconds of a signal and of a sound to draw by default."""
 
 SPECTRUM_WINDOW, AUDIO_SPECTRUM_WINDOW = 4.0, 0.2
 SPECTROGRAM_WINDOW, AUDIO_SPECTROGRAM_WINDOW = 0.5, 0.093
-"""Seconds."""
+"""The lengths of spectrum windows and STFT windows in seconds."""
 
-_COLUMNS = 6000  # of an envelope: 0.05 mm each on paper
+_COLUMNS = 6000  # in an envelope: 0.05 mm each on paper
 
 Stretches = Sequence[tuple[int, int]]
 
@@ -33,9 +33,9 @@ Stretches = Sequence[tuple[int, int]]
 def plot_signals(
     signals: Sequence[Signal], labels: Sequence[str], output: Path, view: View
 ) -> None:
-    """Draws signals as ECG paper, as spectra, or as waveforms and spectrograms.
+    """Draws signals on ECG paper, as spectra, or as waveforms and spectrograms.
 
-    Raises as `plots.plot` does.
+    The arguments and the errors are those of `plots.plot`.
     """
     audio = all(map(is_audio, signals))
     screen = output.suffix.lower() == ".html"
@@ -56,7 +56,7 @@ def plot_signals(
 
 
 def _paper(signals: Sequence[Signal], labels: Sequence[str], view: View) -> Paper:
-    """The first signal over the second in each row, the third in a row of its own below."""
+    """Lays out ECG paper: the first signal over the second in each row, the third below."""
     parts = _stretches(signals, labels, view.start, view.seconds or SECONDS)
     groups: list[Lines] = []
     tints = colors(len(signals))
@@ -132,7 +132,10 @@ def _spectrograms(
 
 
 def _channels(signals: Sequence[Signal], names: Sequence[str]) -> list[list[int | None]]:
-    """The chosen channels of the first signal, each with those of the others that belong to it."""
+    """Lists the chosen channels of the first signal with the matching channels of the others.
+
+    A signal without a matching channel has None.
+    """
     first = signals[0]
     partners = [dict(matched(first, other)) for other in signals[1:]]
     chosen = []
@@ -142,9 +145,9 @@ def _channels(signals: Sequence[Signal], names: Sequence[str]) -> list[list[int 
             known = " ".join(each for each in first.names if each)
             raise ConfigError(
                 subject="--leads",
-                expected=f"names out of {known}" if known else f"numbers up to {len(first.data)}",
+                expected=f"names from {known}" if known else f"numbers up to {len(first.data)}",
                 found=name,
-                remedy="choose some of them, or numbers from 1 up",
+                remedy="choose some of these names, or numbers from 1 up",
             )
         chosen.append([channel, *(partner.get(channel) for partner in partners)])
     return chosen
@@ -158,13 +161,13 @@ def _stretches(
 
 
 def _longest(signals: Sequence[Signal], parts: Stretches) -> float:
-    """Seconds of the longest stretch."""
+    """Returns the length of the longest stretch in seconds."""
     pairs = zip(signals, parts, strict=True)
     return max((stop - first) / signal.rate for signal, (first, stop) in pairs)
 
 
 def _shown(signals: Sequence[Signal], parts: Stretches, view: View) -> str:
-    """The stretch and the rates."""
+    """Describes the stretch of time and the sampling rates."""
     end = view.start + _longest(signals, parts)
     rates = " and ".join(dict.fromkeys(f"{signal.rate:g} Hz" for signal in signals))
     return f"{clock(view.start, end)} to {clock(end, end)}   {rates}"

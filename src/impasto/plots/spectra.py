@@ -1,4 +1,4 @@
-"""Spectra and spectrograms of signals: what is drawn, by any library."""
+"""The layout of spectra and spectrograms of signals, for any drawing library."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from impasto.plots.page import Heading
 from impasto.plots.traces import Trace
 
 LEAST = -200.0
-"""dB that exact silence counts as."""
+"""The level of exact silence in dB."""
 
 SPECTRUM_RANGE, SPECTROGRAM_RANGE = 100.0, 80.0
-"""dB below the loudest that are drawn."""
+"""The range to draw, in dB below the loudest."""
 
 COLORS = "magma"
-"""Levels from dark to light, evenly for any color vision; white where there are none."""
+"""The color map of levels, perceptually uniform for any color vision. Gaps are white."""
 
 OCTAVES = (50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 10e3, 20e3, 50e3)
-"""Hz that are numbered on a logarithmic axis."""
+"""The frequencies in Hz with a number on a logarithmic axis."""
 
 _ROWS, _COLUMNS = 256, 1200
-_LOWEST = 40.0  # Hz, of a sound's spectrogram
+_LOWEST = 40.0  # Hz, in the spectrogram of a sound
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One lead's curves."""
+    """The curves of one lead."""
 
     name: str
     unit: str
@@ -51,14 +51,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Spectra:
-    """A page of panels; one scale for all."""
+    """A page of panels with one scale."""
 
     heading: Heading
     panels: Sequence[Panel]
 
     @property
     def levels(self) -> tuple[float, float]:
-        """From the least that is drawn to the loudest, in dB."""
+        """The lowest and the highest level of the scale in dB."""
         curves = [curve.levels for panel in self.panels for curve in panel.curves]
         levels = np.concatenate(curves)
         top = 10.0 * ceil(levels.max(initial=LEAST) / 10 + 0.1)
@@ -68,9 +68,14 @@ class Spectra:
 
 @dataclass(frozen=True)
 class Band:
-    """One lead of one sample: its waveform and its spectrogram.
+    """The waveform and the spectrogram of one lead of one sample.
 
-    levels: in dB, NaN in gaps, for rows between `frequencies` (Hz) and columns between `seconds`.
+    Attributes:
+        label: the label.
+        wave: the waveform.
+        frequencies: the edges of the rows in Hz.
+        seconds: the edges of the columns in seconds.
+        levels: the levels in dB; NaN in gaps.
     """
 
     label: str
@@ -82,10 +87,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Spectrograms:
-    """A page of bands: a row for each lead, a column for each sample; one scale for all.
+    """A page of bands with one scale: a row for each lead and a column for each sample.
 
-    rows: None where a sample has no such lead. stretch: the first and the last second. unit: that
-    of the levels.
+    Attributes:
+        heading: the heading.
+        rows: the bands; None where a sample does not have the lead.
+        stretch: the first and the last second.
+        unit: the unit of the levels.
     """
 
     heading: Heading
@@ -95,12 +103,12 @@ class Spectrograms:
 
     @property
     def bands(self) -> list[Band]:
-        """All of them."""
+        """All bands."""
         return [band for row in self.rows for band in row if band]
 
     @property
     def levels(self) -> tuple[float, float]:
-        """From what is drawn as silence to the loudest, in dB."""
+        """The levels of the darkest and the lightest color in dB."""
         loudest = max(
             np.max(band.levels, initial=LEAST, where=np.isfinite(band.levels))
             for band in self.bands
@@ -110,13 +118,13 @@ class Spectrograms:
 
     @property
     def frequencies(self) -> tuple[float, float]:
-        """Lowest and highest, in Hz."""
+        """The lowest and the highest frequency in Hz."""
         edges = [band.frequencies for band in self.bands]
         return float(min(each[0] for each in edges)), float(max(each[-1] for each in edges))
 
 
 def amplitudes(row: Sequence[Band | None]) -> tuple[float, float]:
-    """What the waveforms of a row lie between."""
+    """Returns the lowest and the highest amplitude to draw for the waveforms of a row."""
     values = np.concatenate([band.wave.values for band in row if band])
     known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     margin = 0.05 * np.ptp(known) or 1.0
@@ -124,9 +132,17 @@ def amplitudes(row: Sequence[Band | None]) -> tuple[float, float]:
 
 
 def curve(lead: Lead, label: str, color: str, seconds: float, audio: bool) -> Curve:
-    """The spectrum of a lead by windows of so many seconds, or of what there is between gaps.
+    """Computes the spectrum of a lead.
 
-    Levels of a sound are over a sine of full scale, whose power is 1/2, others over 1 unit^2.
+    Levels of a sound are relative to a full-scale sine, whose power is 1/2; other levels are
+    relative to 1 unit^2.
+
+    Args:
+        lead: the lead.
+        label: the label of the curve.
+        color: the color of the curve.
+        seconds: the length of a spectrum window; less if the stretches between gaps are shorter.
+        audio: whether the lead is a sound.
     """
     window = min(round(seconds * lead.rate), longest_run(lead.values))
     if window < 4:
@@ -136,10 +152,18 @@ def curve(lead: Lead, label: str, color: str, seconds: float, audio: bool) -> Cu
 
 
 def band(lead: Lead, wave: Trace, label: str, start: float, seconds: float, audio: bool) -> Band:
-    """The spectrogram of a lead that begins at second `start`, by windows of so many seconds.
+    """Computes the spectrogram of a lead.
 
-    Rows are a part of an octave each in a sound, which ears go by, and equally wide elsewhere.
-    Levels are over the same as those of `curve`.
+    The rows of a sound are equal fractions of an octave, as in hearing; other rows are equally
+    wide. Levels are relative to the same power as in `curve`.
+
+    Args:
+        lead: the lead.
+        wave: its waveform.
+        label: the label of the band.
+        start: the time of its first position in seconds.
+        seconds: the length of an STFT window.
+        audio: whether the lead is a sound.
     """
     window = max(4, round(seconds * lead.rate))
     frequencies, edges, power = spectrogram(lead.values, lead.rate, window, _COLUMNS)
@@ -148,7 +172,7 @@ def band(lead: Lead, wave: Trace, label: str, start: float, seconds: float, audi
         rows = np.geomspace(min(_LOWEST, top / 2), top, _ROWS + 1)
     elif len(frequencies) > _ROWS:
         rows = np.linspace(0, top, _ROWS + 1)
-    else:  # one around each frequency
+    else:  # a row around each frequency
         middles = (frequencies[1:] + frequencies[:-1]) / 2
         rows = np.concatenate([[0], middles, [top]])
     levels = decibels(_in_rows(frequencies, power, rows) * (2 if audio else 1))
@@ -156,7 +180,7 @@ def band(lead: Lead, wave: Trace, label: str, start: float, seconds: float, audi
 
 
 def decibels(power: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    """10 log10 of a power, not below LEAST."""
+    """Returns 10 log10 of a power, at least LEAST."""
     return np.asarray(10 * np.log10(np.maximum(power, 10 ** (LEAST / 10))))
 
 
@@ -165,8 +189,10 @@ def _in_rows(
     power: Float64[np.ndarray, "frequency column"],
     edges: Float64[np.ndarray, " edge"],
 ) -> Float64[np.ndarray, "row column"]:
-    """The largest power between edges, so that a pure tone keeps its level; where no frequency
-    lies between them, that on a line between its neighbors."""
+    """Returns the largest power between two edges, so that a pure tone keeps its level.
+
+    If no frequency lies between them, the power is interpolated.
+    """
     starts = np.searchsorted(frequencies, edges)
     largest = np.maximum.reduceat(power, np.minimum(starts[:-1], len(frequencies) - 1), axis=0)
     place = (edges[:-1] + edges[1:]) / 2 / frequencies[1]
@@ -177,5 +203,5 @@ def _in_rows(
 
 
 def hertz(frequency: float, _: int = 0) -> str:
-    """A frequency on an axis: "200", "5k"."""
+    """Formats a frequency for an axis, such as "200" or "5k"."""
     return f"{frequency / 1000:g}k" if frequency >= 1000 else f"{frequency:g}"

@@ -1,4 +1,4 @@
-"""Spectra and spectrograms by matplotlib. All lengths are in mm."""
+"""Spectra and spectrograms with matplotlib. All lengths are in mm."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from impasto.plots.spectra import (
     hertz,
 )
 
-_PANELS = (180.0, 95.0), (120.0, 80.0), (90.0, 65.0)  # with one, two and three in a row
-_WIDTHS = 180.0, 120.0, 100.0  # of one, two and more bands in a row
+_PANELS = (180.0, 95.0), (120.0, 80.0), (90.0, 65.0)  # with one, two and three panels in a row
+_WIDTHS = 180.0, 120.0, 100.0  # with one, two and more bands in a row
 _WAVE, _SPECTROGRAM, _BAR = 22.0, 60.0, 4.0
 
 
 def spectrum_figure(page: Spectra) -> Any:
-    """Curves of all samples, a panel for each lead."""
+    """Draws a panel for each lead, with the curves of all samples."""
     across = min(3, len(page.panels))
     down = -(-len(page.panels) // across)
     width, height = _PANELS[across - 1]
@@ -30,7 +30,7 @@ def spectrum_figure(page: Spectra) -> Any:
     for place, panel in enumerate(page.panels):
         x, y = place % across * step[0], place // across * step[1]
         axes = sheet.axes(x, y, width, height)
-        for curve in reversed(panel.curves):  # what is looked at comes on top
+        for curve in reversed(panel.curves):  # the result is drawn on top
             axes.plot(curve.frequencies, curve.levels, color=curve.color, linewidth=1.0)
         axes.set(xscale="log", ylim=page.levels)
         axes.margins(x=0)
@@ -45,7 +45,7 @@ def spectrum_figure(page: Spectra) -> Any:
 
 
 def spectrogram_figure(page: Spectrograms) -> Any:
-    """Waveform over spectrogram: a row for each lead, a column for each sample."""
+    """Draws waveforms over spectrograms: a row for each lead, a column for each sample."""
     across, down = len(page.rows[0]), len(page.rows)
     width = _WIDTHS[min(across, 3) - 1]
     step = width + 5, _WAVE + 2 + _SPECTROGRAM + 19

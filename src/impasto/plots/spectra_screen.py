@@ -1,4 +1,4 @@
-"""Spectra and spectrograms by plotly."""
+"""Spectra and spectrograms with plotly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BAND = 120.0, 90.0
 
 
 def spectrum_page(page: Spectra) -> Any:
-    """Curves of all samples, a panel for each lead."""
+    """Draws a panel for each lead, with the curves of all samples."""
     across = min(3, len(page.panels))
     down = -(-len(page.panels) // across)
     width, height = across * _PANEL[0], down * _PANEL[1]
@@ -56,11 +56,11 @@ def spectrum_page(page: Spectra) -> Any:
             figure.update_yaxes(title=escape(panel.unit), **cell)
     figure.update_xaxes(type="log", title={"text": "Hz", "standoff": 4}, gridcolor="#e4e4e4")
     figure.update_yaxes(range=page.levels, gridcolor="#e4e4e4")
-    return _headed(figure, page.heading, width, height)
+    return _add_heading(figure, page.heading, width, height)
 
 
 def spectrogram_page(page: Spectrograms) -> Any:
-    """Waveform over spectrogram: a row for each lead, a column for each sample."""
+    """Draws waveforms over spectrograms: a row for each lead, a column for each sample."""
     across, down = len(page.rows[0]), len(page.rows)
     width, height = across * _BAND[0], down * _BAND[1]
     figure = plotly().subplots.make_subplots(
@@ -96,7 +96,7 @@ def spectrogram_page(page: Spectrograms) -> Any:
             "colorbar": {"title": {"text": escape(page.unit), "side": "right"}, "thickness": 14},
         },
     )
-    return _headed(figure, page.heading, width, height)
+    return _add_heading(figure, page.heading, width, height)
 
 
 def _draw_band(
@@ -107,7 +107,7 @@ def _draw_band(
     upper: dict[str, int],
     lower: dict[str, int],
 ) -> None:
-    """A waveform, and its spectrogram below. upper, lower: where in the figure they go."""
+    """Draws a waveform and its spectrogram. upper, lower: their cells in the figure."""
     figure.add_scatter(
         x=band.wave.seconds,
         y=band.wave.values,
@@ -137,8 +137,8 @@ def _draw_band(
         )
 
 
-def _headed(figure: Any, heading: Heading, width: float, height: float) -> Any:
-    """The figure with its heading; the names of panels at their upper left corner."""
+def _add_heading(figure: Any, heading: Heading, width: float, height: float) -> Any:
+    """Adds the heading, and moves the names of panels to their upper left corners."""
     for name, axis in zip(figure.layout.annotations, figure.select_xaxes(), strict=False):
         name.update(x=axis.domain[0], xanchor="left", font={"size": 12, "weight": "bold"})
     return set_layout(

@@ -1,4 +1,4 @@
-"""The stretch of a signal that is drawn, in no more points than can be seen."""
+"""The stretch of a signal to draw, reduced to the points that a reader can see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from impasto.media.signals.signal import Signal
 
 
 class Trace(NamedTuple):
-    """A line to draw: seconds from the beginning of the file, and values, NaN in gaps."""
+    """A line to draw.
+
+    Attributes:
+        seconds: the times, from the beginning of the file.
+        values: the values; NaN in gaps.
+        name: the name of the lead.
+        unit: the unit of the values.
+    """
 
     seconds: Float64[np.ndarray, " point"]
     values: Float64[np.ndarray, " point"]
@@ -23,15 +30,22 @@ class Trace(NamedTuple):
 
 
 def stretch(signal: Signal, label: str, start: float, seconds: float) -> tuple[int, int]:
-    """The positions of so many seconds from `start` on, fewer where the signal ends before.
+    """Returns the first position of a stretch and the one after its last.
 
-    Raises ConfigError when it ends before `start`.
+    Args:
+        signal: the signal.
+        label: the name of the signal in errors.
+        start: the first second.
+        seconds: the length; the stretch is shorter if the signal ends before.
+
+    Raises:
+        ConfigError: the signal ends before `start`.
     """
     length = signal.space[0]
     if start * signal.rate > length - 1:
         raise ConfigError(
             subject="--from",
-            expected=f"a second before the end of {label}, at {length / signal.rate:g} s",
+            expected=f"a time before the end of {label}, which is {length / signal.rate:g} s long",
             found=f"{start:g}",
             remedy="start earlier",
         )
@@ -41,7 +55,7 @@ def stretch(signal: Signal, label: str, start: float, seconds: float) -> tuple[i
 
 
 def trace(signal: Signal, channel: int, positions: tuple[int, int], columns: int) -> Trace:
-    """A channel over a range of positions, as its envelope in `columns` where it has many more."""
+    """Returns a channel over a range of positions; if it is long, as an envelope."""
     part = lead(signal, channel, *positions)
     times = np.arange(*positions) / signal.rate
     return Trace(*envelope(times, part.values, columns), part.name, part.unit)
@@ -50,9 +64,9 @@ def trace(signal: Signal, channel: int, positions: tuple[int, int], columns: int
 def envelope(
     seconds: Float64[np.ndarray, " time"], values: Float64[np.ndarray, " time"], columns: int
 ) -> tuple[Float64[np.ndarray, " point"], Float64[np.ndarray, " point"]]:
-    """The least and the largest value of each of `columns` blocks; all values where that is more.
+    """Returns the minimum and the maximum of each of `columns` blocks.
 
-    A line through them covers what a line through all values would.
+    A line through them looks like a line through all values. Few values are returned as they are.
     """
     if len(values) <= 2 * columns:
         return seconds, values

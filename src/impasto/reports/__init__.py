@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file with all it needs in it."""
+"""The report of a run: one HTML file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -15,15 +15,30 @@ __all__ = ["report"]
 
 
 def report(folder: Path, output: Path, *, trust: bool = False) -> None:
-    """Writes one HTML file that shows a run, as far as it has come.
+    """Writes an HTML file that shows a run, which need not be finished.
 
-    folder: the one that `run` was given. It has the content, the style and the result beside one
-    another, J and its terms step by step, the Gram matrices of style and result, the settings, the
-    versions, and the command that repeats the run. What of it cannot be had, since an input is gone
-    or is another one now, is left out and says so; and so is what takes a network `module:callable`
-    that the run names, unless `trust` says that its code may run.
-    Raises ConfigError when the folder is not a run's, OutputError when the file cannot be written,
-    MissingExtraError when signals or volumes are to be drawn and a library is not installed.
+    It shows the content, the style and the result side by side, J and its terms at each step, the
+    Gram matrices of style and result, the settings, the versions and the command that repeats the
+    run. If an input is missing or has changed, the page leaves out what depends on it and says so.
+
+    Args:
+        folder: the run folder.
+        output: the HTML file.
+        trust: whether to run a network "module:callable" that the run names. If False, the page
+            leaves out what depends on such a network.
+
+    Raises:
+        ConfigError: the folder is not a run folder.
+        MissingExtraError: a library that draws signals or volumes is not installed.
+        OutputError: the file cannot be written.
+
+    Example:
+        >>> import impasto
+        >>> import numpy as np
+        >>> content, style = np.random.default_rng(0).random((2, 48, 64, 3))
+        >>> config = impasto.configure(size=64, steps=2)
+        >>> result = impasto.stylize(content, style, config, run="out-run")
+        >>> report(Path("out-run"), Path("report.html"))
     """
     run = read_run(folder.absolute())
     check_writable(output)
@@ -31,4 +46,4 @@ def report(folder: Path, output: Path, *, trust: bool = False) -> None:
     with working_in(run.origin.where) if run.origin.where.is_dir() else nullcontext():
         text = page_of(findings_of(run, trust))
     with atomic_write(output) as file:
-        file.write(text.encode(errors="replace"))  # names of files may be no text
+        file.write(text.encode(errors="replace"))  # file names may hold bytes that are not text

@@ -1,4 +1,4 @@
-"""Samples as figures of a page: pictures as they are, all else as `plots` draws it."""
+"""Samples as figures of a page: pictures themselves, and plots of other samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from impasto.plots import MOST, View, plot
 from impasto.reports.findings import Findings, Shown
 
 LONGEST = 1600
-"""Pixels of a picture's long side; larger ones are shown smaller."""
+"""The longest side of a picture in pixels; larger pictures are shrunk."""
 
 _VIEWS: tuple[Literal["auto", "spectrum"], ...] = ("auto", "spectrum")
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
@@ -26,8 +26,10 @@ _TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
 class Figure:
     """An image in a page.
 
-    role: "content", "style" or "result" of a picture, empty for a plot of several samples. source:
-    a data URL.
+    Attributes:
+        role: "content", "style" or "result" for a picture; "" for a plot of several samples.
+        caption: the caption.
+        source: the image as a data URL.
     """
 
     role: str
@@ -36,8 +38,8 @@ class Figure:
 
 
 def figures_of(findings: Findings) -> list[Figure]:
-    """The content, the styles and the result: a figure for each, or plots of them together."""
-    # What is looked at comes first, then what it is compared with.
+    """Makes figures of the content, the styles and the result, or plots that show them together."""
+    # A plot shows the result first, and then the samples to compare it with.
     order = sorted(findings.shown, key=lambda each: each.role != "result")
     looks: dict[Look, list[Shown]] = {"picture": [], "signal": [], "volume": []}
     for each in order:
@@ -50,13 +52,13 @@ def figures_of(findings: Findings) -> list[Figure]:
     view = View(window=findings.run.origin.config.volume.window)
     if any(each.role == "content" for each in volumes):
         figures.append(_plot(volumes[: MOST["planes"]], view, ".png"))
-    else:  # a texture lies nowhere: there is nothing to compare it with place by place
+    else:  # a texture and its exemplar have no positions in common, so each is drawn by itself
         figures += [_plot([each], view, ".png") for each in volumes]
     return figures
 
 
 def _caption(shown: Shown) -> str:
-    """The name, and what of the sample is shown."""
+    """Names the file and the part of it that is shown."""
     return f"{shown.name}, its middle slice" if is_sliced(shown.sample) else shown.name
 
 

@@ -1,4 +1,4 @@
-"""What a report tells, found out from a run's folder and its inputs."""
+"""Collect the contents of a report from a run folder and the inputs of the run."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ from impasto.transfer.textures import texture_inputs
 
 @dataclass(frozen=True)
 class Grams:
-    """The Gram matrices of a layer.
+    """The Gram matrices of the style and of the result at a layer.
 
-    name: of the layer, and of what else tells it from the others. style, result: means over
-    positions, each over what two channels of the style come to, as the relative normalization of J
-    has it.
+    Each is a mean over positions. Each entry is divided by the power of its two channels in the
+    style, as in the relative normalization of J.
+
+    Attributes:
+        name: the layer and, if needed, the style, the region and the axis.
+        style: the matrix of the style.
+        result: the matrix of the result.
     """
 
     name: str
@@ -50,7 +54,13 @@ class Grams:
 
 
 class Shown(NamedTuple):
-    """A sample: what it is in the run ("content", "style", "result"), and its file's name."""
+    """A sample in a report.
+
+    Attributes:
+        role: "content", "style" or "result".
+        name: the name of the file.
+        sample: the sample.
+    """
 
     role: str
     name: str
@@ -59,11 +69,17 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a report tells.
+    """The contents of a report.
 
-    shown: the content, the styles and the result, as far as they can be had. lines: of the steps.
-    step, steps: the one that the result is of, and how many the run has; 0 where it is not known.
-    early: whether it was done before that many. note: why there is less than could be.
+    Attributes:
+        run: the run folder.
+        lines: the log of the steps.
+        step: the step of the shown result; 0 if there is none.
+        steps: the number of steps in the run; 0 if it is unknown.
+        early: whether the run ended before that many steps, because J no longer fell.
+        shown: the content, the styles and the result, as far as they are available.
+        grams: the Gram matrices.
+        note: why something is missing; "" if nothing is.
     """
 
     run: Run
@@ -77,9 +93,12 @@ class Findings:
 
 
 def findings_of(run: Run, trust: bool = False) -> Findings:
-    """What a run's folder and its inputs tell. trust: whether a network that is code may run.
+    """Collects the contents of a report.
 
-    Raises MissingExtraError when a library that reads the inputs is not installed.
+    trust: whether to run a network "module:callable" that the run names.
+
+    Raises:
+        MissingExtraError: a library that reads the inputs is not installed.
     """
     lines, checkpoints = read_steps(run.folder), run.checkpoint()
     steps = lines[-1]["steps"] if lines else 0
@@ -108,7 +127,7 @@ def findings_of(run: Run, trust: bool = False) -> Findings:
 
 
 def _shown(run: Run, samples: Sequence[Sample]) -> list[Shown]:
-    """The content, where it is a file, and the styles."""
+    """Lists the content, if it is a file, and the styles."""
     content, *styles = samples
     pairs = zip(_style_files(run), styles, strict=True)
     shown = [Shown("style", file.name, style) for file, style in pairs]
@@ -137,19 +156,19 @@ def _setup_of(run: Run) -> tuple[Setup, Scales]:
 
 
 def _check_files(run: Run) -> None:
-    """Raises SampleError where the inputs are no files."""
+    """Raises SampleError if the inputs are not files."""
     origin = run.origin
     if None in origin.styles or (origin.content is None and not origin.texture):
         raise SampleError(
             subject=str(run.folder),
             expected="files as the content and the styles",
-            found="values that a program passed, which are not kept",
-            remedy="pass paths to have them shown",
+            found="samples that a program passed, which are not saved",
+            remedy="pass paths, so that they can be shown",
         )
 
 
 def _unchanged(run: Run) -> list[Sample]:
-    """The content, or a style in its place, and the styles: what of them needs no network."""
+    """Opens the content, or the first style of a texture, and the styles, without a network."""
     _check_files(run)
     origin = run.origin
     styles = _style_files(run)
@@ -157,7 +176,7 @@ def _unchanged(run: Run) -> list[Sample]:
 
 
 def _ended_early(lines: Sequence[Mapping[str, Any]], checkpoints: Sequence[Checkpoint]) -> bool:
-    """Whether the run is done with fewer steps than it has: some of its scales ended early."""
+    """Returns whether the run has ended although some of its scales took fewer steps."""
     if not lines or len(lines) == lines[-1]["steps"]:
         return False
     last, scalars = lines[-1], checkpoints[0].scalars if checkpoints else {}
@@ -166,20 +185,21 @@ def _ended_early(lines: Sequence[Mapping[str, Any]], checkpoints: Sequence[Check
 
 
 def _inputs_of(run: Run, setup: Setup) -> list[Sample]:
-    """The content and the styles to be looked at as they were given: pictures at the size they
-    were worked on."""
+    """Opens the content and the styles in their own colors, pictures at the size of the run."""
     content, origin = setup.units.content, run.origin
     if origin.texture:
         return [content, *(style.sample for style in setup.styles)]
     styles = _style_files(run)
-    if setup.kind.recolors:  # the run may have seen them in other colors
+    if setup.kind.recolors:  # opens them again, because the run may have changed their colors
         return [setup.given, *open_styles(styles, setup.given, setup.config, setup.arrays)]
     return samples_to_show(origin.content, styles, setup.config)
 
 
 def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, setup: Setup) -> Values:
-    """G of all processes: each has a slab along the longest axis, or all of it. Raises SampleError
-    for parts of another grid."""
+    """Joins the parts of G of all processes: slabs along the longest axis, or equal copies.
+
+    Raises SampleError if the parts belong to another grid.
+    """
     space = scales[min(len(scales), checkpoints[0].scalars["scale"]) - 1][0]
     parts = [each.tensors["average"] for each in checkpoints]
     axis = 2 + space.index(max(space))
@@ -197,7 +217,7 @@ def _joined(checkpoints: Sequence[Checkpoint], scales: Scales, setup: Setup) -> 
 
 
 def _grams(setup: Setup, g: Values, styles: Sequence[str]) -> list[Grams]:
-    """Those of the layers that the style is compared at, whatever the loss."""
+    """Computes Gram matrices at the style layers, whichever style loss the run has."""
     config = setup.config.objective
     if not config.beta or not config.style_layers:
         return []
@@ -220,20 +240,20 @@ def _grams(setup: Setup, g: Values, styles: Sequence[str]) -> list[Grams]:
     for index, guide in enumerate(setup.guides):
         if regions[guide.style] > 1:
             places[index] += f", region {index + 1}"
-    found = []
+    matrices = []
     for member in members:
-        objective, seen = member.objective, Counter[str]()
+        objective, terms_of_layer = member.objective, Counter[str]()
         sums = sums_of(objective, g.movedim(member.axis + 2, 2), member.plan)
         for term in objective.terms:
             assert isinstance(term.loss, Gram)
             names = [term.layer]
             if len(objective.terms) > len(config.style_layers):
-                names.append(places[seen[term.layer]])
+                names.append(places[terms_of_layer[term.layer]])
             if len(members) > 1:
                 names.append(f"slices across {'xyz'[member.axis]}")
-            seen[term.layer] += 1
+            terms_of_layer[term.layer] += 1
             counts = term.mask.counts if term.mask else objective.counts
             result = sums[term.key] / counts[term.layer]
             scale = equalizing(term.loss.target)
-            found.append(Grams(", ".join(names), scale * term.loss.target, scale * result))
-    return found
+            matrices.append(Grams(", ".join(names), scale * term.loss.target, scale * result))
+    return matrices

@@ -1,4 +1,4 @@
-"""The report as HTML: a template, and what is put in it."""
+"""The report as HTML: the texts and data for its template."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from impasto.reports.findings import Findings, Grams
 from impasto.runs.origin import Origin
 
 LARGEST = 256
-"""Channels along a side of a heat map; of more, each point is a mean over some."""
+"""The largest side of a heat map. Larger matrices are averaged down to it."""
 
 MOST = 4000
-"""Steps of the curves; of more, every second, or third."""
+"""The largest number of steps in a curve. Of a longer run, every second step is shown, or every
+third."""
 
 _LIGHTNESS = "#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921"  # matplotlib's plasma
 
 
 def page_of(findings: Findings) -> str:
-    """The HTML."""
+    """Returns the report as HTML."""
     origin, figures = findings.run.origin, figures_of(findings)
     data = {
         "curves": _curves(findings.lines),
@@ -86,7 +87,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _slider(figures: Sequence[Figure]) -> str:
-    """C over G, where both are pictures."""
+    """Shows C over G with a slider, if both are pictures."""
     if not {"content", "result"} <= {figure.role for figure in figures}:
         return ""
     return (
@@ -97,7 +98,7 @@ def _slider(figures: Sequence[Figure]) -> str:
 
 
 def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """J and its terms by step, and where scales begin."""
+    """Returns J and its terms at each step, and the steps at which scales begin."""
     starts = [
         {"step": line["step"], "grid": " x ".join(map(str, reversed(line["space"])))}
         for before, line in zip([None, *lines], lines, strict=False)
@@ -119,13 +120,12 @@ def _finite(value: float | None) -> float | None:
 
 
 def _maps(grams: Grams) -> dict[str, Any]:
-    """Three heat maps in 8 bits: the style's and the result's on one scale, and what lies between
-    them."""
+    """Returns heat maps in 8 bits: the style and the result on one scale, and the difference."""
     style, result = _thinned(grams.style), _thinned(grams.result)
     change = result - style
     low = min(0.0, float(style.min()))
     high = max(float(style.max()), low + 1e-12)
-    # A channel that is faint in the style may differ so much that nothing else would be seen.
+    # A channel that is weak in the style may differ so much that it would hide everything else.
     most = max(float(torch.quantile(change.abs().flatten(), 0.995)), 1e-12)
     return {
         "name": grams.name,
@@ -155,7 +155,7 @@ def _levels(matrix: Float[Tensor, "row column"], low: float, high: float) -> str
 
 
 def _settings(findings: Findings) -> str:
-    """Those that are not the preset's, then all."""
+    """Shows the settings that differ from the preset, and then all settings."""
     rows = _rows(findings)
     changed = [row for row in rows if row[3]]
     preset = escape(findings.run.origin.preset)
@@ -163,7 +163,7 @@ def _settings(findings: Findings) -> str:
     first = (
         f"<table>{head}{''.join(map(_row, changed))}</table>"
         if changed
-        else f"<p>All are those of the preset {preset}.</p>"
+        else f"<p>All settings are those of the preset {preset}.</p>"
     )
     return (
         f"{first}<details><summary>all settings</summary>"
@@ -178,10 +178,12 @@ def _row(row: tuple[str, Any, Any, bool]) -> str:
 
 
 def _rows(findings: Findings) -> list[tuple[str, Any, Any, bool]]:
-    """Name, value, the preset's, and whether they differ, of each setting. What was left to the
-    kind of the content is what it came to."""
+    """Lists the name, the value, the preset's value and whether they differ, for each setting.
+
+    The value of an automatic setting is the one that was chosen for the content.
+    """
     origin = findings.run.origin
-    asked, preset = asdict(origin.config), asdict(PRESETS[origin.preset])
+    requested, preset = asdict(origin.config), asdict(PRESETS[origin.preset])
     used = asdict(findings.run.used)
     return [
         (
@@ -190,13 +192,13 @@ def _rows(findings: Findings) -> list[tuple[str, Any, Any, bool]]:
             preset[group][name],
             value != preset[group][name],
         )
-        for group, values in asked.items()
+        for group, values in requested.items()
         for name, value in values.items()
     ]
 
 
 def _words(value: Any) -> str:
-    """As it is typed."""
+    """Formats a value as on the command line."""
     if isinstance(value, str | None):
         return escape(value or "none")
     if isinstance(value, Sequence):
@@ -205,7 +207,7 @@ def _words(value: Any) -> str:
 
 
 def _command(findings: Findings) -> str:
-    """What makes the same result anew, in a shell or in Python."""
+    """Returns the command, or the Python code, that repeats the run."""
     origin = findings.run.origin
     if origin.arguments:
         start = f"cd {shlex.quote(str(origin.where))} && "
@@ -227,7 +229,7 @@ def _command(findings: Findings) -> str:
 
 
 def _without_run(arguments: Iterable[str]) -> list[str]:
-    """The arguments but for --run, with which the run would go on, not begin anew."""
+    """Removes --run from the arguments, because it would resume the run, not repeat it."""
     kept: list[str] = []
     words = iter(arguments)
     for word in words:
@@ -245,7 +247,7 @@ def _tuples(value: Any) -> Any:
 def _inputs(findings: Findings) -> Iterable[tuple[str, ...]]:
     run = findings.run
     for role, path in run.origin.inputs.items():
-        digest = run.inputs.get(role) or "none: a record, named without a suffix"
+        digest = run.inputs.get(role) or "none: a WFDB record, named without a suffix"
         yield escape(role), escape(str(path)), f"<code>{escape(digest)}</code>"
 
 

@@ -85,18 +85,35 @@ class Origin:
         return {role: path for role, path in named.items() if path is not None}
 
 
-def origin_of(content: object, styles: object, config: Config, **others: Any) -> Origin:
+def origin_of(
+    content: object,
+    styles: object,
+    config: Config,
+    *,
+    preset: str = "standard",
+    texture: bool = False,
+    gray: bool = False,
+) -> Origin:
     """Makes the origin of a run that a program starts.
 
     Args:
         content: the content, as `stylize` takes it; only a path is recorded.
         styles: one style or several; only paths are recorded.
         config: the settings.
-        others: further attributes of Origin.
+        preset: the preset that the settings started from.
+        texture: whether the run makes a texture.
+        gray: whether the texture has one channel.
     """
     things = styles if isinstance(styles, list | tuple) else [styles]
-    where = Path.cwd()
-    return Origin(config, _file(content), tuple(map(_file, things)), where=where, **others)
+    return Origin(
+        config,
+        _file(content),
+        tuple(map(_file, things)),
+        preset=preset,
+        texture=texture,
+        gray=gray,
+        where=Path.cwd(),
+    )
 
 
 def settings_files(config: Config) -> dict[str, Path]:
@@ -111,7 +128,7 @@ def settings_files(config: Config) -> dict[str, Path]:
     return {role: Path(name) for role, name in named.items() if name is not None}
 
 
-def versions() -> dict[str, Any]:
+def versions() -> dict[str, str | int]:
     """Lists the versions and the hardware on which the last bits of a result depend."""
     return {
         "impasto": __version__,

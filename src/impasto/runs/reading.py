@@ -1,4 +1,4 @@
-"""What the folder of a run holds, read and checked: its record, its steps, its checkpoints."""
+"""Read and check the files in a run folder: the record, the log of steps and the checkpoints."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ from impasto.runs.seals import is_whole
 logger = logging.getLogger(__name__)
 
 RECORD, STEPS = "run.json", "steps.jsonl"
-
+"""The file of the record and the file of the log."""
 
 _NAME = re.compile(r"step(\d{6,9})-of-rank(\d{1,9})\.safetensors", re.ASCII)
-
 
 _OF_TEXTURES = {"size", "style_layers", "style_weights", "window"}
 """Settings in which the record of a texture may differ from the settings that the user chose."""
@@ -211,6 +210,7 @@ def checkpoint_steps(folder: Path) -> list[int]:
 
 
 def checkpoint_path(folder: Path, step: int, rank: int) -> Path:
+    """Returns the file of one process's part of a checkpoint."""
     return folder / f"step{step:06d}-of-rank{rank}.safetensors"
 
 
@@ -219,5 +219,5 @@ def _no_run(folder: Path, found: str) -> ConfigError:
         subject=str(folder),
         expected="the folder of a run, as --run makes it",
         found=found,
-        remedy="name the one that --run was given, or begin anew with another",
+        remedy="name the folder that --run was given, or begin anew with another",
     )

@@ -25,7 +25,7 @@ def library(name: str, purpose: str, extra: str) -> ModuleType:
     """
     try:
         return import_module(name)
-    except (ImportError, OSError) as error:  # OSError: soundfile, without its shared library
+    except (ImportError, OSError) as error:  # soundfile without its shared library: OSError
         missing = isinstance(error, ModuleNotFoundError)
         raise MissingExtraError(
             expected=f"the library {name.partition('.')[0]} {purpose}",

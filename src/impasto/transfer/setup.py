@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -11,12 +12,13 @@ from torch import Tensor
 
 from impasto.config.config import Config
 from impasto.config.settings import ObjectiveConfig
-from impasto.engine.ensemble import Draw, Ensemble, Member
+from impasto.engine.ensemble import Coarse, Draw, Ensemble, Member
 from impasto.engine.objective import Objective, StylePatch, build_objective
 from impasto.engine.plan import between, choose_plan, works
 from impasto.engine.walk import Plan, Reaches
 from impasto.errors import amount
 from impasto.grids.arrays import Arrays
+from impasto.grids.boxes import Boxes
 from impasto.grids.geometry import Region, Space
 from impasto.grids.parallel import ALONE, Group, with_slabs
 from impasto.grids.patch import Patch, Values
@@ -106,7 +108,8 @@ class Setup:
         base = Plan(group=group, new=self.arrays.new, device=self.device)
         free = self.units.free(space, self.device)
         own_free = None if free is None else free[slab.slices]
-        return Ensemble(self._members(space, slab, base, start), slab, base, own_free)
+        members = self._members(space, slab, base, start)
+        return Ensemble(members, slab, base, own_free, self._coarse(slab, base, start))
 
     def _members(
         self, space: Space, slab: Region, base: Plan, start: Values | None
@@ -117,6 +120,8 @@ class Setup:
         variation is an objective of its own.
         """
         config, content = self.config.objective, self.units.content
+        if self._fine(space):
+            config = config.as_it_is
         values = self.units.values(content, space, base.new)
         weight = None
         if content.weight is not None:
@@ -141,6 +146,28 @@ class Setup:
             members.append(Member(tv, plan))
         return tuple(members)
 
+    def _fine(self, space: Space) -> bool:
+        """Returns whether the grid is fine: means of G over boxes have a share of J."""
+        return max(space) > self.kind.fine_above
+
+    def _coarse(self, slab: Region, base: Plan, start: Values | None) -> tuple[Coarse, ...]:
+        """Builds the objective of the means of G over boxes, at a fine scale."""
+        config, content, space = self.config.objective.averaged, self.units.content, slab.whole
+        if not self._fine(space) or not config.coarse_share:
+            return ()
+        side = 2 ** math.ceil(math.log2(max(space) / self.kind.fine_above))
+        boxes = Boxes(side, slab, base.group)
+        own = base.group.slabs(boxes.space)[base.group.rank]
+        whole = replace(boxes, region=Region.all_of(space), group=ALONE)
+        values = whole.means(self.units.values(content, space, base.new))
+        weight = None
+        if content.weight is not None:
+            weight = weights_over(content.weight, boxes.space, self.device)
+        begun = None if start is None else boxes.means(start)[own.slices]
+        room = self._room(slab.space)
+        member = self._member(0, config, values, weight, own, base, room, begun, boxes)
+        return (Coarse(member.objective, member.plan, boxes),)
+
     def _member(
         self,
         axis: int,
@@ -151,10 +178,11 @@ class Setup:
         base: Plan,
         room: float,
         start: Values | None,
+        boxes: Boxes | None = None,
     ) -> Member:
         """Builds the objective of the sample with the axis `axis` moved to the front.
 
-        values, weight: those of the content, on the whole grid.
+        values, weight: those of the content, on the whole grid. boxes: the boxes of a coarse grid.
         """
         group, turned = base.group, slab.turned(axis)
         slabs = [each.turned(axis) for each in group.slabs(slab.whole)]
@@ -165,7 +193,8 @@ class Setup:
             weight = weight.movedim(axis + 2, 2)
         planes: dict[int, Tensor] = {}
         styles = [
-            self._style_patch(guide, axis, slab, base, room, planes) for guide in self._guides(axis)
+            self._style_patch(guide, axis, slab, base, room, planes, boxes)
+            for guide in self._guides(axis)
         ]
         own = Patch(values[turned.slices], turned)
         begun = None if start is None else Patch(start.movedim(axis + 2, 2), turned)
@@ -189,17 +218,18 @@ class Setup:
         base: Plan,
         room: float,
         planes: dict[int, Tensor],
+        boxes: Boxes | None,
     ) -> StylePatch:
         """Returns a style on its grid at this scale, with the axis `axis` moved to the front.
 
         base: the plan of the content. planes: a cache for `_place`.
         """
-        style, content = self.styles[guide.style], self.units.content
+        style = self.styles[guide.style]
         sample, front = style.sample, style.front(axis)
-        stroke = self.config.schedule.style_scale
-        space = self.kind.style_space(content, sample, slab.whole, axis, stroke)
-        values = style.units.values(sample, space, base.new).movedim(front + 2, 2)
-        group = self.slab(slab.whole)[0]
+        values = self._style_values(style, slab.whole, axis, boxes)
+        space = tuple(values.shape[2:])
+        values = values.movedim(front + 2, 2)
+        group = base.group if boxes else self.slab(slab.whole)[0]
         part = group.slabs(tuple(values.shape[2:]))[group.rank]
         less = min(room, self._room(part.space))
         plan = self._plan(self.network, part.space, replace(base, group=group), less)
@@ -209,6 +239,27 @@ class Setup:
             weight = weights_over(of_style, space, self.device).movedim(front + 2, 2)
         share, place = _place(guide, slab.whole, planes, self.device)
         return StylePatch(Patch(values[part.slices], part), plan, share, weight, place)
+
+    def _style_values(self, style: Style, space: Space, axis: int, boxes: Boxes | None) -> Values:
+        """Returns a style where the grid of the content is `space`.
+
+        For a grid of boxes these are the style's means over boxes too, so that a content that is
+        its own style comes back; unless the style was enlarged: then its own values are sharper.
+        """
+        sample, new, finest = style.sample, self.arrays.new, boxes.region.whole if boxes else space
+        grows = self._fine(finest) and self.config.objective.coarse_share > 0
+        stroke = self.config.schedule.style_scale
+
+        def over(grid: Space, grows: bool) -> Space:
+            content = self.units.content
+            return self.kind.style_space(content, sample, grid, axis, stroke, grows=grows)
+
+        fine = over(finest, grows)
+        if not boxes:
+            return style.units.values(sample, fine, new)
+        if max(fine) > max(sample.space):
+            return style.units.values(sample, over(space, grows=False), new)
+        return Boxes(boxes.side, Region.all_of(fine)).means(style.units.values(sample, fine, new))
 
     def _guides(self, axis: int) -> list[Guide]:
         """Returns the guides for the slices across an axis."""

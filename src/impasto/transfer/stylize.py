@@ -66,10 +66,12 @@ class Result:
         recipe: the settings, as `save` writes them into the metadata of a file.
 
     Example:
-        >>> result = impasto.stylize("content.jpg", "style.jpg")
-        >>> result.save("out.png")
+        >>> import impasto
+        >>> content, style = np.random.default_rng(0).random((2, 48, 64, 3))
+        >>> result = impasto.stylize(content, style, impasto.configure(size=64, steps=2))
         >>> result.numpy().shape
-        (384, 512, 3)
+        (48, 64, 3)
+        >>> result.save("out.png")
     """
 
     sample: Sample
@@ -166,9 +168,11 @@ def stylize(
 
     Example:
         >>> import impasto
-        >>> config = impasto.configure(size=(256,), steps=(20,))
-        >>> result = impasto.stylize("content.jpg", "style.jpg", config)
-        >>> result.save("out.png")
+        >>> content, style = np.random.default_rng(0).random((2, 48, 64, 3))
+        >>> config = impasto.configure(size=64, steps=2, beta=10)
+        >>> result = impasto.stylize(content, style, config)
+        >>> result.sample.space, result.finished
+        ((48, 64), True)
     """
     config = config or PRESETS["standard"]
     origin = origin or origin_of(content, styles, config)

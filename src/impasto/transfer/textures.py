@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
 from impasto.errors import ConfigError
+from impasto.grids.geometry import Space
 from impasto.kinds import kind_of
 from impasto.media.sample import Sample
+from impasto.networks import Report
 from impasto.networks.stage import INPUT
-from impasto.runs.origin import origin_of
+from impasto.runs.origin import Origin, origin_of
+from impasto.transfer.descent import Callback
 from impasto.transfer.opening import SampleLike, list_styles, split_shares
 from impasto.transfer.stylize import Result, stylize
 
@@ -27,7 +30,10 @@ def texture(
     config: Config | None = None,
     *,
     gray: bool = False,
-    **others: Any,
+    run: str | Path | None = None,
+    origin: Origin | None = None,
+    callback: Callback | None = None,
+    download: Report | None = None,
 ) -> Result:
     """Makes a sample that has the texture of one or more exemplars everywhere.
 
@@ -43,7 +49,10 @@ def texture(
             solid.
         gray: makes a solid of one channel from the luminance of pictures, as the file formats of
             volumes need.
-        others: `run`, `origin`, `callback` and `download`, as for `stylize`.
+        run: a folder for checkpoints, as for `stylize`.
+        origin: what the run folder records as the origin of the run, as for `stylize`.
+        callback: called after each step, as for `stylize`.
+        download: called while weights are downloaded, as for `stylize`.
 
     Returns:
         The texture, with J, as from `stylize`.
@@ -54,16 +63,20 @@ def texture(
 
     Example:
         >>> import impasto
-        >>> impasto.texture("bricks.png", (256, 256)).save("wall.png")
+        >>> import numpy as np
+        >>> exemplar = np.random.default_rng(0).random((48, 48, 3))
+        >>> config = impasto.configure("texture", steps=2)
+        >>> impasto.texture(exemplar, (64, 72), config).numpy().shape
+        (64, 72, 3)
     """
     preset = PRESETS_BY_DIMS.get(len(size), "texture3d")
     config = config or PRESETS[preset]
     requested = replace(config, schedule=replace(config.schedule, size=size))
-    origin = others.pop("origin", None) or origin_of(
-        None, styles, requested, preset=preset, texture=True, gray=gray
-    )
+    origin = origin or origin_of(None, styles, requested, preset=preset, texture=True, gray=gray)
     content, samples, config = texture_inputs(styles, size, config, gray=gray)
-    return stylize(content, samples, config, origin=origin, **others)
+    return stylize(
+        content, samples, config, run=run, origin=origin, callback=callback, download=download
+    )
 
 
 def texture_inputs(
@@ -77,16 +90,12 @@ def texture_inputs(
 
     The arguments are those of `texture`.
     """
+    check_size(size)
     things, shares = split_shares(list_styles(styles), config.objective)
     exemplars = [media.as_sample(thing) for thing in things]
     samples = [kind_of(each).exemplar(each, len(size), gray) for each in exemplars]
-    if len(size) != samples[0].dims or min(size) < 1:
-        raise ConfigError(
-            subject="--size",
-            expected="two numbers for a picture or three for a solid, each at least 1",
-            found=" ".join(map(str, size)),
-            remedy="give for example --size 128 128 128",
-        )
+    if len(size) != samples[0].dims:
+        raise _bad_size(size)
     content, config = kind_of(samples[0]).blank(samples[0], size, config)
     objective = replace(config.objective, style_weights=tuple(shares))
     if not objective.style_layers:
@@ -94,3 +103,22 @@ def texture_inputs(
         objective = replace(objective, style_layers=((INPUT, 0.2), *layers))
     schedule = replace(config.schedule, size=(0,))
     return content, samples, replace(config, objective=objective, schedule=schedule)
+
+
+def check_size(size: Space) -> None:
+    """Checks the size of a texture, whatever the exemplar is.
+
+    Raises:
+        ConfigError: the size has neither two numbers nor three, or one that is below 1.
+    """
+    if len(size) not in {2, 3} or min(size) < 1:
+        raise _bad_size(size)
+
+
+def _bad_size(size: Space) -> ConfigError:
+    return ConfigError(
+        subject="--size",
+        expected="two numbers for a picture or three for a solid, each at least 1",
+        found=" ".join(map(str, size)),
+        remedy="give for example --size 256 256, or --size 128 128 128",
+    )

@@ -1,11 +1,9 @@
-"""Pictures: JPEG, PNG, TIFF and WebP files, arrays, tensors and PIL images, in and out."""
+"""Pictures: JPEG, PNG, TIFF and WebP files and arrays, in and out."""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +16,7 @@ from impasto.grids.geometry import fitted_space
 from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write
 from impasto.media.pictures import raster, xmp
+from impasto.media.pictures.damage import decoding_picture, encoding_picture
 from impasto.media.pictures.formats import Format, format_for, format_of, load
 from impasto.media.pictures.strips import fill, image_of, planes_of, strips
 from impasto.media.sample import Sample
@@ -35,12 +34,16 @@ _MOST_OPTIMIZED = 2**24
 class Picture(Sample):
     """A picture in sRGB, with what its file needs beside the colors.
 
-    data: float32, shape (3, height, width), in [0, 1].
-    alpha: float32, shape (height, width), in [0, 1], not multiplied into the colors; or None.
-    bits: 8 or 16, the precision it came with and is saved with where the format can.
-    profile: the ICC profile of an RGB file; the result is converted back into it. Or None.
-    dpi: dots per inch, (x, y); or None.
-    free: where a result may differ from it, None for everywhere; files keep none.
+    Attributes:
+        data: float32, shape (3, height, width), in [0, 1].
+        alpha: float32, shape (height, width), in [0, 1], not multiplied into the colors; or None.
+        bits: 8 or 16, the precision it came in, and is saved in where the format can.
+        profile: the ICC profile of an RGB file, to which the result returns; or None.
+        dpi: dots per inch, (x, y); or None.
+        free: where a result may differ from it, None for everywhere; files keep none.
+
+    Raises:
+        SampleError: these do not fit together.
     """
 
     value_range: tuple[float, float] | None = (0.0, 1.0)
@@ -61,39 +64,47 @@ class Picture(Sample):
             )
 
     def with_data(self, data: Float32[np.ndarray, "3 height width"]) -> Picture:
-        """The same picture with other colors; alpha is resized when they are over another grid."""
+        """Returns the picture with other colors; another grid of them resizes the alpha."""
         alpha, (height, width) = self.alpha, data.shape[1:]
         if alpha is not None and alpha.shape != (height, width):
-            alpha = planes_of(raster.resized(image_of([alpha]), height, width))[0]
+            alpha = planes_of(raster.resize(image_of([alpha]), height, width))[0]
         free = self.free if self.space == (height, width) else None
         return replace(self, data=data, alpha=alpha, free=free)
 
 
 def open_picture(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
-    """Reads a JPEG, PNG, TIFF or WebP file, the first page of several.
+    """Reads a JPEG, PNG, TIFF or WebP file; of several pages, the first.
 
-    size: one number is the long side, 0 the file's own; two are (height, width), for which the
-    picture is cropped about its center. A JPEG or WebP is decoded only as finely as that needs.
-    new: makes the arrays that the result is put in, (3, height, width) and (1, height, width) for
-    an alpha; beside those, reading takes some rows of memory. (Decoders of progressive JPEG,
-    interlaced PNG and WebP keep the whole picture, at two to eight bytes a pixel.)
-    The EXIF orientation is applied and colors become sRGB: from the embedded profile; CMYK
-    without one from a common press profile; anything else untagged is sRGB or gray already.
+    The EXIF orientation is applied. Colors become sRGB: from the embedded profile; CMYK without
+    one from a common press profile; anything else without a profile is sRGB or gray already.
     Floats in a TIFF are taken for sRGB in [0, 1].
-    Raises SampleError when the file cannot be read to its end, ConfigError when size is neither
-    one number nor two.
+
+    Args:
+        path: of the file.
+        size: one number is the long side, 0 the file's own; two are (height, width), for which
+            the picture is cropped about its center. A JPEG or WebP is decoded only as finely as
+            that needs.
+        new: makes the arrays that the values are put in, of shape (3, height, width), and
+            (1, height, width) for an alpha. Beside those, reading takes some rows of memory;
+            decoders of progressive JPEG, interlaced PNG and WebP keep the whole picture, at two
+            to eight bytes a pixel.
+
+    Raises:
+        SampleError: the file cannot be read to its end.
+        ConfigError: the size is neither one number nor two.
     """
-    with about(os.fspath(path)), _decoding():
+    with about(os.fspath(path)), decoding_picture():
         form = format_of(path)
-        return _picture(_opened(path, form, size), size, new, lambda: load(path, form))
+        return picture_from_image(_opened(path, form, size), size, new, lambda: load(path, form))
 
 
 def picture_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, int]]:
-    """The channels and (height, width) that `open_picture` would give, from the header alone.
+    """Returns the channels and (height, width) of what `open_picture` would give, by the header.
 
-    Raises as `open_picture` does, but for damage after the header.
+    Raises:
+        SampleError, ConfigError: as `open_picture` does, but for damage after the header.
     """
-    with about(os.fspath(path)), _decoding():
+    with about(os.fspath(path)), decoding_picture():
         image = load(path, format_of(path))
         raster.check_pixels(image.height, image.width)
         height, width = fitted_space(raster.upright_space(image), size)
@@ -104,64 +115,29 @@ def picture_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tupl
 def from_array(
     array: Shaped[np.ndarray, "..."], size: tuple[int, ...] = (0,), new: New = in_memory
 ) -> Picture:
-    """A picture from sRGB values of shape (height, width) or (height, width, channel).
+    """Makes a picture of sRGB values in an array.
 
-    array: uint8, uint16, bool, or floats in [0, 1]; 1 channel is gray, 2 gray and alpha, 3 RGB,
-    4 RGB and alpha. size, new: as for `open_picture`.
-    Raises SampleError when the shape, the type or the values are something else.
+    Example:
+        >>> from_array(np.full((4, 5), 255, np.uint8)).data.shape
+        (3, 4, 5)
+
+    Args:
+        array: of shape (height, width) or (height, width, channel); uint8, uint16, bool, or
+            floats in [0, 1]. 1 channel is gray, 2 are gray and alpha, 3 RGB, 4 RGB and alpha.
+        size, new: as for `open_picture`.
+
+    Raises:
+        SampleError: the shape, the type or the values are others.
     """
-    return _picture(_image(array), size, new)
-
-
-def from_tensor(tensor: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
-    """A picture from a tensor of shape (channel, height, width) or (1, ...).
-
-    channel, types of the values, size, new: as for `from_array`.
-    Raises SampleError when the shape or the values are something else.
-    """
-    tensor = tensor.detach().cpu()
-    array = np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
-    if array.ndim == 4 and len(array) == 1:
-        array = array[0]
-    if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
-        raise SampleError(
-            expected="a tensor of shape (channel, height, width) with 1, 3 or 4 channels",
-            found=f"shape {tuple(tensor.shape)}",
-            remedy="give one picture, channels first",
-        )
-    return from_array(np.moveaxis(array, 0, 2), size, new)
-
-
-def from_pil(image: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
-    """A picture from a PIL image of any mode, upright and in sRGB as `open_picture` makes it.
-
-    Raises SampleError when PIL cannot decode it, or its values are 32-bit integers.
-    """
-    from PIL import ImageOps
-
-    try:
-        image = ImageOps.exif_transpose(image)
-    except OSError as error:
-        raise SampleError(
-            expected="a whole picture", found=f"that PIL says: {error}", remedy="get it again"
-        ) from error
-    plain = image.mode in ("1", "L", "RGB", "CMYK", "F") or image.mode.startswith("I")
-    if image.has_transparency_data or not plain:
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    vips = _image(np.asarray(image))
-    if image.mode == "CMYK":
-        vips = vips.copy(interpretation="cmyk")
-    if profile := image.info.get("icc_profile"):
-        vips.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    if dpi := image.info.get("dpi"):
-        vips = vips.copy(xres=float(dpi[0]) / 25.4, yres=float(dpi[1]) / 25.4)
-    return _picture(vips, size, new)
+    return picture_from_image(image_from_array(array), size, new)
 
 
 def as_pil(sample: Sample) -> Any:
-    """A picture as a PIL image, RGB or RGBA, of 8 bits a channel, in sRGB.
+    """Makes a PIL image of a picture: RGB or RGBA, of 8 bits a channel, in sRGB.
 
-    Raises SampleError for what is no picture, MissingExtraError where Pillow is not installed.
+    Raises:
+        SampleError: the sample is no picture.
+        MissingExtraError: Pillow is not installed.
     """
     if not isinstance(sample, Picture):
         raise SampleError(
@@ -175,18 +151,32 @@ def as_pil(sample: Sample) -> Any:
 
 
 def fit_picture(picture: Picture, size: tuple[int, ...], new: New = in_memory) -> Picture:
-    """The picture brought to `size`, as `open_picture` does; itself when it has that already."""
+    """Brings a picture to a size, as `open_picture` does.
+
+    Example:
+        >>> fit_picture(from_array(np.zeros((40, 50), np.uint8)), (10,)).space
+        (8, 10)
+
+    Args:
+        picture: returned as it is where it has the size already.
+        size, new: as for `open_picture`.
+    """
     if picture.space == fitted_space(picture.space, size):
         return picture
     planes = [*picture.data] if picture.alpha is None else [*picture.data, picture.alpha]
-    fitted = _picture(image_of(planes).clamp(), size, new)
-    return replace(picture, data=fitted.data, alpha=fitted.alpha, free=None)
+    resized = picture_from_image(image_of(planes).clamp(), size, new)
+    return replace(picture, data=resized.data, alpha=resized.alpha, free=None)
 
 
 def check_suffix(path: StrPath, space: tuple[int, ...] = ()) -> None:
-    """Raises OutputError when `save_picture` has no format for the suffix, or none that large.
+    """Refuses a suffix of no picture format, and a picture that is too large for the format.
 
-    space: (height, width), where it is known.
+    Args:
+        path: of the file to be written.
+        space: (height, width), where it is known.
+
+    Raises:
+        OutputError: `save_picture` could not write it.
     """
     form = format_for(path)
     if max(space, default=0) > form.longest:
@@ -199,13 +189,19 @@ def check_suffix(path: StrPath, space: tuple[int, ...] = ()) -> None:
 
 
 def save_picture(picture: Picture, path: StrPath, recipe: str | None = None) -> None:
-    """Writes the picture whole or not at all, in the format of the suffix.
+    """Writes a picture, whole or not at all, in the format of the suffix.
 
-    16 bits stay 16 in PNG and TIFF. Colors go back into the picture's profile, which is embedded;
-    without one the file is sRGB and carries none. JPEG has no alpha: the picture is laid on white.
-    recipe: text without control characters, such as JSON, kept in the file for `read_recipe`.
-    Raises OutputError when the suffix is unknown, the format cannot hold the picture, or the file
-    cannot be written.
+    16 bits stay 16 in PNG and TIFF. Colors return to the picture's profile, which is embedded;
+    without one the file is sRGB and has none. JPEG has no alpha: the picture is laid on white.
+
+    Args:
+        picture: to be written.
+        path: of the file.
+        recipe: text without control characters, such as JSON, kept in the file for `read_recipe`.
+
+    Raises:
+        OutputError: the suffix is unknown, the format cannot hold the picture, or the file cannot
+            be written.
     """
     check_suffix(path, picture.space)
     form = format_for(path)
@@ -218,7 +214,7 @@ def save_picture(picture: Picture, path: StrPath, recipe: str | None = None) -> 
             found=f"{len(packet)}",
             remedy="save it as .png, .tiff or .webp",
         )
-    with atomic_write(path) as file, _encoding(path, form):
+    with atomic_write(path) as file, encoding_picture(path, form):
         image = _encodable(picture, form, bits)
         if packet:
             image.set_type(pyvips.GValue.blob_type, "xmp-data", packet)
@@ -234,11 +230,12 @@ def save_picture(picture: Picture, path: StrPath, recipe: str | None = None) -> 
 
 
 def read_recipe(path: StrPath) -> str | None:
-    """The recipe that `save_picture` put in a file, None when it has none.
+    """Returns the recipe that `save_picture` put into a file, None where it has none.
 
-    Raises SampleError when the file is no picture.
+    Raises:
+        SampleError: the file is no picture.
     """
-    with about(os.fspath(path)), _decoding():
+    with about(os.fspath(path)), decoding_picture():
         image = load(path, format_of(path))
         if not image.get_typeof("xmp-data"):
             return None
@@ -246,7 +243,7 @@ def read_recipe(path: StrPath) -> str | None:
 
 
 def has_recipe(path: StrPath) -> bool:
-    """Whether a file is a picture that was written here."""
+    """Whether a file is a picture that this package wrote."""
     try:
         return read_recipe(path) is not None
     except SampleError:
@@ -254,7 +251,7 @@ def has_recipe(path: StrPath) -> bool:
 
 
 def _opened(path: StrPath, form: Format, size: tuple[int, ...]) -> Any:
-    """The image of a file, with the decoder shrinking it to no less than twice the size asked."""
+    """Opens a file; its decoder shrinks it, to no less than twice the size that is asked for."""
     image = load(path, form)
     raster.check_pixels(image.height, image.width)
     space = raster.upright_space(image)
@@ -267,8 +264,12 @@ def _opened(path: StrPath, form: Format, size: tuple[int, ...]) -> Any:
     return image
 
 
-def _image(array: Shaped[np.ndarray, "..."]) -> Any:
-    """The pyvips image of an array of shape (height, width[, channel])."""
+def image_from_array(array: Shaped[np.ndarray, "..."]) -> Any:
+    """Makes a pyvips image of an array as `from_array` takes it.
+
+    Raises:
+        SampleError: the shape or the type is another.
+    """
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or 0 in array.shape or array.shape[2] not in (1, 2, 3, 4):
@@ -289,15 +290,21 @@ def _image(array: Shaped[np.ndarray, "..."]) -> Any:
             remedy="convert it first",
         )
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-    return raster.wrapped(array)
+    return raster.wrap(array)
 
 
-def _picture(
+def picture_from_image(
     image: Any, size: tuple[int, ...], new: New, again: Callable[[], Any] | None = None
 ) -> Picture:
-    """The picture in a pyvips image: upright, sized, in sRGB.
+    """Makes a picture of a pyvips image: upright, of the size, in sRGB.
 
-    again: opens the image anew where it can be read only once, as files can.
+    Args:
+        image: of pyvips.
+        size, new: as for `open_picture`.
+        again: opens the image anew, where it can be read only once, as a file.
+
+    Raises:
+        SampleError: its colors or its values are others than a picture's.
     """
     colors = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
     if image.interpretation not in _COLOR_SPACES or image.bands > colors + 1:
@@ -313,7 +320,7 @@ def _picture(
     orientation = raster.orientation(image)
     if raster.has_floats(image):
         raster.check_unit_floats(strips(again() if again else image))
-    image = raster.fitted(raster.to_unit(image), size, has_alpha=has_alpha)
+    image = raster.fit(raster.to_unit(image), size, has_alpha=has_alpha)
     color = raster.to_srgb(image[:colors], profile)
     space = raster.upright_space(image)
     data = new((3, *space))
@@ -337,55 +344,16 @@ def _picture(
 
 
 def _encodable(picture: Picture, form: Format, bits: int) -> Any:
-    """The pyvips image to encode: integers, in the picture's profile, alpha last."""
+    """Makes the pyvips image to encode: integers, in the picture's profile, alpha last."""
     image = image_of([*picture.data])
     alpha = None if picture.alpha is None else image_of([picture.alpha])
     if alpha is not None and not form.alpha:
         image, alpha = image * alpha + (1 - alpha), None
     deep = bits == 16 or picture.profile is not None
-    image = raster.quantized(image, 16 if deep else 8)
+    image = raster.quantize(image, 16 if deep else 8)
     if picture.profile is not None:
         image = raster.from_srgb(image, picture.profile, bits)
     if alpha is not None:
-        image = image.bandjoin(raster.quantized(alpha, bits))
+        image = image.bandjoin(raster.quantize(alpha, bits))
     x, y = picture.dpi or (72.0, 72.0)
     return image.copy(xres=x / 25.4, yres=y / 25.4)
-
-
-@contextmanager
-def _decoding() -> Iterator[None]:
-    try:
-        yield
-    except pyvips.Error as error:
-        raise SampleError(
-            expected="a picture whole to its end",
-            found=f"damage where its decoder says: {_reason(error)}",
-            remedy="get the file again",
-        ) from error
-
-
-@contextmanager
-def _encoding(path: StrPath, form: Format) -> Iterator[None]:
-    try:
-        yield
-    except pyvips.Error as error:
-        _raise_if_full(error)
-        raise OutputError(
-            subject=os.fspath(path),
-            expected=f"a picture that {form.name} can hold",
-            found=f"that its encoder says: {_reason(error)}",
-            remedy="save it as .png",
-        ) from error
-
-
-def _raise_if_full(error: pyvips.Error) -> None:
-    """Raises the OSError of a disk, which pyvips hands on in words only."""
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-        if os.strerror(code) in str(error):
-            raise OSError(code, os.strerror(code)) from error
-
-
-def _reason(error: pyvips.Error) -> str:
-    """The first of the lines that libvips has for an error."""
-    lines = str(error.detail or error.message).strip().splitlines()
-    return lines[0] if lines else "nothing"

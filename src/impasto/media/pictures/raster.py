@@ -1,7 +1,7 @@
 """Size, orientation and color of pyvips images.
 
-Everything here takes and gives images of floats in [0, 1], so that 8 and 16 bits share one path
-that rounds nowhere. `image` is a pyvips.Image throughout; pyvips has no types.
+Images are floats in [0, 1] from `to_unit` to `quantize`, so that 8 and 16 bits share one path
+that rounds nowhere. `image` is always a pyvips.Image; pyvips has no types.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from impasto.errors import SampleError
 from impasto.grids.geometry import fitted_space
 from impasto.media.blocks import count_non_finite
 
-# More than any camera or scanner makes; a header that claims more is a mistake or an attack.
+# More pixels than any camera or scanner makes; a header that claims more is a mistake or an attack.
 MOST_PIXELS = 2**30
 
-# How far past 0 or 1 a float may stray: below half a step of 8 bits, so rounding and no more.
+# How far a float may lie below 0 or above 1: less than half a step of 8 bits, as rounding does.
 _SLACK = 1e-3
 
 _STEPS = {"uchar": 255, "ushort": 65535}
@@ -31,7 +31,11 @@ _INTENT = {"intent": "relative", "black_point_compensation": True}
 
 
 def check_pixels(height: int, width: int) -> None:
-    """Raises SampleError when a picture of that many pixels is too large to be meant."""
+    """Refuses a picture with more than `MOST_PIXELS`.
+
+    Raises:
+        SampleError: it has more.
+    """
     if height * width > MOST_PIXELS:
         raise SampleError(
             expected=f"at most {MOST_PIXELS} pixels",
@@ -41,7 +45,14 @@ def check_pixels(height: int, width: int) -> None:
 
 
 def check_unit_floats(blocks: Iterable[Float[np.ndarray, "..."]]) -> None:
-    """Raises SampleError when a value is not finite, or not in [0, 1] up to rounding."""
+    """Refuses values that are not finite, or not in [0, 1] up to rounding.
+
+    Args:
+        blocks: of the values.
+
+    Raises:
+        SampleError: there are such values.
+    """
     low, high, bad = np.inf, -np.inf, 0
     for values in blocks:
         bad += count_non_finite(values)
@@ -63,7 +74,11 @@ def check_unit_floats(blocks: Iterable[Float[np.ndarray, "..."]]) -> None:
 
 
 def to_unit(image: Any) -> Any:
-    """Floats in [0, 1] for an image of 8 or 16 bits; one of floats holds such already."""
+    """Returns floats in [0, 1] for an image of 8 or 16 bits, or of such floats.
+
+    Raises:
+        SampleError: the image has other values.
+    """
     if image.format in _STEPS:
         return image.linear(1 / _STEPS[image.format], 0)
     if not has_floats(image):
@@ -80,12 +95,17 @@ def has_floats(image: Any) -> bool:
     return image.format in ("float", "double")
 
 
-def fitted(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:
-    """The image brought to `size`, cropped about its center when both sides are given.
+def fit(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:
+    """Brings an image to a size, cropped about its center where both sides are given.
 
-    It stays as it lies: `size` is meant for the picture turned upright by its orientation.
-    has_alpha: whether the last band is an alpha, which weighs the colors while they are mixed.
-    Raises ConfigError when size is neither one number nor two.
+    Args:
+        image: stays as it lies.
+        size: of the picture turned upright by its orientation; one number is the long side.
+        has_alpha: whether the last band is an alpha, which weighs the colors that are mixed.
+
+    Raises:
+        ConfigError: the size is neither one number nor two.
+        SampleError: it has too many pixels.
     """
     turned = orientation(image) >= 5
     height, width = fitted_space(upright_space(image), size)
@@ -97,34 +117,34 @@ def fitted(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:
     if (height, width) != (image.height, image.width):
         if has_alpha:
             image = image.premultiply(max_alpha=1)
-        image = resized(image, height, width)
+        image = resize(image, height, width)
         if has_alpha:
             image = image.unpremultiply(max_alpha=1)
     return image
 
 
 def orientation(image: Any) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 5 and more lie on their side."""
+    """Returns the EXIF orientation, 1 (upright) to 8; from 5 on, the image lies on its side."""
     tag = int(image.get("orientation")) if image.get_typeof("orientation") else 1
     return tag if 1 <= tag <= 8 else 1
 
 
 def upright_space(image: Any) -> tuple[int, int]:
-    """(height, width) once the orientation is applied."""
+    """Returns (height, width) of the image turned upright by its orientation."""
     space = image.height, image.width
     return space[::-1] if orientation(image) >= 5 else space
 
 
 def _cropped(image: Any, height: int, width: int) -> Any:
-    """The largest centered part with the aspect height : width."""
+    """Cuts out the largest centered part with the aspect height : width."""
     scale = min(image.height / height, image.width / width)
     rows = min(image.height, max(1, round(height * scale)))
     columns = min(image.width, max(1, round(width * scale)))
     return image.crop((image.width - columns) // 2, (image.height - rows) // 2, columns, rows)
 
 
-def resized(image: Any, height: int, width: int) -> Any:
-    """The image over another grid: Lanczos where it shrinks, bicubic where it grows.
+def resize(image: Any, height: int, width: int) -> Any:
+    """Brings an image to another grid: by Lanczos where it shrinks, bicubic where it grows.
 
     Both overshoot at sharp edges; the caller clips.
     """
@@ -132,8 +152,8 @@ def resized(image: Any, height: int, width: int) -> Any:
     if min(across, down) < 1:
         image = image.resize(min(across, 1), vscale=min(down, 1), kernel="lanczos3")
     if max(across, down) > 1:
-        # Enlarging with pyvips' resize shifts the picture by up to half a pixel; here centers
-        # map to centers.
+        # pyvips' resize shifts a picture that it enlarges by up to half a pixel; here centers map
+        # to centers.
         image = image.affine(
             [max(across, 1), 0, 0, max(down, 1)],
             interpolate=pyvips.Interpolate.new("bicubic"),
@@ -148,7 +168,7 @@ def resized(image: Any, height: int, width: int) -> Any:
 
 
 def profile_of(image: Any, colors: int) -> bytes | None:
-    """The embedded ICC profile, None when there is none or it is for another number of colors."""
+    """Returns the embedded ICC profile, None where there is none for that number of colors."""
     if not image.get_typeof("icc-profile-data"):
         return None
     profile = bytes(image.get("icc-profile-data"))
@@ -158,29 +178,37 @@ def profile_of(image: Any, colors: int) -> bytes | None:
 
 
 def to_srgb(image: Any, profile: bytes | None) -> Any:
-    """sRGB from the space of the embedded `profile`; CMYK without one is taken for SWOP-like ink.
+    """Brings an image from the space of its embedded profile to sRGB.
 
-    image: 1, 3 or 4 bands, no alpha. Gray without a profile stays one band.
+    Args:
+        image: of 1, 3 or 4 bands, without alpha. Gray without a profile stays one band.
+        profile: of the image; CMYK without one is taken for ink like SWOP.
     """
     ink = image.bands == 4
     if profile is None and not ink:
         return image
-    kind = {1: "grey16", 3: "rgb16", 4: "cmyk"}[image.bands]
-    deep = image.linear(65535, 0.5).cast("ushort").copy(interpretation=kind)
-    converted = deep.icc_transform(
+    colors = {1: "grey16", 3: "rgb16", 4: "cmyk"}[image.bands]
+    deep = image.linear(65535, 0.5).cast("ushort").copy(interpretation=colors)
+    srgb = deep.icc_transform(
         "srgb",
         embedded=profile is not None,
         input_profile="cmyk" if ink else "srgb",
         depth=16,
         **_INTENT,
     )
-    return converted.linear(1 / 65535, 0)
+    return srgb.linear(1 / 65535, 0)
 
 
 def from_srgb(image: Any, profile: bytes, bits: int) -> Any:
-    """Integers in the space of an RGB profile, which the image then carries.
+    """Brings an image from sRGB to the space of an RGB profile, which it then carries.
 
-    image: 3 bands of 16 bits, sRGB. Raises pyvips.Error when the profile cannot be written to.
+    Args:
+        image: of 3 bands of 16 bits, sRGB.
+        profile: of RGB.
+        bits: of the result, 8 or 16.
+
+    Raises:
+        pyvips.Error: the profile is for reading only.
     """
     # pyvips takes profiles to write to by file name only; going through Lab instead would cost
     # up to a step of 8 bits even where the profile is sRGB itself. It reads the file at once.
@@ -192,8 +220,8 @@ def from_srgb(image: Any, profile: bytes, bits: int) -> Any:
 
 
 def can_write_to(profile: bytes) -> bool:
-    """Whether colors can be converted into a profile; cameras' and scanners' may only be read."""
-    pixel = wrapped(np.zeros((1, 1, 3), np.uint16))
+    """Whether colors can be brought to a profile; those of cameras are often for reading only."""
+    pixel = wrap(np.zeros((1, 1, 3), np.uint16))
     try:
         from_srgb(pixel, profile, 8).copy_memory()
     except pyvips.Error:
@@ -201,18 +229,23 @@ def can_write_to(profile: bytes) -> bool:
     return True
 
 
-def quantized(image: Any, bits: int) -> Any:
-    """Integers of 8 or 16 bits, gray or sRGB, from floats that are clipped to [0, 1]."""
-    kind = ("b-w", "grey16", "srgb", "rgb16")[2 * (image.bands >= 3) + (bits == 16)]
+def quantize(image: Any, bits: int) -> Any:
+    """Rounds floats, clipped to [0, 1], to integers of 8 or 16 bits, gray or sRGB."""
+    colors = ("b-w", "grey16", "srgb", "rgb16")[2 * (image.bands >= 3) + (bits == 16)]
     values = image.linear(2**bits - 1, 0).rint()
-    return values.cast("ushort" if bits == 16 else "uchar").copy(interpretation=kind)
+    return values.cast("ushort" if bits == 16 else "uchar").copy(interpretation=colors)
 
 
-def wrapped(values: Shaped[np.ndarray, "h w c"]) -> Any:
-    """A pyvips image of gray or sRGB, with or without alpha, 8 or 16 bits or floats.
+def wrap(values: Shaped[np.ndarray, "h w c"]) -> Any:
+    """Makes a pyvips image of gray or sRGB values, over their memory where it is contiguous.
 
-    It is over the memory of the values where those are contiguous.
+    Example:
+        >>> wrap(np.zeros((4, 5, 3), np.uint8)).interpretation
+        'srgb'
+
+    Args:
+        values: of 8 or 16 bits, or floats, with or without alpha.
     """
-    kinds = ("grey16", "rgb16") if values.dtype == np.uint16 else ("b-w", "srgb")
-    kind = kinds[values.shape[2] >= 3]
-    return pyvips.Image.new_from_array(values).copy(interpretation=kind)
+    gray, rgb = ("grey16", "rgb16") if values.dtype == np.uint16 else ("b-w", "srgb")
+    image = pyvips.Image.new_from_array(values)
+    return image.copy(interpretation=rgb if values.shape[2] >= 3 else gray)

@@ -7,6 +7,7 @@ annotators, write annotators whose names have digits, and write annotations it h
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,8 @@ from impasto.errors import OutputError
 from impasto.media.coding import decoding
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.system.libraries import library
+
+wfdb_library = partial(library, "wfdb", "for WFDB records", "signals")
 
 # A file of another suffix may be anything, and wfdb finds annotations in whatever it gets.
 ANNOTATORS = (
@@ -137,7 +140,3 @@ def _text(text: str) -> str:
     """Returns what the format can hold: 255 characters of Latin-1, without tabs and line ends."""
     single = re.sub(r"[\t\n\r\f\v]", " ", text)
     return single.encode("latin-1", "replace")[:_LONGEST_TEXT].decode("latin-1")
-
-
-def wfdb_library() -> ModuleType:
-    return library("wfdb", "for WFDB records", "signals")

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -28,6 +29,8 @@ from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.signals.signal import Signal, Source, with_recipe
 from impasto.system.libraries import library
 
+soundfile_library = partial(library, "soundfile", "for sound files", "signals")
+
 # The container of each suffix and how it is encoded unless the file says; MP3 has one encoding.
 _FORMATS = {
     ".wav": ("WAV", "FLOAT"),
@@ -37,12 +40,12 @@ _FORMATS = {
 }
 SUFFIXES = tuple(_FORMATS)
 
-# Encodings of whole numbers, with their bits. Laws spread 16 bits over 8.
+# Encodings of whole numbers, with their bits. ULAW and ALAW hold 16 bits in 8.
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _BITS |= {"ULAW": 16, "ALAW": 16}
 _FLOATS = ("FLOAT", "DOUBLE")
 _CONTAINERS = {"WAV": ("WAV", "WAVEX", "RF64")}
-# Of other contents the decoder of MP3 prints that it finds nothing.
+# The decoder of MP3 prints a complaint about any other contents.
 _MAGIC = re.compile(rb"RIFF.{4}WAVE|RF64|fLaC|OggS|ID3|\xff[\xe0-\xff]", re.DOTALL)
 _TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "copyright", "license")
 _LARGEST_WAV = 2**32 - 2**20
@@ -216,7 +219,7 @@ def _check_range(signal: Signal, subtype: str) -> None:
 
 def _whole_rate(signal: Signal) -> int:
     rate = round(signal.rate)
-    # The result of a scale may have a position more or less than the rate asks for.
+    # A result at a coarser scale may have a position more or less than the rate asks for.
     if abs(rate - signal.rate) > 1e-3 * signal.rate:
         raise OutputError(
             expected="a rate of a whole number of Hz",
@@ -250,10 +253,6 @@ def _encoding(soundfile: ModuleType, path: StrPath) -> Iterator[None]:
         raise OutputError(
             subject=os.fspath(path),
             expected="a sound that the format can hold",
-            found=f"that its encoder says: {after_file_name(error)[:120]}",
+            found=f"an error of its encoder: {after_file_name(error)[:120]}",
             remedy="save it as .wav",
         ) from error
-
-
-def soundfile_library() -> ModuleType:
-    return library("soundfile", "for sound files", "signals")

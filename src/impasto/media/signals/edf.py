@@ -12,15 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
-from types import ModuleType
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
+
 from impasto.errors import SampleError, about
+from impasto.media.blocks import check_memory
 from impasto.media.coding import after_file_name, decoding
 from impasto.media.files import StrPath, open_regular
 from impasto.media.signals.gaps import without_gaps
 from impasto.media.signals.signal import Annotation, Signal, Source, places
 from impasto.system.libraries import library
+
+pyedflib_library = partial(library, "pyedflib", "for EDF files", "signals")
 
 SUFFIXES = (".edf", ".bdf")
 
@@ -77,10 +82,12 @@ def open_edf(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     Raises:
         SampleError: the file is damaged, truncated or discontinuous, or the channels have several
             rates.
+        MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: pyedflib is not installed.
     """
     with about(os.fspath(path)), _opened(path) as file:
-        channels, _ = _shape(file, names)
+        channels, length = _shape(file, names)
+        check_memory((len(channels), length), np.dtype(np.float64))
         data, gaps = without_gaps([file.readSignal(i) for i in channels])
         with open_regular(path, "an EDF file") as header:
             identity = header.read(256)[IDENTITY]
@@ -132,7 +139,7 @@ def check_length(file: BinaryIO) -> None:
     except ValueError as error:
         raise SampleError(
             expected="an EDF or BDF header with its numbers of signals, records and samples",
-            found="another, or damage",
+            found="a damaged one, or another file",
             remedy="get the file again",
         ) from error
     needed = header + records * samples * (3 if head[:1] == b"\xff" else 2)
@@ -199,7 +206,3 @@ def _annotations(file: Any) -> tuple[Annotation, ...]:
 def _start(file: Any) -> datetime:
     whole: datetime = file.getStartdatetime()
     return whole.replace(microsecond=file.starttime_subsecond // 10)
-
-
-def pyedflib_library() -> ModuleType:
-    return library("pyedflib", "for EDF files", "signals")

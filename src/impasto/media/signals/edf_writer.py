@@ -23,7 +23,8 @@ import numpy as np
 
 from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
-from impasto.media.files import StrPath, atomic_set
+from impasto.media.files import StrPath
+from impasto.media.folders import atomic_set
 from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, check_length, pyedflib_library
 from impasto.media.signals.signal import Annotation, Signal
 

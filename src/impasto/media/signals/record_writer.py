@@ -21,7 +21,8 @@ from types import ModuleType
 import numpy as np
 
 from impasto.errors import OutputError
-from impasto.media.files import StrPath, atomic_set, check_set_writable
+from impasto.media.files import StrPath
+from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.signals.annotators import ANNOTATORS, wfdb_library, write_annotations
 from impasto.media.signals.gaps import with_gaps

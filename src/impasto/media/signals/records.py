@@ -15,7 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from impasto.errors import SampleError, about
+from impasto.media.blocks import check_memory
 from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
 from impasto.media.signals.annotators import annotations_beside, wfdb_library
@@ -123,10 +126,12 @@ def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     Raises:
         SampleError: a file is missing, damaged or shorter than the header says, or the signals
             have several rates.
+        MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: wfdb is not installed.
     """
     with about(os.fspath(path)):
         header = _header(path, names)
+        check_memory((len(header.channels), header.frames * header.frame), np.dtype(np.float64))
         with _decoding():
             record = wfdb_library().rdrecord(
                 header.stem, channels=header.channels, smooth_frames=False

@@ -61,7 +61,7 @@ def power_spectrum(
         MissingExtraError: scipy is not installed.
     """
     welch = scipy_signal().welch
-    # Less its first value a constant is exactly 0; its mean may be off by a rounding.
+    # A constant less its first value is exactly 0; less its mean, it may be off by a rounding.
     values = values - values[np.isfinite(values)][0]
     total, count = np.zeros(segment // 2 + 1), 0
     for run in whole_runs(values):

@@ -307,5 +307,5 @@ def _text(path: StrPath) -> Iterator[IO[str]]:
             yield io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
         except csv.Error as error:
             raise SampleError(
-                expected="a table of text", found=f"that it has {error}", remedy="correct it"
+                expected="a table of text", found=f"an error of csv: {error}", remedy="correct it"
             ) from error

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from impasto.errors import SampleError
+from impasto.media.blocks import check_memory
 from impasto.media.files import StrPath, unreadable
 from impasto.media.volumes.dicom_headers import (
     SUFFIXES,
@@ -35,7 +36,7 @@ from impasto.media.volumes.voxels import in_units
 _FLOAT32 = np.dtype(np.float32)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-# How far a slice may lie from where even spacing would have it, in spacings: scanners round.
+# How far a slice may lie from its place in an even row, in spacings: scanners round.
 _UNEVEN = 0.1
 _MOST_LISTED = 4
 
@@ -91,9 +92,11 @@ def open_dicom(path: StrPath) -> Volume:
     Raises:
         SampleError: the folder holds several series, or one whose images are damaged, have
             several frames or colors, differ in size or orientation, or are not evenly spaced.
+        MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: pydicom is not installed.
     """
     series = _series(Path(path))
+    check_memory(series.space, series.headers[0].dtype)
     data = np.empty((1, *series.space), np.float32)
     scalings = []
     for number, header in enumerate(series.headers):
@@ -211,7 +214,7 @@ def _check_image(image: Header) -> None:
     if counts != [3, 6, 2] or not np.isfinite(np.concatenate([*place.values()])).all():
         raise SampleError(
             expected="a position, an orientation and a spacing of 3, 6 and 2 numbers",
-            found=f"others in {name}",
+            found=f"other counts, or infinite numbers, in {name}",
             remedy="get the file again",
         )
     if image.bytes > (size := image.file.stat().st_size):

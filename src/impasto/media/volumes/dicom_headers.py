@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from impasto.errors import SampleError
 from impasto.media.coding import decoding
 from impasto.media.files import open_regular
 from impasto.system.libraries import library
+
+pydicom_library = partial(library, "pydicom", "for DICOM files", "volumes")
 
 SUFFIXES = (".dcm",)
 
@@ -61,10 +64,6 @@ def stored_dtype(header: Any) -> np.dtype[Any]:
     """Returns the type of an image's stored values."""
     sign = "i" if header.PixelRepresentation else "u"
     return np.dtype(f"{sign}{header.BitsAllocated // 8}")
-
-
-def pydicom_library() -> Any:
-    return library("pydicom", "for DICOM files", "volumes")
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -18,7 +18,8 @@ from jaxtyping import Float64
 
 from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
-from impasto.media.files import StrPath, atomic_folder, check_folder_writable
+from impasto.media.files import StrPath
+from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.dicom import LPS_TO_RAS, DicomSource
 from impasto.media.volumes.dicom_headers import decoding_dicom, pydicom_library, stored_dtype
@@ -27,7 +28,7 @@ from impasto.media.volumes.voxels import as_stored
 from impasto.version import __version__
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
-# What describes pixels that are no longer there: their range, a thumbnail, who signed them.
+# Elements about the old pixels: their range, a thumbnail of them, and who signed them.
 _STALE = (
     "SmallestImagePixelValue",
     "LargestImagePixelValue",
@@ -75,7 +76,7 @@ def save_dicom(volume: Volume, path: StrPath, recipe: str | None = None) -> None
             stamp(image)
             plane = volume.data[0, :, :, number].T
             _put_pixels(image, plane, slope, intercept)
-            # By way of memory: pydicom makes of a full disk an error without a number.
+            # In memory first: pydicom turns a full disk into an error without a number.
             whole = io.BytesIO()
             pydicom.dcmwrite(
                 whole, image, implicit_vr=False, little_endian=True, enforce_file_format=True
@@ -113,7 +114,7 @@ def _derived(pydicom: Any, volume: Volume) -> _Make:
 
     def make(number: int) -> tuple[Any, float, float]:
         image = deepcopy(source.images[number])
-        # They belong to the maker of a scanner: nobody else knows which speak of the pixels.
+        # Only the maker of the scanner knows which of them speak of the old pixels.
         image.remove_private_tags()
         _drop_stale(image)
         kind = list(image.get("ImageType") or ())

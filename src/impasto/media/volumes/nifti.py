@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,15 +24,8 @@ from jaxtyping import Float64
 
 from impasto.errors import SampleError
 from impasto.media.coding import decoding, encoding
-from impasto.media.files import (
-    StrPath,
-    atomic_set,
-    atomic_write,
-    check_set_writable,
-    check_writable,
-    open_regular,
-    suffix_of,
-)
+from impasto.media.files import StrPath, atomic_write, check_writable, open_regular, suffix_of
+from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import (
@@ -43,6 +37,8 @@ from impasto.media.volumes.voxels import (
     write_voxels,
 )
 from impasto.system.libraries import library
+
+nibabel_library = partial(library, "nibabel", "for NIfTI files", "volumes")
 
 SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
 
@@ -361,7 +357,3 @@ def _marked(
 def _encoding(nibabel: Any) -> AbstractContextManager[None]:
     errors = nibabel.spatialimages.HeaderDataError, ValueError, OverflowError
     return encoding("a volume that NIfTI can hold", "nibabel", "save it in another format", errors)
-
-
-def nibabel_library() -> Any:
-    return library("nibabel", "for NIfTI files", "volumes")

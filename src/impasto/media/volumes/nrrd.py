@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ from impasto.media.files import StrPath, open_regular
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import check_bytes, decompressing, read_voxels
 from impasto.system.libraries import library
+
+pynrrd_library = partial(library, "nrrd", "for NRRD files", "volumes")
 
 SUFFIXES = (".nrrd", ".nhdr")
 
@@ -289,7 +292,3 @@ def _skip(header: Any, what: str) -> int:
             expected=f"{what} skip from 0 up", found=f"{count}", remedy="correct the header"
         )
     return count
-
-
-def pynrrd_library() -> Any:
-    return library("nrrd", "for NRRD files", "volumes")

@@ -14,20 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from impasto.media.files import (
-    StrPath,
-    atomic_set,
-    atomic_write,
-    check_set_writable,
-    check_writable,
-)
+from impasto.media.files import StrPath, atomic_write, check_writable
+from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.nrrd import DTYPES, PACKED, TYPES, NrrdSource, pynrrd_library
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.voxels import compressed, plain_dtype, write_voxels
 
 _NAMES = {dtype: names.split(", ")[-1] for dtype, names in TYPES.items()}
-# Fields of the axes and of where the values are, which another grid or file has otherwise.
+# Fields of the axes, which another grid replaces, and of the file of values, which we choose.
 _OF_AXES = (
     *("dimension", "sizes", "spacings", "thicknesses", "axis mins", "axismins", "axis maxs"),
     *("axismaxs", "centers", "centerings", "labels", "units", "kinds"),

@@ -20,7 +20,8 @@ from jaxtyping import Float64, Shaped
 from impasto.errors import OutputError, SampleError
 from impasto.media.arrays import CHUNK_SIDES, convert, decoding_array, zarr_library
 from impasto.media.blocks import New, blocks, cells, in_memory
-from impasto.media.files import StrPath, atomic_folder, check_folder_writable
+from impasto.media.files import StrPath
+from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import plain_dtype

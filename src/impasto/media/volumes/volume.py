@@ -182,7 +182,7 @@ def check_affine(affine: Float64[np.ndarray, "4 4"]) -> None:
         SampleError: the affine is singular or not finite.
     """
     edges = affine[:3, :3]
-    # Of directions of length one, so that tiny voxels are as good as large ones.
+    # The directions are brought to length one, so that tiny voxels are as good as large ones.
     lengths = np.linalg.norm(edges, axis=0)
     whole = np.isfinite(affine).all() and np.array_equal(affine[3], (0, 0, 0, 1))
     if not (whole and lengths.all() and abs(np.linalg.det(edges / lengths)) > 1e-6):

@@ -67,7 +67,8 @@ def write_voxels(
         dtype: of the stored values.
         slope, intercept: data = slope * stored + intercept.
     """
-    file.write(as_stored(volume.data[0].T, dtype, slope, intercept).tobytes())
+    for plane in volume.data[0].T:
+        file.write(as_stored(plane, dtype, slope, intercept).tobytes())
 
 
 def plain_dtype(volume: Volume) -> np.dtype[Any]:

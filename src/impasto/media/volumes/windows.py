@@ -37,7 +37,7 @@ def window_of(setting: Sequence[str], volume: Volume) -> tuple[float, float]:
     if ends := window(setting):
         return ends
     values = volume.data.ravel(order="K")
-    # An odd step does not fall into step with rows of 2^n voxels.
+    # An odd step takes its voxels from all columns, also where rows have 2^n.
     values = values[:: values.size // _LOOKED_AT | 1]
     for ends in (np.percentile(values, PERCENTILES), (volume.data.min(), volume.data.max())):
         low, high = map(float, ends)
