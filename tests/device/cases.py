@@ -24,7 +24,10 @@ from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.engine import plan
+from impasto.engine.plan import choose_plan
+from impasto.engine.walk import Plan
 from impasto.errors import MemoryLimitError
+from impasto.grids import resample as resampling
 from impasto.grids.arrays import Arrays
 from impasto.media.pictures.picture import from_array
 from impasto.media.sample import Sample
@@ -280,6 +283,31 @@ def test_too_small_a_device(device: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     device.limit(device.taken() + 3 * 10**6)
     with pytest.raises(MemoryLimitError):
         stylize(*pictures(), on(short(), "easel"))
+
+
+def test_large_grids_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.rand(1, 2, 40, 70)
+    expected = resampling.resample(x, (31, 90))
+    monkeypatch.setattr(resampling, "ROWS", 7)
+    assert torch.equal(resampling.resample(x.to("easel"), (31, 90)).cpu(), expected)
+    monkeypatch.setattr(resampling, "MOST_SHRUNK", 2)
+    small = resampling.resample(x.to("easel"), (10, 30))
+    assert small.device.type == "easel"
+    assert torch.equal(small.cpu(), resampling.resample(x, (10, 30)))
+
+
+def test_arrays_of_more_values_than_a_device_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(steady(), engine=replace(steady().engine, plan="auto"))
+    monkeypatch.setattr(plan, "MOST_VALUES", 50_000)
+    plans: list[Plan] = []
+
+    def noted(*arguments: Any) -> Plan:
+        plans.append(choose_plan(*arguments))
+        return plans[-1]
+
+    monkeypatch.setattr(setups, "choose_plan", noted)
+    check(pictures(), config)
+    assert [bool(each.tiles) for each in plans if each.device.type == "easel"] == [True, True]
 
 
 def test_no_room_for_the_network(device: Any) -> None:

@@ -6,6 +6,7 @@ measured; benchmarks/engine.py prints the model's predictions beside measurement
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -52,6 +53,9 @@ TILE = 3e7
 
 TILE_ON_DEVICE = 1e10
 """The same on an accelerator: an estimate, some hundred launches of 10 microseconds."""
+
+MOST_VALUES = 2**31 - 1
+"""Values of an array that the convolutions of accelerators can count."""
 
 THREAD = 6e7
 """Multiplications for which another thread saves more time than waiting for it costs."""
@@ -179,7 +183,17 @@ class Work:
 
     def best_tile(self, room: float) -> Space:
         """Returns the fastest tile that needs at most `room` bytes of memory."""
-        return min((s for s, cost in self.costs.items() if cost.working <= room), key=self.time)
+        fitting = [
+            sides
+            for sides, cost in self.costs.items()
+            if cost.working <= room and cost.largest <= self.most
+        ]
+        return min(fitting, key=self.time)
+
+    @property
+    def most(self) -> float:
+        """Bytes of the largest array that every operation of the device accepts."""
+        return math.inf if self.device == "cpu" else float(self.item * MOST_VALUES)
 
 
 def works(network: Network, space: Space, reaches: Reaches) -> list[Work]:
@@ -235,7 +249,8 @@ def choose_plan(
     largest = max(cost.largest for cost in costs)
     if kind == "whole" and whole > room:
         raise _too_little(whole, room, "or pass --plan streamed")
-    fresh = largest > FRESH and base.device.type == "cpu"  # accelerators keep their pages
+    # Accelerators keep their pages, but count the values of an array in 32 bits.
+    fresh = largest > (FRESH if base.device.type == "cpu" else stages[0].most)
     if kind == "whole" or (kind == "auto" and whole <= room and not fresh):
         return base
     # Memory allows larger tiles or more kept stages; all divisions between them are compared.

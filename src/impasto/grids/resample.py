@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -12,6 +14,13 @@ from impasto.grids.geometry import Space
 from impasto.system.devices import CPU, WITHOUT_FLOAT64
 
 Kernel = Literal["bicubic", "bilinear"]
+
+ROWS = 2**17
+"""Rows that an accelerator resamples at a time. CUDA starts at most 65535 blocks along an axis."""
+
+MOST_SHRUNK = 32
+"""Grids that shrink by a larger factor are resampled on the CPU: CUDA's shared memory holds the
+weights of one position only up to about this factor."""
 
 _AVERAGE = (
     functional.adaptive_avg_pool1d,
@@ -44,7 +53,8 @@ def resample(
         torch.Size([1, 3, 4, 6])
     """
     here = x.device
-    x = _where_it_works(x)
+    pairs = zip(x.shape[2:], space, strict=True)
+    x = x.to(CPU) if any(a > MOST_SHRUNK * b for a, b in pairs) else _where_it_works(x)
     for axis, length in enumerate(space, start=2):
         if x.shape[axis] != length:
             rows = x.movedim(axis, -1)
@@ -52,9 +62,11 @@ def resample(
             # dimensions. One-pixel columns of many channels will not do: torch 2.13 takes them for
             # channels last and mixes them up.
             picture = rows.reshape(1, 1, -1, rows.shape[-1])
-            picture = functional.interpolate(
-                picture, (picture.shape[2], length), mode=kernel, antialias=True
-            )
+            parts = [
+                functional.interpolate(part, (part.shape[2], length), mode=kernel, antialias=True)
+                for part in _parts(picture)
+            ]
+            picture = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
             x = picture.reshape(*rows.shape[:-1], length).movedim(-1, axis).contiguous()
     return x.to(here)
 
@@ -70,6 +82,14 @@ def average_over(
     pool: Any = _AVERAGE[x.ndim - 3]
     means: Tensor = pool(_where_it_works(x), space)
     return means.to(x.device)
+
+
+def _parts(picture: Tensor) -> Sequence[Tensor]:
+    """Cuts a picture into parts of at most ROWS rows where it is on an accelerator."""
+    if picture.device.type == "cpu":
+        return (picture,)
+    parts: Sequence[Tensor] = torch.split(picture, ROWS, 2)
+    return parts
 
 
 def _where_it_works(x: Tensor) -> Tensor:
