@@ -26,7 +26,7 @@ from benchmarks._tables import machine, table
 SPINNING, PASSIVE = {"GOMP_SPINCOUNT": "300000"}, {"OMP_WAIT_POLICY": "passive"}
 """300,000 turns are the GNU runtime's own choice; where a variable is set, impasto sets none."""
 
-BRIEF = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+BRIEF = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"}
 
 _RUN = """
 import os, sys
@@ -83,7 +83,7 @@ def main() -> None:
         f"before: {cores} spinning": (cores, SPINNING),
         "1 spinning": (1, SPINNING),
         f"{cores} passive": (cores, PASSIVE),
-        f"{cores} passive after 1000 turns": (cores, BRIEF),
+        f"{cores} passive after 2000 turns": (cores, BRIEF),
         "1 passive": (1, PASSIVE),
         "chosen": (0, {}),
     }

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 if "torch" not in sys.modules and _WAITING.isdisjoint(os.environ):
-    # By default, waiting OpenMP threads spin and occupy cores that other threads need. OpenMP reads
-    # this setting once, when torch is loaded.
-    os.environ["OMP_WAIT_POLICY"] = "passive"
+    # By default, waiting OpenMP threads spin for milliseconds and occupy cores that other threads
+    # need. To sleep at once costs more than it saves between operations of microseconds, so they
+    # spin briefly first, where the runtime is GNU's. OpenMP reads this once, when torch is loaded.
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"}
 
 _HOMES = {
     "PRESETS": "config.presets",

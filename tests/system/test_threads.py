@@ -142,10 +142,10 @@ def waiting(code: str, **given: str) -> str:
 
 def test_threads_sleep_while_they_wait_where_nothing_is_set() -> None:
     code = "import os; before = dict(os.environ); import impasto; "
-    policy = code + "print(os.environ.get('OMP_WAIT_POLICY'))"
+    policy = code + "print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))"
     same = code + "print(os.environ == before)"
-    assert waiting(policy) == "passive\n"
-    assert waiting(policy, OMP_WAIT_POLICY="active") == "active\n"
+    assert waiting(policy) == "passive 2000\n"
+    assert waiting(policy, OMP_WAIT_POLICY="active") == "active None\n"
     assert waiting(same, GOMP_SPINCOUNT="1000") == waiting(same, KMP_BLOCKTIME="0") == "True\n"
     late = "import sys, types; sys.modules['torch'] = types.ModuleType('torch'); "
     assert waiting(late + same) == "True\n"
@@ -154,5 +154,6 @@ def test_threads_sleep_while_they_wait_where_nothing_is_set() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="another OpenMP than GNU's")
 @pytest.mark.slow
 def test_openmp_is_told_before_torch_is_loaded() -> None:
-    told = waiting("import impasto; impasto.stylize", OMP_DISPLAY_ENV="true")
+    told = waiting("import impasto; impasto.stylize", OMP_DISPLAY_ENV="verbose")
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in told
+    assert "GOMP_SPINCOUNT = '2000'" in told
