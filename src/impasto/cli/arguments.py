@@ -205,7 +205,7 @@ class Texture(_Styled):
 
 @dataclass(frozen=True)
 class Demo:
-    """Repaint a photograph in the style of a painting that this program paints itself."""
+    """Repaint a photograph in the style of a painting; both come with the program."""
 
     output: Annotated[Path, arg(aliases=["-o"])] = Path("impasto-demo")
     """a folder for the content, the style, the result, and the three side by side"""
