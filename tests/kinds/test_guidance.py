@@ -22,7 +22,7 @@ from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Patch
-from impasto.kinds.guidance import BLACK, WHITE, Guide, guides_and_content, refuse_guidance, regions
+from impasto.kinds.guidance import BLACK, WHITE, Guide, make_guides, refuse_guidance, regions
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.networks.lite import load_lite
 from impasto.transfer.stylize import stylize
@@ -96,7 +96,7 @@ def test_masks_pair_the_regions_of_one_color(
     theirs = saved(tmp_path, "theirs", halves(BLUE, RED))
     settings = GuidanceConfig(mask=(ours, theirs), region_strengths=(2.0, 0.5))
     with caplog.at_level(logging.INFO):
-        same, (blue, red) = guides_and_content(content, [style], [1.0], settings)
+        same, (blue, red) = make_guides(content, [style], [1.0], settings)
     assert same.free is None
     assert "region #0000ff (50 % of the content): strength 2, style 1" in caplog.text
     for guide, strength, first in ((blue, 2.0, False), (red, 0.5, True)):
@@ -120,9 +120,7 @@ def test_regions_without_a_style_are_said_and_styles_without_a_region_left_out(
         saved(tmp_path, "two", halves(RED, WHITE)),
     )
     with caplog.at_level(logging.INFO):
-        _, found = guides_and_content(
-            content, [style, style], [0.2, 0.6], GuidanceConfig(mask=masks)
-        )
+        _, found = make_guides(content, [style, style], [0.2, 0.6], GuidanceConfig(mask=masks))
     assert [(guide.style, round(guide.share, 6)) for guide in found] == [(0, 0.25), (1, 0.75)]
     assert "region #0000ff (50 % of the content) is in no style's mask" in caplog.text
 
@@ -195,14 +193,14 @@ def test_a_style_may_have_one_region_alone(
     names = ("ours", "white", "black")
     colors = ((BLACK, WHITE), (WHITE, WHITE), (BLACK, BLACK))
     masks = tuple(saved(tmp_path, n, halves(*c)) for n, c in zip(names, colors, strict=True))
-    _, found = guides_and_content(content, [style, style], [0.5, 0.5], GuidanceConfig(mask=masks))
+    _, found = make_guides(content, [style, style], [0.5, 0.5], GuidanceConfig(mask=masks))
     assert [(guide.style, guide.share) for guide in found] == [(1, 1.0), (0, 1.0)]
 
 
 def test_nearly_black_is_black(content: Picture, style: Picture, tmp_path: Path) -> None:
     assert list(regions(halves((2, 2, 2), (250, 255, 254)))) == [BLACK, WHITE]
     mask = saved(tmp_path, "mask", halves((3, 0, 0), (0, 200, 0)))
-    guarded, _ = guides_and_content(content, [style], [1.0], GuidanceConfig(mask=(mask,)))
+    guarded, _ = make_guides(content, [style], [1.0], GuidanceConfig(mask=(mask,)))
     assert guarded.free is not None
     left, right = lefts(guarded.free)
     assert right.all()

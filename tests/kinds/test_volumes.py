@@ -18,7 +18,7 @@ from impasto.config.settings import VolumeConfig
 from impasto.errors import ConfigError, ImpastoError, SampleError
 from impasto.kinds import ARRAY
 from impasto.kinds.planes import as_plane
-from impasto.kinds.volume import counted, in_hounsfield, match_to_content, windows
+from impasto.kinds.volume import in_hounsfield, mark_voxels, match_to_content, windows
 from impasto.media.blocks import in_memory
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
@@ -97,7 +97,7 @@ def test_a_mask_over_other_voxels_is_brought_to_those_of_the_content(tmp_path: P
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = 0.5  # the corners of both grids are in the same place
     media.save(Volume(inside[None], affine=affine), path)
-    found, _ = counted(ct(), [], VolumeConfig(window=("0", "4000")), [str(path)])
+    found, _ = mark_voxels(ct(), [], VolumeConfig(window=("0", "4000")), [str(path)])
     assert isinstance(found, Volume)
     assert found.inside is not None
     expected = np.zeros(SPACE, bool)
@@ -109,12 +109,12 @@ def test_air_is_kept_of_contents_and_left_out_of_styles() -> None:
     content, style = ct(), ct(seed=1)
     content.data[0, :8], style.data[0, :5] = -950, -950
     settings = VolumeConfig(window=("0", "4000"), keep_air=True)
-    found, styles = counted(content, [style], settings)
+    found, styles = mark_voxels(content, [style], settings)
     for volume in (found, *styles):
         assert isinstance(volume, Volume)
         assert volume.inside is not None
         np.testing.assert_array_equal(volume.inside, volume.data[0] > -900)
-    plain, _ = counted(content, [style], VolumeConfig(window=("0", "4000")))
+    plain, _ = mark_voxels(content, [style], VolumeConfig(window=("0", "4000")))
     assert isinstance(plain, Volume)
     assert plain.inside is not None
     assert plain.inside.all()

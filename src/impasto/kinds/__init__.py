@@ -38,8 +38,8 @@ def kind_of(sample: Sample) -> Kind:
 
     Example:
         >>> import numpy as np
-        >>> kind_of(Picture(np.zeros((3, 8, 8), np.float32))).name
-        'picture'
+        >>> kind_of(Picture(np.zeros((3, 8, 8), np.float32))) is PICTURE
+        True
     """
     match sample:
         case Picture():

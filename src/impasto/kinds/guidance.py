@@ -64,7 +64,7 @@ def guides_of(shares: Sequence[float]) -> list[Guide]:
     return [Guide(style, share) for style, share in enumerate(shares)]
 
 
-def guides_and_content(
+def make_guides(
     content: Picture, styles: Sequence[Sample], shares: Sequence[float], settings: GuidanceConfig
 ) -> tuple[Picture, list[Guide]]:
     """Makes the guides from the masks and the strength, and marks what may change in the content.

@@ -71,7 +71,6 @@ class Kind:
     Each subclass overrides the methods in which it differs.
 
     Attributes:
-        name: the name in messages and tables.
         default_size: the size to open a sample at if none is given, as `media.load` takes it.
         calibrates: whether networks are calibrated on samples of this kind.
         recolors: whether a run may change the colors of its inputs.
@@ -85,7 +84,6 @@ class Kind:
         (32, 32)
     """
 
-    name: ClassVar[str] = "array"
     default_size: ClassVar[Space] = (0,)
     calibrates: ClassVar[bool] = False
     recolors: ClassVar[bool] = False

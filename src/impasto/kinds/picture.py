@@ -9,7 +9,7 @@ from impasto.config.config import Config
 from impasto.errors import ConfigError
 from impasto.grids.geometry import Space, scaled_space
 from impasto.kinds.colors import prepare_colors, restore_colors
-from impasto.kinds.guidance import guides_and_content
+from impasto.kinds.guidance import make_guides
 from impasto.kinds.kind import Kind, Prepared, refuse_air, refuse_spectrogram
 from impasto.kinds.planes import as_plane
 from impasto.media.blocks import New
@@ -20,7 +20,6 @@ from impasto.media.sample import Sample
 class PictureKind(Kind):
     """Pictures from files (JPEG, PNG, TIFF, WebP), arrays, tensors and PIL images."""
 
-    name: ClassVar[str] = "picture"
     default_size: ClassVar[Space] = (512,)
     calibrates: ClassVar[bool] = True
     recolors: ClassVar[bool] = True
@@ -48,7 +47,7 @@ class PictureKind(Kind):
         refuse_air(content, config)
         refuse_spectrogram(content, config)
         assert isinstance(content, Picture)
-        given, guides = guides_and_content(content, styles, shares, config.guidance)
+        given, guides = make_guides(content, styles, shares, config.guidance)
         recolored, recolored_styles = prepare_colors(
             given, styles, shares, config.guidance.color, new
         )

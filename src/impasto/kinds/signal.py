@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 
@@ -219,8 +218,6 @@ def _with_units(signal: Signal, units: Sequence[str]) -> Signal:
 
 class SignalKind(Kind):
     """Sounds, ECGs and other recordings."""
-
-    name: ClassVar[str] = "signal"
 
     def part(self, sample: Sample, leads: Sequence[str], span: Sequence[float]) -> Sample:
         """Selects leads and seconds, as the function `part` does."""

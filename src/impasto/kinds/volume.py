@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -94,7 +93,7 @@ def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tupl
     return window_of(setting, content) if same else window_of(AUTO, style)
 
 
-def counted(
+def mark_voxels(
     content: Volume, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
 ) -> tuple[Volume, list[Sample]]:
     """Marks the voxels that count: those in the intensity window and in the content's mask.
@@ -192,8 +191,6 @@ def _resample_mask(mask: Sample, volume: Volume) -> Voxels:
 class VolumeKind(Kind):
     """Volumes from NIfTI, DICOM, NRRD and OME-Zarr."""
 
-    name: ClassVar[str] = "volume"
-
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
         """Gives a volume the content's axes and spacing, and makes a slice of a picture."""
         if isinstance(style, Volume) and isinstance(content, Volume):
@@ -210,7 +207,7 @@ class VolumeKind(Kind):
     ) -> Prepared:
         """Marks the voxels that count: those in the intensity window and in the mask."""
         assert isinstance(content, Volume)
-        content, marked = counted(content, styles, config.volume, config.guidance.mask)
+        content, marked = mark_voxels(content, styles, config.volume, config.guidance.mask)
         refuse_guidance(content, config.guidance, mask=True)
         refuse_colors(config)
         refuse_spectrogram(content, config)

@@ -76,7 +76,7 @@ def network_for(
         layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
-    _calibrate(network, config, content, styles)
+    _calibrate(network, config, kind, content, styles)
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
             subject="--style-axes",
@@ -102,14 +102,16 @@ def network_for(
     return network
 
 
-def _calibrate(network: Network, config: Config, content: Sample, styles: Sequence[Sample]) -> None:
+def _calibrate(
+    network: Network, config: Config, kind: Kind, content: Sample, styles: Sequence[Sample]
+) -> None:
     """Calibrates the network on the content and the styles, if the settings ask for it.
 
     --calibrated scales each filter. With --normalization mean, the user's own weights are scaled
     layer by layer instead.
     """
     settings = config.network
-    if settings.calibrated and not (network.trained and kind_of(content).calibrates):
+    if settings.calibrated and not (network.trained and kind.calibrates):
         raise ConfigError(
             subject="--calibrated",
             expected="a picture, and lite, vgg16 or vgg19 as the network",
