@@ -117,14 +117,14 @@ def ensemble(dims: int, plan: Plan = WHOLE) -> Ensemble:
         return build_objective(own[0], [StylePatch(own[1], plan)], network, config, plan)
 
     whole = Boxes(2, Region.all_of(space))
-    fine = Member(objective(CONFIG.as_it_is, content, style), plan)
-    small = objective(CONFIG.averaged, whole.means(content), whole.means(style))
+    fine = Member(objective(CONFIG.fine_part, content, style), plan)
+    small = objective(CONFIG.coarse_part, whole.means(content), whole.means(style))
     coarse = Coarse(small, plan, Boxes(2, slab, group))
     return Ensemble((fine,), slab, plan, coarse=(coarse,))
 
 
 def test_the_shares_add_up() -> None:
-    parts = CONFIG.as_it_is, CONFIG.averaged
+    parts = CONFIG.fine_part, CONFIG.coarse_part
     assert sum(part.alpha for part in parts) == pytest.approx(CONFIG.alpha)
     assert parts[0].beta == pytest.approx(0.6 * 0.3 * CONFIG.beta)
     assert parts[1].beta == pytest.approx(0.4 * CONFIG.beta)

@@ -198,14 +198,14 @@ class ObjectiveConfig(Checked):
         return frozenset(self.content_layers) | frozenset(dict(self.style_layers))
 
     @property
-    def as_it_is(self) -> ObjectiveConfig:
-        """The same for G itself at a fine scale, where its means over boxes have a share of J."""
+    def fine_part(self) -> ObjectiveConfig:
+        """The part of J that sees G itself at a fine scale, beside `coarse_part`."""
         rest = 1 - self.coarse_share
         return replace(self, alpha=self.alpha * rest, beta=self.beta * rest * self.fine_style)
 
     @property
-    def averaged(self) -> ObjectiveConfig:
-        """The same for the means of G over boxes at a fine scale: their share of J."""
+    def coarse_part(self) -> ObjectiveConfig:
+        """The part of J that sees the means of G over boxes at a fine scale."""
         share = self.coarse_share
         return replace(self, alpha=self.alpha * share, beta=self.beta * share, gamma=0.0)
 

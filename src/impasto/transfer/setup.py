@@ -121,7 +121,7 @@ class Setup:
         """
         config, content = self.config.objective, self.units.content
         if self._fine(space):
-            config = config.as_it_is
+            config = config.fine_part
         values = self.units.values(content, space, base.new)
         weight = None
         if content.weight is not None:
@@ -152,7 +152,7 @@ class Setup:
 
     def _coarse(self, slab: Region, base: Plan, start: Values | None) -> tuple[Coarse, ...]:
         """Builds the objective of the means of G over boxes, at a fine scale."""
-        config, content, space = self.config.objective.averaged, self.units.content, slab.whole
+        config, content, space = self.config.objective.coarse_part, self.units.content, slab.whole
         if not self._fine(space) or not config.coarse_share:
             return ()
         side = 2 ** math.ceil(math.log2(max(space) / self.kind.fine_above))
