@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from impasto.grids.geometry import Region
 from impasto.losses.loss import FAINT, Normalization, Weight, weigh
@@ -64,7 +65,7 @@ class Gram:
         activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "channel channel"]:
         """Returns Gram_kk' = sum over the region's positions of a_k a_k'."""
-        return products(rows_of(activation), weight)
+        return second_moments(rows_of(activation), weight)[:-1, :-1]
 
     def score(self, sums: Float[Tensor, "channel channel"], count: float) -> Float[Tensor, ""]:
         """Returns the normalized squared Frobenius distance, in [0, inf)."""
@@ -114,11 +115,7 @@ class MetricGram:
         activation: Float[Tensor, "1 channel *space"], region: Region, weight: Weight = None
     ) -> Float[Tensor, "augmented augmented"]:
         """Returns M = sum over the region's positions of [a 1] [a 1]^T."""
-        rows = rows_of(activation)
-        totals = weigh(rows, None if weight is None else weight.reshape(-1, 1)).sum(0)[:, None]
-        count = rows.new_full((1, 1), len(rows)) if weight is None else weight.sum().reshape(1, 1)
-        inner = products(rows, weight)
-        return torch.cat([torch.cat([inner, totals], 1), torch.cat([totals.T, count], 1)])
+        return second_moments(rows_of(activation), weight)
 
     def score(self, sums: Float[Tensor, "augmented augmented"], count: float) -> Float[Tensor, ""]:
         """Returns ||root (M(G) - M(S)) root^T||_F^2 / ||root M(S) root^T||_F^2, in [0, inf)."""
@@ -137,18 +134,38 @@ def rows_of(activation: Float[Tensor, "1 channel *space"]) -> Float[Tensor, "pos
     return activation.squeeze(0).flatten(1).T
 
 
-def products(
+def second_moments(
     rows: Float[Tensor, "position channel"], weight: Weight
-) -> Float[Tensor, "channel channel"]:
-    """Returns rows^T rows, with a derivative that costs one matrix product instead of two.
-
-    The derivative of fixed^T rows, doubled and made symmetric, is that of rows^T rows.
+) -> Float[Tensor, "augmented augmented"]:
+    """Returns the sum of [a 1]^T [a 1] over the rows a.
 
     Args:
         rows: one row per position.
-        weight: how much each position counts.
+        weight: how much each position counts; it is taken as constant.
     """
-    fixed = weigh(rows.detach(), None if weight is None else weight.reshape(-1, 1))
-    half = fixed.T @ rows
-    products = 2 * half - half.detach()
-    return (products + products.T) / 2
+    moments: Tensor = _SecondMoments.apply(rows, weight)  # type: ignore[no-untyped-call]
+    return moments
+
+
+class _SecondMoments(torch.autograd.Function):
+    """Second moments whose derivative is one matrix product, where automatic ones are two."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor | None) -> Tensor:
+        factors = None if weight is None else weight.reshape(-1, 1)
+        ctx.save_for_backward(rows, factors)
+        weighed = weigh(rows, factors)
+        inner, totals = weighed.T @ rows, weighed.sum(0)
+        moments = rows.new_empty((len(totals) + 1,) * 2)
+        moments[:-1, :-1] = (inner + inner.T) / 2
+        moments[:-1, -1] = moments[-1, :-1] = totals
+        moments[-1, -1] = len(rows) if factors is None else factors.sum()
+        return moments
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        rows, factors = ctx.saved_tensors
+        both = gradient + gradient.T
+        slope = torch.addmm(both[-1, :-1], rows, both[:-1, :-1])
+        return weigh(slope, factors), None

@@ -84,19 +84,28 @@ class Moments:
         return self._distance(self.target)
 
     def _distance(self, products: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the normalized distance for means of [a 1] [a 1]^T, and its derivative."""
-        with torch.enable_grad():
-            leaf = products.detach().requires_grad_(True)
-            mean, covariance = self._moments(leaf)
-            own_mean, own_covariance = self._own
-            # Eigenvalues, unlike eigenvectors, have a derivative where some are equal. The noise
-            # keeps them above its square; smaller ones are rounding errors.
-            shared = torch.linalg.eigvalsh(self._deviation @ covariance @ self._deviation)
-            shared = shared.clamp_min(self._noise.square() / 4).sqrt().sum()
-            traces = covariance.trace() + own_covariance.trace()
-            distance = (mean - own_mean).square().sum() + traces - 2 * shared
-            (slope,) = torch.autograd.grad(self._factor * distance, leaf)
-        return self._factor * distance.detach(), slope
+        """Returns the normalized distance for means of [a 1] [a 1]^T, and its derivative.
+
+        With D = Cov_S^1/2 the derivative of tr (D Cov D)^1/2 by Cov is D (D Cov D)^-1/2 D / 2.
+        """
+        products = products.detach()
+        mean = products[:-1, -1]
+        covariance = products[:-1, :-1] - mean[:, None] * mean
+        shift = self._frame @ mean - self._own[0]
+        shared = torch.addmm(self._faint, self._seen @ covariance, self._seen.T)
+        # The noise keeps eigenvalues above its square; smaller ones are rounding errors, and have
+        # no derivative.
+        values, vectors = torch.linalg.eigh(shared)
+        roots = values.clamp_min(self._least).sqrt()
+        traces = (self._metric * covariance).sum() + self._traces
+        distance = shift.square().sum() + traces - 2 * roots.sum()
+        pulled = self._seen.T @ vectors
+        slope = torch.zeros_like(products)
+        by_covariance = slope[:-1, :-1]
+        weights = torch.where(values < self._least, 0.0, 1 / roots)
+        torch.addmm(self._metric, pulled * weights, pulled.T, alpha=-1, out=by_covariance)
+        slope[:-1, -1] = 2 * (self._frame.T @ shift - by_covariance @ mean)
+        return self._factor * distance, self._factor * slope
 
     def _moments(self, products: Tensor) -> tuple[Tensor, Tensor]:
         """Returns R mu and R Cov R^T plus noise, from the means of [a 1] [a 1]^T."""
@@ -133,6 +142,31 @@ class Moments:
         values, vectors = torch.linalg.eigh(self._own[1])
         deviation: Tensor = vectors * values.clamp_min(0).sqrt() @ vectors.T
         return deviation
+
+    @cached_property
+    def _seen(self) -> Float[Tensor, "channel channel"]:
+        """Cov_S^1/2 R."""
+        return self._deviation @ self._frame
+
+    @cached_property
+    def _metric(self) -> Float[Tensor, "channel channel"]:
+        """R^T R."""
+        return self._frame.T @ self._frame
+
+    @cached_property
+    def _faint(self) -> Float[Tensor, "channel channel"]:
+        """Cov_S^1/2 N Cov_S^1/2, N being the noise's covariance."""
+        return self._noise * (self._deviation @ self._deviation)
+
+    @cached_property
+    def _least(self) -> Tensor:
+        """Eigenvalues below are rounding errors."""
+        return self._noise.square() / 4
+
+    @cached_property
+    def _traces(self) -> Tensor:
+        """tr Cov_S + tr N."""
+        return self._own[1].trace() + self._noise * len(self._frame)
 
     @cached_property
     def _factor(self) -> Tensor | float:
