@@ -1,13 +1,17 @@
-"""Time from the prompt and peak memory of each preset for pictures, each in a process of its own.
+"""Time from the prompt and peak memory of each preset, each run in a process of its own.
 
-python -m benchmarks.presets [PRESET ...] [--size 512] [--content FILE --style FILE]
-    [FLAGS OF impasto stylize]
+Beside them stands `import torch` alone, which no run can do without. For a preset of signals or
+volumes, name a content and a style of that kind.
+
+    python -m benchmarks.presets [PRESET ...] [--size 512] [--runs 1]
+        [--content FILE --style FILE] [FLAGS OF impasto stylize]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -22,16 +26,17 @@ from examples.painter import paint
 from impasto import media
 from impasto.media.pictures.picture import from_array
 
-PRESETS = ("draft", "standard", "fine", "print", "notes")
-"""Those that need no download."""
+PICTURES = ("draft", "standard", "fine", "print", "notes")
+"""Those for pictures that need no download."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("presets", nargs="*", default=PRESETS)
+    parser.add_argument("presets", nargs="*", default=PICTURES)
     parser.add_argument("--size", default="512")
+    parser.add_argument("--runs", type=int, default=1, help="of which the median is told")
     parser.add_argument("--content", type=Path, help="another than scikit-image's astronaut")
     parser.add_argument("--style", type=Path, help="another than the demo's painting")
     arguments, flags = parser.parse_known_args()
@@ -44,25 +49,34 @@ def main() -> None:
             media.save(from_array(astronaut()), content)
         if not arguments.style:
             media.save(from_array(paint(768, 1024, seed=12)), style)
-        lines = []
+        imports = [sys.executable, "-c", "import torch"]
+        lines = [["import torch", "", *told(imports, arguments.runs)]]
         for preset in arguments.presets:
-            output = folder / f"{preset}.png"
-            size = [] if preset == "notes" else ["--size", arguments.size]  # it has its own
+            suffix = "".join(content.suffixes[-2:]) if preset not in PICTURES else ".png"
+            output = folder / f"{preset}{suffix}"
+            sized = preset in PICTURES and preset != "notes"  # which has its own
+            size = ["--size", arguments.size] if sized else []
             given = ["-o", output, "--preset", preset, *size, "--quiet", *flags]
-            seconds, peak = used(["stylize", content, style, *given])
-            space = media.grid(output)[1]
-            lines.append([preset, shape(space), f"{seconds:.1f} s", gigabytes(peak)])
-        table(["preset", "pixels", "from the prompt", "peak memory"], lines)
+            command = [sys.executable, "-m", "impasto", "stylize", content, style, *given]
+            spent = told(command, arguments.runs)
+            lines.append([preset, shape(media.grid(output)[1]), *spent])
+        table(["preset", "grid", "from the prompt", "peak memory"], lines)
 
 
-def used(arguments: Sequence[str | Path]) -> tuple[float, int]:
+def told(command: Sequence[str | Path], runs: int) -> tuple[str, str]:
+    """The median seconds of a command, and the most bytes that it held."""
+    seconds, peaks = zip(*(used(command) for _ in range(runs)), strict=True)
+    return f"{statistics.median(seconds):.1f} s", gigabytes(max(peaks))
+
+
+def used(command: Sequence[str | Path]) -> tuple[float, int]:
     """The seconds of a command and the bytes that it held at most."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "impasto", *arguments])
+    process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"impasto {' '.join(map(str, arguments))} failed")
+        raise SystemExit(f"{' '.join(map(str, command))} failed")
     return time.perf_counter() - began, usage.ru_maxrss * 1024
 
 
