@@ -40,13 +40,13 @@ class Pictures:
             short = min(photograph.shape[1:])
             top, left = ((length - short) // 2 for length in photograph.shape[1:])
             crop = photograph[:, top : top + short, left : left + short]
-            middles.append(_resized(crop, side))
+            middles.append(resized(crop, side))
         return [torch.stack(middles[i : i + 4]) for i in range(0, len(middles), 4)]
 
     def _augmented(self, side: int, draw: random.Random, generator: torch.Generator) -> Tensor:
-        crop = self._drawn(side, draw, generator)
+        crop = self.drawn(side, draw, generator)
         if draw.random() < 0.1:
-            crop = torch.lerp(crop, self._drawn(side, draw, generator), draw.random())
+            crop = torch.lerp(crop, self.drawn(side, draw, generator), draw.random())
         if draw.random() < 0.3:  # other colors than a camera's: paintings have them
             mix = torch.eye(3) + 0.3 * torch.randn((3, 3), generator=generator)
             center = crop.mean((1, 2), keepdim=True)
@@ -60,20 +60,21 @@ class Pictures:
             crop = crop + draw.uniform(0, 0.2) * noise[0]
         return crop.clamp(0, 1)
 
-    def _drawn(self, side: int, draw: random.Random, generator: torch.Generator) -> Tensor:
+    def drawn(self, side: int, draw: random.Random, generator: torch.Generator) -> Tensor:
+        """A crop of a photograph, or a texture, as it is: shape (3, side, side)."""
         if draw.random() < TEXTURES:
             return _texture(side, draw, generator)
         photograph = draw.choice(self.photographs)
         short = min(photograph.shape[1:])
         length = round(math.exp(draw.uniform(math.log(min(side * 0.6, short)), math.log(short))))
         top, left = (draw.randint(0, size - length) for size in photograph.shape[1:])
-        crop = _resized(photograph[:, top : top + length, left : left + length], side)
+        crop = resized(photograph[:, top : top + length, left : left + length], side)
         if draw.random() < 0.5:
             crop = crop.flip(2)
         return crop.transpose(1, 2) if draw.random() < 0.1 else crop
 
 
-def _resized(crop: Tensor, side: int) -> Tensor:
+def resized(crop: Tensor, side: int) -> Tensor:
     scaled = functional.interpolate(
         crop[None] / 255, (side, side), mode="bicubic", antialias=True, align_corners=False
     )

@@ -1,0 +1,242 @@
+"""Instant beside what else paints in one pass: MicroAST, and one level of optimal transport with
+Collaborative Distillation's networks.
+
+Each is run with several amounts, from a part of the way to the style to all of it. Style distance
+(W2 of lite's layers and of VGG-16's, over that of doing nothing), coverage (over doing nothing) and
+LPIPS are as `impasto compare` has them. A program that keeps more of the content is farther from
+the style. So instant is also compared at the rivals' LPIPS, interpolated between amounts.
+
+    python -m benchmarks.instant [--assets FOLDER] [--weights FOLDER] [--decoder FILE] [--pairs 10]
+        [--size 384] [--amounts 0.4 0.6 0.8 1.0] [--sheets FOLDER] [--output FILE]
+
+--assets: holds content/ and style/. --weights: the rivals' files, those of LPIPS and VGG-16. Each
+that is missing is left out. --sheets: for rows of content, style and results. --output: all figures
+as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks._collaborative import Collaborative
+from benchmarks._microast import MicroAst
+from benchmarks._tables import machine, table
+from benchmarks.painted import PAIRS
+from impasto import media
+from impasto.config.presets import configure
+from impasto.instant.decoder import EMBEDDED, load_decoder
+from impasto.instant.instant import Goal, Instant
+from impasto.media.pictures.picture import Picture, open_picture
+from impasto.metrics.activations import moments
+from impasto.metrics.lpips import Lpips
+from impasto.metrics.matching import coverage, features
+from impasto.metrics.pictures import w2_distance
+from impasto.networks import Network
+from impasto.networks.embedded import load_embedded
+from impasto.networks.lite import load_lite
+from impasto.plots.picture import side_by_side
+
+Paint = Callable[[Tensor, Tensor, float], Tensor]
+"""Of content and style, shape (1, 3, h, w) each, and an amount."""
+
+AGAIN = 3
+"""Times that each program is timed; the fastest counts."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of a result; distances and coverage are over those of doing nothing. deep: by VGG-16."""
+
+    amount: float
+    style: float
+    deep: float
+    coverage: float
+    lpips: float
+
+
+class Judge:
+    """Measures results of one pair."""
+
+    def __init__(self, content: Tensor, style: Tensor, lpips: Lpips | None) -> None:
+        self.content, self.lpips = content, lpips
+        self.networks = {
+            "lite": load_lite(padding="replicate", pooling="max"),
+            "vgg16": load_embedded(padding="replicate", pooling="max"),
+        }
+        self.layers = {
+            name: [layer for layer, _ in configure(network=name).complete().objective.style_layers]
+            for name in self.networks
+        }
+        self.layers["vgg16"] = [f"relu{block}_1" for block in range(1, 6)]
+        self.goals = {name: self._moments(name, style) for name in self.networks}
+        self.form = features(self.networks["lite"], style, "relu2_1")
+        self.nothing = {name: self._distance(name, content) for name in self.networks}
+        self.uncovered = self._coverage(content)
+
+    def verdict(self, picture: Tensor, amount: float) -> Verdict:
+        return Verdict(
+            amount,
+            self._distance("lite", picture) / self.nothing["lite"],
+            self._distance("vgg16", picture) / self.nothing["vgg16"],
+            self._coverage(picture) / self.uncovered,
+            self.lpips.distance(picture, self.content) if self.lpips else float("nan"),
+        )
+
+    def _moments(self, name: str, picture: Tensor) -> dict[str, Tensor]:
+        return moments(self.networks[name], picture, self.layers[name])
+
+    def _distance(self, name: str, picture: Tensor) -> float:
+        """The mean over layers of the relative distances."""
+        network: Network = self.networks[name]
+        return statistics.mean(
+            w2_distance(found, self.goals[name][layer], network.metrics.get(layer))
+            for layer, found in self._moments(name, picture).items()
+        )
+
+    def _coverage(self, picture: Tensor) -> float:
+        return coverage(self.form, features(self.networks["lite"], picture, "relu2_1"))
+
+
+def programs(weights: Path, decoder: Path) -> dict[str, Paint]:
+    """Those whose files are there."""
+    found: dict[str, Paint] = {}
+    if (weights / "microast_decoder.pth").is_file():
+        found["MicroAST"] = MicroAst(weights)
+    if (weights / "cd_sd4_16x_decoder.pth").is_file():
+        found["CD, one level"] = Collaborative(weights)
+    instant = Instant(load_decoder(decoder))
+
+    def painted(content: Tensor, style: Tensor, amount: float) -> Tensor:
+        return instant.render(content, [Goal([instant.statistics(style)])], amount)
+
+    found["instant"] = painted
+    return found
+
+
+def at(lpips: float, verdicts: Sequence[Verdict], field: str) -> float:
+    """A figure at an LPIPS between those of two amounts; at the ends that of the end."""
+    ordered = sorted(verdicts, key=lambda verdict: verdict.lpips)
+    return float(np.interp(lpips, [v.lpips for v in ordered], [getattr(v, field) for v in ordered]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--assets", type=Path, default=Path("../shared/assets"))
+    parser.add_argument("--weights", type=Path, default=Path("../shared/assets/weights"))
+    parser.add_argument("--decoder", type=Path, default=EMBEDDED)
+    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--amounts", type=float, nargs="+", default=[0.4, 0.6, 0.8, 1.0])
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    print(machine())
+    paints = programs(arguments.weights, arguments.decoder)
+    lpips = lpips_of(arguments.weights)
+    found: dict[str, dict[str, list[Verdict]]] = {}
+    for number, (content, style) in enumerate(PAIRS[: arguments.pairs], start=1):
+        pair = f"{Path(content).stem}, {Path(style).stem}"
+        pictures = [
+            open_picture(arguments.assets / folder / name, (arguments.size,))
+            for folder, name in (("content", content), ("style", style))
+        ]
+        c, s = (torch.from_numpy(picture.data)[None] for picture in pictures)
+        judge = Judge(c, s, lpips)
+        found[pair] = {}
+        for name, paint in paints.items():
+            results = {amount: paint(c, s, amount) for amount in arguments.amounts}
+            found[pair][name] = [judge.verdict(x, amount) for amount, x in results.items()]
+            pictures.append(Picture(results[max(results)][0].numpy()))
+        print(
+            pair, {name: _words(verdicts[-1]) for name, verdicts in found[pair].items()}, flush=True
+        )
+        if arguments.sheets:
+            arguments.sheets.mkdir(parents=True, exist_ok=True)
+            row = side_by_side(pictures, pictures[0].space[0])
+            stems = f"{number:02d}-{Path(content).stem}-{Path(style).stem}"
+            media.save(row, arguments.sheets / f"{stems}.png")
+    report(found, arguments.size)
+    seconds = timed(paints)
+    if arguments.output:
+        lines = {
+            pair: {name: [asdict(v) for v in verdicts] for name, verdicts in by.items()}
+            for pair, by in found.items()
+        }
+        text = json.dumps({"pairs": lines, "seconds": seconds}, indent=1)
+        arguments.output.write_text(text + "\n")
+
+
+def lpips_of(weights: Path) -> Lpips | None:
+    files = weights / "lpips_lin_v0.1_vgg.pth", weights / "vgg16_convs.pth"
+    return Lpips.of(*files) if all(file.is_file() for file in files) else None
+
+
+def report(found: dict[str, dict[str, list[Verdict]]], size: int) -> None:
+    """Prints medians over pairs: at each amount, and instant at each rival's LPIPS."""
+    print(f"\nmedians over {len(found)} pairs at {size} pixels; style and coverage over no-op\n")
+    names = list(next(iter(found.values())))
+    lines = []
+    for name in names:
+        for index, first in enumerate(next(iter(found.values()))[name]):
+            verdicts = [by[name][index] for by in found.values()]
+            figures = [
+                f"{statistics.median(getattr(v, field) for v in verdicts):.3f}"
+                for field in ("style", "deep", "coverage", "lpips")
+            ]
+            lines.append((name, f"{first.amount:g}", *figures))
+    table(("", "amount", "style", "style, VGG-16", "coverage", "LPIPS"), lines)
+    print("\ninstant over each rival at the rival's LPIPS, all of the way\n")
+    lines = []
+    for name in names:
+        if name == "instant":
+            continue
+        line: list[str] = [name]
+        for field in ("style", "deep", "coverage"):
+            ratios = [
+                at(by[name][-1].lpips, by["instant"], field) / getattr(by[name][-1], field)
+                for by in found.values()
+            ]
+            line.append(f"{statistics.median(ratios):.3f}")
+            line.append(f"{sum(ratio < 1 for ratio in ratios)} of {len(ratios)}")
+        lines.append(line)
+    table(("", "style", "less", "style, VGG-16", "less", "coverage", "less"), lines)
+
+
+def timed(paints: dict[str, Paint]) -> dict[str, float]:
+    """Prints the seconds of each at 512 x 384, after loading."""
+    generator = torch.Generator().manual_seed(0)
+    c, s = (torch.rand((1, 3, 384, 512), generator=generator) for _ in range(2))
+    seconds = {}
+    for name, paint in paints.items():
+        times = []
+        for _ in range(AGAIN):
+            began = time.perf_counter()
+            paint(c, s, 1.0)
+            times.append(time.perf_counter() - began)
+        seconds[name] = round(min(times), 3)
+    print("\nseconds at 512 x 384, fp32, after loading\n")
+    table(tuple(seconds), [tuple(f"{value:.2f}" for value in seconds.values())])
+    return seconds
+
+
+def _words(verdict: Verdict) -> str:
+    return (
+        f"style {verdict.style:.2f} deep {verdict.deep:.2f} "
+        f"coverage {verdict.coverage:.2f} LPIPS {verdict.lpips:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What is transported and decoded: activations of `lite` at three sizes of a picture.
+
+relu3_1 of the picture at a quarter of its size sees what deep layers see at its own size, as coarse
+scales do in the optimization (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.networks.lite import WIDTHS, load_lite
+from impasto.networks.stage import Network
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1")
+
+SIZES = 3
+"""The picture's own size, half of it, a quarter."""
+
+NOISE = "noise"
+"""In place of a layer: noise with the covariance of the style's relu3_1, on the same grid."""
+
+_STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, NOISE: 4}
+_REACH = {"relu1_1": 1, "relu2_1": 4, "relu3_1": 10, NOISE: 0}
+"""How far a layer sees beyond what its position stands for, in positions of its input."""
+_WIDTHS = {
+    **{layer: block[0] for layer, block in zip(LAYERS, WIDTHS, strict=True)},
+    NOISE: WIDTHS[-1][0],
+}
+
+
+class Tap(NamedTuple):
+    """A layer at one of the sizes of a picture.
+
+    Attributes:
+        size: 0 for the picture's own size, 1 for half of it, and so on.
+        layer: one of `LAYERS`, or `NOISE`.
+    """
+
+    size: int
+    layer: str
+
+    @property
+    def stride(self) -> int:
+        """The distance of neighbors, in pixels of the picture."""
+        return int(2**self.size * _STRIDES[self.layer])
+
+    @property
+    def reach(self) -> int:
+        """How far a position sees beyond the pixels that it stands for, in pixels."""
+        return int(2**self.size * _REACH[self.layer])
+
+    @property
+    def width(self) -> int:
+        """The number of channels."""
+        return _WIDTHS[self.layer]
+
+
+TAPS = tuple(Tap(size, layer) for size in range(SIZES) for layer in LAYERS)
+"""All that is transported."""
+
+GRAINS = {Tap(size, NOISE): Tap(size, LAYERS[-1]) for size in range(SIZES)}
+"""The noise of each size, and the tap whose covariance it has."""
+
+STRIDE = max(tap.stride for tap in TAPS)
+"""Sides of pictures that are encoded are multiples of this."""
+
+Activations = dict[Tap, Tensor]
+
+
+def encoder() -> Network:
+    """Returns `lite` as the decoder was trained for it."""
+    return load_lite(padding="replicate", pooling="max")
+
+
+def halved(x: Float[Tensor, "batch channel height width"]) -> Tensor:
+    """Returns the means over boxes of 2 x 2 positions; both sides must be even."""
+    return torch.nn.functional.avg_pool2d(x, 2)
+
+
+def encode(
+    network: Network,
+    x: Float[Tensor, "batch 3 height width"],
+    taps: Collection[Tap] = TAPS,
+) -> Activations:
+    """Returns the activations of pictures.
+
+    Args:
+        network: from `encoder`.
+        x: values in [0, 1], sides that are multiples of `STRIDE`.
+        taps: which of them.
+
+    Returns:
+        By tap, shape (batch, tap.width, height / tap.stride, width / tap.stride).
+
+    Example:
+        >>> found = encode(encoder(), torch.zeros(1, 3, 32, 48))
+        >>> found[Tap(2, "relu3_1")].shape
+        torch.Size([1, 96, 2, 3])
+    """
+    found: Activations = {}
+    for size in range(SIZES):
+        layers = [tap.layer for tap in taps if tap.size == size and tap not in GRAINS]
+        if layers:
+            given = network(x, layers)
+            found |= {Tap(size, layer): given[layer] for layer in layers}
+        if size + 1 < SIZES:
+            x = halved(x)
+    return found

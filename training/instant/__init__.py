@@ -1,0 +1,1 @@
+"""The recipe of the decoder of `impasto.instant`."""
