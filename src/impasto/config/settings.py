@@ -25,9 +25,9 @@ Size = Annotated[
     Meta(max_length=3, description="a whole number from 0 up, or one from 1 up for each axis"),
 ]
 Steps = Annotated[
-    tuple[Annotated[int, Meta(ge=1)], ...],
+    tuple[Annotated[int, Meta(ge=0)], ...],
     Meta(
-        min_length=1, max_length=2, description="one number from 1 up, or two, the second no larger"
+        min_length=1, max_length=2, description="one number from 0 up, or two, the second no larger"
     ),
 ]
 Span = Annotated[
@@ -331,11 +331,14 @@ class ScheduleConfig(Checked):
     [>= 0]"""
     steps: Steps = (130, 25)
     """steps at the first scale, where each later scale has a third fewer, and the fewest steps of a
-    scale; or one number for all scales"""
+    scale; or one number for all scales; 0 for none"""
     patience: Count = 0
     """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
-    """what G starts as: content, noise, or a file"""
+    """what G starts as: content, noise, a file, or instant, the result of one pass through a
+    decoder, for pictures"""
+    decoder: str | None = None
+    """a file of impasto tune, the decoder of instant for one style; the package's by default"""
     seed: Seed = 0
     """seed of the noise and of the filterbank [>= 0]"""
     average: Decay = 0.9

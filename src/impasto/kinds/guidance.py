@@ -49,14 +49,14 @@ class Guide:
         share: the fraction of beta for this guide.
         place: how much each position of the content takes the style, at least 0, shape (*space);
             None for 1 everywhere.
-        source: how much each position of the style counts, in [0, 1], shape (*space) of the style;
+        source: how much each position of the style counts, in [0, 1], shape (*style);
             None for 1 everywhere.
     """
 
     style: int
     share: float
     place: Float32[np.ndarray, "*space"] | None = None
-    source: Float32[np.ndarray, "*space"] | None = None
+    source: Float32[np.ndarray, "*style"] | None = None
 
 
 def guides_of(shares: Sequence[float]) -> list[Guide]:

@@ -74,6 +74,7 @@ class Kind:
         default_size: the size to open a sample at if none is given, as `media.load` takes it.
         calibrates: whether networks are calibrated on samples of this kind.
         recolors: whether a run may change the colors of its inputs.
+        one_pass: whether a decoder makes such samples in one pass.
         fine_above: a grid with a longer side is fine: means of G over boxes have a share of J.
 
     Example:
@@ -87,6 +88,7 @@ class Kind:
     default_size: ClassVar[Space] = (0,)
     calibrates: ClassVar[bool] = False
     recolors: ClassVar[bool] = False
+    one_pass: ClassVar[bool] = False
     fine_above: ClassVar[float] = math.inf
 
     # --- Open

@@ -23,6 +23,7 @@ class PictureKind(Kind):
     default_size: ClassVar[Space] = (512,)
     calibrates: ClassVar[bool] = True
     recolors: ClassVar[bool] = True
+    one_pass: ClassVar[bool] = True
     fine_above: ClassVar[float] = 512
 
     def check_styles(self, content: Sample, count: int, config: Config) -> None:

@@ -116,11 +116,16 @@ def origin_of(
     )
 
 
+STARTS = ("content", "noise", "instant")
+"""What the setting `init` names that is no file."""
+
+
 def settings_files(config: Config) -> dict[str, Path]:
     """Lists the files that settings name, by the name of the setting."""
     init, strength = config.schedule.init, config.guidance.strength
     named = {
-        "init": None if init in {"content", "noise"} else init,
+        "init": None if init in STARTS else init,
+        "decoder": config.schedule.decoder,
         "strength": strength if isinstance(strength, str) else None,
         "weights": config.network.weights,
     }

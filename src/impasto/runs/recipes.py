@@ -59,7 +59,11 @@ def _bare(config: Config) -> Config:
     return replace(
         config,
         guidance=guidance,
-        schedule=replace(config.schedule, init=names.get("init", config.schedule.init)),
+        schedule=replace(
+            config.schedule,
+            init=names.get("init", config.schedule.init),
+            decoder=names.get("decoder"),
+        ),
         network=replace(config.network, weights=names.get("weights")),
     )
 
@@ -137,6 +141,7 @@ class Recipe:
         config, schedule, network = self.config, self.config.schedule, self.config.network
         if "--init" in self.named:
             schedule = replace(schedule, init="content")
+        schedule = replace(schedule, decoder=None)
         if "--strength" in self.named:
             config = replace(config, guidance=replace(config.guidance, strength=None))
         own = "auto" if "--network" in self.named else network.network

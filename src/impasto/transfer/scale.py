@@ -22,8 +22,8 @@ from impasto.optimizers.gradient_descent import gradient_descent
 from impasto.optimizers.lbfgs import lbfgs
 from impasto.optimizers.loop import State, Step, allocator, blocks, dot, identity, plain
 from impasto.runs.checkpoints import Checkpoint
-from impasto.transfer.scales import initial
 from impasto.transfer.setup import Setup
+from impasto.transfer.start import first_g
 
 _LEAST_FALL = 1e-3
 """J has fallen if it is lower than its lowest value so far by at least this fraction."""
@@ -88,7 +88,7 @@ class Scale:
                 g = broadcast(setup.group, g)
             g = _refine(setup, g, space)
         else:
-            g = initial(setup.config, setup.kind, setup.units, space, setup.arrays)
+            g = first_g(setup, space)
         if (free := setup.units.free(space, g.device)) is not None:
             g = torch.where(free, g, setup.units.values(setup.units.content, space, allocator(g)))
         start = g[slab.slices].contiguous()
@@ -224,7 +224,7 @@ class Scale:
             evaluate,
             self.start,
             learning_rate=settings.learning_rate,
-            decay=settings.annealing ** (1 / count),
+            decay=settings.annealing ** (1 / max(1, count)),
             inner=self._inner,
             project=self.setup.units.clipped if settings.clip else identity,
             new=self.new,

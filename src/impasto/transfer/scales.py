@@ -1,23 +1,17 @@
-"""The grids of a run, from coarse to fine, and the initial G."""
+"""The grids of a run, from coarse to fine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from impasto.config.config import Config
-from impasto.errors import ConfigError, SampleError, about
-from impasto.grids.arrays import Arrays
+from impasto.errors import ConfigError
 from impasto.grids.geometry import Space, coarse_to_fine
-from impasto.grids.patch import Values
 from impasto.kinds import Kind
 from impasto.kinds.planes import check_filters, sides_of
-from impasto.kinds.units import Units
 from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.transfer.network import check_sides
-from impasto.transfer.opening import open_sample
 
 
 def grids(
@@ -67,36 +61,3 @@ def _round_for_tiling(spaces: list[Space], config: Config, network: Network) -> 
         )
     rounded = (tuple(stride * max(1, round(n / stride)) for n in space) for space in spaces)
     return list(dict.fromkeys(rounded))
-
-
-def initial(config: Config, kind: Kind, units: Units, space: Space, arrays: Arrays) -> Values:
-    """Makes the initial G on the coarsest grid: the content, noise or a sample from a file.
-
-    Raises:
-        SampleError: the sample from the file does not have the content's channels and grid.
-    """
-    content, init = units.content, config.schedule.init
-    if init == "content":
-        return units.values(content, space, arrays.new)
-    if init != "noise":
-        start = open_sample(init, "init", content.space, arrays)
-        with about(init):
-            start = kind.start(start, content)
-        if start.data.shape != content.data.shape:
-            raise SampleError(
-                subject=init,
-                expected=f"{content.data.shape}, the content's channels and grid",
-                found=f"{start.data.shape}",
-                remedy="pass a sample of the content's kind and size",
-            )
-        return units.values(start, space, arrays.new)
-    generator = torch.Generator().manual_seed(config.schedule.seed)
-    # Drawn in memory, so that each device gets the same numbers.
-    noise = arrays.in_memory((1, len(content.data), *space), torch.float32)
-    if units.limited:
-        noise.uniform_(generator=generator)
-    else:
-        noise.normal_(generator=generator).div_(6).add_(0.5)
-    if arrays.device.type == "cpu":
-        return noise
-    return arrays.new(tuple(noise.shape), noise.dtype).copy_(noise)

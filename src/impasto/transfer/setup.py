@@ -226,7 +226,7 @@ class Setup:
         """
         style = self.styles[guide.style]
         sample, front = style.sample, style.front(axis)
-        values = self._style_values(style, slab.whole, axis, boxes)
+        values = self.style_values(style, slab.whole, axis, boxes)
         space = tuple(values.shape[2:])
         values = values.movedim(front + 2, 2)
         group = base.group if boxes else self.slab(slab.whole)[0]
@@ -240,7 +240,9 @@ class Setup:
         share, place = _place(guide, slab.whole, planes, self.device)
         return StylePatch(Patch(values[part.slices], part), plan, share, weight, place)
 
-    def _style_values(self, style: Style, space: Space, axis: int, boxes: Boxes | None) -> Values:
+    def style_values(
+        self, style: Style, space: Space, axis: int = 0, boxes: Boxes | None = None
+    ) -> Values:
         """Returns a style where the grid of the content is `space`.
 
         For a grid of boxes these are the style's means over boxes too, so that a content that is

@@ -41,6 +41,7 @@ from impasto.transfer.network import network_for
 from impasto.transfer.opening import SampleLike, open_inputs
 from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
+from impasto.transfer.start import check_start
 from impasto.version import __version__
 
 if TYPE_CHECKING:
@@ -244,6 +245,7 @@ def prepare(
     arrays, memory = arrays_on(device, config.engine.memory)
     inputs = open_inputs(content, styles, config, arrays)
     kind, config = inputs.kind, inputs.config
+    check_start(kind, config)
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
     network = network_for(config, prepared.content, download, prepared.styles, kind, device)
     fitted, fitted_styles = kind.fit(prepared.content, prepared.styles, network)

@@ -1,0 +1,122 @@
+"""The first G of a run: the content, noise, a sample from a file, or the result of one pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.config.config import Config
+from impasto.errors import ConfigError, SampleError, about
+from impasto.grids.geometry import Space
+from impasto.grids.patch import Values
+from impasto.instant.decoder import EMBEDDED, load_decoder
+from impasto.instant.encoder import encoder
+from impasto.instant.instant import Goal, Instant, Statistics
+from impasto.kinds import Kind
+from impasto.kinds.units import weights_over
+from impasto.transfer.opening import open_sample
+from impasto.transfer.setup import Setup
+
+
+BETA = 6.0
+"""beta over alpha in the J that the decoder was trained with."""
+
+
+def check_start(kind: Kind, config: Config) -> None:
+    """Raises ConfigError if the content cannot be made in one pass and `init` asks for that."""
+    if config.schedule.init == "instant" and not kind.one_pass:
+        raise ConfigError(
+            subject="--init instant",
+            expected="a picture as the content",
+            found="another kind of sample",
+            remedy="pass --init content or noise, and a preset of that kind",
+        )
+
+
+def first_g(setup: Setup, space: Space) -> Values:
+    """Makes the first G, on the grid of the first scale.
+
+    Raises:
+        SampleError: the sample from the file does not have the content's channels and grid.
+        WeightsError: the decoder's file cannot be read.
+    """
+    units, init = setup.units, setup.config.schedule.init
+    if init == "content":
+        return units.values(units.content, space, setup.arrays.new)
+    if init == "noise":
+        return _noise(setup, space)
+    if init == "instant":
+        return one_pass(setup, space)
+    content = units.content
+    start = open_sample(init, "init", content.space, setup.arrays)
+    with about(init):
+        start = setup.kind.start(start, content)
+    if start.data.shape != content.data.shape:
+        raise SampleError(
+            subject=init,
+            expected=f"{content.data.shape}, the content's channels and grid",
+            found=f"{start.data.shape}",
+            remedy="pass a sample of the content's kind and size",
+        )
+    return units.values(start, space, setup.arrays.new)
+
+
+def _noise(setup: Setup, space: Space) -> Values:
+    """Draws noise in memory, so that each device gets the same numbers."""
+    units, arrays = setup.units, setup.arrays
+    generator = torch.Generator().manual_seed(setup.config.schedule.seed)
+    noise = arrays.in_memory((1, len(units.content.data), *space), torch.float32)
+    if units.limited:
+        noise.uniform_(generator=generator)
+    else:
+        noise.normal_(generator=generator).div_(6).add_(0.5)
+    if arrays.device.type == "cpu":
+        return noise
+    return arrays.new(tuple(noise.shape), noise.dtype).copy_(noise)
+
+
+def one_pass(setup: Setup, space: Space) -> Values:
+    """Makes G in one pass: encode, transport, decode.
+
+    The decoder was trained to minimize J at beta = `BETA` alpha. With less beta the transport goes
+    as much less of the way from the content's statistics to the style's.
+    """
+    config, new = setup.config, setup.arrays.new
+    decoder = load_decoder(Path(config.schedule.decoder or EMBEDDED)).to(setup.device)
+    instant = Instant(decoder, encoder().to(setup.device))
+    alpha, beta = config.objective.alpha, config.objective.beta
+    content = setup.units.values(setup.units.content, space, new)
+    goals = _goals(setup, space, instant)
+    amount = min(1.0, beta / (BETA * alpha)) if alpha else 1.0
+    return instant.render(content, goals, amount, setup.memory, new)
+
+
+def _goals(setup: Setup, space: Space, instant: Instant) -> list[Goal]:
+    """Returns the styles of each place of G; guides for the same place share it."""
+    places: dict[int, Tensor | None] = {}
+    found: dict[int, list[tuple[float, Statistics]]] = {}
+    for guide in setup.guides:
+        key = id(guide.place)
+        if key not in places:
+            places[key] = None
+            if guide.place is not None:
+                places[key] = weights_over(guide.place, space, setup.device)[0, 0]
+            found[key] = []
+        style = setup.styles[guide.style]
+        values = setup.style_values(style, space)
+        counts = style.sample.weight if guide.source is None else guide.source
+        source = None
+        if counts is not None:
+            source = weights_over(counts, tuple(values.shape[2:]), setup.device)[0, 0]
+        statistics = instant.statistics(values, source, setup.memory)
+        found[key].append((guide.share, statistics))
+    goals = []
+    for key, place in places.items():
+        shares, styles = zip(*found[key], strict=True)
+        strength = min(1.0, sum(shares))
+        if strength < 1:
+            place = strength * (torch.ones(space, device=setup.device) if place is None else place)
+        goals.append(Goal(styles, shares, place))
+    return goals
