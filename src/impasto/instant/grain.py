@@ -29,7 +29,7 @@ def grain(
         region: of the padded picture, in pixels.
         start: where in the noise the picture begins.
     """
-    table = _table(tap)
+    table = noise_of(tap)
     rows, columns = (
         (torch.arange(first // tap.stride, last // tap.stride) + shift) % len(table)
         for first, last, shift in zip(region.start, region.stop, start, strict=True)
@@ -38,7 +38,7 @@ def grain(
 
 
 @cache
-def _table(tap: Tap) -> Float[Tensor, "side side width"]:
+def noise_of(tap: Tap) -> Float[Tensor, "side side width"]:
     generator = torch.Generator().manual_seed(tap.size)
     side = SIDES[tap.size]
     return torch.randn((side, side, tap.width), generator=generator)
