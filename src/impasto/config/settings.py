@@ -274,6 +274,9 @@ class VolumeConfig(Checked):
     keep_air: bool = False
     """keep air as it is and leave it out of the statistics: values below -900 HU, or below the
     window"""
+    around: bool = False
+    """let what lies around the body change and count too: air, and a background of one value;
+    voxels without a value, such as padding, never do"""
     slices: Count = 10
     """slices across each axis in one step of adam, where the network sees slices; all of them for
     0, or where there are fewer [>= 0]"""
