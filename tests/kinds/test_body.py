@@ -79,7 +79,7 @@ def test_air_around_the_body_stays_to_the_bit(notes: pytest.LogCaptureFixture) -
     assert (result.data[0][body()] != content.data[0][body()]).mean() > 0.8
     assert "voxels of the content lie around the body: they stay" in notes.text
     free = stylize(content, style, configure("ct", around=True, **QUICK)).sample
-    assert (free.data[0][found] != content.data[0][found]).mean() > 0.9
+    assert (free.data[0][found] != content.data[0][found]).mean() > 0.5
 
 
 def test_what_is_in_holes_and_around_does_not_matter(notes: pytest.LogCaptureFixture) -> None:

@@ -256,6 +256,9 @@ class SignalConfig(Checked):
     style_leads: tuple[str, ...] = ()
     """channels of the styles to use, in the order of the content's; by default those with the
     content's names"""
+    pair: tuple[str, ...] = ()
+    """leads that belong together, the content's and then the style's, as in I=II V5=V; by default
+    those that are named alike"""
     span: Span = ()
     """the part of the content to use, from and to in seconds; all of it by default"""
     style_span: Span = ()
