@@ -54,8 +54,8 @@ def without_gaps(
 
 def _check_values(gaps: Bool[np.ndarray, "channel time"], names: Sequence[str]) -> None:
     """Refuses channels without a value, and says which others there are."""
-    empty = gaps.all(axis=1)
-    if not empty.any():
+    empty = np.asarray(gaps.all(axis=1)).tolist()
+    if not any(empty):
         return
     labels = [*names] if any(names) else [str(number) for number in range(1, len(gaps) + 1)]
     dead = ", ".join(name for name, none in zip(labels, empty, strict=True) if none)

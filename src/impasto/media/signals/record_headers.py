@@ -1,8 +1,8 @@
 """Headers of WFDB records that wfdb refuses though their values can be read, mended in a copy.
 
 The challenges of 2020 and 2021 and programs after them name the record by its file, as in
-"A0001.mat 12 500 5000", and put the date before the time. wfdb gets a folder with a header as it asks
-for, and links to the files of values.
+"A0001.mat 12 500 5000", and put the date before the time. wfdb gets a folder with a header as it
+asks for, and links to the files of values.
 """
 
 from __future__ import annotations

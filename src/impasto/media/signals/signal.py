@@ -233,7 +233,7 @@ class Signal(Sample):
             data=self.data.mean(axis=0, keepdims=True),
             names=("mixed",),
             units=self.units[:1],
-            gaps=None if self.gaps is None else self.gaps.any(axis=0, keepdims=True),
+            gaps=None if self.gaps is None else np.asarray(self.gaps.any(axis=0))[None],
             source=None,
         )
 
