@@ -15,7 +15,7 @@ from impasto.config.presets import configure
 from impasto.config.settings import ObjectiveConfig
 from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
-from impasto.errors import SampleError
+from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Patch
 from impasto.kinds.signal import match_to_content, part
 from impasto.media.signals.signal import Annotation, Signal
@@ -49,24 +49,59 @@ def test_leads_go_together_by_name(notes: pytest.LogCaptureFixture) -> None:
     assert "lead I, ii is the style of lead I, II" in notes.text
 
 
-def test_leads_of_other_names_go_together_by_position(notes: pytest.LogCaptureFixture) -> None:
-    style = leads("V1 V2 V3", seed=1)
-    found = match_to_content(style, leads("I II"))
-    np.testing.assert_array_equal(found.data, style.data[:2])
-    assert "lead V1, V2 is the style of lead I, II" in notes.text
+def test_leads_go_together_however_they_are_written(notes: pytest.LogCaptureFixture) -> None:
+    style = leads("V1 AVR MLII", seed=1)
+    found = match_to_content(style, leads("II aVR"))
+    np.testing.assert_array_equal(found.data, style.data[[2, 1]])
+    assert "lead MLII, AVR is the style of lead II, aVR" in notes.text
 
 
-def test_leads_without_names_go_together_by_position() -> None:
-    style = leads("a b c", seed=1)
-    blank = replace(style, names=("",) * 3)
-    content = replace(leads("I II"), names=("", ""))
-    np.testing.assert_array_equal(match_to_content(blank, content).data, style.data[:2])
+def test_leads_of_other_names_are_asked_for() -> None:
+    style, content = leads("V1 V2 V3", seed=1), leads("I II")
+    words = r"found V1, V2, V3, none .* named as I, II; pair them, as in --pair I=V1, or"
+    with pytest.raises(SampleError, match=words):
+        match_to_content(style, content)
+    found = match_to_content(style, content, ("I=V2", "ii=3"))
+    np.testing.assert_array_equal(found.data, style.data[1:])
+    in_order = match_to_content(style.select(["V3", "V1"]), content, in_order=True)
+    np.testing.assert_array_equal(in_order.data, style.data[[2, 0]])
+
+
+def test_a_pair_goes_before_names() -> None:
+    style, content = leads("I II aVR", seed=1), leads("I II")
+    found = match_to_content(style, content, ("I=II", "II=aVR"))
+    np.testing.assert_array_equal(found.data, style.data[1:])
+    odd = match_to_content(replace(style, names=("a=b", "b", "c")), content, ("I=a=b", "II=c"))
+    np.testing.assert_array_equal(odd.data, style.data[[0, 2]])
+
+
+@pytest.mark.parametrize("pair", ["I", "I=V9", "V9=I", "=", "III=I"])
+def test_a_pair_that_is_none_is_told(pair: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"--pair: expected a lead of the content \(I, II\), =, a"
+    ):
+        match_to_content(leads("I II"), leads("I II"), (pair,))
+
+
+def test_one_lead_of_each_goes_together_and_is_said(notes: pytest.LogCaptureFixture) -> None:
+    style = leads("V5", seed=1)
+    np.testing.assert_array_equal(match_to_content(style, leads("I")).data, style.data)
+    assert "lead V5 is the style of lead I" in notes.text
+
+
+@pytest.mark.parametrize("names", [("", "", ""), ("1", "2", "3"), ("Ch 1", "Ch 2", "Ch 3")])
+def test_leads_without_names_go_together_by_position(names: tuple[str, ...]) -> None:
+    style = replace(leads("a b c", seed=1), names=names)
+    np.testing.assert_array_equal(match_to_content(style, leads("I II")).data, style.data[:2])
 
 
 def test_of_leads_of_one_name_each_is_itself() -> None:
     style = leads("ECG ECG EMG", seed=1)
-    found = match_to_content(style, leads("x y"))
+    found = match_to_content(style, leads("ECG ECG"))
     np.testing.assert_array_equal(found.data, style.data[:2])
+    with pytest.raises(SampleError, match="one channel named ecg, found 2, numbers 1 and 2; name"):
+        style.select(["ecg"])
+    np.testing.assert_array_equal(style.select(["2"]).data, style.data[1:2])
 
 
 def test_the_same_leads_are_left_as_they_are(notes: pytest.LogCaptureFixture) -> None:
@@ -86,6 +121,18 @@ def test_a_mono_sound_serves_both_channels(notes: pytest.LogCaptureFixture) -> N
     found = match_to_content(mono, stereo)
     np.testing.assert_array_equal(found.data, mono.data[[0, 0]])
     assert "style has one channel" in notes.text
+
+
+def test_a_stereo_style_is_mixed_down_for_a_mono_content(
+    notes: pytest.LogCaptureFixture,
+) -> None:
+    values = np.random.default_rng(0).normal(size=(6, 3000)) / 9
+    values[0] = 0  # a silent left channel
+    found = match_to_content(sound(values[:2]), sound(np.zeros((1, 3000))))
+    np.testing.assert_allclose(found.data, values[:2].mean(0, keepdims=True), atol=1e-7)
+    found = match_to_content(sound(values), sound(np.zeros((2, 3000))))
+    np.testing.assert_allclose(found.data, np.stack([values.mean(0)] * 2), atol=1e-7)
+    assert "the style's 6 channels are mixed down to one" in notes.text
 
 
 # Units.

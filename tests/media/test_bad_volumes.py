@@ -125,7 +125,7 @@ def test_nifti_of_other_things(
         ({"srow_x": [1, 0, 0, np.inf]}, "places voxels in space, found one that is singular or"),
         (
             {"sform_code": 0, "qform_code": 1, "quatern_b": 7},
-            "an error of nibabel: w2 should be posit",
+            "found one that is w2 should be positive",
         ),
         ({"magic": b"ni1"}, "header and values in one file, found the header of a pair; rename"),
         ({"magic": b"xyz"}, "a NIfTI header, found Analyze 7.5, which gives no orientation; conv"),
@@ -145,10 +145,9 @@ def test_a_compressed_header_that_lies_a_little(tmp_path: Path, refused: Refused
     refused(path, "whole to its end, found an error of gzip: Compressed file ended")
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_not_finite(tmp_path: Path, refused: Refused, value: float) -> None:
+def test_values_that_are_not_finite(tmp_path: Path, refused: Refused) -> None:
     values = np.ones((4, 5, 6), np.float32)
-    values[1, 2, 3:5] = value
+    values[1, 2, 3:5] = np.inf
     words = "finite values, found 2 that are NaN or infinite; replace or cut them out first"
     refused(nifti(tmp_path / "a.nii.gz", values), words, early=False)
     nrrd.write(str(tmp_path / "a.nrrd"), values, PLACED)

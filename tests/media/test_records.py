@@ -248,9 +248,11 @@ def test_frames_of_several_samples(tmp_path: Path) -> None:
     sample = loaded(tmp_path / "same.hea")
     assert (sample.rate, sample.space) == (200, (1000,))
     assert np.allclose(sample.data[1], np.arange(1000) % 99 / 10)
-    words = r"one rate, found I at 100, II at 200 Hz; read .*open_record\(path, names=\[...\]\)"
+    words = "one rate, found I at 100, II at 200 Hz; choose those of one, as in --leads I"
     with pytest.raises(SampleError, match=words):
         load(tmp_path / "mixed.hea")
+    assert load(tmp_path / "mixed.hea", leads=["II"]).space == (1000,)
+    assert grid(tmp_path / "mixed.hea", leads=["2"]) == (1, (1000,))
     chosen = open_record(tmp_path / "mixed.hea", names=["ii"])
     assert (chosen.rate, chosen.names, chosen.space) == (200, ("II",), (1000,))
     assert np.allclose(chosen.data[0], np.arange(1000) % 99 / 10)

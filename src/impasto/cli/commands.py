@@ -130,11 +130,13 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
     inputs, _ = split_shares(styles, command.config.objective)
     paths = [command.content, *inputs]
     media.check_target(command.output)
-    view = View(window=command.config.volume.window)
+    view, leads = View(window=command.config.volume.window), command.config.signal.leads
     if command.plot:
-        stand_ins = [stand_in(path) for path in paths]
+        of_style = command.config.signal.style_leads
+        stand_ins = [stand_in(path, of_style if path in inputs else leads) for path in paths]
         check_plot(select_drawn([stand_ins[0], *stand_ins]), command.plot, view)
-    channels, space = media.grid(command.content, content_size(command.content, command.config))
+    size = content_size(command.content, command.config)
+    channels, space = media.grid(command.content, size, leads=leads)
     media.check_target(command.output, space, channels)
 
     def make(**callbacks: Any) -> Result:

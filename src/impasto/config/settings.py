@@ -256,6 +256,9 @@ class SignalConfig(Checked):
     style_leads: tuple[str, ...] = ()
     """channels of the styles to use, in the order of the content's; by default those with the
     content's names"""
+    pair: tuple[str, ...] = ()
+    """leads that belong together, the content's and then the style's, as in I=II V5=V; by default
+    those that are named alike"""
     span: Span = ()
     """the part of the content to use, from and to in seconds; all of it by default"""
     style_span: Span = ()
@@ -274,6 +277,9 @@ class VolumeConfig(Checked):
     keep_air: bool = False
     """keep air as it is and leave it out of the statistics: values below -900 HU, or below the
     window"""
+    around: bool = False
+    """let what lies around the body change and count too: air, and a background of one value;
+    voxels without a value, such as padding, never do"""
     slices: Count = 10
     """slices across each axis in one step of adam, where the network sees slices; all of them for
     0, or where there are fewer [>= 0]"""

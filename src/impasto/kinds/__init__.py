@@ -62,13 +62,17 @@ def samples_to_show(content: object, styles: Sequence[object], config: Config) -
 
     Of signals, only the leads and seconds of the run are shown.
     """
-    first = media.as_sample(content, content_size(content, config))
-    kind, settings = kind_of(first), config.signal
+    settings = config.signal
+    first = media.as_sample(content, content_size(content, config), leads=settings.leads)
+    kind = kind_of(first)
     size = kind.look_size(first)
-    others = [media.as_sample(s, size if media.is_picture(s) else (0,)) for s in styles]
+    others = [
+        media.as_sample(s, size if media.is_picture(s) else (0,), leads=settings.style_leads)
+        for s in styles
+    ]
     return [
-        kind.part(first, settings.leads, settings.span),
-        *(kind_of(s).part(s, settings.style_leads, settings.style_span) for s in others),
+        kind.part(first, (), settings.span),
+        *(kind_of(other).part(other, (), settings.style_span) for other in others),
     ]
 
 

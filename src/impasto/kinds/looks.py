@@ -79,15 +79,15 @@ def select_drawn(samples: Sequence[Sample]) -> list[Sample]:
     return [s for s in samples if is_volume(s)] if is_volume(samples[0]) else list(samples)
 
 
-def stand_in(path: Path) -> Sample:
+def stand_in(path: Path, leads: Sequence[str] = ()) -> Sample:
     """Returns a small sample of a file's kind, with which a plot is checked before its run.
 
     A signal is small enough to be loaded itself.
     """
     if media.is_picture(path):
         return Picture(np.zeros((3, 1, 1), np.float32))
-    channels, space = media.grid(path)
-    return _one_position(channels, 3) if len(space) == 3 else media.load(path)
+    channels, space = media.grid(path, leads=leads)
+    return _one_position(channels, 3) if len(space) == 3 else media.load(path, leads=leads)
 
 
 def texture_stand_in(output: Path, size: Space, channels: int) -> Sample:

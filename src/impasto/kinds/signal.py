@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from impasto.config.config import Config
-from impasto.errors import SampleError, about
+from impasto.errors import ConfigError, SampleError, about
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import Kind, Prepared, check_channels, refuse_air, refuse_colors
 from impasto.kinds.spectrograms import Spectrogram, spectrograms
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
-from impasto.media.signals.leads import is_audio, matched
-from impasto.media.signals.signal import Signal
+from impasto.media.signals.leads import is_audio, is_unnamed, named_alike
+from impasto.media.signals.signal import Signal, place
 from impasto.networks.stage import Network, Terms
 
 logger = logging.getLogger(__name__)
@@ -54,13 +54,22 @@ def part(signal: Signal, leads: Sequence[str], span: Sequence[float]) -> Signal:
     return signal
 
 
-def match_to_content(style: Signal, content: Signal) -> Signal:
+def match_to_content(
+    style: Signal, content: Signal, pairs: Sequence[str] = (), *, in_order: bool = False
+) -> Signal:
     """Gives a style the content's leads, units and rate, and logs what changes.
 
+    Args:
+        style: the style.
+        content: the content.
+        pairs: which leads of the style go with which of the content, as in I=II; others go by name.
+        in_order: the leads of the style are in the order of the content's, whatever their names.
+
     Raises:
+        ConfigError: a pair is none.
         SampleError: the leads or units cannot be matched.
     """
-    style = _with_leads(style, content)
+    style = _with_leads(style, content, pairs, in_order)
     if style.units != content.units:
         style = _with_units(style, content.units)
     if style.rate != content.rate:
@@ -126,18 +135,18 @@ def fit_signals(content: Signal, styles: Sequence[Sample], network: Network) -> 
 
 def _lead_indices(content: Signal, network: Network) -> list[int]:
     """Returns the indices of the leads that a network takes, in its order."""
-    wanted = [name.strip().casefold() for name in network.terms.names]
-    own = [name.strip().casefold() for name in content.names]
-    if not wanted or (len(own) == len(wanted) and not set(own) & set(wanted)):
+    wanted, own = network.terms.names, content.names
+    found = dict(named_alike(wanted, own))
+    nameless = all(map(is_unnamed, own)) or all(map(is_unnamed, wanted))
+    if not wanted or (len(own) == len(wanted) and not found and nameless):
         return list(range(len(own)))
-    missing = [name for name in network.terms.names if name.strip().casefold() not in own]
-    if missing:
+    if missing := [name for place, name in enumerate(wanted) if place not in found]:
         raise SampleError(
-            expected=f"the leads of {network.name}: {', '.join(network.terms.names)}",
-            found=f"no {', '.join(missing)} among {', '.join(content.names)}",
+            expected=f"the leads of {network.name}: {', '.join(wanted)}",
+            found=f"no {', '.join(missing)} among {', '.join(own)}",
             remedy="choose a recording that has them",
         )
-    return [own.index(name) for name in wanted]
+    return [found[place] for place in range(len(wanted))]
 
 
 def _fit(signal: Signal, leads: Sequence[int], network: Network) -> Signal:
@@ -173,24 +182,70 @@ def _log_fit(content: Signal, leads: Sequence[int], network: Network) -> None:
         )
 
 
-def _with_leads(style: Signal, content: Signal) -> Signal:
-    names = ", ".join
-    if is_audio(content) and len(style.data) == 1 < len(content.data):
-        logger.info("the style has one channel, which is the style of all the content's channels")
-        return style.at([0] * len(content.data))
-    pairs = matched(content, style)
-    if len(pairs) < len(content.data):
-        raise SampleError(
-            expected=f"the content's leads {names(content.names)}",
-            found=names(style.names),
-            remedy="choose leads with --leads and the style's leads for them with --style-leads",
-        )
-    chosen = [index for _, index in pairs]
+def _with_leads(style: Signal, content: Signal, pairs: Sequence[str], in_order: bool) -> Signal:
+    """Gives a style the leads of the content, in their order."""
+    count = len(content.data)
+    if is_audio(content) and not pairs and len(style.data) != count:
+        if len(style.data) == 1:
+            logger.info(
+                "the style has one channel, which is the style of all the content's channels"
+            )
+        elif is_audio(style):
+            logger.info("the style's %d channels are mixed down to one", len(style.data))
+            style = style.mixed()
+        if len(style.data) == 1:
+            return style.at([0] * count)
+    chosen = _partners(style, content, pairs, in_order)
     if chosen != list(range(len(style.data))):
         style = style.at(chosen)
     if style.names != content.names:
+        names = ", ".join
         logger.info("lead %s is the style of lead %s", names(style.names), names(content.names))
     return style
+
+
+def _partners(style: Signal, content: Signal, pairs: Sequence[str], in_order: bool) -> list[int]:
+    """Returns the channel of the style that goes with each lead of the content.
+
+    By `pairs`; else by position, if the user has put them in order, or there is one of each, or
+    names tell nothing; else by name.
+    """
+    count, own = len(content.data), len(style.data)
+    given = dict(_pair(text, content, style) for text in pairs)
+    if not given and ((in_order and own == count) or (own, count) == (1, 1)):
+        return list(range(count))
+    rest = [channel for channel in range(count) if channel not in given]
+    left = [channel for channel in range(own) if channel not in given.values()]
+    ours, theirs = [content.names[i] for i in rest], [style.names[i] for i in left]
+    alike = named_alike(ours, theirs)
+    nameless = all(map(is_unnamed, ours)) or all(map(is_unnamed, theirs))
+    if not alike and nameless and len(left) >= len(rest):
+        alike = [(place, place) for place in range(len(rest))]
+    found = given | {rest[here]: left[there] for here, there in alike}
+    if missing := [content.names[i] for i in range(count) if i not in found]:
+        raise SampleError(
+            expected=f"the content's leads {', '.join(content.names)}",
+            found=f"{', '.join(style.names)}, none of which is named as {', '.join(missing)}",
+            remedy=f"pair them, as in --pair {missing[0]}={style.names[0]}, or choose some with "
+            "--leads and --style-leads",
+        )
+    return [found[channel] for channel in range(count)]
+
+
+def _pair(text: str, content: Signal, style: Signal) -> tuple[int, int]:
+    """Returns the channels of the content and of the style in a text such as I=II."""
+    cuts = [cut for cut, letter in enumerate(text) if letter == "="]
+    for cut in cuts:
+        ours, theirs = place(content.names, text[:cut]), place(style.names, text[cut + 1 :])
+        if ours is not None and theirs is not None:
+            return ours, theirs
+    raise ConfigError(
+        subject="--pair",
+        expected=f"a lead of the content ({', '.join(content.names)}), =, and one of the style "
+        f"({', '.join(style.names)})",
+        found=text,
+        remedy="name one of each, or their numbers from 1 up",
+    )
 
 
 def _with_units(signal: Signal, units: Sequence[str]) -> Signal:
@@ -229,8 +284,10 @@ class SignalKind(Kind):
         if not isinstance(style, Signal) or not isinstance(content, Signal):
             return style
         settings = config.signal
-        selected = part(style, settings.style_leads, settings.style_span)
-        matched_style = match_to_content(selected, content)
+        selected = part(style, (), settings.style_span)
+        matched_style = match_to_content(
+            selected, content, settings.pair, in_order=bool(settings.style_leads)
+        )
         if config.objective.statistics:
             check_varies(matched_style)
         return matched_style

@@ -20,6 +20,7 @@ from impasto.kinds.kind import Kind, Prepared, refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
+from impasto.media.volumes.body import around_body
 from impasto.media.volumes.orientation import axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import window_of
@@ -96,12 +97,12 @@ def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tupl
 def mark_voxels(
     content: Volume, styles: Sequence[Sample], settings: VolumeConfig, masks: Sequence[str] = ()
 ) -> tuple[Volume, list[Sample]]:
-    """Marks the voxels that count: those in the intensity window and in the content's mask.
+    """Marks the voxels that count: those of the body in the intensity window and in the mask.
 
     Args:
         content: the content.
         styles: the styles.
-        settings: the intensity window and whether air is kept.
+        settings: the intensity window, and whether air is kept and what lies around the body.
         masks: the file of the content's mask, or nothing.
 
     Returns:
@@ -118,6 +119,11 @@ def mark_voxels(
             found=str(len(masks)),
             remedy="pass the content's mask only",
         )
+    content = _mark_around(content, settings, "the content")
+    styles = [
+        _mark_around(style, settings, f"style {number}") if isinstance(style, Volume) else style
+        for number, style in enumerate(styles, start=1)
+    ]
     limits = windows(content, styles, settings.window)
     for limit in limits[1:]:
         if limit and limit != limits[0]:
@@ -137,6 +143,22 @@ def mark_voxels(
     return replace(content, inside=inside), marked_styles
 
 
+def _mark_around(volume: Volume, settings: VolumeConfig, role: str) -> Volume:
+    """Marks the voxels around the body, unless they may change; logs how many do not count."""
+    around = None
+    if not settings.around:
+        around = around_body(volume.data[0], hounsfield=in_hounsfield(volume))
+    if around is not None and volume.holes is not None:
+        around &= ~volume.holes
+    for mask, what in (
+        (volume.holes, "have no value (padding or NaN): they stay and count nothing"),
+        (around, "lie around the body: they stay and count nothing (--around lets them change)"),
+    ):
+        if mask is not None and mask.any():
+            logger.info("%.1f %% of the voxels of %s %s", 100 * mask.mean(), role, what)
+    return replace(volume, around=around)
+
+
 def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxels:
     """Returns the voxels that count: those in the intensity window, without air if it is kept.
 
@@ -145,6 +167,9 @@ def _inside(volume: Volume, window: tuple[float, float], keep_air: bool) -> Voxe
     low, high = window
     values = volume.data[0]
     inside: Voxels = (values >= low) & (values <= high)
+    for outside in (volume.holes, volume.around):
+        if outside is not None:
+            inside &= ~outside
     if keep_air:
         inside &= values > (AIR if in_hounsfield(volume) else low)
     if not inside.any():

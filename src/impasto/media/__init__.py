@@ -7,6 +7,7 @@ Signals and volumes of other formats are decoded whole by the field's libraries.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from impasto.media.suffixes import (
     ARRAYS,
     OME,
     PICTURES,
+    Format,
     check_shape,
     format_of,
     known_format,
@@ -54,7 +56,13 @@ __all__ = [
 ]
 
 
-def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
+def load(
+    path: StrPath,
+    size: tuple[int, ...] = (0,),
+    *,
+    new: New = in_memory,
+    leads: Sequence[str] = (),
+) -> Sample:
     """Reads a file: a picture, a signal, a volume, or an array (`arrays` says what its axes are).
 
     Args:
@@ -64,6 +72,8 @@ def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -
             Only pictures are brought to another size than their own.
         new: makes the float32 arrays, of the given shape (channel, *space), that the values are
             put in: in memory, or in a file for a sample that is larger.
+        leads: names of the channels of a signal, or their numbers from 1 up; all if none is given.
+            Only these need to have one rate, and values.
 
     Raises:
         SampleError: the suffix is not one that is read here, or the file cannot be read.
@@ -79,7 +89,7 @@ def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -
             check_own_space(form.grid(path)[1], size, form.what)
         if form.streams:
             return form.load(path, new)
-        sample = form.load(path)
+        sample = _with_leads(form, path, leads)
         if new is in_memory:
             return sample
         data = new(sample.data.shape)
@@ -87,13 +97,22 @@ def load(path: StrPath, size: tuple[int, ...] = (0,), *, new: New = in_memory) -
         return replace(sample, data=data)
 
 
-def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, ...]]:
+def _with_leads(form: Format, path: StrPath, leads: Sequence[str]) -> Sample:
+    if form.named:
+        return form.load(path, names=leads or None)
+    sample = form.load(path)
+    return sample.select(leads) if leads and isinstance(sample, Signal) else sample
+
+
+def grid(
+    path: StrPath, size: tuple[int, ...] = (0,), *, leads: Sequence[str] = ()
+) -> tuple[int, tuple[int, ...]]:
     """Returns the channels and the space of what `load` would give, without decoding.
 
     An alpha, where a picture has one, takes another array of shape (1, *space).
 
     Args:
-        path, size: as for `load`.
+        path, size, leads: as for `load`.
 
     Returns:
         Such as (3, (768, 1024)) for a picture of 768 rows.
@@ -105,7 +124,7 @@ def grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, .
     with about(os.fspath(path)):
         if form is PICTURES:
             return picture.picture_grid(path, size)
-        channels, space = form.grid(path)
+        channels, space = form.grid(path, names=leads or None) if form.named else form.grid(path)
         check_own_space(space, size, form.what)
         return channels, space
 
@@ -172,7 +191,13 @@ def is_volume_file(path: StrPath) -> bool:
     return target_format(path).dims == 3
 
 
-def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory) -> Sample:
+def as_sample(
+    thing: Any,
+    size: tuple[int, ...] = (0,),
+    *,
+    new: New = in_memory,
+    leads: Sequence[str] = (),
+) -> Sample:
     """Makes a sample of a path, bytes, a NumPy array, a tensor or a PIL image.
 
     Example:
@@ -180,9 +205,9 @@ def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory)
         (3, 4, 5)
 
     Args:
-        thing: one of those, or a Sample. A Sample that is no picture is returned as it is, and so
-            is a picture that has the size already.
-        size, new: as for `load`.
+        thing: one of those, or a Sample. A Sample that is no picture is returned as it is, but for
+            the leads of a signal, and so is a picture that has the size already.
+        size, new, leads: as for `load`.
 
     Raises:
         SampleError: the thing is none of these, or cannot be used.
@@ -190,9 +215,11 @@ def as_sample(thing: Any, size: tuple[int, ...] = (0,), *, new: New = in_memory)
     thing = decoded(thing)
     match thing:
         case str() | os.PathLike():
-            return load(thing, size, new=new)
+            return load(thing, size, new=new, leads=leads)
         case Picture():
             return picture.fit_picture(thing, size, new)
+        case Signal() if leads:
+            return thing.select(leads)
         case Sample():
             return thing
         case np.ndarray():

@@ -60,6 +60,8 @@ class ArraySample(Sample):
         attributes: of a Zarr array.
         axes: the names of its axes, None where it has none.
         zarr_format: the version of its format, 2 or 3.
+        chunks, shards: the sides of a Zarr array's chunks, and of the shards that they are packed
+            in; () where there are none.
     """
 
     dtype: np.dtype[Any] = _FLOAT32
@@ -67,6 +69,8 @@ class ArraySample(Sample):
     attributes: dict[str, Any] = field(default_factory=dict)
     axes: tuple[str | None, ...] | None = None
     zarr_format: int = 3
+    chunks: tuple[int, ...] = ()
+    shards: tuple[int, ...] = ()
 
 
 class _Stored(NamedTuple):
@@ -278,8 +282,10 @@ def _stored_zarr(path: StrPath) -> _Stored:
             values=node,
             shape=tuple(node.shape),
             dtype=np.dtype(node.dtype),
-            unit=tuple(node.chunks),
+            unit=tuple(node.shards or node.chunks),
             metadata={
+                "chunks": tuple(node.chunks),
+                "shards": tuple(node.shards or ()),
                 "attributes": node.attrs.asdict(),
                 "axes": getattr(metadata, "dimension_names", None),
                 "zarr_format": metadata.zarr_format,
@@ -308,9 +314,7 @@ def _save_zarr(
     values: Values, gaps: Values | None, own: ArraySample, path: StrPath, recipe: str | None
 ) -> None:
     zarr = zarr_library()
-    dims = own.dims
-    sides = (1, *(CHUNK_SIDES[dims - 1],) * dims)[-values.ndim :]
-    chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
+    chunks, shards = _chunks(own, values.shape)
     added = {MARK: recipe or ""}
     named = own.zarr_format == 3 and own.axes is not None and len(own.axes) == values.ndim
     with atomic_folder(path, holds_result) as folder:
@@ -318,14 +322,23 @@ def _save_zarr(
             zarr.storage.LocalStore(folder),
             shape=values.shape,
             chunks=chunks,
+            shards=shards or None,
             dtype=own.dtype,
             attributes={**own.attributes, **added},
             zarr_format=own.zarr_format,
             dimension_names=own.axes if named else None,
         )
         # Given several chunks at once, zarr would go on with the others after one has failed.
-        for block in cells(values.shape, chunks):
+        for block in cells(values.shape, shards or chunks):
             array[block] = convert(_with_gaps(values, gaps, block), own.dtype)
+
+
+def _chunks(own: ArraySample, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Returns the sides of the chunks to write, and of the shards that they are packed in."""
+    if len(own.shards) == len(shape):
+        return own.chunks, own.shards
+    sides = (1, *(CHUNK_SIDES[own.dims - 1],) * own.dims)[-len(shape) :]
+    return tuple(min(pair) for pair in zip(sides, shape, strict=True)), ()
 
 
 def _with_gaps(values: Values, gaps: Values | None, block: tuple[slice, ...]) -> Values:

@@ -11,8 +11,9 @@ from impasto.media.files import suffix_of
 from impasto.media.signals.annotators import ANNOTATORS
 from impasto.media.signals.records import SUFFIXES as RECORDS
 from impasto.media.signals.records import is_record
+from impasto.media.volumes.dicom_folders import files_in
 from impasto.media.volumes.dicom_headers import SUFFIXES as DICOM
-from impasto.media.volumes.dicom_headers import files_in, has_magic
+from impasto.media.volumes.dicom_headers import has_magic
 
 _LONGEST_HEADER = 2**24
 _DATA_FILE = re.compile(rb"^data ?file: *(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)

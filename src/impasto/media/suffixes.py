@@ -37,6 +37,7 @@ class Format(NamedTuple):
         check: raises where `save` would for the path alone.
         requires: imports the library that `save` needs.
         streams: whether `load` puts the values into an array that `new` makes, in pieces.
+        named: whether `load` and `grid` take `names`, of the channels to read.
         dims, channels: what such a file can hold; 0 for any.
         what: what such a file holds, in words.
         shape: the shape of what it can hold, in words.
@@ -44,11 +45,12 @@ class Format(NamedTuple):
 
     suffixes: tuple[str, ...]
     load: Callable[..., Sample]
-    grid: Callable[[StrPath], tuple[int, tuple[int, ...]]]
+    grid: Callable[..., tuple[int, tuple[int, ...]]]
     save: Callable[[Any, StrPath, str | None], None]
     check: Callable[[StrPath], None] = check_writable
     requires: Callable[[], object] = lambda: None
     streams: bool = False
+    named: bool = False
     dims: int = 1
     channels: int = 0
     what: str = "a signal"
@@ -81,6 +83,7 @@ ARRAYS = Format(
 )
 _RECORDS = Format(
     *(records.SUFFIXES, records.open_record, records.record_grid, record_writer.save_record),
+    named=True,
     check=record_writer.check_record_target,
     requires=annotators.wfdb_library,
 )
@@ -100,6 +103,7 @@ OME = Format(
 )
 _EDF = Format(
     *(edf.SUFFIXES, edf.open_edf, edf.edf_grid, edf_writer.save_edf),
+    named=True,
     requires=edf.pyedflib_library,
 )
 _TABLES = Format(tables.SUFFIXES, tables.open_table, tables.table_grid, tables.save_table)

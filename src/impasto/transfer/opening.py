@@ -88,10 +88,11 @@ def open_inputs(
         SampleError: an input cannot be used.
     """
     given = decoded(content, "content")
-    sample = open_sample(given, "content", content_size(given, config), arrays)
+    leads = config.signal.leads
+    sample = open_sample(given, "content", content_size(given, config), arrays, leads)
     kind = kind_of(sample)
     with about("content"):
-        sample = kind.part(sample, config.signal.leads, config.signal.span)
+        sample = kind.part(sample, (), config.signal.span)
     config = config.complete(sample.dims, len(sample.data))
     things, shares = split_shares(list_styles(styles), config.objective)
     return Inputs(kind, sample, open_styles(things, sample, config, arrays), shares, config)
@@ -107,7 +108,9 @@ def decoded(thing: SampleLike, role: str) -> SampleLike:
         return sample
 
 
-def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sample:
+def open_sample(
+    thing: SampleLike, role: str, size: Space, arrays: Arrays, leads: Sequence[str] = ()
+) -> Sample:
     """Opens a sample.
 
     Args:
@@ -115,12 +118,13 @@ def open_sample(thing: SampleLike, role: str, size: Space, arrays: Arrays) -> Sa
         role: what errors call it, such as "style 1"; for a path, errors name the path.
         size: the size to open a picture at, in pixels; (0,) keeps its own.
         arrays: allocates large arrays.
+        leads: names or numbers of the channels of a signal; all if empty.
 
     Raises:
         SampleError: it cannot be used.
     """
     with about(str(thing) if isinstance(thing, str | Path) else role):
-        return media.as_sample(thing, size, new=arrays.numpy)
+        return media.as_sample(thing, size, new=arrays.numpy, leads=leads)
 
 
 def list_styles(styles: SampleLike | Sequence[SampleLike]) -> list[SampleLike]:
@@ -168,7 +172,8 @@ def open_styles(
     for number, given in enumerate(things, start=1):
         role = f"style {number}"
         thing = decoded(given, role)
-        sample = open_sample(thing, role, kind.style_size(thing, role, content, config), arrays)
+        size = kind.style_size(thing, role, content, config)
+        sample = open_sample(thing, role, size, arrays, config.signal.style_leads)
         with about(role):
             sample = kind.bring(sample, content, config)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):

@@ -52,7 +52,9 @@ _LARGEST_WAV = 2**32 - 2**20
 # Its encoder of OGG ends the process when it gets some minutes at once.
 _BLOCK = 2**16
 _SYSTEM_ERROR = 2  # libsndfile's code where not all could be written
-_UNKNOWN = 2**32 - 1  # the length that programs write which do not know it yet
+# The lengths that programs write which do not know it yet, into a pipe: ffmpeg the largest number,
+# sox 0x7ffff000 or a whole number of positions below it, others the largest with a sign.
+_UNKNOWN = range(0x7FFFEF00, 0x80000000), range(2**32 - 1, 2**32)
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def _check_whole(file: BinaryIO, size: int) -> None:
     while len(chunk := file.read(8)) == 8:
         name, length = struct.unpack("<4sI", chunk)
         left = size - file.tell()
-        if name == b"data" and left < length != _UNKNOWN:
+        if name == b"data" and left < length and not any(length in few for few in _UNKNOWN):
             raise SampleError(
                 expected=f"{length} bytes of sound", found=f"{left}", remedy="get the file again"
             )

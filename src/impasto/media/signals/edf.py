@@ -1,29 +1,36 @@
 """EDF and BDF files, plain and plus, read by pyedflib. `edf_writer` writes them.
 
-Ours is what pyedflib does not do: it prints where a file is shorter than its header says, and it
-gives the bytes about the patient and the recording only in parts.
+Ours is what pyedflib does not do: it prints where a file is shorter than its header says, it gives
+the bytes about the patient and the recording only in parts, and it refuses headers that
+`edf_headers` mends.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
 from impasto.errors import SampleError, about
 from impasto.media.blocks import check_memory
 from impasto.media.coding import after_file_name, decoding
 from impasto.media.files import StrPath, open_regular
+from impasto.media.signals.edf_headers import Header, is_blank, read_header, readable, text
 from impasto.media.signals.gaps import without_gaps
 from impasto.media.signals.signal import Annotation, Signal, Source, places
 from impasto.system.libraries import library
+
+logger = logging.getLogger(__name__)
 
 pyedflib_library = partial(library, "pyedflib", "for EDF files", "signals")
 
@@ -72,15 +79,24 @@ class EdfSource(Source):
         return replace(self, channels=tuple(scaled))
 
 
+class _File(NamedTuple):
+    """A file that is open: pyedflib's reader, and the header as it stands in the file."""
+
+    reader: Any
+    header: Header
+
+
 def open_edf(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
-    """Reads an EDF, EDF+C, BDF or BDF+C file, with its annotations.
+    """Reads an EDF, EDF+, BDF or BDF+ file without a pause, with its annotations.
+
+    A channel whose range is a single value is blank: it has that value throughout, which is logged.
 
     Args:
         path: of the file.
         names: of the channels to read, which must have one rate; None reads all.
 
     Raises:
-        SampleError: the file is damaged, truncated or discontinuous, or the channels have several
+        SampleError: the file is damaged, truncated or has a pause, or the channels have several
             rates.
         MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: pyedflib is not installed.
@@ -88,110 +104,105 @@ def open_edf(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     with about(os.fspath(path)), _opened(path) as file:
         channels, length = _shape(file, names)
         check_memory((len(channels), length), np.dtype(np.float64))
-        data, gaps = without_gaps([file.readSignal(i) for i in channels])
+        plain = [file.header.plain[i] for i in channels]
+        names = [text(fields["label"]) for fields in plain]
+        data, gaps = without_gaps([_values(file, i) for i in channels], names)
         with open_regular(path, "an EDF file") as header:
             identity = header.read(256)[IDENTITY]
-        record = int(file.samples_in_datarecord(channels[0]))
-        seconds = Fraction(file.datarecord_duration).limit_denominator(100_000)
+        reader = file.reader
+        record = int(reader.samples_in_datarecord(channels[0]))
+        seconds = Fraction(reader.datarecord_duration).limit_denominator(100_000)
         return Signal(
             data=data,
             rate=float(record / seconds),
-            names=tuple(file.getLabel(i).strip() for i in channels),
-            units=tuple(file.getPhysicalDimension(i).strip() for i in channels),
+            names=tuple(names),
+            units=tuple(text(fields["unit"]) for fields in plain),
             gaps=gaps,
-            annotations=_annotations(file),
-            start=_start(file),
+            annotations=_annotations(reader),
+            start=_start(reader),
             source=EdfSource(
                 channels=tuple(_channel(file, i) for i in channels),
                 identity=identity,
                 record=record,
                 seconds=seconds,
-                plus=file.filetype in (1, 3),
+                plus=reader.filetype in (1, 3),
             ),
         )
 
 
-def edf_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+def edf_grid(path: StrPath, *, names: Sequence[str] | None = None) -> tuple[int, tuple[int, ...]]:
     """Returns the channels and the space of what `open_edf` would give, from the header."""
     with _opened(path, annotations=False) as file:
-        channels, length = _shape(file, None)
+        channels, length = _shape(file, names)
         return len(channels), (length,)
 
 
-def check_length(file: BinaryIO) -> None:
-    """Refuses a file that is shorter than its header says, or has no such header.
-
-    Args:
-        file: open, anywhere.
-
-    Raises:
-        SampleError: the header is damaged, or the file ends too early.
-    """
-    file.seek(0)
-    head = file.read(256)
-    try:
-        signals, header = int(head[252:256]), int(head[184:192])
-        records = int(head[236:244])
-        file.seek(256 + 216 * signals)
-        samples = sum(int(file.read(8)) for _ in range(signals))
-        if min(signals, header, records, samples) < 1:
-            raise ValueError
-    except ValueError as error:
-        raise SampleError(
-            expected="an EDF or BDF header with its numbers of signals, records and samples",
-            found="a damaged one, or another file",
-            remedy="get the file again",
-        ) from error
-    needed = header + records * samples * (3 if head[:1] == b"\xff" else 2)
-    if (size := os.fstat(file.fileno()).st_size) < needed:
-        raise SampleError(expected=f"{needed} bytes", found=f"{size}", remedy="get the file again")
-
-
 @contextmanager
-def _opened(path: StrPath, annotations: bool = True) -> Iterator[Any]:
+def _opened(path: StrPath, annotations: bool = True) -> Iterator[_File]:
     with open_regular(path, "an EDF file") as file:
         if not os.fstat(file.fileno()).st_size:
             raise SampleError(expected="an EDF file", found="an empty file", remedy="get it again")
-        check_length(file)
+        header = read_header(file)
     pyedflib = pyedflib_library()
-    with decoding(
-        "an EDF or BDF file whole to its end, without interruptions",
-        "pyedflib",
-        "get it again, or convert it to EDF+C",
-        says=after_file_name,
+    with (
+        readable(path, header) as known,
+        decoding(
+            "an EDF or BDF file whole to its end, without interruptions",
+            "pyedflib",
+            "get it again, or convert it to EDF+C",
+            says=after_file_name,
+        ),
     ):
         wanted = pyedflib.READ_ALL_ANNOTATIONS if annotations else pyedflib.DO_NOT_READ_ANNOTATIONS
         # Its own check of the size prints; the one above does not.
-        with pyedflib.EdfReader(os.fspath(path), wanted, pyedflib.DO_NOT_CHECK_FILE_SIZE) as reader:
-            yield reader
+        with pyedflib.EdfReader(
+            os.fspath(known), wanted, pyedflib.DO_NOT_CHECK_FILE_SIZE
+        ) as reader:
+            yield _File(reader, header)
 
 
-def _shape(file: Any, names: Sequence[str] | None) -> tuple[list[int], int]:
+def _shape(file: _File, names: Sequence[str] | None) -> tuple[list[int], int]:
     """Returns the numbers of the channels to read, and the positions in each."""
-    labels = [file.getLabel(i).strip() for i in range(file.signals_in_file)]
-    chosen = places(labels, names)
-    if not chosen:
+    labels = [text(fields["label"]) for fields in file.header.plain]
+    if not labels:
         raise SampleError(
             expected="one channel or more", found="annotations alone", remedy="name another file"
         )
-    rates = [float(file.getSampleFrequency(i)) for i in chosen]
+    chosen = places(labels, names)
+    reader = file.reader
+    rates = [float(reader.getSampleFrequency(i)) for i in chosen]
     if len(set(rates)) > 1:
         pairs = zip(chosen, rates, strict=True)
         several = ", ".join(f"{labels[i]} at {rate:g}" for i, rate in pairs)
         raise SampleError(
             expected="channels of one rate",
             found=f"{several} Hz",
-            remedy="read those of one: impasto.media.signals.edf.open_edf(path, names=[...])",
+            remedy=f"choose those of one, as in --leads {shlex.quote(labels[chosen[0]])}",
         )
-    return chosen, int(file.samples_in_file(chosen[0]))
+    return chosen, int(reader.samples_in_file(chosen[0]))
 
 
-def _channel(file: Any, number: int) -> Channel:
+def _values(file: _File, number: int) -> Float64[np.ndarray, " time"]:
+    """Returns the values of a channel; of a blank one, the one value that it can have."""
+    fields = file.header.plain[number]
+    values: np.ndarray = file.reader.readSignal(number)
+    if is_blank(fields):
+        logger.info("channel %s is blank: its range is a single value", text(fields["label"]))
+        values = np.full(values.shape, float(fields["physical_min"]))
+    return values
+
+
+def _channel(file: _File, number: int) -> Channel:
+    fields, reader = file.header.plain[number], file.reader
+    physical = (reader.getPhysicalMinimum(number), reader.getPhysicalMaximum(number))
+    if is_blank(fields):
+        value = float(fields["physical_min"])
+        physical = value - 1, value + 1
     return Channel(
-        physical=(file.getPhysicalMinimum(number), file.getPhysicalMaximum(number)),
-        digital=(int(file.getDigitalMinimum(number)), int(file.getDigitalMaximum(number))),
-        transducer=file.getTransducer(number).strip(),
-        prefilter=file.getPrefilter(number).strip(),
+        physical=physical,
+        digital=(int(reader.getDigitalMinimum(number)), int(reader.getDigitalMaximum(number))),
+        transducer=reader.getTransducer(number).strip(),
+        prefilter=reader.getPrefilter(number).strip(),
     )
 
 

@@ -12,6 +12,7 @@ import errno
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, time
 from fractions import Fraction
@@ -25,7 +26,8 @@ from impasto.errors import OutputError, SampleError
 from impasto.media.coding import encoding
 from impasto.media.files import StrPath
 from impasto.media.folders import atomic_set
-from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, check_length, pyedflib_library
+from impasto.media.signals.edf import IDENTITY, Channel, EdfSource, pyedflib_library
+from impasto.media.signals.edf_headers import read_header
 from impasto.media.signals.signal import Annotation, Signal
 
 _MARK = "not_for_diagnosis"
@@ -156,8 +158,8 @@ def _write_header(
 ) -> None:
     headers = [
         {
-            "label": name,
-            "dimension": unit,
+            "label": _ascii(name),
+            "dimension": _ascii(unit),
             "sample_frequency": record / float(seconds),
             "physical_min": channel.physical[0],
             "physical_max": channel.physical[1],
@@ -177,6 +179,12 @@ def _write_header(
     file.setStartdatetime(start.replace(microsecond=0))
     if start.microsecond:
         pyedflib.edfwriter.set_starttime_subsecond(file.handle, start.microsecond * 10)
+
+
+def _ascii(text: str) -> str:
+    """Returns a text in the letters that EDF has: uV for µV, e for é."""
+    plain = unicodedata.normalize("NFKD", re.sub("[µμ]", "u", text))
+    return plain.encode("ascii", "ignore").decode()
 
 
 def _prepare_annotations(file: Any, signal: Signal, records: int) -> None:
@@ -220,7 +228,7 @@ def _check_written(target: Path) -> None:
     """Finds out by the size whether the disk was full, which pyedflib does not say."""
     try:
         with open(target, "rb") as file:
-            check_length(file)
+            read_header(file)
     except SampleError as error:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 

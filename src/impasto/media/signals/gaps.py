@@ -6,6 +6,7 @@ finite everywhere: a straight line runs across each gap, and a mask says where t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def without_gaps(
     values: Shaped[np.ndarray, "channel time"] | Sequence[Shaped[np.ndarray, " time"]],
+    names: Sequence[str] = (),
 ) -> tuple[Float32[np.ndarray, "channel time"], Bool[np.ndarray, "channel time"] | None]:
     """Separates the values of a recording from its gaps.
 
@@ -31,6 +33,7 @@ def without_gaps(
     Args:
         values: an array, or one of each channel; integers or floats of any precision. NaN is a
             gap.
+        names: of the channels, for the error.
 
     Returns:
         The data, with a straight line across each gap, and the mask of the gaps, None where there
@@ -44,8 +47,24 @@ def without_gaps(
     gaps = np.isnan(data)
     if not gaps.any():
         return data, None
+    _check_values(gaps, names)
     fill_gaps(data, gaps)
     return data, gaps
+
+
+def _check_values(gaps: Bool[np.ndarray, "channel time"], names: Sequence[str]) -> None:
+    """Refuses channels without a value, and says which others there are."""
+    empty = np.asarray(gaps.all(axis=1)).tolist()
+    if not any(empty):
+        return
+    labels = [*names] if any(names) else [str(number) for number in range(1, len(gaps) + 1)]
+    dead = ", ".join(name for name, none in zip(labels, empty, strict=True) if none)
+    others = [name for name, none in zip(labels, empty, strict=True) if not none]
+    raise SampleError(
+        expected="values in every channel",
+        found=f"none in channel {dead}: all NaN",
+        remedy=f"leave it out: --leads {shlex.join(others)}" if others else "name another file",
+    )
 
 
 def with_gaps(signal: Signal) -> Float64[np.ndarray, "channel time"]:

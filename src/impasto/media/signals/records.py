@@ -8,8 +8,9 @@ arrays. Comments are read here, for wfdb does not keep those that are not UTF-8.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +24,13 @@ from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
 from impasto.media.signals.annotators import annotations_beside, wfdb_library
 from impasto.media.signals.gaps import without_gaps
+from impasto.media.signals.record_headers import readable
 from impasto.media.signals.signal import Signal, Source, places
 
 SUFFIXES = (".hea", ".dat")
+_MATLAB = (
+    ".mat"  # of values after a header of MATLAB's, as the challenges of 2020 and 2021 have them
+)
 
 # Bits of a sample, for the formats whose files have a known length.
 _BITS = {"8": 8, "80": 8, "212": 12, "310": 32 / 3, "311": 32 / 3, "24": 24, "32": 32}
@@ -101,7 +106,7 @@ class _Header(NamedTuple):
 
 
 def is_record(path: StrPath) -> bool:
-    """Whether the name is of a record: .hea, .dat, or without a suffix where its .hea exists.
+    """Whether the name is of a record: .hea, .dat, or .mat or none where its .hea exists.
 
     Example:
         >>> is_record("recordings/100.dat"), is_record("100.csv")
@@ -110,6 +115,8 @@ def is_record(path: StrPath) -> bool:
     name = Path(path)
     if name.suffix.lower() in SUFFIXES:
         return True
+    if name.suffix.lower() == _MATLAB:
+        return os.path.isfile(name.with_suffix(".hea"))
     return not os.path.exists(name) and os.path.isfile(f"{name}.hea")
 
 
@@ -120,7 +127,7 @@ def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
     segments is one signal.
 
     Args:
-        path: of the .hea, of the .dat, or without a suffix.
+        path: of the .hea, of the .dat or .mat, or without a suffix.
         names: of the signals to read, which must have one rate; None reads all.
 
     Raises:
@@ -129,22 +136,20 @@ def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
         MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: wfdb is not installed.
     """
-    with about(os.fspath(path)):
-        header = _header(path, names)
+    with about(os.fspath(path)), _opened(path, names) as header:
         check_memory((len(header.channels), header.frames * header.frame), np.dtype(np.float64))
+        leading, chosen = header.leading, header.channels
+        names = tuple((leading.sig_name[i] or "").strip() for i in chosen)
         with _decoding():
-            record = wfdb_library().rdrecord(
-                header.stem, channels=header.channels, smooth_frames=False
-            )
-            data, gaps = without_gaps(record.e_p_signal)
+            record = wfdb_library().rdrecord(header.stem, channels=chosen, smooth_frames=False)
+            data, gaps = without_gaps(record.e_p_signal, names)
         del record  # it holds the values twice more, in 64 bits
         _check_values(data.shape[1], header)
-        leading, chosen = header.leading, header.channels
-        annotations, labels = annotations_beside(header.stem, header.record.fs)
+        annotations, labels = annotations_beside(str(_stem(path)), header.record.fs)
         return Signal(
             data=data,
             rate=float(header.record.fs * header.frame),
-            names=tuple((leading.sig_name[i] or "").strip() for i in chosen),
+            names=names,
             units=tuple(leading.units[i] for i in chosen),
             gaps=gaps,
             annotations=annotations,
@@ -153,19 +158,32 @@ def open_record(path: StrPath, *, names: Sequence[str] | None = None) -> Signal:
         )
 
 
-def record_grid(path: StrPath) -> tuple[int, tuple[int, ...]]:
+def record_grid(
+    path: StrPath, *, names: Sequence[str] | None = None
+) -> tuple[int, tuple[int, ...]]:
     """Returns the channels and the space of what `open_record` would give, from the header."""
-    header = _header(path, None)
-    return len(header.channels), (header.frames * header.frame,)
+    with _opened(path, names) as header:
+        return len(header.channels), (header.frames * header.frame,)
 
 
-def _header(path: StrPath, names: Sequence[str] | None) -> _Header:
-    """Reads a header, and checks it and the sizes of its files."""
+def _stem(path: StrPath) -> Path:
     name = Path(os.path.abspath(path))
-    stem = name.with_suffix("") if name.suffix.lower() in SUFFIXES else name
+    return name.with_suffix("") if name.suffix.lower() in (*SUFFIXES, _MATLAB) else name
+
+
+@contextmanager
+def _opened(path: StrPath, names: Sequence[str] | None) -> Iterator[_Header]:
+    """Reads a header, and gives it while wfdb can read the record at its stem."""
+    stem = _stem(path)
     with open_regular(f"{stem}.hea", "a WFDB header") as file:
         lines = file.read(LONGEST_HEADER).decode("utf-8", "surrogateescape").splitlines()
     _check_lines(lines)
+    with readable(stem, lines) as known:
+        yield _header(known, lines, names)
+
+
+def _header(stem: Path, lines: Sequence[str], names: Sequence[str] | None) -> _Header:
+    """Reads a header, and checks it and the sizes of its files."""
     with _decoding():
         record = wfdb_library().rdheader(str(stem), rd_segments=True)
     leading = record
@@ -216,7 +234,7 @@ def _frame(record: Any, leading: Any, channels: Sequence[int]) -> int:
     raise SampleError(
         expected="signals of one rate",
         found=f"{rates} Hz",
-        remedy="read those of one: impasto.media.signals.records.open_record(path, names=[...])",
+        remedy=f"choose those of one, as in --leads {shlex.quote(leading.sig_name[channels[0]])}",
     )
 
 

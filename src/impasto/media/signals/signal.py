@@ -226,6 +226,17 @@ class Signal(Sample):
             source=self.source.select(chosen) if self.source else None,
         )
 
+    def mixed(self) -> Signal:
+        """Mixes all channels down to one, their mean, as sounds are mixed to mono."""
+        return replace(
+            self,
+            data=self.data.mean(axis=0, keepdims=True),
+            names=("mixed",),
+            units=self.units[:1],
+            gaps=None if self.gaps is None else np.asarray(self.gaps.any(axis=0))[None],
+            source=None,
+        )
+
     def in_units(self, units: str) -> Signal:
         """Brings all channels to one unit.
 
@@ -278,8 +289,8 @@ def place(names: Sequence[str], wanted: str) -> int | None:
     Returns:
         Its place from 0, None where it is not among them.
     """
-    own = [name.strip().casefold() for name in names]
-    if (key := wanted.strip().casefold()) in own:
+    own = [_key(name) for name in names]
+    if (key := _key(wanted)) in own:
         return own.index(key)
     if key.isdecimal() and 1 <= int(key) <= len(own):
         return int(key) - 1
@@ -298,12 +309,20 @@ def places(names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
         wanted: the names to find; None for all.
 
     Raises:
-        SampleError: one is not among them; the error lists those that are.
+        SampleError: one is not among them, or stands there twice; the error lists those that are.
     """
     if wanted is None:
         return list(range(len(names)))
     indices = [place(names, name) for name in wanted]
     missing = [name for name, index in zip(wanted, indices, strict=True) if index is None]
+    for name in wanted:
+        alike = [i for i, own in enumerate(names, start=1) if _key(own) == _key(name)]
+        if len(alike) > 1:
+            raise SampleError(
+                expected=f"one channel named {name}",
+                found=f"{len(alike)}, numbers {' and '.join(map(str, alike))}",
+                remedy="name them by their numbers",
+            )
     if missing or not wanted:
         raise SampleError(
             expected=f"some of the channels {', '.join(names)}, or their numbers from 1 up",
@@ -311,6 +330,10 @@ def places(names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
             remedy="choose among those",
         )
     return [index for index in indices if index is not None]
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold()
 
 
 def with_recipe(lines: Sequence[str], recipe: str | None) -> Iterator[str]:

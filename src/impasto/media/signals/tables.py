@@ -12,11 +12,12 @@ import io
 import math
 import re
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import dropwhile
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -24,6 +25,7 @@ from jaxtyping import Float64
 from impasto.errors import SampleError
 from impasto.media.files import StrPath, atomic_write, open_regular
 from impasto.media.signals.gaps import with_gaps, without_gaps
+from impasto.media.signals.preambles import Preamble, preamble_of, split_row
 from impasto.media.signals.signal import Signal, Source, with_recipe
 
 SUFFIXES = (".csv",)
@@ -52,6 +54,9 @@ class TableSource(Source):
         seconds: that one unit of time lasts.
         first: the first time.
         decimals: the digits of a time after the point.
+        rate: in Hz, where there is no column of time.
+        above: the lines above the names that are no comments.
+        ends: whether each row of values ends with a delimiter.
     """
 
     delimiter: str = ","
@@ -65,6 +70,9 @@ class TableSource(Source):
     seconds: float = 1.0
     first: float = 0.0
     decimals: int = 9
+    rate: float | None = None
+    above: tuple[str, ...] = ()
+    ends: bool = False
 
 
 class _Times(NamedTuple):
@@ -82,17 +90,21 @@ def open_table(path: StrPath) -> Signal:
 
     The delimiter is a comma, a semicolon or a tab. The time is in the column called time, t,
     seconds, s or ms, or else in the first; its steps are equal. Empty fields and NaN are gaps.
-    Lines above the table that begin with # are comments.
+    Lines above the table that begin with # are comments. The tables of watches have no time: the
+    rate is among the lines above the values (`preambles`).
 
     Raises:
         SampleError: the file is no such table.
     """
     source, labels = _layout(path)
     times = _times(path, source)
+    timed = source.rate is None
     with _rows(path, source) as rows:
-        values = _values(rows, len(labels) + 1, source)
-    _check_steps(values[:, source.column], times)
-    data, gaps = without_gaps(np.delete(values, source.column, axis=1).T)
+        values = _values(rows, len(labels) + timed + source.ends, source)
+    if timed:
+        _check_steps(values[:, source.column], times)
+        values = np.delete(values, source.column, axis=1)
+    data, gaps = without_gaps(values[:, : len(labels)].T)
     names, units = zip(*map(_name_and_unit, labels), strict=True)
     return Signal(
         data=data,
@@ -132,26 +144,36 @@ def save_table(signal: Signal, path: StrPath, recipe: str | None = None) -> None
         for comment in with_recipe(layout.comments, recipe):
             text.write(f"# {comment}{layout.line_end}")
         writer = csv.writer(text, delimiter=layout.delimiter, lineterminator=layout.line_end)
+        text.writelines(f"{line}{layout.line_end}" for line in layout.above)
         if layout.header:
             before, after = tuple(layout.brackets)
             pairs = zip(signal.names, signal.units, strict=True)
             labels = [f"{name} {before}{unit}{after}" if unit else name for name, unit in pairs]
-            labels.insert(layout.column, layout.time)
+            if layout.rate is None:
+                labels.insert(layout.column, layout.time)
             writer.writerow([" ".join(label.split()) for label in labels])
         # Text in float32 has the fewest digits that tell its values apart.
         for number, values in enumerate(with_gaps(signal).T.astype(np.float32)):
             row = [each.removesuffix(".0") for each in values.astype(str).tolist()]
             row = ["" if each == "nan" else each for each in row]
-            row.insert(layout.column, f"{layout.first + number * step:.{decimals}f}")
+            if layout.rate is None:
+                row.insert(layout.column, f"{layout.first + number * step:.{decimals}f}")
+            row += [""] * layout.ends
             writer.writerow([each.replace(".", point) for each in row])
         text.detach()
 
 
 def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
     """Returns how a table is laid out, but for its times, and the labels of its channels."""
+    with _text(path) as text:
+        preamble = preamble_of(iter(lambda: text.readline(_LONGEST_LINE), ""))
+    if preamble and (found := _untimed(path, preamble)):
+        return found
+    above = preamble.lines if preamble and _has_time(preamble.names) else ()
     comments: list[str] = []
     lines: list[str] = []
     with _text(path) as text:
+        comments += [line[1:].strip() for line in _skip(text, len(above)) if line[:1] == "#"]
         while len(lines) < 2 and (line := text.readline(_LONGEST_LINE)):
             if not lines and line.startswith("#"):
                 comments.append(line[1:].strip())
@@ -167,6 +189,7 @@ def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
         comma=delimiter != "," and any(re.search(r"\d,\d", each) for each in values),
         line_end="\r\n" if lines[0].endswith("\r\n") else "\n",
         comments=tuple(comments),
+        above=above,
     )
     header = any(not math.isfinite(_number(each, source, 0.0)) for each in first)
     if len(first) < 2 or (header and not rest):
@@ -183,6 +206,45 @@ def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
     rounds = any(_LABEL.fullmatch(label) and label.rstrip().endswith(")") for label in first)
     source = replace(source, brackets="()" if rounds else "[]", time=first[column])
     return replace(source, column=column, seconds=seconds), labels
+
+
+def _untimed(path: StrPath, preamble: Preamble) -> tuple[TableSource, list[str]] | None:
+    """Returns how a table with a preamble is laid out; None if it has a column of time."""
+    labels = list(preamble.names)
+    if preamble.rate is None or _has_time(labels):
+        return None
+    with _text(path) as text:
+        head = _skip(text, len(preamble.lines) + bool(labels))
+        comments = [line[1:].strip() for line in head if line[:1] == "#"]
+        while (value := text.readline(_LONGEST_LINE)).startswith("#"):
+            comments.append(value[1:].strip())
+    if not labels:
+        only = f"{preamble.name} [{preamble.unit}]" if preamble.unit else preamble.name
+        labels = [only] if preamble.columns == 1 else []
+        labels = labels or [str(number) for number in range(1, preamble.columns + 1)]
+    comma = any(re.search(r"\d,\d", each) for each in split_row(value, preamble.delimiter))
+    source = TableSource(
+        delimiter=preamble.delimiter,
+        comma=comma,
+        line_end="\r\n" if value.endswith("\r\n") else "\n",
+        comments=tuple(comments),
+        header=bool(preamble.names),
+        rate=preamble.rate,
+        above=preamble.lines,
+        ends=preamble.ends,
+    )
+    return source, labels
+
+
+def _has_time(labels: Sequence[str]) -> bool:
+    return any(_name_and_unit(label)[0].lower() in _TIMES for label in labels)
+
+
+def _skip(text: io.TextIOBase, count: int) -> Iterator[str]:
+    """Gives so many lines, and the comments among them."""
+    while count and (line := text.readline(_LONGEST_LINE)):
+        count -= not line.startswith("#")
+        yield line
 
 
 def _column_of_time(labels: Sequence[str]) -> tuple[int, float]:
@@ -212,6 +274,9 @@ def _name_and_unit(label: str) -> tuple[str, str]:
 
 def _times(path: StrPath, source: TableSource) -> _Times:
     """Returns what the column of time says in its first, second and last row."""
+    if source.rate is not None:
+        with _rows(path, source) as rows:
+            return _Times(0.0, 1 / source.rate, sum(1 for _ in rows), source.rate, 0)
     with _rows(path, source) as rows:
         times = (row[source.column] if source.column < len(row) else "" for row in rows)
         first = second = last = next(times)
@@ -293,6 +358,7 @@ def _decimals(text: str) -> int:
 def _rows(path: StrPath, source: TableSource) -> Iterator[Iterator[list[str]]]:
     """Gives the rows of values, without comments, the names and what is empty."""
     with _text(path) as text:
+        deque(_skip(text, len(source.above)), maxlen=0)
         lines = dropwhile(lambda line: line.startswith("#") or not line.strip(), text)
         rows = filter(None, csv.reader(lines, delimiter=source.delimiter))
         if source.header:
@@ -301,7 +367,7 @@ def _rows(path: StrPath, source: TableSource) -> Iterator[Iterator[list[str]]]:
 
 
 @contextmanager
-def _text(path: StrPath) -> Iterator[IO[str]]:
+def _text(path: StrPath) -> Iterator[io.TextIOWrapper]:
     with open_regular(path, "a table") as file:
         try:
             yield io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")

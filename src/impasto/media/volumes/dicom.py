@@ -1,7 +1,7 @@
-"""DICOM: a series of single-frame images, read as one volume.
+"""DICOM: a series of images, read as one volume.
 
 pydicom reads one file at a time. Ours is what it does not do: tell which files of a folder make
-one series, put them in order, refuse slices that are missing, there twice or unlike the others,
+one series, put them in order, refuse slices that are missing, in one place or unlike the others,
 and place the volume in space. `dicom_writer` writes the volume back as a derived series.
 """
 
@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Shaped
+from jaxtyping import Bool, Float64, Shaped
 
 from impasto.errors import SampleError
 from impasto.media.blocks import check_memory
 from impasto.media.files import StrPath, unreadable
+from impasto.media.volumes.dicom_folders import files_below, files_in, holds_dicom, without_copies
 from impasto.media.volumes.dicom_headers import (
     SUFFIXES,
     Header,
     decoding_dicom,
-    files_in,
     has_magic,
-    header_of,
+    headers_of,
     image_header,
     pydicom_library,
+    read_dicom,
     refuse_other,
 )
 from impasto.media.volumes.volume import Volume, check_affine
@@ -69,10 +70,13 @@ class _Series(NamedTuple):
 
 
 def is_dicom(path: StrPath) -> bool:
-    """Whether a path is of a DICOM file, whatever its name, or of a folder with one in it."""
+    """Whether a path is of a DICOM file, whatever its name, or of a folder with one in it.
+
+    The file may lie deeper, where the folder holds no other files, as exports of archives do.
+    """
     if os.path.isdir(path):
         try:
-            return any(has_magic(file) for file in files_in(Path(path)))
+            return holds_dicom(Path(path))
         except OSError:
             return False
     return has_magic(Path(path))
@@ -83,25 +87,30 @@ def open_dicom(path: StrPath) -> Volume:
 
     Slices are ordered by where they lie. Values are rescaled, each slice by its own slope and
     intercept; where those differ, the volume's type is float32. A tilted gantry gives an affine
-    whose axes are not at right angles.
+    whose axes are not at right angles. Padding is a hole, and keeps its values. What is there twice
+    is left out, and that is logged.
 
     Args:
-        path: a folder that holds one series, or any file of a series, whose folder is then looked
-            through.
+        path: a folder that holds one series, in itself or below, or any file of a series, whose
+            folder is then looked through. An enhanced image is a series in one file.
 
     Raises:
-        SampleError: the folder holds several series, or one whose images are damaged, have
-            several frames or colors, differ in size or orientation, or are not evenly spaced.
+        SampleError: the folder holds several series, or one whose images are damaged or of colors,
+            differ in size or orientation, or are not evenly spaced.
         MemoryLimitError: the values do not fit into the free memory.
         MissingExtraError: pydicom is not installed.
     """
     series = _series(Path(path))
     check_memory(series.space, series.headers[0].dtype)
     data = np.empty((1, *series.space), np.float32)
+    holes = np.zeros(series.space, np.bool_)
     scalings = []
+    pixels = _Pixels()
     for number, header in enumerate(series.headers):
-        stored, scaling = _read(header)
-        data[0, :, :, number] = in_units(stored, *scaling).T
+        raw, image = pixels.of(header)
+        scaling = _scaling(image, header.file.name)
+        data[0, :, :, number] = in_units(_without_spare_bits(raw, image), *scaling).T
+        holes[:, :, number] = _padding(raw, image).T
         scalings.append(scaling)
     first = series.headers[0]
     images = tuple(header.image for header in series.headers)
@@ -115,6 +124,7 @@ def open_dicom(path: StrPath) -> Volume:
         slope=slope,
         intercept=intercept,
         source=DicomSource(images, tuple(scalings), series.affine, series.space),
+        holes=holes if holes.any() and not holes.all() else None,
     )
 
 
@@ -127,7 +137,7 @@ def _series(path: Path) -> _Series:
     """Returns the series in a folder, or the one that a file belongs to."""
     try:
         if path.is_dir():
-            chosen, files = None, files_in(path)
+            chosen, files = None, files_below(path)
         else:
             chosen, files = image_header(path), files_in(path.parent)
     except OSError as error:
@@ -139,11 +149,11 @@ def _series(path: Path) -> _Series:
             if file.suffix.lower() in SUFFIXES:
                 refuse_other(file)
             continue
-        header = header_of(file)
-        if header.other:
-            others.add(header.other)
-        else:
-            series.setdefault(header.series, []).append(header)
+        for header in headers_of(file):
+            if header.other:
+                others.add(header.other)
+            else:
+                series.setdefault(header.series, []).append(header)
     if chosen is not None:
         series = {chosen.series: series[chosen.series]}
     if not series:
@@ -153,8 +163,10 @@ def _series(path: Path) -> _Series:
             remedy="name another folder",
         )
     if len(series) > 1:
+        folder = path if path.is_dir() else path.parent
         listed = [
-            f"{images[0].description!r} ({len(images)}, such as {images[0].file.name})"
+            f"{images[0].description!r} ({len(images)}, such as "
+            f"{images[0].file.relative_to(folder)})"
             for images in series.values()
         ]
         more = ["others"] if len(listed) > _MOST_LISTED else []
@@ -172,6 +184,8 @@ def _ordered(images: Sequence[Header]) -> _Series:
     for image in images:
         _check_image(image)
         _check_alike(images[0], image)
+    pixels = _Pixels()
+    images = without_copies(images, lambda image: pixels.of(image)[0])
     first = images[0]
     along_row, along_column = np.array(first.orientation).reshape(2, 3)
     down, across = first.spacing
@@ -268,27 +282,62 @@ def _check_even(
     )
 
 
-def _read(header: Header) -> tuple[Shaped[np.ndarray, "row column"], tuple[float, float]]:
-    """Returns the stored values of an image, and its slope and intercept."""
-    pydicom = pydicom_library()
-    name = header.file.name
-    with decoding_dicom(header.file):
-        image = pydicom.dcmread(header.file)
-        if "PixelData" not in image:
-            raise SampleError(expected="pixels", found=f"none in {name}", remedy="get it again")
-        _check_decoder(pydicom, image, name)
-        values = _without_spare_bits(image.pixel_array, image)
+class _Pixels:
+    """Reads the stored values of images; of a file of several frames, once for all of them."""
+
+    def __init__(self) -> None:
+        self._file: Path | None = None
+        self._read: tuple[Shaped[np.ndarray, "..."], Any] | None = None
+
+    def of(self, header: Header) -> tuple[Shaped[np.ndarray, "row column"], Any]:
+        """Returns the stored values of an image, spare bits included, and its dataset."""
+        if self._read is None or self._file != header.file:
+            self._file, self._read = header.file, _decoded(header.file)
+        values, image = self._read
+        if header.frame is not None:
+            values, image = values[header.frame], header.image
         if values.shape != (header.rows, header.columns):
-            raise ValueError(f"pixels of shape {values.shape}")
-        slope = float(image.get("RescaleSlope", 1.0))
-        intercept = float(image.get("RescaleIntercept", 0.0))
-        if not slope or not np.isfinite([slope, intercept]).all():
             raise SampleError(
-                expected="a finite rescale slope other than 0 and a finite intercept",
-                found=f"{slope:g} and {intercept:g} in {name}",
+                expected=f"{header.rows} x {header.columns} pixels in {header.file.name}",
+                found=f"an array of shape {values.shape}",
                 remedy="get it again",
             )
-        return values, (slope, intercept)
+        return values, image
+
+
+def _decoded(file: Path) -> tuple[Shaped[np.ndarray, "..."], Any]:
+    pydicom = pydicom_library()
+    with decoding_dicom(file):
+        image = read_dicom(file)
+        if "PixelData" not in image:
+            raise SampleError(
+                expected="pixels", found=f"none in {file.name}", remedy="get it again"
+            )
+        _check_decoder(pydicom, image, file.name)
+        return image.pixel_array, image
+
+
+def _scaling(image: Any, name: str) -> tuple[float, float]:
+    """Returns the slope and the intercept of an image."""
+    slope = float(image.get("RescaleSlope", 1.0))
+    intercept = float(image.get("RescaleIntercept", 0.0))
+    if not slope or not np.isfinite([slope, intercept]).all():
+        raise SampleError(
+            expected="a finite rescale slope other than 0 and a finite intercept",
+            found=f"{slope:g} and {intercept:g} in {name}",
+            remedy="get it again",
+        )
+    return slope, intercept
+
+
+def _padding(raw: Shaped[np.ndarray, "row column"], image: Any) -> Bool[np.ndarray, "row column"]:
+    """Returns where the stored values are those that the image says stand for no value."""
+    padding = image.get("PixelPaddingValue")
+    if padding is None:
+        return np.zeros(raw.shape, np.bool_)
+    limit = image.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(padding), int(padding if limit is None else limit)))
+    return (raw >= low) & (raw <= high)
 
 
 def _check_decoder(pydicom: Any, image: Any, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import AbstractContextManager
 from functools import partial
@@ -14,6 +15,7 @@ import numpy as np
 from impasto.errors import SampleError
 from impasto.media.coding import decoding
 from impasto.media.files import open_regular
+from impasto.media.volumes.dicom_frames import frames_of, has_frames
 from impasto.system.libraries import library
 
 pydicom_library = partial(library, "pydicom", "for DICOM files", "volumes")
@@ -30,8 +32,8 @@ class Header(NamedTuple):
     Attributes:
         file: its path.
         image: pydicom's dataset, without the pixels.
-        other: what the file holds, in words, where it is no image of one frame and one value a
-            pixel; else "".
+        other: what the file holds, in words, where it is no image of one value a pixel, or has
+            frames without places; else "".
         series: the UID of its series.
         description: of the series.
         rows, columns: of its pixels.
@@ -41,6 +43,7 @@ class Header(NamedTuple):
         hounsfield: whether rescaled values are in HU.
         table: whether a lookup table rescales them.
         bytes: that its pixels take, 0 if they are compressed.
+        frame: its number among several frames of the file, from 0; None where it is the only one.
     """
 
     file: Path
@@ -58,6 +61,7 @@ class Header(NamedTuple):
     hounsfield: bool = False
     table: bool = False
     bytes: int = 0
+    frame: int | None = None
 
 
 def stored_dtype(header: Any) -> np.dtype[Any]:
@@ -66,21 +70,44 @@ def stored_dtype(header: Any) -> np.dtype[Any]:
     return np.dtype(f"{sign}{header.BitsAllocated // 8}")
 
 
-def files_in(folder: Path) -> list[Path]:
-    """Returns the regular files in a folder, by name."""
-    with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if entry.is_file())
-
-
 def has_magic(file: Path) -> bool:
-    """Whether a file begins as a DICOM file does."""
+    """Whether a file begins as a DICOM file does, with its preamble or without."""
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
             return False
         with open(file, "rb") as opened:
-            return opened.read(132)[128:] == b"DICM"
+            head = opened.read(132)
     except OSError:
         return False
+    return head[128:] == b"DICM" or _begins_with_element(head)
+
+
+def _begins_with_element(head: bytes) -> bool:
+    """Whether the first bytes are an element, as in files that were written without a preamble.
+
+    The first element is of the group 2 or 8, in either form of little endian.
+    """
+    if head[:2] not in (b"\x02\0", b"\x08\0") or head[3:4] != b"\0" or len(head) < 132:
+        return False
+    explicit = re.match(rb"UL\x04\0|(?:CS|UI|DA|TM|LO|SH|DT)[^\0]\0", head[4:8])
+    implicit = head[5:8] == b"\0\0\0" and 0 < head[4] <= 64 and head[4] % 2 == 0
+    return explicit is not None or implicit
+
+
+def read_dicom(file: Path, **options: Any) -> Any:
+    """Reads a file by pydicom; where it says nothing of its encoding, that which was found.
+
+    Args:
+        file: its path.
+        options: of pydicom.dcmread.
+    """
+    pydicom = pydicom_library()
+    dataset = pydicom.dcmread(file, force=has_magic(file), **options)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        name = f"{'Implicit' if implicit else 'Explicit'}VR{'Little' if little else 'Big'}Endian"
+        dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
+    return dataset
 
 
 def refuse_other(file: Path) -> None:
@@ -93,13 +120,13 @@ def refuse_other(file: Path) -> None:
         empty = not opened.read(1)
     raise SampleError(
         expected=f"DICOM in {file.name}",
-        found="an empty file" if empty else "another file, or one without its preamble",
+        found="an empty file" if empty else "another file",
         remedy="get it again" if empty else "convert it to DICOM's file format, or take it out",
     )
 
 
 def image_header(file: Path) -> Header:
-    """Reads the header of a file that must be an image of one frame and one value a pixel.
+    """Reads the header of a file that must be an image of one value a pixel.
 
     Raises:
         SampleError: the file is something else.
@@ -108,51 +135,59 @@ def image_header(file: Path) -> Header:
         pass
     if not has_magic(file):
         refuse_other(file)
-    header = header_of(file)
+    header = headers_of(file)[0]
     if header.other:
         raise SampleError(
-            expected="an image of one frame and one value a pixel",
+            expected="an image of one value a pixel",
             found=header.other,
             remedy="name a folder or a file of a series of slices",
         )
     return header
 
 
-def header_of(file: Path) -> Header:
-    """Reads the header of a DICOM file.
+def headers_of(file: Path) -> list[Header]:
+    """Reads the header of a DICOM file: one, or that of each of its frames.
 
     Raises:
         SampleError: the file is damaged.
     """
-    pydicom = pydicom_library()
     with decoding_dicom(file):
-        header = pydicom.dcmread(file, stop_before_pixels=True)
+        header = read_dicom(file, stop_before_pixels=True)
         if other := _other(header):
-            return Header(file, header, other)
-        thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0
-        syntax = header.file_meta.get("TransferSyntaxUID")
-        plain = syntax is not None and syntax.is_transfer_syntax and not syntax.is_compressed
-        rescaled = header.get("RescaleType") or "HU"
-        return Header(
-            file=file,
-            image=header,
-            series=str(header.SeriesInstanceUID),
-            description=str(header.get("SeriesDescription", "")),
-            rows=int(header.Rows),
-            columns=int(header.Columns),
-            dtype=stored_dtype(header),
-            position=_numbers(header.get("ImagePositionPatient")),
-            orientation=_numbers(header.get("ImageOrientationPatient")),
-            spacing=_numbers(header.get("PixelSpacing")),
-            thickness=abs(float(thickness)),
-            hounsfield=header.get("Modality") == "CT" and rescaled == "HU",
-            table="ModalityLUTSequence" in header,
-            bytes=int(header.Rows * header.Columns * header.BitsAllocated // 8) if plain else 0,
-        )
+            return [Header(file, header, other)]
+        if not has_frames(header):
+            return [_header(file, header)]
+        return [
+            _header(file, each)._replace(frame=number)
+            for number, each in enumerate(frames_of(header))
+        ]
+
+
+def _header(file: Path, header: Any) -> Header:
+    thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    plain = syntax is not None and syntax.is_transfer_syntax and not syntax.is_compressed
+    rescaled = header.get("RescaleType") or "HU"
+    return Header(
+        file=file,
+        image=header,
+        series=str(header.SeriesInstanceUID),
+        description=str(header.get("SeriesDescription", "")),
+        rows=int(header.Rows),
+        columns=int(header.Columns),
+        dtype=stored_dtype(header),
+        position=_numbers(header.get("ImagePositionPatient")),
+        orientation=_numbers(header.get("ImageOrientationPatient")),
+        spacing=_numbers(header.get("PixelSpacing")),
+        thickness=abs(float(thickness)),
+        hounsfield=header.get("Modality") == "CT" and rescaled == "HU",
+        table="ModalityLUTSequence" in header,
+        bytes=int(header.Rows * header.Columns * header.BitsAllocated // 8) if plain else 0,
+    )
 
 
 def _other(header: Any) -> str:
-    """Returns what a file holds that is no image of one frame and one value a pixel, else ""."""
+    """Returns what a file holds that is no image as `Header` has it, else ""."""
     uid = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
     if uid == _DIRECTORY:
         return "a DICOMDIR, which lists other files"
@@ -163,7 +198,7 @@ def _other(header: Any) -> str:
         return f"no UIDs ({name})"
     if header.get("SamplesPerPixel", 1) != 1:
         return f"colors ({name})"
-    if int(header.get("NumberOfFrames") or 1) > 1:
+    if int(header.get("NumberOfFrames") or 1) > 1 and not has_frames(header):
         return f"{header.NumberOfFrames} frames ({name})"
     bits = header.get("BitsAllocated"), header.get("BitsStored"), header.get("PixelRepresentation")
     if bits[0] in (8, 16, 32) and bits[1] in range(1, bits[0] + 1) and bits[2] in (0, 1):

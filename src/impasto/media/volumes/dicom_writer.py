@@ -22,6 +22,7 @@ from impasto.media.files import StrPath
 from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
 from impasto.media.volumes.dicom import LPS_TO_RAS, DicomSource
+from impasto.media.volumes.dicom_frames import CLASSIC
 from impasto.media.volumes.dicom_headers import decoding_dicom, pydicom_library, stored_dtype
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.voxels import as_stored
@@ -120,6 +121,7 @@ def _derived(pydicom: Any, volume: Volume) -> _Make:
         kind = list(image.get("ImageType") or ())
         image.ImageType = ["DERIVED", "SECONDARY", *kind[2:3]]
         image.SourceImageSequence = [_source_item(pydicom, image)]
+        image.SOPClassUID = CLASSIC.get(image.SOPClassUID, image.SOPClassUID)
         image.SeriesInstanceUID = uid
         image.SeriesNumber = int(image.get("SeriesNumber") or 0) + 1000
         return image, *source.scalings[number]

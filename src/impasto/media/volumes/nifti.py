@@ -27,6 +27,8 @@ from impasto.media.coding import decoding, encoding
 from impasto.media.files import StrPath, atomic_write, check_writable, open_regular, suffix_of
 from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
+from impasto.media.volumes.forms import affine_of, warn_of
+from impasto.media.volumes.holes import take_holes
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import (
     check_bytes,
@@ -64,13 +66,17 @@ class NiftiSource:
 
 
 class _Grid(NamedTuple):
-    """What a header says of the values: data = slope * stored + intercept; the affine in mm."""
+    """What a header says of the values: data = slope * stored + intercept; the affine in mm.
+
+    said: what there is to say about the affine; "" for nothing.
+    """
 
     space: tuple[int, int, int]
     dtype: np.dtype[Any]
     slope: float
     intercept: float
     affine: Float64[np.ndarray, "4 4"]
+    said: str
 
 
 class _Opened(NamedTuple):
@@ -85,7 +91,8 @@ class _Opened(NamedTuple):
 def open_nifti(path: StrPath) -> Volume:
     """Reads a NIfTI file of one volume of real numbers; of a pair, either name will do.
 
-    The affine is the sform, without one the qform, in mm whatever the file's unit of length.
+    The affine is the sform, without a good one the qform, in mm whatever the file's unit of length;
+    where the two disagree, or neither is there, that is logged. NaN is a hole.
 
     Raises:
         SampleError: the file is damaged, truncated or holds something else.
@@ -97,6 +104,7 @@ def open_nifti(path: StrPath) -> Volume:
         stored = read_voxels(file, grid.space, grid.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # Volume refuses what is not finite
         data = in_units(stored, grid.slope, grid.intercept).astype(np.float32, order="C")
+    warn_of(grid.said, Path(path).name)
     return Volume(
         data=data[None],
         affine=grid.affine,
@@ -104,6 +112,7 @@ def open_nifti(path: StrPath) -> Volume:
         slope=grid.slope,
         intercept=grid.intercept,
         source=source,
+        holes=take_holes(data),
     )
 
 
@@ -280,10 +289,11 @@ def _grid(header: Any) -> _Grid:
             found=f"the code {unit}",
             remedy="correct the header",
         )
-    affine = np.array(header.get_best_affine(), np.float64)
+    affine, said = affine_of(header)
     affine[:3] *= _MILLIMETERS[unit]
     check_affine(affine)
-    return _Grid((x, y, z), dtype, 1.0 if slope is None else slope, intercept or 0.0, affine)
+    scaling = 1.0 if slope is None else slope, intercept or 0.0
+    return _Grid((x, y, z), dtype, *scaling, affine, said)
 
 
 def _written_header(volume: Volume, source: NiftiSource | None) -> Any:

@@ -24,6 +24,7 @@ from jaxtyping import Float64
 from impasto.errors import SampleError
 from impasto.media.coding import decoding
 from impasto.media.files import StrPath, open_regular
+from impasto.media.volumes.holes import take_holes
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import check_bytes, decompressing, read_voxels
 from impasto.system.libraries import library
@@ -97,7 +98,11 @@ def open_nrrd(path: StrPath) -> Volume:
     with np.errstate(over="ignore"):  # Volume refuses the infinities
         data = stored.astype(np.float32, order="C")
     return Volume(
-        data=data[None], affine=source.affine, dtype=dtype.newbyteorder("="), source=source
+        data=data[None],
+        affine=source.affine,
+        dtype=dtype.newbyteorder("="),
+        source=source,
+        holes=take_holes(data),
     )
 
 

@@ -7,7 +7,7 @@ axes x, y and z are taken as right, anterior and superior, for the format says n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -23,9 +23,12 @@ from impasto.media.blocks import New, blocks, cells, in_memory
 from impasto.media.files import StrPath
 from impasto.media.folders import atomic_folder, check_folder_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
+from impasto.media.volumes.holes import take_holes, with_holes
 from impasto.media.volumes.volume import Volume, check_affine
 from impasto.media.volumes.voxels import plain_dtype
 from impasto.media.zarr_folders import MARK, holds_result, ome_version
+
+Voxels = Shaped[np.ndarray, "..."]
 
 SUFFIX = ".ome.zarr"
 
@@ -49,12 +52,14 @@ class OmeSource:
         version: of the format.
         attributes: as they stand in the file.
         chunks: the sides of the stored array's chunks.
+        shards: the sides of the shards that the chunks are packed in; None where they are not.
         affine, space: what the attributes say.
     """
 
     version: str
     attributes: dict[str, Any]
     chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
     affine: Float64[np.ndarray, "4 4"]
     space: tuple[int, ...]
 
@@ -87,13 +92,14 @@ def open_ome(path: StrPath, new: New = in_memory) -> Volume:
         data = new((1, *source.space))
         target = _arranged(data[0], places, array.ndim)
         with np.errstate(over="ignore"), decoding_array():
-            for block in blocks(array.shape, source.chunks):
+            for block in blocks(array.shape, source.shards or source.chunks):
                 target[block] = array[block]
         return Volume(
             data=data,
             affine=source.affine,
             dtype=np.dtype(array.dtype).newbyteorder("="),
             source=source,
+            holes=take_holes(data[0]),
         )
 
 
@@ -120,17 +126,19 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
     """
     zarr = zarr_library()
     source = volume.source if isinstance(volume.source, OmeSource) else None
-    if source and volume.space == source.space and np.array_equal(volume.affine, source.affine):
-        data, affine = volume.data[0], None
-    else:
-        data, affine = _turned(volume)
+    data, holes, affine = volume.data[0], volume.holes, None
+    kept = source and volume.space == source.space and np.array_equal(volume.affine, source.affine)
+    if not kept:
+        turn, affine = _turn(volume)
+        data, holes = turn(data), None if holes is None else turn(holes)
     version = source.version if source else "0.5"
     attributes = _written(source, affine, recipe)
     image = attributes["ome"] if version == "0.5" else attributes
     axes = image["multiscales"][0]["axes"]
-    values = _arranged(data, _places(axes), len(axes))
-    sides = source.chunks if source else CHUNK_SIDES[2:] * 3
-    chunks = tuple(min(pair) for pair in zip(sides, values.shape, strict=True))
+    places = _places(axes)
+    values = _arranged(data, places, len(axes))
+    empty = None if holes is None else _arranged(holes, places, len(axes))
+    chunks, shards = _chunks(source, values.shape)
     dtype = plain_dtype(volume)
     keys = {} if version == "0.5" else {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
     with atomic_folder(path, holds_result) as folder:
@@ -143,13 +151,25 @@ def save_ome(volume: Volume, path: StrPath, recipe: str | None = None) -> None:
             image["multiscales"][0]["datasets"][0]["path"],
             shape=values.shape,
             chunks=chunks,
+            shards=shards,
             dtype=dtype,
             dimension_names=[axis["name"] for axis in axes] if version == "0.5" else None,
             **keys,
         )
         # Given several chunks at once, zarr would go on with the others after one has failed.
-        for block in cells(values.shape, chunks):
-            array[block] = convert(values[block], dtype)
+        for block in cells(values.shape, shards or chunks):
+            holes_here = None if empty is None else empty[block]
+            array[block] = convert(with_holes(values[block], holes_here, dtype), dtype)
+
+
+def _chunks(
+    source: OmeSource | None, shape: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Returns the sides of the chunks to write, and of the shards that they are packed in."""
+    if source and source.shards:
+        return source.chunks, source.shards
+    sides = source.chunks if source else CHUNK_SIDES[2:] * 3
+    return tuple(min(pair) for pair in zip(sides, shape, strict=True)), None
 
 
 def check_ome_target(path: StrPath) -> None:
@@ -190,7 +210,8 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
         affine = _affine(scales, places)
         space = tuple(int(array.shape[place]) for place in places)
     check_affine(affine)
-    source = OmeSource(version, attributes, tuple(array.chunks), affine, space)
+    shards = tuple(array.shards) if array.shards else None
+    source = OmeSource(version, attributes, tuple(array.chunks), shards, affine, space)
     yield _Opened(array, places, source)
 
 
@@ -271,10 +292,10 @@ def _factors(
     return np.array([_MILLIMETERS[unit] for unit in units])
 
 
-def _turned(
+def _turn(
     volume: Volume,
-) -> tuple[Shaped[np.ndarray, "x y z"], Float64[np.ndarray, "4 4"]]:
-    """Views the data with its axes along x, y and z; returns the affine of the view too."""
+) -> tuple[Callable[[Voxels], Voxels], Float64[np.ndarray, "4 4"]]:
+    """Returns what views voxels with their axes along x, y and z, and the affine of the view."""
     directions = volume.affine[:3, :3] / volume.spacing
     order = np.abs(directions).argmax(axis=1).tolist()
     signs = np.sign(directions[range(3), order])
@@ -284,13 +305,13 @@ def _turned(
             found="an affine that turns or shears them",
             remedy="save it as .nii.gz",
         )
-    data = volume.data[0].transpose(order)
     affine = np.diag([*(volume.spacing[axis] for axis in order), 1.0])
-    first = [0 if sign > 0 else side - 1 for sign, side in zip(signs, data.shape, strict=True)]
+    sides = [volume.space[axis] for axis in order]
     corner = np.zeros(3)
-    corner[order] = first
+    corner[order] = [0 if sign > 0 else side - 1 for sign, side in zip(signs, sides, strict=True)]
     affine[:3, 3] = volume.affine[:3, :3] @ corner + volume.affine[:3, 3]
-    return data[tuple(slice(None, None, int(sign)) for sign in signs)], affine
+    steps = tuple(slice(None, None, int(sign)) for sign in signs)
+    return lambda voxels: voxels.transpose(order)[steps], affine
 
 
 def _written(

@@ -80,6 +80,7 @@ def oriented(volume: Volume, codes: Codes) -> Volume:
         orientations.apply_orientation(volume.data[0], turn)[None],
         affine=np.asarray(volume.affine @ orientations.inv_ornt_aff(turn, volume.space)),
         unit=volume.unit,
+        holes=None if volume.holes is None else orientations.apply_orientation(volume.holes, turn),
     )
 
 

@@ -19,6 +19,8 @@ _FLOAT32 = np.dtype(np.float32)
 # far around it the values matter: those of cubic splines fall by a factor of 0.27 a voxel.
 _BOX = (64, 64, 64)
 _REACH = 12
+# A voxel that takes more than this of its value from holes is a hole.
+_NEAR_HOLE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,9 @@ class Volume(Sample):
         dtype: of the stored values in the file.
         slope, intercept: data = slope * stored + intercept.
         source: what the file needs beside these to be written as it came.
+        holes: the voxels without a value, where a file has NaN or padding; None for none of them.
+            Files of floats have NaN there again, files of integers what `data` has.
+        around: the voxels around the body, None for none of them; files keep none.
         inside: the voxels that count, None for all of them; files keep none.
 
     Raises:
@@ -51,6 +56,8 @@ class Volume(Sample):
     slope: float = 1.0
     intercept: float = 0.0
     source: Any = None
+    holes: Bool[np.ndarray, "x y z"] | None = None
+    around: Bool[np.ndarray, "x y z"] | None = None
     inside: Bool[np.ndarray, "x y z"] | None = None
 
     def __post_init__(self) -> None:
@@ -91,7 +98,14 @@ class Volume(Sample):
             return replace(self, data=data)
         theirs = np.array(data.shape[1:])
         affine = scale_affine(self.affine, self.space / theirs)
-        return replace(self, data=data, affine=affine, inside=None)
+        holes = self.holes
+        if holes is not None:
+            nearest = [
+                ((np.arange(side) + 0.5) * own // side).astype(np.int64)
+                for own, side in zip(self.space, data.shape[1:], strict=True)
+            ]
+            holes = holes[np.ix_(*nearest)]
+        return replace(self, data=data, affine=affine, holes=holes, around=None, inside=None)
 
     def resampled(self, spacing: float | tuple[float, float, float]) -> Volume:
         """Brings the volume to voxels of another size, along its own axes, as `onto` does.
@@ -139,6 +153,7 @@ class Volume(Sample):
         sigmas = np.maximum(0, np.abs(matrix).max(axis=1) - 1) / 2
         reach = _REACH + np.ceil(4 * sigmas).astype(int)
         data = np.empty((1, *space), np.float32)
+        holes = None if self.holes is None else np.empty(space, np.bool_)
         for box in blocks(space, _BOX):
             ends = np.array([(side.start, side.stop - 1) for side in box])
             corners = np.stack(np.meshgrid(*ends, indexing="ij")).reshape(3, -1)
@@ -154,7 +169,13 @@ class Volume(Sample):
             ndimage.affine_transform(
                 part, matrix, inside, output=data[0][box], order=3, mode="nearest"
             )
-        return replace(self, data=data, affine=affine, inside=None)
+            if holes is not None and self.holes is not None:
+                part = self.holes[tuple(map(slice, low, high))].astype(np.float32)
+                near = ndimage.affine_transform(
+                    part, matrix, inside, output_shape=holes[box].shape, order=1, mode="nearest"
+                )
+                holes[box] = near > _NEAR_HOLE
+        return replace(self, data=data, affine=affine, holes=holes, around=None, inside=None)
 
 
 def scale_affine(

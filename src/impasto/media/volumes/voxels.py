@@ -22,6 +22,7 @@ from impasto.errors import SampleError
 from impasto.media.arrays import convert
 from impasto.media.blocks import check_memory
 from impasto.media.coding import decoding
+from impasto.media.volumes.holes import with_holes
 from impasto.media.volumes.volume import Volume
 
 _MOST_PACKED = 1032
@@ -63,12 +64,15 @@ def write_voxels(
 
     Args:
         file: a stream to write to.
-        volume: its values are rounded, and become the nearest in the range of the type.
+        volume: its values are rounded, and become the nearest in the range of the type; NaN
+            stands in its holes where the type is one of floats.
         dtype: of the stored values.
         slope, intercept: data = slope * stored + intercept.
     """
-    for plane in volume.data[0].T:
-        file.write(as_stored(plane, dtype, slope, intercept).tobytes())
+    for number, plane in enumerate(volume.data[0].T):
+        holes = None if volume.holes is None else volume.holes.T[number]
+        values = with_holes(plane, holes, dtype)
+        file.write(as_stored(values, dtype, slope, intercept).tobytes())
 
 
 def plain_dtype(volume: Volume) -> np.dtype[Any]:

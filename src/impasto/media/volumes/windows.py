@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from impasto.config.windows import window
+from impasto.media.volumes.holes import valued
 from impasto.media.volumes.volume import Volume
 
 PERCENTILES = 0.5, 99.5
@@ -25,7 +26,8 @@ def window_of(setting: Sequence[str], volume: Volume) -> tuple[float, float]:
     Args:
         setting: as for `impasto.config.windows.window`. For auto, the ends are percentiles of the
             voxels (of every so many, where there are millions), or the range where those are
-            equal; around a constant, the window is 1 wide.
+            equal; around a constant, the window is 1 wide. Holes and what lies around the body
+            are left out.
         volume: with the values.
 
     Returns:
@@ -36,10 +38,10 @@ def window_of(setting: Sequence[str], volume: Volume) -> tuple[float, float]:
     """
     if ends := window(setting):
         return ends
-    values = volume.data.ravel(order="K")
+    values = valued(volume)
     # An odd step takes its voxels from all columns, also where rows have 2^n.
-    values = values[:: values.size // _LOOKED_AT | 1]
-    for ends in (np.percentile(values, PERCENTILES), (volume.data.min(), volume.data.max())):
+    some = values[:: values.size // _LOOKED_AT | 1]
+    for ends in (np.percentile(some, PERCENTILES), (values.min(), values.max())):
         low, high = map(float, ends)
         if low < high:
             return low, high
