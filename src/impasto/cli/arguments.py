@@ -27,6 +27,7 @@ from impasto.config.settings import (
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError
 
+Positives = Annotated[int, Meta(ge=1, description="a whole number from 1 up")]
 Processes = Annotated[int, Meta(ge=1, le=1024, description="a whole number from 1 to 1024")]
 
 
@@ -239,6 +240,50 @@ class Explain:
 
 
 @dataclass(frozen=True)
+class Training(Checked):
+    """How the decoder is trained."""
+
+    size: Positives = 512
+    """the long side of the results that it is for: the style is shrunk to it [>= 1]"""
+    steps: Positives = 1000
+    """how many pairs of crops it learns on [>= 1]"""
+    seed: Count = 0
+    """seed of the crops [>= 0]"""
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Train the decoder of the preset instant for one style, in some minutes. It is used with
+    --preset instant --decoder FILE. Every minute the decoder is saved, with a picture beside it;
+    after Ctrl-C, the same command goes on."""
+
+    style: Annotated[Positional[Path], arg(metavar="STYLE")]
+    """a picture"""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the decoder, a .safetensors file"""
+    contents: tuple[Path, ...] = ()
+    """photographs to learn on, or folders of them, the more the better; by default the demo's"""
+    training: OmitArgPrefixes[Training] = Training()
+    decoder: Path | None = None
+    """the decoder to start from; by default the package's, for all styles"""
+    quiet: Annotated[bool, arg(aliases=["-q"])] = False
+    """print warnings and errors only"""
+    json: bool = False
+    """print each step as a line of JSON"""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the preset instant as an ONNX model, for other programs: encoder, transport and
+    decoder. It takes a content and a style of any sizes, and how much of the way to go."""
+
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the model, an .onnx file"""
+    decoder: Path | None = None
+    """a decoder of `impasto tune`; by default the package's"""
+
+
+@dataclass(frozen=True)
 class Networks:
     """List the networks and their layers, download published weights, or verify the copies here."""
 
@@ -367,4 +412,17 @@ class Report:
     the code is shown, and the page has no result"""
 
 
-Command = Stylize | Texture | Demo | Explain | Networks | Plot | Compare | Recipe | Resume | Report
+Command = (
+    Stylize
+    | Texture
+    | Demo
+    | Explain
+    | Tune
+    | Export
+    | Networks
+    | Plot
+    | Compare
+    | Recipe
+    | Resume
+    | Report
+)

@@ -21,6 +21,7 @@ from impasto.cli.arguments import (
     Demo,
     Display,
     Explain,
+    Export,
     Networks,
     Plot,
     Recipe,
@@ -28,7 +29,9 @@ from impasto.cli.arguments import (
     Resume,
     Stylize,
     Texture,
+    Tune,
 )
+from impasto.cli.decoders import export_model, tune_decoder
 from impasto.cli.guards import DEMO, check_files
 from impasto.cli.launching import check_launch, launch, launches
 from impasto.cli.piped import check_format, is_piped, piped
@@ -105,6 +108,10 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
                 _demo(command)
             case Explain():
                 _explain(command)
+            case Tune():
+                tune_decoder(command, PICTURES[0])
+            case Export():
+                export_model(command)
             case Networks():
                 _networks(command)
             case Plot():

@@ -16,6 +16,7 @@ from impasto.cli.arguments import (
     Demo,
     Display,
     Explain,
+    Export,
     Networks,
     Plot,
     Recipe,
@@ -23,6 +24,7 @@ from impasto.cli.arguments import (
     Resume,
     Stylize,
     Texture,
+    Tune,
 )
 from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.media.parts import parts
@@ -33,6 +35,7 @@ from impasto.runs.reading import RECORD, is_kept, kept_in, read_run
 from impasto.transfer.opening import split_shares
 
 PAGES = (".html",)
+DECODERS = (".safetensors",)
 DEMO = ("content.png", "style.png", "result.png", "side-by-side.png")
 """The files that the demo writes."""
 
@@ -117,6 +120,18 @@ def touched_by(command: Command) -> Touched:
                 ],
                 [Target("--output", command.output, PAGES)],
             )
+        case Tune():
+            reads = [("style", command.style), *(("content", path) for path in command.contents)]
+            if command.decoder:
+                reads.append(("decoder", command.decoder))
+            seen = command.output.with_suffix(".png")
+            return Touched(
+                reads,
+                [Target("--output", command.output, DECODERS), Target("--output", seen)],
+            )
+        case Export():
+            reads = [("decoder", command.decoder)] if command.decoder else []
+            return Touched(reads, [Target("--output", command.output, (".onnx",))])
         case Plot():
             files = (command.file, *command.others)
             return Touched(

@@ -18,6 +18,7 @@ from impasto.cli.arguments import (
     Demo,
     Display,
     Explain,
+    Export,
     Networks,
     Plot,
     Recipe,
@@ -25,6 +26,7 @@ from impasto.cli.arguments import (
     Resume,
     Stylize,
     Texture,
+    Tune,
 )
 from impasto.cli.borrowed import refuse_borrowed
 from impasto.cli.help import MORE, brief
@@ -68,7 +70,7 @@ def parse(arguments: Sequence[str]) -> Command:
     finder.add_argument("--recipe")
     finder.add_argument("--format")
     # These flags take files, which must not be mistaken for the content.
-    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--strength",)):
+    for flags in (("-o", "--output"), ("--plot",), ("--init",), ("--decoder",), ("--strength",)):
         finder.add_argument(*flags)
     finder.add_argument("--mask", nargs="*")
     early, others = finder.parse_known_args(arguments)
@@ -116,6 +118,8 @@ def _commands(config: Config, texture: str, brief_for: str) -> Any:
         | Annotated[texture_[0], subcommand("texture", default=texture_[1])]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Explain, subcommand("explain")]
+        | Annotated[Tune, subcommand("tune")]
+        | Annotated[Export, subcommand("export")]
         | Annotated[Networks, subcommand("networks")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Compare, subcommand("compare")]

@@ -65,7 +65,7 @@ def around(tile: Region, halo: int) -> Region:
     return Region(start, tile.stop, tile.whole).grow(halo)
 
 
-def read(x: Values, region: Region) -> Values:
+def read(x: Values, region: Region) -> Float[Tensor, "1 channel rows columns"]:
     """Returns a region of the padded picture: its border is repeated.
 
     Args:

@@ -19,7 +19,6 @@ from impasto.kinds.units import weights_over
 from impasto.transfer.opening import open_sample
 from impasto.transfer.setup import Setup
 
-
 BETA = 6.0
 """beta over alpha in the J that the decoder was trained with."""
 

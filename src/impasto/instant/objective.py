@@ -1,0 +1,102 @@
+"""J of what a decoder makes of a content: what it is trained with, as `standard` has it.
+
+The style term is the sum over taps of Wasserstein-2 distances to the style; the content term is the
+mean square difference of relu3_1 at the picture's own size and at half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.grids.geometry import Region
+from impasto.instant.encoder import TAPS, Activations, Tap, encode
+from impasto.instant.transport import Affine, Gaussian, transport
+from impasto.losses.gram import MetricGram
+from impasto.losses.wasserstein import Moments
+from impasto.networks.stage import Network
+
+BETA = 6.0
+"""The weight of style over that of content."""
+
+LAMBDA = {"relu1_1": 1.9, "relu2_1": 3.1, "relu3_1": 2.0}
+"""Of each layer, as in `standard`."""
+
+SHARES = (0.5, 0.3, 0.2)
+"""The share of the style term that each size of the picture has."""
+
+CONTENT = (Tap(0, "relu3_1"), Tap(1, "relu3_1"))
+"""What the content term compares, with equal weights."""
+
+OUTSIDE = 10.0
+"""The weight of the squared distance of values from [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class StyleGoal:
+    """A style as the goal of a decoder.
+
+    Attributes:
+        gaussians: the distribution of each tap.
+        losses: the style term of each tap.
+    """
+
+    gaussians: Mapping[Tap, Gaussian]
+    losses: Mapping[Tap, Moments]
+
+    @classmethod
+    def of(cls, sums: Mapping[Tap, Tensor]) -> StyleGoal:
+        """Makes it from the sums over positions of [f 1] [f 1]^T."""
+        gaussians = {tap: Gaussian.of(each) for tap, each in sums.items()}
+        losses = {tap: Moments(each.products, "mean") for tap, each in gaussians.items()}
+        return cls(gaussians, losses)
+
+    def maps(self, activations: Activations) -> dict[Tap, Affine]:
+        """Returns the transport of each tap from a content's activations."""
+        return {
+            tap: transport(Gaussian.of(sums_of(f)), self.gaussians[tap])
+            for tap, f in activations.items()
+        }
+
+
+def style_weight(tap: Tap) -> float:
+    """Returns the weight of a tap in the style term."""
+    return SHARES[tap.size] * LAMBDA[tap.layer]
+
+
+def sums_of(activation: Float[Tensor, "1 channel height width"]) -> Tensor:
+    """Returns the sums over positions of [f 1] [f 1]^T, in double precision."""
+    whole = Region.all_of(tuple(activation.shape[2:]))
+    return MetricGram.sums(activation, whole).double()
+
+
+def decoded_terms(
+    network: Network,
+    picture: Float[Tensor, "1 3 height width"],
+    content: Activations,
+    goal: StyleGoal,
+) -> dict[str, Tensor]:
+    """Returns the parts of J of what was decoded; their sum is J.
+
+    Args:
+        network: the encoder.
+        picture: the result of the decoder, which may leave [0, 1].
+        content: the activations of the content.
+        goal: the style.
+    """
+    found = encode(network, picture, TAPS)
+    style = []
+    for tap, f in found.items():
+        sums = sums_of(f)
+        style.append(style_weight(tap) * goal.losses[tap].score(sums, float(sums[-1, -1].detach())))
+    apart = [(found[tap] - content[tap]).square().mean() for tap in CONTENT]
+    beyond = (picture - picture.clamp(0, 1)).square().mean()
+    return {
+        "content": torch.stack(apart).mean(),
+        "style": BETA * torch.stack(style).sum().float(),
+        "outside": OUTSIDE * beyond,
+    }
