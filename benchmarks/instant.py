@@ -187,7 +187,7 @@ def report(found: dict[str, dict[str, list[Verdict]]], size: int) -> None:
     """Prints medians over pairs: at each amount, and instant at each rival's LPIPS."""
     print(f"\nmedians over {len(found)} pairs at {size} pixels; style and coverage over no-op\n")
     names = list(next(iter(found.values())))
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for name in names:
         for index, first in enumerate(next(iter(found.values()))[name]):
             verdicts = [by[name][index] for by in found.values()]
@@ -210,7 +210,7 @@ def report(found: dict[str, dict[str, list[Verdict]]], size: int) -> None:
             ]
             line.append(f"{statistics.median(ratios):.3f}")
             line.append(f"{sum(ratio < 1 for ratio in ratios)} of {len(ratios)}")
-        lines.append(line)
+        lines.append(tuple(line))
     table(("", "style", "less", "style, VGG-16", "less", "coverage", "less"), lines)
 
 

@@ -38,7 +38,11 @@ def test_the_model_gives_the_same(instant: Instant, tmp_path: Path) -> None:
     export(instant, path)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
-    for content, style, amount in (((64, 80), (80, 64), 1.0), ((45, 131), (97, 33), 0.4)):
+    for content, style, amount in (
+        ((64, 80), (80, 64), 1.0),
+        ((45, 131), (97, 33), 0.4),
+        ((300, 257), (200, 180), 1.0),
+    ):
         c, s = (torch.rand((1, 3, *space), generator=generator) for space in (content, style))
         given = {"content": c.numpy(), "style": s.numpy(), "amount": np.float32(amount)}
         (found,) = session.run(["picture"], {k: np.asarray(v) for k, v in given.items()})

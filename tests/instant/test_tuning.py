@@ -11,7 +11,7 @@ from torch import Tensor
 from impasto.errors import SampleError
 from impasto.instant.decoder import Decoder, load_decoder
 from impasto.instant.encoder import encode
-from impasto.instant.instant import Instant
+from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import StyleGoal, decoded_terms, sums_of
 from impasto.instant.tuning import Tuning, TuningStep
 
@@ -65,9 +65,8 @@ def test_j_falls_and_the_given_decoder_stays(instant: Instant, tmp_path: Path) -
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     picture = told[-1].picture(CONTENTS[0])
     tuned = Instant(load_decoder(tmp_path / "style.safetensors"), instant.network)
-    torch.testing.assert_close(
-        Instant(tuned.decoder, instant.network).statistics(STYLE).sums, tuning.statistics.sums
-    )
+    expected = tuned.render(CONTENTS[0], [Goal([tuned.statistics(STYLE)])])
+    torch.testing.assert_close(picture, expected, atol=0.02, rtol=0)  # weights are kept in fp16
     assert picture.shape == CONTENTS[0].shape
     assert not tuning.checkpoint.exists()
 

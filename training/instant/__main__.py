@@ -34,6 +34,7 @@ def main() -> None:
         default=Path("checkpoint.pt"),
         help="goes on from it if it is there",
     )
+    parser.add_argument("--start", type=Path, help="a checkpoint whose weights to begin with")
     arguments = parser.parse_args()
     paths = sorted(path for path in arguments.pictures.iterdir() if path.is_file())
     every = max(2, len(paths) // HELD_BACK)
@@ -46,6 +47,8 @@ def main() -> None:
         judge = open_judge(arguments.judge, held_back.plain_batches(settings.side)[:CALIBRATED])
     provenance = f"training/instant, {settings}, {len(gallery.photographs)} photographs"
     state = State.begun(settings)
+    if arguments.start and not arguments.checkpoint.exists():
+        state.start_from(arguments.start)
     if arguments.checkpoint.exists():
         state.resume(arguments.checkpoint)
     else:

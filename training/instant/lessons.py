@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor
 
 from impasto.grids.geometry import Region
-from impasto.instant.encoder import GRAINS, TAPS, Activations, Tap, encode
-from impasto.instant.grain import grain
-from impasto.instant.transport import Affine, Gaussian, geodesic, transport
+from impasto.instant.decoder import Decoder
+from impasto.instant.encoder import SIZES, TAPS, Activations, Tap, encode, halved
+from impasto.instant.pyramid import sharpened
+from impasto.instant.transport import Gaussian, geodesic, transport
 from impasto.losses.gram import MetricGram
 from impasto.losses.wasserstein import Moments
 from impasto.networks.stage import Network
@@ -23,7 +25,7 @@ from training.instant.pictures import Gallery
 LAMBDA = {"relu1_1": 1.9, "relu2_1": 3.1, "relu3_1": 2.0}
 """Of each layer, as in `standard`."""
 
-SIZES = (0.5, 0.3, 0.2)
+SHARES = (0.5, 0.3, 0.2)
 """The share of the style term that each size of the picture has."""
 
 JUDGE = Tap(-1, LAYER)
@@ -40,6 +42,10 @@ FIRST = 48
 PLAIN, IDENTITY = 0.6, 0.2
 """Shares of lessons that go all of the way to the style, and none; the others go a part of it."""
 
+COARSEST, AGAIN = 0.3, 0.15
+"""Shares of lessons that start from the content, and from what has been painted at their own size.
+The others start from what has been painted at half of the size."""
+
 
 @dataclass(frozen=True, eq=False)
 class Style:
@@ -54,7 +60,7 @@ class Style:
 
 def weight(tap: Tap, judged: float) -> float:
     """Of a tap in the style term."""
-    return judged if tap == JUDGE else SIZES[tap.size] * LAMBDA[tap.layer]
+    return judged if tap == JUDGE else SHARES[tap.size] * LAMBDA[tap.layer]
 
 
 def sums(activation: Tensor) -> Tensor:
@@ -64,19 +70,19 @@ def sums(activation: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """maps: the transport of each tap. goal: what the result is to be distributed like. amount: of
-    the way to the style. start: the style term of the content, which J is in units of."""
+    """What the decoder is given, and what J compares its result with.
+
+    content: shape (1, 3, side, side), and its activations. given: transported activations. goal:
+    what the result is to be distributed like. amount: of the way to the style. start: the style
+    term of the content, which J is in units of.
+    """
 
     content: Tensor
     activations: Activations
-    maps: dict[Tap, Affine]
+    given: Activations
     goal: Style
     amount: float
     start: float
-
-    @property
-    def moved(self) -> Activations:
-        return {tap: self.maps[tap](f) for tap, f in self.activations.items()}
 
 
 class Lessons:
@@ -90,45 +96,59 @@ class Lessons:
         self._styles: OrderedDict[int, Style] = OrderedDict()
 
     @torch.no_grad()
-    def lesson(self, step: int, number: int, side: int) -> Lesson:
-        """The number-th one of a step, with a content of so many pixels."""
+    def lesson(self, decoder: Decoder, step: int, number: int, side: int) -> Lesson:
+        """The number-th one of a step, with a content of so many pixels.
+
+        decoder: paints what the lesson starts from.
+        """
         draw = random.Random(f"{self.seed} {step} {number}")
         last = FIRST + step
         style = self.style(draw.randrange(max(0, last - POOL), last))
-        x = self.gallery.content(side, f"{self.seed} content {step} {number}")[None]
-        kind = draw.random()
-        amount = 1.0
+        content = self.gallery.content(side, f"{self.seed} content {step} {number}")[None]
+        kind, amount = draw.random(), 1.0
         if kind > PLAIN:
             amount = draw.uniform(0.3, 1) if kind < 1 - IDENTITY else 0.0
-        return self.made(x, style, amount, (draw.randrange(1000), draw.randrange(1000)))
+        kind = draw.random()
+        passes = 0 if kind < COARSEST else 2 if kind > 1 - AGAIN else 1
+        return self.made(decoder, content, style, amount, passes)
 
     @torch.no_grad()
     def made(
-        self, x: Tensor, style: Style, amount: float, noise: tuple[int, int] = (0, 0)
+        self, decoder: Decoder, content: Tensor, style: Style, amount: float, passes: int
     ) -> Lesson:
-        """A lesson of a content, shape (1, 3, side, side). noise: where it begins."""
-        activations = encode(self.network, x)
-        own = {tap: Gaussian.of(sums(f)) for tap, f in activations.items()}
+        """A lesson of a content, shape (1, 3, side, side).
+
+        passes: what it starts from: 0, the content; 1, a result at half of the size; 2, the result
+        that this gives.
+        """
+        shown = encode(self.network, content)
+        own = {tap: Gaussian.of(sums(f)) for tap, f in shown.items()}
         if self.judge is not None:
-            own[JUDGE] = Gaussian.of(sums(self.judge(x, {LAYER})[LAYER]))
-        goal, maps, start = style, {}, 0.0
+            own[JUDGE] = Gaussian.of(sums(self.judge(content, {LAYER})[LAYER]))
+        goal, start = style, 0.0
         for tap, gaussian in own.items():
-            way = transport(gaussian, style.gaussians[tap])
-            shared = (way.matrix * gaussian.covariance).sum()
-            spread = gaussian.covariance.trace() + style.gaussians[tap].covariance.trace()
-            apart = (gaussian.mean - style.gaussians[tap].mean).square().sum()
-            distance = float((apart + spread - 2 * shared) / len(gaussian.mean))
-            start += weight(tap, 0.0) * max(0.0, distance)
-            maps[tap] = way.part(amount)
+            start += weight(tap, 0.0) * apart(gaussian, style.gaussians[tap])
         if amount < 1:
             goal = Style({tap: geodesic(g, style.gaussians[tap], amount) for tap, g in own.items()})
-        maps.pop(JUDGE, None)
-        region = Region.all_of(tuple(x.shape[2:]))
-        for tap, of in GRAINS.items():
-            activations[tap] = grain(tap, region, noise)
-            deviation = amount * style.gaussians[of].deviation
-            maps[tap] = Affine(deviation, torch.zeros_like(deviation[0]))
-        return Lesson(x, activations, maps, goal, amount, start)
+        given = moved(shown, goal, own)
+        if passes:
+            small, other = halved(content), smaller(style)
+            coarse = self.painted(decoder, small, other, amount)
+            given = moved(encode(self.network, sharpened(content, small, coarse)), goal)
+        if passes > 1:
+            given = moved(encode(self.network, decoder(given).clamp(0, 1)), goal)
+        return Lesson(content, shown, given, goal, amount, start)
+
+    def painted(self, decoder: Decoder, content: Tensor, style: Style, amount: float) -> Tensor:
+        """The result of one pass from the content."""
+        shown = encode(self.network, content)
+        own = {tap: Gaussian.of(sums(f)) for tap, f in shown.items()}
+        if amount < 1:
+            style = Style(
+                {tap: geodesic(g, style.gaussians[tap], amount) for tap, g in own.items()}
+            )
+        picture: Tensor = decoder(moved(shown, style, own)).clamp(0, 1)
+        return picture
 
     @torch.no_grad()
     def style(self, number: int) -> Style:
@@ -142,8 +162,34 @@ class Lessons:
 
     @torch.no_grad()
     def measured(self, x: Tensor) -> Style:
-        """The style of a picture, shape (1, 3, height, width)."""
-        found = {tap: Gaussian.of(sums(f)) for tap, f in encode(self.network, x, TAPS).items()}
+        """The style of a picture, shape (1, 3, height, width), at its size and at half of it."""
+        found = {tap: Gaussian.of(sums(f)) for tap, f in encode(self.network, x).items()}
+        coarsest = [tap for tap in TAPS if tap.size == SIZES - 1]
+        for tap, f in encode(self.network, halved(x), coarsest).items():
+            found[Tap(tap.size + 1, tap.layer)] = Gaussian.of(sums(f))
         if self.judge is not None:
             found[JUDGE] = Gaussian.of(sums(self.judge(x, {LAYER})[LAYER]))
         return Style(found)
+
+
+def smaller(style: Style) -> Style:
+    """The style at half of its size."""
+    return Style({tap: style.gaussians[Tap(tap.size + 1, tap.layer)] for tap in TAPS})
+
+
+def moved(
+    activations: Activations, goal: Style, own: Mapping[Tap, Gaussian] | None = None
+) -> Activations:
+    """The activations, distributed like the goal. own: their distributions, if known."""
+    found = {}
+    for tap, f in activations.items():
+        gaussian = own[tap] if own else Gaussian.of(sums(f))
+        found[tap] = transport(gaussian, goal.gaussians[tap])(f)
+    return found
+
+
+def apart(one: Gaussian, other: Gaussian) -> float:
+    """About the squared Wasserstein distance over the number of channels: of each channel alone."""
+    spread, others = (each.covariance.diagonal().clamp_min(0).sqrt() for each in (one, other))
+    means = (one.mean - other.mean).square().mean()
+    return float(means + (spread - others).square().mean())

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -71,15 +72,16 @@ class School:
     held_back: Gallery
     settings: Settings
 
-    def examination(self) -> list[Lesson]:
-        """Lessons on photographs that nobody has learned from."""
+    def examination(self) -> list[partial[Lesson]]:
+        """Lessons on photographs that nobody has learned from, but for decoder and passes."""
         side, seed = self.settings.side, f"{self.settings.seed} test"
         lessons = Lessons(self.network, self.judge, self.held_back, side, self.settings.seed)
         found = []
         for number in range(EXAMINED):
             style = lessons.measured(self.held_back.style(side, f"{seed} style {number}")[None])
             content = self.held_back.content(side, f"{seed} content {number}")[None]
-            found.append(lessons.made(content, style, 1.0 if number % 4 else 0.0))
+            amount = 1.0 if number % 4 else 0.0
+            found.append(partial(lessons.made, content=content, style=style, amount=amount))
         return found
 
 
@@ -146,6 +148,12 @@ class State:
         )
         part.replace(path)
 
+    def start_from(self, path: Path) -> None:
+        """Takes the weights of another run."""
+        saved = torch.load(path, weights_only=True)
+        self.decoder.load_state_dict(saved["average"])
+        self.average.load_state_dict(saved["average"])
+
     def resume(self, path: Path) -> None:
         saved = torch.load(path, weights_only=True)
         self.decoder.load_state_dict(saved["decoder"])
@@ -180,7 +188,9 @@ def train(school: School, state: State, log: Path, write: Callable[[State], None
         for group in state.optimizer.param_groups:
             group["lr"] = settings.rate * max(schedule(step / settings.steps), LEAST)
         side = SMALL if step < settings.small * settings.steps else settings.side
-        batch = [lessons.lesson(step, number, side) for number in range(settings.batch)]
+        batch = [
+            lessons.lesson(state.average, step, number, side) for number in range(settings.batch)
+        ]
         seen.append(learned(school, state, batch, judged=step % settings.judged == 0))
         state.step = step + 1
     check()
@@ -190,10 +200,11 @@ def learned(
     school: School, state: State, batch: Sequence[Lesson], *, judged: bool
 ) -> dict[str, float]:
     """Takes a step; returns the parts of J, means over the batch."""
-    moved = [lesson.moved for lesson in batch]
     given = {
-        tap: torch.cat([each[tap] for each in moved]).contiguous(memory_format=torch.channels_last)
-        for tap in moved[0]
+        tap: torch.cat([lesson.given[tap] for lesson in batch]).contiguous(
+            memory_format=torch.channels_last
+        )
+        for tap in batch[0].given
     }
     pictures = state.decoder(given)
     j, found = [], []
@@ -224,16 +235,19 @@ def schedule(progress: float) -> float:
 
 @torch.no_grad()
 def examined(
-    school: School, decoder: Decoder, lessons: Sequence[Lesson]
+    school: School, decoder: Decoder, lessons: Sequence[partial[Lesson]]
 ) -> dict[str, dict[str, float]]:
-    """The parts of J, of lessons that go all of the way and of those that go none."""
-    found: dict[str, list[dict[str, float]]] = {"full": [], "identity": []}
-    for lesson in lessons:
-        parts = terms(school, lesson, decoder(lesson.moved), judged=False)
-        j = total(parts, lesson, school.settings.beta)
-        kind = "full" if lesson.amount else "identity"
-        start = {"start": lesson.start}
-        found[kind].append({"j": float(j)} | {k: float(v) for k, v in parts.items()} | start)
+    """The parts of J: of one pass, of two sizes, and of two where the content is its own style."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for make in lessons:
+        for passes in (0, 1):
+            lesson = make(decoder, passes=passes)
+            parts = terms(school, lesson, decoder(lesson.given), judged=False)
+            j = total(parts, lesson, school.settings.beta)
+            kind = ("one size", "two sizes")[passes] if lesson.amount else "identity"
+            start = {"start": lesson.start}
+            values = {"j": float(j)} | {k: float(v) for k, v in parts.items()} | start
+            found.setdefault(kind, []).append(values)
     return {kind: averaged(each) for kind, each in found.items()}
 
 

@@ -6,7 +6,7 @@ found, enlarged, and goes on with convolutions. Bilinear enlargement leaves no c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from impasto.errors import WeightsError
-from impasto.instant.encoder import GRAINS, TAPS, Tap
+from impasto.instant.encoder import TAPS, Tap
 from impasto.networks.weights import fault, read_weights
 
 WIDTHS = {16: 128, 8: 128, 4: 64, 2: 32, 1: 24}
@@ -41,7 +41,8 @@ class Block(nn.Module):
         self.second = _convolution(width, width)
 
     def forward(self, x: Float[Tensor, "batch width h w"]) -> Float[Tensor, "batch width h w"]:
-        return x + self.second(functional.relu(self.first(functional.relu(x))))
+        found: Tensor = x + self.second(functional.relu(self.first(functional.relu(x))))
+        return found
 
 
 class Stage(nn.Module):
@@ -56,10 +57,11 @@ class Stage(nn.Module):
         super().__init__()
         width = WIDTHS[stride]
         self.stride = stride
-        self.taps = tuple(tap for tap in (*TAPS, *GRAINS) if tap.stride == stride)
+        self.taps = tuple(tap for tap in TAPS if tap.stride == stride)
         self.inputs = nn.ModuleList(nn.Conv2d(tap.width, width, 1) for tap in self.taps)
         self.before = None if before is None else nn.Conv2d(before, width, 1, bias=False)
-        self.blocks = nn.ModuleList(Block(width) for _ in range(BLOCKS[stride]))
+        blocks = nn.ModuleList(Block(width) for _ in range(BLOCKS[stride]))
+        self.blocks: Sequence[Block] = blocks  # type: ignore[assignment]
 
     @property
     def reach(self) -> int:
@@ -96,7 +98,7 @@ class Decoder(nn.Module):
         for stride, width in WIDTHS.items():
             stages.append(Stage(stride, before))
             before = width
-        self.stages = nn.ModuleList(stages)
+        self.stages: Sequence[Stage] = nn.ModuleList(stages)  # type: ignore[assignment]
         self.picture = _convolution(WIDTHS[1], 3)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

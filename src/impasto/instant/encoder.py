@@ -21,16 +21,8 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 SIZES = 3
 """The picture's own size, half of it, a quarter."""
 
-NOISE = "noise"
-"""In place of a layer: noise with the covariance of the style's relu3_1, on the same grid."""
-
-_STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, NOISE: 4}
-_REACH = {"relu1_1": 1, "relu2_1": 4, "relu3_1": 10, NOISE: 0}
+_REACH = {"relu1_1": 1, "relu2_1": 4, "relu3_1": 10}
 """How far a layer sees beyond what its position stands for, in positions of its input."""
-_WIDTHS = {
-    **{layer: block[0] for layer, block in zip(LAYERS, WIDTHS, strict=True)},
-    NOISE: WIDTHS[-1][0],
-}
 
 
 class Tap(NamedTuple):
@@ -38,7 +30,7 @@ class Tap(NamedTuple):
 
     Attributes:
         size: 0 for the picture's own size, 1 for half of it, and so on.
-        layer: one of `LAYERS`, or `NOISE`.
+        layer: one of `LAYERS`.
     """
 
     size: int
@@ -47,7 +39,7 @@ class Tap(NamedTuple):
     @property
     def stride(self) -> int:
         """The distance of neighbors, in pixels of the picture."""
-        return int(2**self.size * _STRIDES[self.layer])
+        return int(2 ** (self.size + LAYERS.index(self.layer)))
 
     @property
     def reach(self) -> int:
@@ -57,14 +49,11 @@ class Tap(NamedTuple):
     @property
     def width(self) -> int:
         """The number of channels."""
-        return _WIDTHS[self.layer]
+        return WIDTHS[LAYERS.index(self.layer)][0]
 
 
 TAPS = tuple(Tap(size, layer) for size in range(SIZES) for layer in LAYERS)
 """All that is transported."""
-
-GRAINS = {Tap(size, NOISE): Tap(size, LAYERS[-1]) for size in range(SIZES)}
-"""The noise of each size, and the tap whose covariance it has."""
 
 STRIDE = max(tap.stride for tap in TAPS)
 """Sides of pictures that are encoded are multiples of this."""
@@ -104,7 +93,7 @@ def encode(
     """
     found: Activations = {}
     for size in range(SIZES):
-        layers = [tap.layer for tap in taps if tap.size == size and tap not in GRAINS]
+        layers = [tap.layer for tap in taps if tap.size == size]
         if layers:
             given = network(x, layers)
             found |= {Tap(size, layer): given[layer] for layer in layers}

@@ -1,10 +1,15 @@
-"""Encoder, transport and decoder as one ONNX model: a content and a style in, a picture out."""
+"""The preset instant as one ONNX model: a content and a style in, a picture out.
+
+PyTorch exports what happens at one size. The way from coarse to fine is written in ONNX's own text,
+for the number of sizes depends on the picture.
+"""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,10 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.instant.encoder import GRAINS, LAYERS, SIZES, STRIDE, TAPS, Activations, Tap, halved
-from impasto.instant.grain import noise_of
-from impasto.instant.instant import Instant
-from impasto.instant.transport import LEAST, ridged
+from impasto.instant.encoder import LAYERS, SIZES, STRIDE, TAPS, Activations, Tap, halved
+from impasto.instant.instant import COARSEST, SMALLEST, Instant
+from impasto.instant.transport import ridged
 from impasto.media.files import atomic_write
 from impasto.system.libraries import library
 
@@ -28,21 +32,24 @@ two of them, whose condition is the square of that. After them, errors are those
 WIDEST = max(tap.width for tap in TAPS)
 """Channels."""
 
-Moments = dict[Tap, tuple[Tensor, Tensor]]
-"""Means and covariances."""
+Moments = tuple[Tensor, Tensor]
+"""A mean and a covariance."""
 
 OPSET = 18
 """Of ONNX."""
 
-INNER = ("content_padded", "content_sides", "style_padded", "style_sides")
-"""What the inner model takes, beside the amount."""
+HALVINGS = 16
+"""How often a picture can be halved at most."""
 
 SIDE = 64
 """Of the pictures that the model is traced with."""
 
+PADDED = ("source", "content", "style")
+"""The pictures that the inner model takes, each with its sides without padding."""
 
-class OnePass(nn.Module):
-    """What `Instant.render` computes for one style, in operations that ONNX has.
+
+class OneSize(nn.Module):
+    """What `Painter.paint` computes for one style, in operations that ONNX has.
 
     ONNX has no eigenvalues, so roots of matrices come from matrix products.
 
@@ -55,38 +62,58 @@ class OnePass(nn.Module):
         operations = chain.from_iterable(s.operations.items() for s in instant.network.stages)
         self.network = nn.Sequential(OrderedDict(operations))
         self.decoder = instant.decoder
-        for tap in GRAINS:
-            self.register_buffer(f"grain{tap.size}", noise_of(tap))
 
     def forward(
         self,
+        source: Float[Tensor, "1 3 height width"],
         content: Float[Tensor, "1 3 height width"],
-        content_sides: Int[Tensor, "2"],
         style: Float[Tensor, "1 3 rows columns"],
+        sides: Int[Tensor, "2"],
         style_sides: Int[Tensor, "2"],
         amount: Float[Tensor, ""],
+        first: Float[Tensor, ""],
     ) -> Float[Tensor, "1 3 height width"]:
-        """Returns the padded picture, from padded pictures and their sides without padding."""
-        found, there = self._encode(content), self._encode(style)
-        own = {tap: _moments(f, tap, content_sides) for tap, f in found.items()}
-        goals = {tap: _moments(f, tap, style_sides) for tap, f in there.items()}
-        maps, roots = _maps(own, goals)
-        given: Activations = {}
-        share = amount.double()
-        for tap, f in found.items():
+        """Returns the painted picture, with its padding.
+
+        Args:
+            source: what the painting starts from, padded.
+            content: the content, padded.
+            style: the style, padded.
+            sides: height and width of the content without padding.
+            style_sides: those of the style.
+            amount: of the way to the style, in [0, 1].
+            first: 1 if the source is the content, else 0.
+        """
+        found = self._encode(source)
+        given = [_moments(found[tap], tap, sides) for tap in TAPS]
+        shown, wanted = self._encode(content), self._encode(style)
+        own = [_moments(shown[tap], tap, sides) for tap in TAPS]
+        goal = [_moments(wanted[tap], tap, style_sides) for tap in TAPS]
+        share, begins = amount.double(), first.double()
+        all_of_it = (share >= 1).double()
+        moved: Activations = {}
+        there = _maps(own, goal)
+        parts: list[Moments] = []
+        ways = []
+        for tap, matrix, (mean, covariance), (target, wanted_covariance) in zip(
+            TAPS, there, own, goal, strict=True
+        ):
             eye = torch.eye(tap.width, dtype=share.dtype)
-            matrix = eye + share * (maps[tap] - eye)
-            offset = share * (goals[tap][0] - maps[tap] @ own[tap][0])
-            given[tap] = functional.conv2d(f, matrix.float()[:, :, None, None], offset.float())
-        for tap, source in GRAINS.items():
-            noise = getattr(self, f"grain{tap.size}")
-            rows, columns = (
-                torch.arange(side) % noise.shape[0] for side in found[source].shape[2:]
+            way, offset = eye + share * (matrix - eye), share * (target - matrix @ mean)
+            on_the_way = way @ covariance @ way.T
+            between = on_the_way + all_of_it * (wanted_covariance - on_the_way)
+            ways.append((way, offset))
+            parts.append((way @ mean + offset, between))
+        again = _maps(given, parts)
+        for tap, matrix, (way, offset), (mean, _), (target, _) in zip(
+            TAPS, again, ways, given, parts, strict=True
+        ):
+            both = begins * way + (1 - begins) * matrix
+            shift = begins * offset + (1 - begins) * (target - matrix @ mean)
+            moved[tap] = functional.conv2d(
+                found[tap], both.float()[:, :, None, None], shift.float()
             )
-            drawn = noise[rows][:, columns].permute(2, 0, 1)[None]
-            root = share * roots[source]
-            given[tap] = functional.conv2d(drawn, root.float()[:, :, None, None])
-        picture: Tensor = self.decoder(given).clamp(0, 1)
+        picture: Tensor = self.decoder(moved).clamp(0, 1)
         return picture
 
     def _encode(self, x: Tensor) -> Activations:
@@ -101,7 +128,7 @@ class OnePass(nn.Module):
         return found
 
 
-def _moments(f: Tensor, tap: Tap, sides: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(f: Tensor, tap: Tap, sides: Tensor) -> Moments:
     """The mean and the covariance over what is no padding."""
     inside = [
         (tap.stride * torch.arange(length) < sides[axis]).double()
@@ -114,23 +141,13 @@ def _moments(f: Tensor, tap: Tap, sides: Tensor) -> tuple[Tensor, Tensor]:
     return mean, weighed @ rows.T - mean[:, None] * mean
 
 
-def _maps(own: Moments, goals: Moments) -> tuple[dict[Tap, Tensor], dict[Tap, Tensor]]:
-    """The matrices of `transport` of all taps, and the roots of what noise is to be like.
-
-    All are computed at once, each in a corner of a matrix as large as the largest.
-    """
-    pairs = [ridged(own[tap][1], goals[tap][1]) for tap in own]
+def _maps(own: Sequence[Moments], goals: Sequence[Moments]) -> list[Tensor]:
+    """The matrices of `transport`, all at once: each in a corner of one as large as the largest."""
+    pairs = [ridged(a, b) for (_, a), (_, b) in zip(own, goals, strict=True)]
     a, b = (torch.stack([_widened(each) for each in part]) for part in zip(*pairs, strict=True))
     root, inverse = _roots(a, INVERSE)
-    sources = list(GRAINS.values())
-    eye = torch.eye(sources[0].width, dtype=a.dtype)
-    grains = torch.stack([goals[tap][1] + LEAST**2 * eye for tap in sources])
-    roots = _roots(torch.cat([root @ b @ root, grains]), ROOT)[0]
-    maps = inverse @ roots[: len(own)] @ inverse
-    return (
-        {tap: each[: tap.width, : tap.width] for tap, each in zip(own, maps, strict=True)},
-        dict(zip(sources, roots[len(own) :], strict=True)),
-    )
+    maps = inverse @ _roots(root @ b @ root, ROOT)[0] @ inverse
+    return [maps[number, : len(each), : len(each)] for number, (each, _) in enumerate(own)]
 
 
 def _widened(a: Tensor) -> Tensor:
@@ -155,92 +172,188 @@ def _roots(a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     return y * norm.sqrt(), z / norm.sqrt()
 
 
-def _padding(name: str) -> str:
-    """ONNX text: a picture with its border repeated, to sides that are multiples of `STRIDE`."""
-    lines = []
-    for axis, given, result in ((2, name, f"{name}_tall"), (3, f"{name}_tall", f"{name}_padded")):
-        lines.append(
-            f"""
-            {name}_n{axis} = Shape <start = {axis}, end = {axis + 1}> ({name})
-            {name}_side{axis} = Squeeze ({name}_n{axis})
-            {name}_more{axis} = Add ({name}_side{axis}, rest)
-            {name}_strides{axis} = Div ({name}_more{axis}, stride)
-            {name}_length{axis} = Mul ({name}_strides{axis}, stride)
-            {name}_range{axis} = Range (zero, {name}_length{axis}, one)
-            {name}_last{axis} = Sub ({name}_side{axis}, one)
-            {name}_places{axis} = Min ({name}_range{axis}, {name}_last{axis})
-            {result} = Gather <axis = {axis}> ({given}, {name}_places{axis})"""
-        )
-    return (
-        "".join(lines)
-        + f"""
-            {name}_sides = Concat <axis = 0> ({name}_n2, {name}_n3)"""
-    )
-
-
-def _around(core: Any) -> Any:
-    """The model for pictures of any sizes, from the one for padded pictures."""
-    onnx = library("onnx", "to write ONNX models", "onnx")
-    parser, compose = (library(f"onnx.{name}", "", "onnx") for name in ("parser", "compose"))
-    head = f"""<ir_version: {core.ir_version}, opset_import: ["" : {OPSET}]>"""
-    before = parser.parse_model(
-        f"""{head} before (float[1, 3, h, w] content, float[1, 3, r, c] style) =>
-            (float[1, 3, H, W] content_padded, int64[2] content_sides,
-             float[1, 3, R, C] style_padded, int64[2] style_sides)
-        {{
-            zero = Constant <value_int = 0> ()
-            one = Constant <value_int = 1> ()
-            stride = Constant <value_int = {STRIDE}> ()
-            rest = Constant <value_int = {STRIDE - 1}> ()
-            {_padding("content")}
-            {_padding("style")}
-        }}"""
-    )
-    after = parser.parse_model(
-        f"""{head} after (float[1, 3, H, W] whole, int64[2] sides) => (float[1, 3, h, w] picture)
-        {{
-            first = Constant <value_ints = [0, 0]> ()
-            axes = Constant <value_ints = [2, 3]> ()
-            picture = Slice (whole, first, sides, axes)
-        }}"""
-    )
-    links = [(name, name) for name in INNER]
-    joined = compose.merge_models(before, core, links, outputs=["padded", "content_sides"])
-    links = [("padded", "whole"), ("content_sides", "sides")]
-    joined = compose.merge_models(joined, after, links, outputs=["picture"])
-    onnx.checker.check_model(joined)
-    return joined
-
-
 def export(instant: Instant, path: Path) -> None:
     """Writes the ONNX model.
 
     Its inputs are `content` and `style`, pictures in [0, 1] of shape (1, 3, height, width) and of
     any sizes, and `amount`, a number in [0, 1]; its output is `picture`, of the content's size.
 
+    Args:
+        instant: the encoder and the decoder.
+        path: the file.
+
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
         OutputError: the file cannot be written.
     """
-    library("onnx", "to write ONNX models", "onnx")
-    library("onnxscript", "to write ONNX models", "onnx")
-    sides = [torch.tensor([SIDE, SIDE]) for _ in range(2)]
-    pictures = torch.rand(1, 3, SIDE, SIDE + STRIDE), torch.rand(1, 3, SIDE + STRIDE, SIDE)
+    for name in ("onnx", "onnxscript"):
+        library(name, "to write ONNX models", "onnx")
+    model = _whole(_one_size(instant))
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _one_size(instant: Instant) -> Any:
+    """`OneSize` as an ONNX model."""
     rows, columns, down, across = (STRIDE * torch.export.Dim(name, min=2) for name in "abcd")
+    own, other = {2: rows, 3: columns}, {2: down, 3: across}
+    wide, tall = (1, 3, SIDE, SIDE + STRIDE), (1, 3, SIDE + STRIDE, SIDE)
+    pictures = torch.rand(wide), torch.rand(wide), torch.rand(tall)
+    sides = [torch.tensor([SIDE, SIDE]) for _ in range(2)]
+    numbers = [torch.tensor(1.0), torch.tensor(0.0)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its own plans
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            OnePass(instant).eval(),
-            (pictures[0], sides[0], pictures[1], sides[1], torch.tensor(1.0)),
+            OneSize(instant).eval(),
+            (*pictures, *sides, *numbers),
             dynamo=True,
-            dynamic_shapes=({2: rows, 3: columns}, None, {2: down, 3: across}, None, None),
-            input_names=[*INNER, "amount"],
-            output_names=["padded"],
+            dynamic_shapes=(own, own, other, None, None, None, None),
+            input_names=[*PADDED, "sides", "style_sides", "amount", "first"],
+            output_names=["painted"],
             opset_version=OPSET,
             optimize=False,  # takes longer than all else, and runtimes do it when they load a model
             verbose=False,
         )
     assert program is not None
-    with atomic_write(path) as file:
-        file.write(_around(program.model_proto).SerializeToString())
+    return program.model_proto
+
+
+def _whole(core: Any) -> Any:
+    """The model from coarse to fine. core: `OneSize`."""
+    parser, helper, checker = (
+        library(f"onnx.{name}", "to write ONNX models", "onnx")
+        for name in ("parser", "helper", "checker")
+    )
+    model = parser.parse_model(_TEXT.replace("IR_VERSION", str(core.ir_version)))
+    weights = [
+        helper.make_node("Constant", [], [each.name], value=each) for each in core.graph.initializer
+    ]
+    names = [[each.name for each in ends] for ends in (core.graph.input, core.graph.output)]
+    nodes = [*weights, *core.graph.node]
+    model.functions.append(
+        helper.make_function("impasto", "OneSize", *names, nodes, core.opset_import)
+    )
+    checker.check_model(model)
+    return model
+
+
+def _padding(name: str) -> str:
+    """ONNX text: a picture with its border repeated, to sides that are multiples of `STRIDE`."""
+    lines = []
+    for axis, given, result in ((2, name, f"{name}_tall"), (3, f"{name}_tall", f"{name}_padded")):
+        lines.append(
+            f"""
+    {name}_n{axis} = Shape <start = {axis}, end = {axis + 1}> ({name})
+    {name}_side{axis} = Squeeze ({name}_n{axis})
+    {name}_more{axis} = Add ({name}_side{axis}, rest)
+    {name}_strides{axis} = Div ({name}_more{axis}, stride)
+    {name}_length{axis} = Mul ({name}_strides{axis}, stride)
+    {name}_range{axis} = Range (zero, {name}_length{axis}, one)
+    {name}_last{axis} = Sub ({name}_side{axis}, one)
+    {name}_places{axis} = Min ({name}_range{axis}, {name}_last{axis})
+    {result} = Gather <axis = {axis}> ({given}, {name}_places{axis})"""
+        )
+    return "".join(lines)
+
+
+_INTEGERS = """
+    zero = Constant <value_int = 0> ()
+    one = Constant <value_int = 1> ()"""
+
+_SIDES = ", ".join(str(2**number) for number in range(HALVINGS))
+
+_TEXT = f"""
+<ir_version: IR_VERSION, opset_import: ["" : {OPSET}, "impasto" : 1]>
+instant (float[1, 3, h, w] content, float[1, 3, r, c] style, float amount)
+    => (float[1, 3, h, w] picture)
+{{{_INTEGERS}
+    yes = Constant <value_float = 1.0> ()
+    no = Constant <value_float = 0.0> ()
+    coarsest = Constant <value_int = {COARSEST}> ()
+    smallest = Constant <value_int = {SMALLEST}> ()
+    most = impasto.Halvings (content, coarsest)
+    most_of_style = impasto.Halvings (style, smallest)
+    coarse = impasto.Halved (content, most)
+    coarse_times = Min (most, most_of_style)
+    coarse_style = impasto.Halved (style, coarse_times)
+    begun = impasto.Paint (coarse, coarse, coarse_style, amount, yes)
+    always = Cast <to = 9> (one)
+    picture = Loop (most, always, begun)
+        <body = finer (int64 number, bool going, float[1, 3, a, b] before)
+            => (bool goes, float[1, 3, d, e] after)
+        {{
+            done = Add (number, one)
+            size = Sub (most, done)
+            sizes = Sub (most, number)
+            own = impasto.Halved (content, size)
+            small = impasto.Halved (content, sizes)
+            source = impasto.Sharpened (own, small, before)
+            times = Min (size, most_of_style)
+            own_style = impasto.Halved (style, times)
+            after = impasto.Paint (source, own, own_style, amount, no)
+            goes = Identity (going)
+        }}>
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Halvings (x, least) => (count)
+{{
+    sides = Shape <start = 2> (x)
+    side = ReduceMax <keepdims = 0> (sides)
+    powers = Constant <value_ints = [{_SIDES}]> ()
+    limits = Mul (powers, least)
+    more = Greater (side, limits)
+    numbers = Cast <to = 7> (more)
+    count = ReduceSum <keepdims = 0> (numbers)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Half (x) => (y)
+{{{_INTEGERS}
+    stride = Constant <value_int = 2> ()
+    rest = Constant <value_int = 1> ()
+    {_padding("x")}
+    y = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (x_padded)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Halved (x, times) => (y)
+{{{_INTEGERS}
+    always = Cast <to = 9> (one)
+    y = Loop (times, always, x)
+        <body = smaller (int64 number, bool going, float[1, 3, a, b] before)
+            => (bool goes, float[1, 3, d, e] after)
+        {{
+            after = impasto.Half (before)
+            goes = Identity (going)
+        }}>
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Sharpened (content, small, painted) => (source)
+{{
+    change = Sub (painted, small)
+    scales = Constant <value_floats = [1.0, 1.0, 2.0, 2.0]> ()
+    larger = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel">
+        (change, , scales)
+    first = Constant <value_ints = [0, 0]> ()
+    axes = Constant <value_ints = [2, 3]> ()
+    sides = Shape <start = 2> (content)
+    fitted = Slice (larger, first, sides, axes)
+    sum = Add (content, fitted)
+    low = Constant <value_float = 0.0> ()
+    high = Constant <value_float = 1.0> ()
+    source = Clip (sum, low, high)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Paint (source, content, style, amount, first) => (painted)
+{{{_INTEGERS}
+    stride = Constant <value_int = {STRIDE}> ()
+    rest = Constant <value_int = {STRIDE - 1}> ()
+    {"".join(_padding(name) for name in PADDED)}
+    sides = Shape <start = 2> (content)
+    style_sides = Shape <start = 2> (style)
+    whole = impasto.OneSize (source_padded, content_padded, style_padded, sides, style_sides,
+        amount, first)
+    begin = Constant <value_ints = [0, 0]> ()
+    axes = Constant <value_ints = [2, 3]> ()
+    painted = Slice (whole, begin, sides, axes)
+}}
+"""

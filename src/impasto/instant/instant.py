@@ -1,71 +1,33 @@
-"""A picture in any style in one pass, at any size.
-
-Statistics are sums over positions, so they add over tiles; the decoder sees a finite way. So both
-passes go tile by tile, and give what the whole at once would give, to rounding.
-"""
+"""A picture in any style in one pass, at any size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from impasto.errors import ConfigError, SampleError
-from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Allocate, Values, allocate
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import GRAINS, TAPS, Activations, Tap, encode, encoder
-from impasto.instant.grain import grain
-from impasto.instant.tiles import (
-    around,
-    cells,
-    halo_of,
-    inner,
-    padded,
-    read,
-    shrunk,
-    taps_of,
-    tiles_of,
-    weighed,
-)
-from impasto.instant.transport import Affine, Gaussian, barycenter, transport
+from impasto.instant.encoder import TAPS, encoder
+from impasto.instant.painting import Aim, Painter
+from impasto.instant.pyramid import Plain, Sharpened, Source, levels_of, pyramid
+from impasto.instant.statistics import Statistics
+from impasto.instant.transport import barycenter
 from impasto.networks.stage import Network
 
 MEMORY = 2e9
 """Bytes that a tile may take where none are said."""
 
-COARSE = 2
-"""So many of the decoder's stages run over the whole picture before the others do."""
+COARSEST = 256
+"""The painting begins at the first size whose long side is at most this."""
 
-_REACH = 1
-"""Of the convolution that makes the picture, in pixels."""
-
-
-@dataclass(frozen=True, eq=False)
-class Statistics:
-    """What instant knows of a style: for each tap the sum over positions of [f 1] [f 1]^T.
-
-    Attributes:
-        sums: in double precision, shape (tap.width + 1, tap.width + 1).
-    """
-
-    sums: dict[Tap, Tensor]
-
-    def __add__(self, other: Statistics) -> Statistics:
-        """Returns the statistics of both pictures together."""
-        return Statistics({tap: total + other.sums[tap] for tap, total in self.sums.items()})
-
-    @property
-    def empty(self) -> bool:
-        """Whether no position counts."""
-        return any(float(total[-1, -1]) <= 0 for total in self.sums.values())
-
-    def gaussian(self, tap: Tap) -> Gaussian:
-        """Returns the distribution of a tap's activations."""
-        return Gaussian.of(self.sums[tap])
+SMALLEST = 64
+"""A style is measured at its own size, at half of it and so on, until its long side is at most
+this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,19 +44,11 @@ class Goal:
 
     styles: Sequence[Statistics]
     shares: Sequence[float] = (1.0,)
-    place: Float[Tensor, "height width"] | None = field(default=None)
-
-
-@dataclass(frozen=True, eq=False)
-class _Move:
-    """The maps of a goal, what noise is multiplied by, and where they count."""
-
-    maps: dict[Tap, Affine]
-    place: Float[Tensor, "height width"] | None
+    place: Float[Tensor, "height width"] | None = None
 
 
 class Instant:
-    """Encodes, transports and decodes.
+    """Encodes, transports and decodes, from coarse to fine.
 
     Args:
         decoder: from `load_decoder`.
@@ -118,6 +72,7 @@ class Instant:
         picture: Values,
         place: Float[Tensor, "height width"] | None = None,
         memory: float = MEMORY,
+        new: Allocate = allocate,
     ) -> Statistics:
         """Measures a style, or a region of it.
 
@@ -126,11 +81,18 @@ class Instant:
                 region by region, so it may be an array in a file.
             place: how much each pixel counts, in [0, 1]; None for 1.
             memory: bytes that a tile may take.
+            new: makes arrays for a third of the picture's values, such as `Arrays.new`.
 
         Raises:
             SampleError: the picture has other than three channels, or nothing of it counts.
         """
-        return self._statistics(picture, [place], memory)[0]
+        _check(picture)
+        count = levels_of(tuple(picture.shape[2:]), SMALLEST)
+        painter = Painter(self.network, self.decoder, memory, new)
+        places = _places(place, count, new)
+        pictures = pyramid(picture, count, new)
+        pairs = zip(pictures, places, strict=True)
+        return Statistics([painter.sums(Plain(x), [each])[0] for x, each in pairs])
 
     @torch.no_grad()
     def render(
@@ -148,16 +110,16 @@ class Instant:
                 array in a file.
             goals: one, or one for each region.
             amount: how far to go from the content's statistics to the style's, in [0, 1].
-            memory: bytes that a tile may take; the result, and 8 bytes for each of its pixels while
-                there are several tiles, come from `new`.
-            new: makes arrays, such as `Arrays.new`.
+            memory: bytes that a tile may take.
+            new: makes arrays, such as `Arrays.new`: 12 bytes a pixel for the result, as much for
+                smaller sizes, and 8 bytes a pixel where there are several tiles.
 
         Returns:
             Values in [0, 1].
 
         Raises:
             ConfigError: there is no goal, or the amount is outside its range.
-            SampleError: the content has other than three channels.
+            SampleError: the content has other than three channels, or a goal has no place in it.
         """
         if not goals or not 0 <= amount <= 1:
             raise ConfigError(
@@ -167,124 +129,23 @@ class Instant:
                 remedy="pass a style and an amount between 0 and 1",
             )
         _check(content)
-        space = tuple(content.shape[2:])
-        whole = padded(space)
-        stages = list(self.decoder.stages)
-        if len(tiles_of(whole, halo_of(stages, _REACH), memory)) == 1:
-            region = Region.all_of(whole)
-            found = encode(self.network, read(content, region))
-            sums = [_counted(self._sums(found, space, region, goal.place)) for goal in goals]
-            found |= _grains(GRAINS, region)
-            moved = self._moved(found, _moves(sums, goals, amount), region)
-            return _cropped(self.decoder(moved), region, space)
-        sums = self._statistics(content, [goal.place for goal in goals], memory)
-        moves = _moves(sums, goals, amount)
-        coarse = self._coarse(content, moves, memory, new)
-        return self._fine(content, moves, coarse, memory, new)
-
-    def _statistics(
-        self, picture: Values, places: Sequence[Tensor | None], memory: float
-    ) -> list[Statistics]:
-        """The sums for each of several maps of what counts."""
-        _check(picture)
-        space = tuple(picture.shape[2:])
-        halo = max(tap.reach for tap in TAPS)
-        totals: list[Statistics] = []
-        for tile in tiles_of(padded(space), halo, memory):
-            seen = around(tile, halo)
-            given = encode(self.network, read(picture, seen))
-            found = {tap: inner(f, seen, tile, tap.stride) for tap, f in given.items()}
-            parts = [self._sums(found, space, tile, place) for place in places]
-            pairs = zip(totals, parts, strict=True)
-            totals = [one + other for one, other in pairs] if totals else parts
-        return [_counted(total) for total in totals]
-
-    def _sums(
-        self, found: Activations, space: Space, region: Region, place: Tensor | None
-    ) -> Statistics:
-        weights = {
-            stride: cells(space, region, stride, place) for stride in {tap.stride for tap in found}
-        }
-        return Statistics(dict(weighed(found, weights)))
-
-    def _seen(self, content: Values, region: Region, taps: Sequence[Tap]) -> Activations:
-        """The activations of a region of the content, and noise."""
-        found = encode(self.network, read(content, region), taps)
-        return found | _grains(taps, region)
-
-    def _moved(self, found: Activations, moves: Sequence[_Move], region: Region) -> Activations:
-        """The transported activations of a region."""
-        if len(moves) == 1 and moves[0].place is None:
-            return {tap: moves[0].maps[tap](f) for tap, f in found.items()}
-        weights: dict[int, list[Tensor]] = {}
-        for stride in {tap.stride for tap in found}:
-            parts = [_weight(move.place, region, stride) for move in moves]
-            total = torch.stack(parts).sum(0).clamp_min(1)
-            weights[stride] = [part / total for part in parts]
-        moved = {}
-        for tap, f in found.items():
-            kept = torch.zeros_like(f) if tap in GRAINS else f
-            total = kept.clone()
-            for move, weight in zip(moves, weights[tap.stride], strict=True):
-                total += weight * (move.maps[tap](f) - kept)
-            moved[tap] = total
-        return moved
-
-    def _coarse(
-        self, content: Values, moves: Sequence[_Move], memory: float, new: Allocate
-    ) -> Tensor:
-        """The result of the coarse stages over the whole picture."""
-        stages = list(self.decoder.stages)[:COARSE]
-        halo, whole, stride = (
-            halo_of(stages, 0),
-            padded(tuple(content.shape[2:])),
-            stages[-1].stride,
-        )
-        result: Tensor | None = None
-        for tile in tiles_of(whole, halo, memory):
-            seen = around(tile, halo)
-            found = self._seen(content, seen, taps_of(stages))
-            moved, x = self._moved(found, moves, seen), None
-            for stage in stages:
-                x = stage(moved, x)
-            assert x is not None
-            if result is None:
-                shape = (1, whole[0] // stride, whole[1] // stride, x.shape[1])
-                result = new(shape, torch.float32).movedim(-1, 1)
-            everywhere = Region.all_of(whole)
-            inner(result, everywhere, tile, stride).copy_(inner(x, seen, tile, stride))
-        assert result is not None
-        return result
-
-    def _fine(
-        self,
-        content: Values,
-        moves: Sequence[_Move],
-        coarse: Tensor,
-        memory: float,
-        new: Allocate,
-    ) -> Tensor:
-        """The picture, from the result of the coarse stages."""
-        stages = list(self.decoder.stages)[COARSE:]
-        space = tuple(content.shape[2:])
-        halo, whole = halo_of(stages, _REACH), padded(space)
-        result = new((1, 3, *space), torch.float32)
-        before = 2 * stages[0].stride
-        for tile in tiles_of(whole, halo, memory):
-            seen = around(tile, halo)
-            found = self._seen(content, seen, taps_of(stages))
-            moved = self._moved(found, moves, seen)
-            x = inner(coarse, Region.all_of(whole), seen, before)
-            for stage in stages:
-                x = stage(moved, x)
-            picture = inner(self.decoder.finished(x), seen, tile, 1)
-            part = _cropped(picture, tile, space)
-            rows, columns = (
-                slice(first, first + side)
-                for first, side in zip(tile.start, part.shape[2:], strict=True)
-            )
-            result[..., rows, columns] = part
-        return result
+        count = levels_of(tuple(content.shape[2:]), COARSEST)
+        painter = Painter(self.network, self.decoder, memory, new)
+        contents = pyramid(content, count, new)
+        places = [_places(goal.place, count, new) for goal in goals]
+        painted: Values | None = None
+        for size in reversed(range(count)):
+            plain = Plain(contents[size])
+            source: Source = plain
+            if painted is not None:
+                source = Sharpened(contents[size], contents[size + 1], painted)
+            aims = [
+                _aim(goal, size, amount, by_size[size])
+                for goal, by_size in zip(goals, places, strict=True)
+            ]
+            painted = painter.paint(source, plain, aims)
+        assert painted is not None
+        return painted
 
 
 def _check(picture: Values) -> None:
@@ -296,50 +157,17 @@ def _check(picture: Values) -> None:
         )
 
 
-def _grains(taps: Iterable[Tap], region: Region) -> Activations:
-    """The noise among the taps."""
-    return {tap: grain(tap, region) for tap in taps if tap in GRAINS}
+def _places(
+    place: Float[Tensor, "height width"] | None, count: int, new: Allocate
+) -> Sequence[Tensor | None]:
+    """A map at each size of its picture, shape (1, 1, height, width)."""
+    return [None] * count if place is None else pyramid(place[None, None], count, new)
 
 
-def _counted(sums: Statistics) -> Statistics:
-    """The statistics, of which some position counts."""
-    if sums.empty:
-        raise SampleError(
-            expected="a region with at least one pixel that counts",
-            found="none",
-            remedy="paint the region in its mask",
-        )
-    return sums
-
-
-def _moves(sums: Sequence[Statistics], goals: Sequence[Goal], amount: float) -> list[_Move]:
-    """The maps of each goal, from the content's statistics where it counts."""
-    moves = []
-    for own, goal in zip(sums, goals, strict=True):
-        maps = {}
-        for tap in own.sums:
-            styles = [style.gaussian(tap) for style in goal.styles]
-            target = barycenter(styles, goal.shares)
-            maps[tap] = transport(own.gaussian(tap), target).part(amount)
-            for noise, of in GRAINS.items():
-                if of == tap:
-                    deviation = amount * target.deviation
-                    maps[noise] = Affine(deviation, torch.zeros_like(target.mean))
-        moves.append(_Move(maps, goal.place))
-    return moves
-
-
-def _weight(place: Tensor | None, region: Region, stride: int) -> Tensor:
-    """How much each position takes of a goal."""
-    if place is None:
-        return torch.ones((1, 1, *(side // stride for side in region.space)))
-    return shrunk(place, region, stride)
-
-
-def _cropped(picture: Tensor, tile: Region, space: Space) -> Tensor:
-    """A tile without padding, values in [0, 1]."""
-    rows, columns = (
-        slice(0, max(0, min(last, side) - first))
-        for first, last, side in zip(tile.start, tile.stop, space, strict=True)
-    )
-    return picture[..., rows, columns].clamp(0, 1).contiguous()
+def _aim(goal: Goal, size: int, amount: float, place: Tensor | None) -> Aim:
+    """What a goal means at a size."""
+    sums = [style.at(size) for style in goal.styles]
+    gaussians = {
+        tap: barycenter([each.gaussian(tap) for each in sums], goal.shares) for tap in TAPS
+    }
+    return Aim(gaussians, amount, place)

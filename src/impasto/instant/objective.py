@@ -15,7 +15,7 @@ from torch import Tensor
 
 from impasto.grids.geometry import Region
 from impasto.instant.encoder import TAPS, Activations, Tap, encode
-from impasto.instant.transport import Affine, Gaussian, transport
+from impasto.instant.transport import Gaussian, transport
 from impasto.losses.gram import MetricGram
 from impasto.losses.wasserstein import Moments
 from impasto.networks.stage import Network
@@ -55,10 +55,10 @@ class StyleGoal:
         losses = {tap: Moments(each.products, "mean") for tap, each in gaussians.items()}
         return cls(gaussians, losses)
 
-    def maps(self, activations: Activations) -> dict[Tap, Affine]:
-        """Returns the transport of each tap from a content's activations."""
+    def moved(self, activations: Activations) -> Activations:
+        """Returns activations, each tap transported to the style's distribution."""
         return {
-            tap: transport(Gaussian.of(sums_of(f)), self.gaussians[tap])
+            tap: transport(Gaussian.of(sums_of(f)), self.gaussians[tap])(f)
             for tap, f in activations.items()
         }
 

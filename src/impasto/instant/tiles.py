@@ -7,7 +7,7 @@ of every tile, so that a tile halves exactly as the whole does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Values
 from impasto.instant.decoder import Stage
 from impasto.instant.encoder import STRIDE, Tap
+from impasto.instant.pyramid import Plain, Source
 
 BYTES = 1200
 """Of memory that a pixel of a tile takes, at most."""
@@ -48,11 +49,7 @@ def tiles_of(space: Space, halo: int, memory: float) -> list[Region]:
     side = int(math.sqrt(max(pixels, 0))) - 2 * halo
     side = max(LEAST, min(MOST, side)) // STRIDE * STRIDE
     return [
-        Region(
-            (top, left),
-            (min(top + side, space[0]), min(left + side, space[1])),
-            space,
-        )
+        Region((top, left), (min(top + side, space[0]), min(left + side, space[1])), space)
         for top in range(0, space[0], side)
         for left in range(0, space[1], side)
     ]
@@ -65,17 +62,10 @@ def around(tile: Region, halo: int) -> Region:
     return Region(start, tile.stop, tile.whole).grow(halo)
 
 
-def read(x: Values, region: Region) -> Float[Tensor, "1 channel rows columns"]:
-    """Returns a region of the padded picture: its border is repeated.
-
-    Args:
-        x: the picture; only the region is read of it.
-        region: of the padded picture.
-    """
-    space = x.shape[2:]
-    start = region.start
-    stop = [min(last, side) for last, side in zip(region.stop, space, strict=True)]
-    part = x[..., start[0] : stop[0], start[1] : stop[1]].float()
+def read(source: Source, region: Region) -> Values:
+    """Returns a region of a padded picture; the border is repeated beyond the picture itself."""
+    stop = tuple(min(last, side) for last, side in zip(region.stop, source.space, strict=True))
+    part = source.read(region.start, stop)
     down, across = (side - have for side, have in zip(region.space, part.shape[2:], strict=True))
     if down or across:
         part = functional.pad(part, (0, across, 0, down), mode="replicate")
@@ -83,8 +73,8 @@ def read(x: Values, region: Region) -> Float[Tensor, "1 channel rows columns"]:
 
 
 def cells(
-    space: Space, region: Region, stride: int, place: Float[Tensor, "height width"] | None
-) -> Float[Tensor, "1 1 h w"]:
+    space: Space, region: Region, stride: int, place: Float[Tensor, "1 1 height width"] | None
+) -> Float[Tensor, "1 1 h w"] | None:
     """Returns how much each position of that stride counts: 0 where its first pixel is padding.
 
     Args:
@@ -92,7 +82,13 @@ def cells(
         region: of the padded picture.
         stride: of the positions.
         place: how much each pixel counts; None for 1.
+
+    Returns:
+        None where each counts as 1.
     """
+    within = all(last <= side for last, side in zip(region.stop, space, strict=True))
+    if place is None and within:
+        return None
     inside = [
         (torch.arange(first, last, stride) < side).float()
         for first, last, side in zip(region.start, region.stop, space, strict=True)
@@ -102,10 +98,10 @@ def cells(
 
 
 def shrunk(
-    place: Float[Tensor, "height width"], region: Region, stride: int
+    place: Float[Tensor, "1 1 height width"], region: Region, stride: int
 ) -> Float[Tensor, "1 1 h w"]:
     """Returns the means of a map over the pixels that each position stands for."""
-    return functional.avg_pool2d(read(place[None, None], region).contiguous(), stride)
+    return functional.avg_pool2d(read(Plain(place), region).contiguous(), stride)
 
 
 def inner(part: Tensor, seen: Region, tile: Region, stride: int) -> Tensor:
@@ -135,19 +131,3 @@ def halo_of(stages: Sequence[Stage], last: int) -> int:
 def taps_of(stages: Sequence[Stage]) -> list[Tap]:
     """Returns the taps that stages take."""
     return [tap for stage in stages for tap in stage.taps]
-
-
-def weighed(
-    activations: dict[Tap, Tensor], weights: dict[int, Tensor]
-) -> Iterator[tuple[Tap, Float[Tensor, "augmented augmented"]]]:
-    """Yields for each tap the sums over positions of [f 1] [f 1]^T, each position weighted.
-
-    Args:
-        activations: of one picture.
-        weights: by stride, shape (1, 1, h, w).
-    """
-    for tap, f in activations.items():
-        weight = weights[tap.stride].flatten().double()
-        rows = f[0].flatten(1).T.double()
-        rows = torch.cat([rows, torch.ones_like(rows[:, :1])], 1)
-        yield tap, (rows * weight[:, None]).T @ rows

@@ -51,11 +51,6 @@ class Gaussian:
         return cls(mean, products[..., :-1, :-1] - mean[..., :, None] * mean[..., None, :])
 
     @property
-    def deviation(self) -> Float64[Tensor, "*batch channel channel"]:
-        """The symmetric root of the covariance: white noise times it has that covariance."""
-        return _root(self.covariance)
-
-    @property
     def products(self) -> Float64[Tensor, "*batch augmented augmented"]:
         """The mean over positions of [f 1] [f 1]^T."""
         inner = self.covariance + self.mean[..., :, None] * self.mean[..., None, :]

@@ -19,17 +19,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from impasto.errors import SampleError
-from impasto.grids.geometry import Region
 from impasto.grids.patch import Values
-from impasto.instant.encoder import GRAINS, Activations, encode
-from impasto.instant.grain import grain
+from impasto.instant.encoder import Activations, encode, halved
 from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import StyleGoal, decoded_terms
+from impasto.instant.pyramid import sharpened
 from impasto.media.files import atomic_write
 from impasto.version import __version__
 
-SIDE, BATCH = 256, 2
-"""Of the crops of contents, and how many of them a step sees."""
+SIDE, SIZES = 256, 2
+"""Of the crops of contents, and the sizes of the style that each step has a crop for."""
 
 RATE, WARM_UP = 3e-4, 0.05
 """The highest learning rate, and the share of the steps in which it rises."""
@@ -103,7 +102,7 @@ class Tuning:
         self.instant, self.steps, self.seed = instant, steps, seed
         self.contents, self.output = contents, output
         self.statistics = instant.statistics(style)
-        self.goal = StyleGoal.of(self.statistics.sums)
+        self.goals = [StyleGoal.of(self.statistics.at(size).by_tap) for size in range(SIZES)]
         self.decoder = copy.deepcopy(instant.decoder).requires_grad_(True)
         self.average = copy.deepcopy(self.decoder).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.decoder.parameters(), betas=(0.9, 0.99))
@@ -176,9 +175,12 @@ class Tuning:
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * rising * 0.5 * (1 + math.cos(math.pi * progress))
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        crops = [self._crop(generator) for _ in range(BATCH)]
+        crops = [self._crop(generator) for _ in self.goals]
         found = [encode(self.instant.network, crop) for crop in crops]
-        moved = [self._moved(each, generator) for each in found]
+        moved = [
+            self._given(crop, shown, size)
+            for size, (crop, shown) in enumerate(zip(crops, found, strict=True))
+        ]
         given = {
             tap: torch.cat([each[tap] for each in moved]).contiguous(
                 memory_format=torch.channels_last
@@ -187,8 +189,8 @@ class Tuning:
         }
         pictures = self.decoder(given)
         parts = [
-            decoded_terms(self.instant.network, picture[None], own, self.goal)
-            for picture, own in zip(pictures, found, strict=True)
+            decoded_terms(self.instant.network, picture[None], own, goal)
+            for picture, own, goal in zip(pictures, found, self.goals, strict=True)
         ]
         terms = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         value = torch.stack(list(terms.values())).sum()
@@ -205,15 +207,14 @@ class Tuning:
         return {name: float(term.detach()) for name, term in terms.items()}
 
     @torch.no_grad()
-    def _moved(self, found: Activations, generator: torch.Generator) -> Activations:
-        """Transported activations of a crop, and noise from a random place of it."""
-        moved = {tap: way(found[tap]) for tap, way in self.goal.maps(found).items()}
-        for tap, source in GRAINS.items():
-            place = torch.randint(0, 2**10, (2,), generator=generator).tolist()
-            drawn = grain(tap, Region.all_of((SIDE, SIDE)), (place[0], place[1]))
-            root = self.goal.gaussians[source].deviation.float()
-            moved[tap] = functional.conv2d(drawn, root[:, :, None, None])
-        return moved
+    def _given(self, crop: Tensor, shown: Activations, size: int) -> Activations:
+        """What the decoder is given: as `Instant` has it at the coarsest size and at the next."""
+        goal, coarse = self.goals[size], self.goals[-1]
+        if goal is coarse:
+            return goal.moved(shown)
+        network, small = self.instant.network, halved(crop)
+        painted = self.average(coarse.moved(encode(network, small))).clamp(0, 1)
+        return goal.moved(encode(network, sharpened(crop, small, painted)))
 
     def _crop(self, generator: torch.Generator) -> Float[Tensor, "1 3 side side"]:
         """A square of a content, of any size, brought to `SIDE` pixels."""

@@ -1,0 +1,229 @@
+"""One size of a picture: encoded, transported and decoded, at once or tile by tile.
+
+Sums over positions add over tiles, and the decoder sees a finite way. So both passes go tile by
+tile, and give what the whole at once would give, to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.errors import SampleError
+from impasto.grids.geometry import Region, Space
+from impasto.grids.patch import Allocate, Values
+from impasto.instant.decoder import Decoder
+from impasto.instant.encoder import TAPS, Activations, Tap, encode
+from impasto.instant.pyramid import Source
+from impasto.instant.statistics import Sums
+from impasto.instant.tiles import (
+    around,
+    cells,
+    halo_of,
+    inner,
+    padded,
+    read,
+    shrunk,
+    taps_of,
+    tiles_of,
+)
+from impasto.instant.transport import Affine, Gaussian, geodesic, transport
+from impasto.networks.stage import Network
+
+COARSE = 2
+"""So many of the decoder's stages run over the whole picture before the others do."""
+
+_PICTURE = 1
+"""How far the convolution that makes the picture reaches, in pixels."""
+
+Place = Float[Tensor, "1 1 height width"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What a region is to be distributed like.
+
+    Attributes:
+        gaussians: by tap.
+        amount: of the way from the content to it, in [0, 1].
+        place: how much each pixel takes it, in [0, 1]; None for 1.
+    """
+
+    gaussians: dict[Tap, Gaussian]
+    amount: float
+    place: Place
+
+
+@dataclass(frozen=True, eq=False)
+class _Move:
+    """The maps of an aim, and where they count."""
+
+    maps: dict[Tap, Affine]
+    place: Place
+
+
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """Paints one size of a picture.
+
+    Attributes:
+        network: the encoder.
+        decoder: the decoder.
+        memory: bytes that a tile may take.
+        new: makes large arrays.
+    """
+
+    network: Network
+    decoder: Decoder
+    memory: float
+    new: Allocate
+
+    def sums(self, source: Source, places: Sequence[Place]) -> list[Sums]:
+        """Returns the sums over a picture for each of several maps of what counts.
+
+        Raises:
+            SampleError: nothing of the picture counts.
+        """
+        halo = max(tap.reach for tap in TAPS)
+        totals: list[Sums] = []
+        for tile in tiles_of(padded(source.space), halo, self.memory):
+            seen = around(tile, halo)
+            given = encode(self.network, read(source, seen))
+            found = {tap: inner(f, seen, tile, tap.stride) for tap, f in given.items()}
+            parts = [_sums(found, source.space, tile, place) for place in places]
+            totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
+        return [_counted(total) for total in totals]
+
+    def paint(self, source: Source, content: Source, aims: Sequence[Aim]) -> Values:
+        """Returns the painted picture, values in [0, 1].
+
+        Args:
+            source: what the painting starts from.
+            content: the content, whose distribution is that of an amount of 0.
+            aims: one, or one for each region.
+        """
+        space = source.space
+        whole = padded(space)
+        places = [aim.place for aim in aims]
+        stages = list(self.decoder.stages)
+        at_once = len(tiles_of(whole, halo_of(stages, _PICTURE), self.memory)) == 1
+        region = Region.all_of(whole)
+        if at_once:
+            found = encode(self.network, read(source, region))
+            sums = [_counted(_sums(found, space, region, place)) for place in places]
+        else:
+            sums = self.sums(source, places)
+        own = sums
+        if source is not content and any(aim.amount < 1 for aim in aims):
+            own = self.sums(content, places)
+        moves = [_move(s, o, aim) for s, o, aim in zip(sums, own, aims, strict=True)]
+        if at_once:
+            return _cropped(self.decoder(_moved(found, moves, region)), region, space)
+        return self._fine(source, moves, self._coarse(source, moves))
+
+    def _coarse(self, source: Source, moves: Sequence[_Move]) -> Tensor:
+        """The result of the coarse stages over the whole picture."""
+        stages = list(self.decoder.stages)[:COARSE]
+        halo, whole, stride = halo_of(stages, 0), padded(source.space), stages[-1].stride
+        everywhere = Region.all_of(whole)
+        result: Tensor | None = None
+        for tile in tiles_of(whole, halo, self.memory):
+            seen = around(tile, halo)
+            found = encode(self.network, read(source, seen), taps_of(stages))
+            moved, x = _moved(found, moves, seen), None
+            for stage in stages:
+                x = stage(moved, x)
+            assert x is not None
+            if result is None:
+                shape = (1, whole[0] // stride, whole[1] // stride, x.shape[1])
+                result = self.new(shape, torch.float32).movedim(-1, 1)
+            inner(result, everywhere, tile, stride).copy_(inner(x, seen, tile, stride))
+        assert result is not None
+        return result
+
+    def _fine(self, source: Source, moves: Sequence[_Move], coarse: Tensor) -> Values:
+        """The picture, from the result of the coarse stages."""
+        stages = list(self.decoder.stages)[COARSE:]
+        space, whole = source.space, padded(source.space)
+        halo, before = halo_of(stages, _PICTURE), 2 * stages[0].stride
+        result = self.new((1, 3, *space), torch.float32)
+        for tile in tiles_of(whole, halo, self.memory):
+            seen = around(tile, halo)
+            found = encode(self.network, read(source, seen), taps_of(stages))
+            moved = _moved(found, moves, seen)
+            x = inner(coarse, Region.all_of(whole), seen, before)
+            for stage in stages:
+                x = stage(moved, x)
+            part = _cropped(inner(self.decoder.finished(x), seen, tile, 1), tile, space)
+            rows, columns = (
+                slice(first, first + side)
+                for first, side in zip(tile.start, part.shape[2:], strict=True)
+            )
+            result[..., rows, columns] = part
+        return result
+
+
+def _sums(found: Activations, space: Space, region: Region, place: Place) -> Sums:
+    strides = {tap.stride for tap in found}
+    return Sums.of(found, {stride: cells(space, region, stride, place) for stride in strides})
+
+
+def _counted(sums: Sums) -> Sums:
+    """The sums, in which some position counts."""
+    if sums.empty:
+        raise SampleError(
+            expected="a region with at least one pixel that counts",
+            found="none",
+            remedy="paint the region in its mask",
+        )
+    return sums
+
+
+def _move(sums: Sums, own: Sums, aim: Aim) -> _Move:
+    """The maps from the distributions of what is painted on to those of the aim."""
+    maps = {}
+    for tap, goal in aim.gaussians.items():
+        if sums is own:
+            maps[tap] = transport(own.gaussian(tap), goal).part(aim.amount)
+            continue
+        part = geodesic(own.gaussian(tap), goal, aim.amount)
+        maps[tap] = transport(sums.gaussian(tap), part)
+    return _Move(maps, aim.place)
+
+
+def _moved(found: Activations, moves: Sequence[_Move], region: Region) -> Activations:
+    """The transported activations of a region."""
+    if len(moves) == 1 and moves[0].place is None:
+        return {tap: moves[0].maps[tap](f) for tap, f in found.items()}
+    weights: dict[int, list[Tensor]] = {}
+    for stride in {tap.stride for tap in found}:
+        parts = [_weight(move.place, region, stride) for move in moves]
+        total = torch.stack(parts).sum(0).clamp_min(1)
+        weights[stride] = [part / total for part in parts]
+    moved = {}
+    for tap, f in found.items():
+        total = f.clone()
+        for move, weight in zip(moves, weights[tap.stride], strict=True):
+            total += weight * (move.maps[tap](f) - f)
+        moved[tap] = total
+    return moved
+
+
+def _weight(place: Place, region: Region, stride: int) -> Tensor:
+    """How much each position takes of an aim."""
+    if place is None:
+        return torch.ones((1, 1, *(side // stride for side in region.space)))
+    return shrunk(place, region, stride)
+
+
+def _cropped(picture: Tensor, tile: Region, space: Space) -> Tensor:
+    """A tile without padding, values in [0, 1]."""
+    rows, columns = (
+        slice(0, max(0, min(last, side) - first))
+        for first, last, side in zip(tile.start, tile.stop, space, strict=True)
+    )
+    return picture[..., rows, columns].clamp(0, 1).contiguous()
