@@ -149,7 +149,7 @@ class Kind:
             return (0,)
         if isinstance(thing, str | Path):
             with about(str(thing)):
-                own = media.grid(thing)[1]
+                own = media.grid(thing, like=content)[1]
         else:
             with about(role):
                 own = media.as_sample(thing).space

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from impasto.errors import ConfigError
 from impasto.grids.geometry import Space
 from impasto.kinds.colors import LUMINANCE
+from impasto.media.pictures.alpha import filled
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.networks.stage import Network
@@ -24,10 +27,31 @@ def as_plane(picture: Picture, channels: int) -> Sample:
     Returns:
         A sample of shape (channels, 1, height, width).
     """
+    picture, counts = filled(picture), picture.weight
     data = picture.data
     if channels == 1:
         data = np.tensordot(LUMINANCE, data, 1)[None]
-    return Sample(np.ascontiguousarray(data[:, None]), value_range=picture.value_range)
+    return Weighted(
+        np.ascontiguousarray(data[:, None]),
+        picture.value_range,
+        counts=None if counts is None else counts[None],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Sample):
+    """A plain array of which some positions count less than others.
+
+    Attributes:
+        counts: how much each position counts, in [0, 1], shape (*space); None for all of them.
+    """
+
+    counts: Float32[np.ndarray, "*space"] | None = None
+
+    @property
+    def weight(self) -> Float32[np.ndarray, "*space"] | None:
+        """How much each position counts."""
+        return self.counts
 
 
 def is_plane(sample: Sample) -> bool:

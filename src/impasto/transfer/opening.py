@@ -88,8 +88,8 @@ def open_inputs(
         SampleError: an input cannot be used.
     """
     given = decoded(content, "content")
-    leads = config.signal.leads
-    sample = open_sample(given, "content", content_size(given, config), arrays, leads)
+    leads, first = config.signal.leads, next(iter(list_styles(styles)), None)
+    sample = open_sample(given, "content", content_size(given, config), arrays, leads, first)
     kind = kind_of(sample)
     with about("content"):
         sample = kind.part(sample, (), config.signal.span)
@@ -109,7 +109,12 @@ def decoded(thing: SampleLike, role: str) -> SampleLike:
 
 
 def open_sample(
-    thing: SampleLike, role: str, size: Space, arrays: Arrays, leads: Sequence[str] = ()
+    thing: SampleLike,
+    role: str,
+    size: Space,
+    arrays: Arrays,
+    leads: Sequence[str] = (),
+    like: object = None,
 ) -> Sample:
     """Opens a sample.
 
@@ -119,12 +124,13 @@ def open_sample(
         size: the size to open a picture at, in pixels; (0,) keeps its own.
         arrays: allocates large arrays.
         leads: names or numbers of the channels of a signal; all if empty.
+        like: a path or a sample that it goes with, for an error about its name.
 
     Raises:
         SampleError: it cannot be used.
     """
     with about(str(thing) if isinstance(thing, str | Path) else role):
-        return media.as_sample(thing, size, new=arrays.numpy, leads=leads)
+        return media.as_sample(thing, size, new=arrays.numpy, leads=leads, like=like)
 
 
 def list_styles(styles: SampleLike | Sequence[SampleLike]) -> list[SampleLike]:
@@ -173,7 +179,7 @@ def open_styles(
         role = f"style {number}"
         thing = decoded(given, role)
         size = kind.style_size(thing, role, content, config)
-        sample = open_sample(thing, role, size, arrays, config.signal.style_leads)
+        sample = open_sample(thing, role, size, arrays, config.signal.style_leads, content)
         with about(role):
             sample = kind.bring(sample, content, config)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):
