@@ -104,7 +104,7 @@ def apply_strength(guides: list[Guide], settings: GuidanceConfig) -> list[Guide]
 
 
 def count_visible(
-    guides: Sequence[Guide], content: Picture, styles: Sequence[Sample]
+    guides: Sequence[Guide], content: Sample, styles: Sequence[Sample]
 ) -> list[Guide]:
     """Makes transparent pixels of the content and of the styles count nothing in guides."""
     own, counted = content.weight, []

@@ -13,7 +13,8 @@ from impasto.errors import ConfigError
 from impasto.grids.geometry import Space, scaled_space
 from impasto.kinds.colors import prepare_colors, restore_colors
 from impasto.kinds.guidance import count_visible, make_guides
-from impasto.kinds.kind import Kind, Prepared, refuse_air, refuse_spectrogram
+from impasto.kinds.kind import Kind, Prepared, long_side, refuse_air, refuse_spectrogram
+from impasto.kinds.padding import cropped, padded, padded_guides
 from impasto.kinds.planes import Weighted, as_plane
 from impasto.media.blocks import New
 from impasto.media.pictures.alpha import filled, hides
@@ -63,7 +64,9 @@ class PictureKind(Kind):
         recolored, recolored_styles = prepare_colors(
             shown[0], shown[1:], shares, config.guidance.color, new
         )
-        return Prepared(given, recolored, recolored_styles, count_visible(guides, given, styles))
+        wide, *wide_styles = (padded(each, config) for each in (recolored, *recolored_styles))
+        guides = padded_guides(guides, wide, wide_styles)
+        return Prepared(given, wide, wide_styles, count_visible(guides, wide, wide_styles))
 
     def style_space(
         self,
@@ -87,10 +90,12 @@ class PictureKind(Kind):
             return scaled_space(style.space, max(space) / max(content.space))
         growth = max(1.0, max(space) / self.fine_above) if grows else 1.0
         side = min(scale * max(space), growth * max(style.space))
+        side = max(side, long_side(style.space, side))
         return scaled_space(style.space, side / max(style.space))
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
         """Gives G the content's chroma, if the color mode keeps it, and what was transparent."""
+        result = cropped(result, given, config)
         result = restore_colors(result, given, config.guidance.color, new)
         if isinstance(given, Picture) and hides(given) and result.space == given.space:
             data = np.where(given.alpha == 0, given.data, result.data)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from impasto.errors import ConfigError
 from impasto.grids.geometry import Space
@@ -53,18 +53,30 @@ class Weighted(Sample):
         """How much each position counts."""
         return self.counts
 
+    @property
+    def free(self) -> Bool[np.ndarray, "*space"] | None:
+        """The positions that count."""
+        return None if self.counts is None else np.asarray(self.counts > 0)
+
 
 def is_plane(sample: Sample) -> bool:
     """Returns whether a sample is one slice, as from `as_plane`."""
     return sample.dims == 3 and sample.space[0] == 1
 
 
+def unit_axis(sample: Sample) -> int | None:
+    """Returns the axis along which a solid is one slice; None if there is none, or several."""
+    units = [axis for axis, side in enumerate(sample.space) if side == 1]
+    return units[0] if sample.dims == 3 and len(units) == 1 else None
+
+
 def sides_of(sample: Sample, space: Space) -> Space:
     """Returns the sides of a sample's grid that must be long enough for a network.
 
-    The first side of a slice is one position long and does not count.
+    The side across a slice is one position long and does not count.
     """
-    return space[1:] if is_plane(sample) else space
+    alone = unit_axis(sample)
+    return tuple(side for axis, side in enumerate(space) if axis != alone)
 
 
 def check_filters(styles: Sequence[Sample], network: Network) -> None:

@@ -235,6 +235,8 @@ def target_format(path: StrPath, like: object = None) -> Format:
 def _expected(path: StrPath, like: object, *, written: bool) -> str:
     """Says which names there are of the kind that a path is likely of."""
     kind = _kind_of(like) or _UNREAD.get(suffix_of(path))
+    if suffix_of(path) in _NOT_WRITTEN:
+        kind = "picture"
     if kind is None:
         some = "such as .png, .wav, .edf, .nii.gz or .npy"
         return f"the name of a picture, a sound, a recording, a volume or an array, {some}"

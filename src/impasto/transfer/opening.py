@@ -95,7 +95,8 @@ def open_inputs(
         sample = kind.part(sample, (), config.signal.span)
     config = config.complete(sample.dims, len(sample.data))
     things, shares = split_shares(list_styles(styles), config.objective)
-    return Inputs(kind, sample, open_styles(things, sample, config, arrays), shares, config)
+    opened = open_styles(things, sample, config, arrays)
+    return Inputs(kind, sample, opened, shares, kind.settle(sample, opened, config))
 
 
 def decoded(thing: SampleLike, role: str) -> SampleLike:

@@ -123,7 +123,7 @@ def full_scale(blocks: Iterable[Float[np.ndarray, "..."]], *, signed: bool) -> i
         raise SampleError(
             expected="values from 0 up", found=f"{low:g}", remedy="bring them to 8 or 16 bits"
         )
-    return next(full for full in (255, 65535, 2**31 - 1 if signed else 2**32) if high <= full)
+    return next(full for full in (255, 65535, 2**31 if signed else 2**32) if high <= full)
 
 
 def fit(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:
