@@ -104,8 +104,8 @@ def test_edges_of_three_colors_each_belong_to_two() -> None:
     draw.ellipse((180, 60, 300, 200), fill=GREEN)
     found = regions(from_array(np.asarray(large.resize((160, 120), Image.Resampling.LANCZOS))))
     assert list(found) == [BLUE, GREEN, RED]
-    np.testing.assert_allclose(sum(found.values()), 1, atol=1e-6)
-    assert ((sum((plane > 0).astype(int) for plane in found.values())) <= 2).all()
+    np.testing.assert_allclose(np.sum([*found.values()], axis=0), 1, atol=1e-6)
+    assert np.sum([plane > 0 for plane in found.values()], axis=0).max() <= 2
 
 
 def test_masks_saved_as_jpeg_have_their_colors() -> None:
@@ -152,12 +152,11 @@ def test_each_style_goes_where_its_mask_is_light(
     shares = [1 / count] * count
     found, guides = make_guides(content, [style] * count, shares, settings)
     assert [guide.style for guide in guides] == list(range(count))
-    places = [guide.place for guide in guides]
+    places = [guide.place for guide in guides if guide.place is not None]
     total = np.sum(places, axis=0)
     np.testing.assert_allclose(total, np.minimum(total, 1), atol=1e-6)
     assert total.max() == pytest.approx(1)
     for number, place in enumerate(places):
-        assert place is not None
         at = round(63 * number / (count - 1))
         assert place[24, at] > 0.7
         assert place[24, (at + 32) % 64] < 0.4
@@ -186,8 +185,9 @@ def test_where_masks_overlap_the_shares_decide(
     white = np.full((48, 64), 255, np.uint8)
     masks = saved(tmp_path / "a.png", white), saved(tmp_path / "b.png", white)
     _, (one, other) = make_guides(content, [style] * 2, [0.25, 0.75], GuidanceConfig(mask=masks))
-    np.testing.assert_allclose(one.place, 0.25, atol=1e-6)
-    np.testing.assert_allclose(other.place, 0.75, atol=1e-6)
+    for guide, share in ((one, 0.25), (other, 0.75)):
+        assert guide.place is not None
+        np.testing.assert_allclose(guide.place, share, atol=1e-6)
 
 
 def test_other_numbers_of_masks_are_told(tmp_path: Path, content: Picture, style: Picture) -> None:

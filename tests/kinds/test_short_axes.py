@@ -93,7 +93,11 @@ def test_what_is_added_has_no_weight_and_no_say() -> None:
 def test_the_mean_of_a_short_style_is_its_own() -> None:
     """Plain moments of the values of a style of 9 rows, out of a run that compares those alone."""
     style = strokes(9, 64)
-    layers = {"style_layers": (("input", 1.0),), "alpha": 0.0, "style_losses": ("moments",)}
+    layers: dict[str, Any] = {
+        "style_layers": (("input", 1.0),),
+        "alpha": 0.0,
+        "style_losses": ("moments",),
+    }
     config = configure(normalization="relative", coarsest=0, size=(0,), steps=(150,), **layers)
     result = stylize(crop(32, 32), style, config).sample
     for ours, theirs in zip(result.data, style.data, strict=True):

@@ -69,6 +69,7 @@ Format = Literal[
     "nii",
     "nii.gz",
     "nrrd",
+    "mha",
 ]
 """Formats that fit into one file."""
 
