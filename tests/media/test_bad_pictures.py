@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import SampleError
 from impasto.media import load, save
-from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.formats import WRITTEN as SUFFIXES
 from impasto.media.pictures.picture import from_array, open_picture, read_recipe
 from tests.media.pictures import noise
 from tests.media.places import as_nobody, outcome, spoil
@@ -88,18 +88,26 @@ def test_an_unreadable_file(others: Path, refused: Refused) -> None:
     refused(path, "cannot be read .*; check its permissions")
 
 
-@pytest.mark.parametrize("contents", [b"dear diary", b"<svg xmlns='x'/>", b"GIF89a" + bytes(99)])
+@pytest.mark.parametrize(
+    "contents", [b"dear diary", b"<svg xmlns='x'/>", b"%PDF-1.4\n" + bytes(99)]
+)
 def test_something_else_by_the_name_of_a_picture(
     tmp_path: Path, refused: Refused, contents: bytes
 ) -> None:
     (tmp_path / "a.png").write_bytes(contents)
-    refused(tmp_path / "a.png", "a JPEG, PNG, TIFF, WebP file, found something else; convert")
+    refused(tmp_path / "a.png", "HEIC, GIF, JPEG XL, BMP file, found something else; convert")
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.txt", "a", "a.svg"])
+@pytest.mark.parametrize("name", ["a.svg", "a.psd", "a.CR2"])
+def test_names_of_pictures_that_we_do_not_read(tmp_path: Path, refused: Refused, name: str) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    refused(tmp_path / name, r"a name that ends in \.jpg, \.jpeg, .*, \.bmp, found \.")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.pages"])
 def test_names_of_nothing_we_read(tmp_path: Path, refused: Refused, name: str) -> None:
     (tmp_path / name).write_bytes(b"anything")
-    refused(tmp_path / name, r"a name that ends in \.jpg, \.jpeg, \.png, \.tif, \.tiff, \.webp")
+    refused(tmp_path / name, "the name of a picture, a sound, a recording, a volume or an array")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

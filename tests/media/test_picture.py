@@ -11,7 +11,7 @@ import pyvips
 from PIL import Image, ImageOps
 
 from impasto.media import load, save
-from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.formats import WRITTEN as SUFFIXES
 from impasto.media.pictures.picture import Picture, from_array, open_picture
 from impasto.media.pictures.sources import from_pil
 from tests.media.pictures import CMYK, LOSSLESS, hwc, noise, pil, smooth

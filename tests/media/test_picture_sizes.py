@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import ConfigError, SampleError
 from impasto.media import as_sample, load, save
-from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.formats import WRITTEN as SUFFIXES
 from impasto.media.pictures.picture import (
     from_array,
     open_picture,

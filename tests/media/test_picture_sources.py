@@ -11,7 +11,7 @@ from PIL import Image
 
 from impasto.errors import OutputError, SampleError
 from impasto.media import as_sample, load, save
-from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.formats import WRITTEN as SUFFIXES
 from impasto.media.pictures.picture import Picture, from_array, open_picture
 from impasto.media.pictures.sources import from_pil, from_tensor
 from impasto.media.sample import Sample

@@ -13,7 +13,7 @@ import pytest
 
 from impasto.errors import MissingExtraError, OutputError
 from impasto.media import ArraySample, Sample, Signal, Volume, check_target, grid, load, save
-from impasto.media.pictures.formats import SUFFIXES as PICTURES
+from impasto.media.pictures.formats import WRITTEN as PICTURES
 from impasto.media.pictures.picture import from_array
 from tests.media.pictures import noise
 from tests.media.places import as_nobody, contents, limited, small_disk

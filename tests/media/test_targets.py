@@ -10,7 +10,7 @@ import pytest
 from impasto.cli.main import main
 from impasto.errors import OutputError
 from impasto.media import check_target, files, load, save
-from impasto.media.pictures.formats import SUFFIXES
+from impasto.media.pictures.formats import WRITTEN as SUFFIXES
 from impasto.media.pictures.picture import (
     from_array,
     save_picture,

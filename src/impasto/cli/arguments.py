@@ -57,6 +57,7 @@ Format = Literal[
     "jpg",
     "tif",
     "webp",
+    "avif",
     "wav",
     "flac",
     "ogg",
@@ -69,6 +70,7 @@ Format = Literal[
     "nii",
     "nii.gz",
     "nrrd",
+    "mha",
 ]
 """Formats that fit into one file."""
 
@@ -137,9 +139,9 @@ class Stylize(_Styled):
     a picture, a recording or sound, or a volume."""
 
     content: Annotated[Positional[Path], arg(metavar="CONTENT")]
-    """the content: a picture (JPEG, PNG, TIFF, WebP), a recording (.hea, .edf, .csv, .npz), a sound
-    (.wav, .flac, .ogg, .mp3), a volume (.nii.gz, .nrrd, a DICOM series) or an array (.npy, .zarr);
-    `-` for standard input"""
+    """the content: a picture (JPEG, PNG, TIFF, WebP, AVIF), a recording (.hea, .edf, .csv, .npz), a
+    sound (.wav, .flac, .ogg, .mp3), a volume (.nii.gz, .nrrd, .mha, a DICOM series) or an array
+    (.npy, .zarr); `-` for standard input"""
     style: Annotated[Positional[Path], arg(metavar="STYLE")]
     """the style, or a folder of pictures"""
     styles: Annotated[Positional[tuple[Path, ...]], arg(metavar="[STYLE ...]")]

@@ -136,14 +136,14 @@ def _stylize(command: Stylize, origin: Origin) -> Result:
     styles = command.style_paths
     inputs, _ = split_shares(styles, command.config.objective)
     paths = [command.content, *inputs]
-    media.check_target(command.output)
+    media.check_target(command.output, like=command.content)
     view, leads = View(window=command.config.volume.window), command.config.signal.leads
     if command.plot:
         of_style = command.config.signal.style_leads
         stand_ins = [stand_in(path, of_style if path in inputs else leads) for path in paths]
         check_plot(select_drawn([stand_ins[0], *stand_ins]), command.plot, view)
     size = content_size(command.content, command.config)
-    channels, space = media.grid(command.content, size, leads=leads)
+    channels, space = media.grid(command.content, size, leads=leads, like=styles[0])
     media.check_target(command.output, space, channels)
 
     def make(**callbacks: Any) -> Result:

@@ -169,7 +169,9 @@ PRESET_BY_SUFFIX = {
     **dict.fromkeys((".hea", ".dat", ".edf", ".bdf", ".csv", ".npz"), "ecg"),
     **dict.fromkeys((".wav", ".flac", ".ogg", ".mp3"), "audio-transfer"),
     **dict.fromkeys((".nii", ".gz", ".hdr", ".img", ".nrrd", ".nhdr", ".dcm"), "ct"),
-    **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"), "standard"),
+    **dict.fromkeys((".mhd", ".mha"), "ct"),
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"), "standard"),
+    **dict.fromkeys((".heic", ".heif", ".gif", ".jxl", ".bmp"), "standard"),
 }
 """The preset that auto chooses, by the suffix of the content's file."""
 

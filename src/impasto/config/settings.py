@@ -298,9 +298,9 @@ class GuidanceConfig(Checked):
     """Where the styles go, and whose colors stay."""
 
     mask: tuple[str, ...] = ()
-    """a mask of the content: where it is 0, the content stays; for pictures also one mask of the
-    content and then one for each style: regions of the same color belong together; in soft masks,
-    white belongs to white and black to black"""
+    """a mask of the content: where it is 0, the content stays; for pictures also one mask for each
+    style, of the content: each style goes where its own is light; or one of the content and then
+    one of each style: regions of the same color belong together, in soft masks white to white"""
     region_strengths: tuple[Number, ...] = ()
     """how much style each region of the masks gets, from the darkest region on; 1 for all by
     default"""

@@ -141,8 +141,9 @@ class Ensemble:
             g: the part of G that this process has, shape (1, channel, *space).
             seed: the seed of the slices.
         """
-        if len(self.members) == 1 and self.members[0].draw is None:
-            evaluation = value_and_grad(self.members[0].objective, g, self.members[0].plan)
+        first = self.members[0] if len(self.members) == 1 else None
+        if first and first.draw is None and first.axis == 0:
+            evaluation = value_and_grad(first.objective, g, first.plan)
             terms, gradient = evaluation.terms, evaluation.gradient
         else:
             terms, gradient = {}, self.plan.new(tuple(g.shape), g.dtype).zero_()

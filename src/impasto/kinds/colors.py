@@ -138,8 +138,8 @@ def match_colors(
     Returns:
         The recolored values, clipped to [0, 1].
     """
-    mean, target = _mixture([_moments(like.data) for like in likes], shares)
-    own, covariance = _moments(picture.data)
+    mean, target = _mixture([_moments(like) for like in likes], shares)
+    own, covariance = _moments(picture)
     matrix = _root(target, 0.5) @ _root(covariance, -0.5)
     shift = (mean - matrix @ own).astype(np.float32)[:, None, None]
     return _in_blocks(lambda data: np.clip(_mix(matrix, data) + shift, 0, 1), [picture.data], new)
@@ -180,7 +180,7 @@ def _with_lightness(data: Colors, other: Colors, mode: ColorMode) -> Colors:
 
 def _luminance(picture: Picture) -> tuple[float, float]:
     """Returns the mean and the standard deviation of a picture's luminance."""
-    mean, covariance = _moments(picture.data)
+    mean, covariance = _moments(picture)
     return float(_YIQ[0] @ mean), max(float(_YIQ[0] @ covariance @ _YIQ[0]), 0.0) ** 0.5
 
 
@@ -193,15 +193,20 @@ def _gray(picture: Picture, scale: float, shift: float, new: New) -> Colors:
     return _in_blocks(gray, [picture.data], new)
 
 
-def _moments(data: Colors) -> Moments:
-    """Returns the mean and the covariance of colors."""
-    first, second = np.zeros(3), np.zeros((3, 3))
+def _moments(picture: Picture) -> Moments:
+    """Returns the mean and the covariance of a picture's colors; what is transparent has none."""
+    data, weight = picture.data, picture.weight
+    if weight is not None and not weight.any():
+        weight = None
+    count, first, second = 0.0, np.zeros(3), np.zeros((3, 3))
     for block in blocks(data.shape[1:]):
         rows = data[:, *block].reshape(3, -1).astype(np.float64)
-        first += rows.sum(1)
-        second += rows @ rows.T
-    mean = first / data[0].size
-    return mean, second / data[0].size - np.outer(mean, mean)
+        weighted = rows if weight is None else rows * weight[block].reshape(1, -1)
+        count += rows.shape[1] if weight is None else float(weight[block].sum(dtype=np.float64))
+        first += weighted.sum(1)
+        second += weighted @ rows.T
+    mean = first / count
+    return mean, second / count - np.outer(mean, mean)
 
 
 def _mixture(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:

@@ -13,31 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32
 
-from impasto import media
 from impasto.config.settings import GuidanceConfig
 from impasto.errors import ConfigError, SampleError, about
-from impasto.media.pictures.picture import Picture, from_array
+from impasto.kinds.masks import BLACK, Color, Plane, gray, open_mask, over, region_like, regions
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 
 logger = logging.getLogger(__name__)
-
-Color = tuple[int, int, int]
-Plane = Float32[np.ndarray, "height width"]
-
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-
-_LEAST_REGION = 0.002
-"""A color is a region if it covers at least this fraction of a mask; a rarer color is an edge."""
-_MOST_REGIONS = 16
-"""A mask has at most this many regions; a picture with more colors is a gradient."""
-_MOST_EDGES = 0.05
-"""Edges cover at most this fraction of a mask."""
-_SAME_REGION = 24
-"""Colors in two masks that differ by at most this, of 255, are the same region."""
-_SAME_COLOR = 8
-"""Pixels in one region differ by at most this, of 255."""
-_ASPECT = 0.03
-"""The aspect ratio of a mask may differ from that of its picture by this fraction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +78,7 @@ def make_guides(
         )
     if isinstance(settings.strength, str):
         with about(settings.strength):
-            strength = _gray(_open_mask(settings.strength, content), content)
+            strength = gray(open_mask(settings.strength, content), content)
         guides = [
             replace(guide, place=strength if guide.place is None else guide.place * strength)
             for guide in guides
@@ -119,6 +101,23 @@ def apply_strength(guides: list[Guide], settings: GuidanceConfig) -> list[Guide]
     if not isinstance(settings.strength, float):
         return guides
     return [replace(guide, share=settings.strength * guide.share) for guide in guides]
+
+
+def count_visible(
+    guides: Sequence[Guide], content: Sample, styles: Sequence[Sample]
+) -> list[Guide]:
+    """Makes transparent pixels of the content and of the styles count nothing in guides."""
+    own, counted = content.weight, []
+    for guide in guides:
+        theirs = styles[guide.style].weight
+        if guide.source is not None and theirs is not None:
+            guide = replace(guide, source=guide.source * theirs)
+        if guide.place is not None and own is not None:
+            # The share is of what is visible, as it would be without a mask.
+            share = guide.share / max(float(own.mean()), 1e-6)
+            guide = replace(guide, place=guide.place * own, share=share)
+        counted.append(guide)
+    return counted
 
 
 def refuse_guidance(content: Sample, settings: GuidanceConfig, *, mask: bool = False) -> None:
@@ -145,15 +144,19 @@ def _guides_of_masks(
     """Makes the guides from the masks.
 
     Each region of the content's mask takes the region of the same color in each style's mask. With
-    one mask alone, every style goes where that mask is not black, and the rest must not change.
+    one mask for each style, all of the content, each style goes where its own is light. With one
+    mask alone, every style goes where that mask is not black, and the rest must not change.
     """
     paths = settings.mask
+    if len(paths) == len(styles) > 1:
+        return _guides_of_soft_masks(content, guides, paths)
     if len(paths) not in {1, 1 + len(styles)}:
+        of_each = f", {len(styles)} for so many styles" if len(styles) > 1 else ""
         raise ConfigError(
             subject="--mask",
-            expected=f"one mask, or {1 + len(styles)}: the content's and then each style's",
+            expected=f"one mask{of_each}, or {1 + len(styles)}: the content's, then each style's",
             found=str(len(paths)),
-            remedy="pass one for each picture",
+            remedy="pass as many",
         )
     if len(paths) == 1 and settings.region_strengths:
         raise ConfigError(
@@ -163,7 +166,7 @@ def _guides_of_masks(
             remedy="pass all of them, or --strength for a map",
         )
     with about(paths[0]):
-        mask = _open_mask(paths[0], content)
+        mask = open_mask(paths[0], content)
         ours = regions(mask)
     if len(paths) == 1:
         return _guides_of_one_mask(content, ours, guides, paths[0])
@@ -171,25 +174,23 @@ def _guides_of_masks(
     theirs = []
     for path, style in zip(paths[1:], styles, strict=True):
         with about(path):
-            theirs.append(regions(_open_mask(path, style)))
+            theirs.append(regions(open_mask(path, style)))
     paired: list[Guide] = []
     for (color, plane), strength in zip(ours.items(), strengths, strict=True):
         pairs = [
             (guide, source)
             for guide, of_style in zip(guides, theirs, strict=True)
-            if guide.share
-            and (source := _region_like(of_style, color)) is not None
-            and source.any()
+            if guide.share and (source := region_like(of_style, color)) is not None and source.any()
         ]
         name = f"region #{bytes(color).hex()} ({100 * plane.mean():.0f} % of the content)"
         if not pairs:
             logger.info("%s is in no style's mask and takes no style", name)
             continue
         logger.info("%s: strength %g, style %s", name, strength, _numbers([g for g, _ in pairs]))
-        place = strength * _over(plane, content)
+        place = strength * over(plane, content)
         total = sum(guide.share for guide, _ in pairs)
         paired += [
-            Guide(guide.style, guide.share / total, place, _over(source, styles[guide.style]))
+            Guide(guide.style, guide.share / total, place, over(source, styles[guide.style]))
             for guide, source in pairs
         ]
     if not paired:
@@ -203,11 +204,11 @@ def _guides_of_masks(
 
 
 def _guides_of_one_mask(
-    content: Picture, regions: dict[Color, Plane], guides: Sequence[Guide], path: str
+    content: Picture, ours: dict[Color, Plane], guides: Sequence[Guide], path: str
 ) -> tuple[Picture, list[Guide]]:
     """Lets all styles go where the mask is not black; the rest of the content must not change."""
-    place = np.sum([plane for color, plane in regions.items() if color != BLACK], axis=0)
-    place = _over(np.asarray(place, np.float32), content)
+    place = np.sum([plane for color, plane in ours.items() if color != BLACK], axis=0)
+    place = over(np.asarray(place, np.float32), content)
     if not place.any():
         raise SampleError(
             subject=path,
@@ -217,6 +218,30 @@ def _guides_of_one_mask(
         )
     content = replace(content, free=place > 0)
     return content, [replace(guide, place=place) for guide in guides]
+
+
+def _guides_of_soft_masks(
+    content: Picture, guides: Sequence[Guide], paths: Sequence[str]
+) -> tuple[Picture, list[Guide]]:
+    """Lets each style go where its mask is light; where masks overlap, styles blend by their
+    shares. Where all masks are black, the content must not change.
+    """
+    planes = []
+    for path in paths:
+        with about(path):
+            planes.append(gray(open_mask(path, content), content))
+    shares = [guide.share for guide in guides]
+    mean = sum(shares) / len(shares)
+    weighted = [plane * (share / mean) for plane, share in zip(planes, shares, strict=True)]
+    total = np.sum(weighted, axis=0)
+    covered = np.minimum(1, np.max(planes, axis=0)) / np.maximum(total, 1e-6)
+    places = [np.asarray(plane * covered, np.float32) for plane in weighted]
+    for number, place in enumerate(places, start=1):
+        logger.info("style %d goes to %.0f %% of the content", number, 100 * place.mean())
+    content = replace(content, free=np.max(planes, axis=0) > 0)
+    return content, [
+        replace(guide, share=1.0, place=place) for guide, place in zip(guides, places, strict=True)
+    ]
 
 
 def _numbers(guides: Sequence[Guide]) -> str:
@@ -232,99 +257,3 @@ def _strengths(given: Sequence[float], count: int) -> Sequence[float]:
             remedy="pass as many",
         )
     return given or (1.0,) * count
-
-
-def _region_like(regions: dict[Color, Plane], color: Color) -> Plane | None:
-    """Returns the region whose color is nearest, or None if no color is near enough."""
-    distances = {near: np.abs(np.subtract(near, color)).max() for near in regions}
-    nearest = min(distances, key=lambda near: distances[near])
-    return regions[nearest] if distances[nearest] <= _SAME_REGION else None
-
-
-def regions(mask: Picture) -> dict[Color, Plane]:
-    """Splits a mask into regions, the darkest first.
-
-    In a mask of a few colors, each color is a region, and a pixel on a blurred edge belongs to the
-    nearest color. A mask of many grays is two regions: a pixel of value v belongs to the white one
-    by v and to the black one by 1 - v.
-
-    Returns:
-        How much each pixel belongs to each region, in [0, 1], shape (height, width).
-
-    Raises:
-        SampleError: the mask has many colors.
-    """
-    if np.ptp(mask.data, axis=0).max() < _SAME_REGION / 255:
-        colors = _colors(mask.data.mean(0, keepdims=True).repeat(3, 0))
-        if set(colors) <= {BLACK, WHITE} or not _consists_of(mask, colors):
-            gray = mask.data.mean(0)
-            return {BLACK: 1 - gray, WHITE: gray}
-    else:
-        colors = _colors(mask.data)
-    if not _consists_of(mask, colors):
-        raise SampleError(
-            expected="a mask of a few even colors, or of grays",
-            found="a mask of many colors",
-            remedy="paint each region in one color and save it as PNG",
-        )
-    distances = [np.abs(255 * mask.data - np.reshape(color, (3, 1, 1))).sum(0) for color in colors]
-    nearest = np.argmin(distances, axis=0)
-    return {color: (nearest == index).astype(np.float32) for index, color in enumerate(colors)}
-
-
-def _colors(data: np.ndarray) -> list[Color]:
-    """Returns the colors of the regions, the darkest first, without the colors of edges."""
-    levels = np.rint(255 * data).astype(np.uint32)
-    packed, counts = np.unique(levels[0] << 16 | levels[1] << 8 | levels[2], return_counts=True)
-    often = np.argsort(-counts, kind="stable")
-    colors: list[Color] = []
-    for code in packed[often][counts[often] >= _LEAST_REGION * counts.sum()].tolist():
-        color = _snap((code >> 16, code >> 8 & 255, code & 255))
-        if all(np.abs(np.subtract(color, other)).max() > _SAME_REGION for other in colors):
-            colors.append(color)
-    return sorted(colors, key=lambda color: (sum(color), color))
-
-
-def _snap(color: Color) -> Color:
-    """Replaces a color that is nearly black or nearly white by black or white."""
-    if max(color) <= _SAME_REGION:
-        return BLACK
-    return WHITE if min(color) >= 255 - _SAME_REGION else color
-
-
-def _consists_of(mask: Picture, colors: Sequence[Color]) -> bool:
-    """Returns whether nearly all pixels of the mask have one of these colors."""
-    if len(colors) > _MOST_REGIONS:
-        return False
-    levels = 255 * mask.data
-    far = np.ones(mask.space, bool)
-    for color in colors:
-        far &= np.abs(levels - np.reshape(color, (3, 1, 1))).max(0) > _SAME_COLOR
-    return bool(far.mean() <= _MOST_EDGES)
-
-
-def _open_mask(path: str, sample: Sample) -> Picture:
-    """Opens a mask; raises SampleError if it is not a picture of its picture's aspect ratio."""
-    mask = media.load(path)
-    if not isinstance(mask, Picture):
-        raise SampleError(
-            expected="a picture", found=type(mask).__name__.lower(), remedy="pass a PNG"
-        )
-    (height, width), (rows, columns) = sample.space, mask.space
-    if abs(height * columns / (width * rows) - 1) > _ASPECT and min(rows, columns) > 1:
-        raise SampleError(
-            expected=f"a mask with the aspect ratio of its picture, {width} x {height}",
-            found=f"{columns} x {rows}",
-            remedy="draw it over the picture, with the same crop",
-        )
-    return mask
-
-
-def _gray(mask: Picture, sample: Sample) -> Plane:
-    return _over(mask.data.mean(0), sample)
-
-
-def _over(plane: np.ndarray, sample: Sample) -> Plane:
-    """Resamples a plane of a mask to its picture's grid."""
-    resampled: Plane = from_array(np.clip(plane, 0, 1), sample.space).data[0]
-    return resampled

@@ -19,7 +19,8 @@ from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space, scaled_space
 from impasto.kinds.guidance import Guide, apply_strength, guides_of, refuse_guidance
-from impasto.kinds.planes import as_plane, is_plane, plane_space
+from impasto.kinds.padding import LEAST, cropped, padded
+from impasto.kinds.planes import as_plane, is_plane, plane_space, unit_axis
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.pictures.picture import Picture
@@ -151,11 +152,11 @@ class Kind:
             return (0,)
         if isinstance(thing, str | Path):
             with about(str(thing)):
-                own = media.grid(thing)[1]
+                own = media.grid(thing, like=content)[1]
         else:
             with about(role):
                 own = media.as_sample(thing).space
-        return (min(max(own), max(1, round(scale * max(content.space)))),)
+        return (long_side(own, scale * max(content.space)),)
 
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
         """Gives a style the content's sampling rate and units, or its axes and spacing.
@@ -166,6 +167,10 @@ class Kind:
         if isinstance(style, Picture) and content.dims == 3:
             return as_plane(style, len(content.data))
         return style
+
+    def settle(self, content: Sample, styles: Sequence[Sample], config: Config) -> Config:
+        """Returns the settings for these samples, with what they are too short for left out."""
+        return config
 
     # --- Prepare
 
@@ -195,7 +200,9 @@ class Kind:
         refuse_colors(config)
         refuse_spectrogram(content, config)
         guides = apply_strength(guides_of(shares), config.guidance)
-        return Prepared(content, content, list(styles), guides)
+        return Prepared(
+            content, padded(content, config), [padded(style, config) for style in styles], guides
+        )
 
     def fit(
         self, content: Sample, styles: Sequence[Sample], network: Network
@@ -256,6 +263,13 @@ class Kind:
             return plane_space(style, factor, axis, self.spacing(content))
         return scaled_space(style.space, factor)
 
+    def axes(self, content: Sample) -> tuple[int, ...]:
+        """Returns the axes across which networks of slices see a content: the one of one slice,
+        else all of them.
+        """
+        alone = unit_axis(content)
+        return tuple(range(content.dims)) if alone is None else (alone,)
+
     def spacing(self, content: Sample) -> tuple[float, float, float]:
         """Returns the distances between the voxels of a solid in mm; 1 if they are unknown."""
         return 1.0, 1.0, 1.0
@@ -267,7 +281,7 @@ class Kind:
     # --- Restore
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
-        """Undoes `fit` and `prepare`: gives G the given content's rate, units and colors.
+        """Undoes `fit` and `prepare`: gives G the given content's grid, rate, units and colors.
 
         Args:
             result: G as a sample.
@@ -275,7 +289,7 @@ class Kind:
             config: the settings.
             new: allocates large arrays.
         """
-        return result
+        return cropped(result, given, config)
 
     # --- Look
 
@@ -324,6 +338,15 @@ class Kind:
             )
         data = np.full((len(style.data), *size), 0.5, np.float32)
         return Sample(data, style.value_range), config
+
+
+def long_side(own: Space, wanted: float) -> int:
+    """Returns the long side of a picture that is shrunk to `wanted`, never enlarged.
+
+    A slender picture is shrunk less: its short side keeps 16 pixels, or its own.
+    """
+    least = max(own) * min(1.0, LEAST / min(own))
+    return max(1, round(min(max(own), max(wanted, least))))
 
 
 def check_channels(content: Sample, network: Network) -> None:

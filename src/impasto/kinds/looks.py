@@ -100,7 +100,7 @@ def check_picture_file(path: str | Path) -> None:
     if not media.is_picture(path):
         raise SampleError(
             subject=str(path),
-            expected="a picture (JPEG, PNG, TIFF or WebP)",
+            expected="a picture, such as JPEG or PNG",
             found="another kind of file",
             remedy="signals and volumes are for `impasto stylize`",
         )

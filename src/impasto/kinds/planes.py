@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float32
 
 from impasto.errors import ConfigError
 from impasto.grids.geometry import Space
 from impasto.kinds.colors import LUMINANCE
+from impasto.media.pictures.alpha import filled
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.networks.stage import Network
@@ -24,10 +27,36 @@ def as_plane(picture: Picture, channels: int) -> Sample:
     Returns:
         A sample of shape (channels, 1, height, width).
     """
+    picture, counts = filled(picture), picture.weight
     data = picture.data
     if channels == 1:
         data = np.tensordot(LUMINANCE, data, 1)[None]
-    return Sample(np.ascontiguousarray(data[:, None]), value_range=picture.value_range)
+    return Weighted(
+        np.ascontiguousarray(data[:, None]),
+        picture.value_range,
+        counts=None if counts is None else counts[None],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Sample):
+    """A plain array of which some positions count less than others.
+
+    Attributes:
+        counts: how much each position counts, in [0, 1], shape (*space); None for all of them.
+    """
+
+    counts: Float32[np.ndarray, "*space"] | None = None
+
+    @property
+    def weight(self) -> Float32[np.ndarray, "*space"] | None:
+        """How much each position counts."""
+        return self.counts
+
+    @property
+    def free(self) -> Bool[np.ndarray, "*space"] | None:
+        """The positions that count."""
+        return None if self.counts is None else np.asarray(self.counts > 0)
 
 
 def is_plane(sample: Sample) -> bool:
@@ -35,12 +64,19 @@ def is_plane(sample: Sample) -> bool:
     return sample.dims == 3 and sample.space[0] == 1
 
 
+def unit_axis(sample: Sample) -> int | None:
+    """Returns the axis along which a solid is one slice; None if there is none, or several."""
+    units = [axis for axis, side in enumerate(sample.space) if side == 1]
+    return units[0] if sample.dims == 3 and len(units) == 1 else None
+
+
 def sides_of(sample: Sample, space: Space) -> Space:
     """Returns the sides of a sample's grid that must be long enough for a network.
 
-    The first side of a slice is one position long and does not count.
+    The side across a slice is one position long and does not count.
     """
-    return space[1:] if is_plane(sample) else space
+    alone = unit_axis(sample)
+    return tuple(side for axis, side in enumerate(space) if axis != alone)
 
 
 def check_filters(styles: Sequence[Sample], network: Network) -> None:

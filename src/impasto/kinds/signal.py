@@ -12,6 +12,7 @@ from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import Kind, Prepared, check_channels, refuse_air, refuse_colors
+from impasto.kinds.padding import LEAST, cropped, padded
 from impasto.kinds.spectrograms import Spectrogram, spectrograms
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
@@ -292,6 +293,28 @@ class SignalKind(Kind):
             check_varies(matched_style)
         return matched_style
 
+    def settle(self, content: Sample, styles: Sequence[Sample], config: Config) -> Config:
+        """Shortens the lag and the windows of statistics for signals of a few positions."""
+        length = min(sample.space[0] for sample in (content, *styles))
+        if length >= LEAST or not config.objective.statistics:
+            return config
+        half, objective = length // 2, config.objective
+        seconds = half / self.rate(content)
+        objective = replace(
+            objective,
+            lag=min(objective.lag, seconds or objective.lag),
+            spectrum_window=min(objective.spectrum_window, seconds or objective.spectrum_window),
+            autocorrelation=objective.autocorrelation if half >= 1 else 0.0,
+            spectrum=objective.spectrum if half >= 4 else 0.0,
+            amplitude=objective.amplitude if half >= 1 else 0.0,
+        )
+        logger.info(
+            "for a signal of %d positions: --lag and --spectrum-window %.3g s, "
+            "--autocorrelation %g, --spectrum %g, --amplitude %g",
+            *(length, seconds, objective.autocorrelation, objective.spectrum, objective.amplitude),
+        )
+        return replace(config, objective=objective)
+
     def prepare(
         self,
         content: Sample,
@@ -304,7 +327,7 @@ class SignalKind(Kind):
         refuse_air(content, config)
         refuse_guidance(content, config.guidance)
         refuse_colors(config)
-        prepared, *prepared_styles = content, *styles
+        prepared, *prepared_styles = (padded(sample, config) for sample in (content, *styles))
         if config.signal.representation == "spectrogram":
             prepared, *prepared_styles = spectrograms([content, *styles])
         guides = apply_strength(guides_of(shares), config.guidance)
@@ -342,7 +365,8 @@ class SignalKind(Kind):
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
         """Inverts a spectrogram, and restores the content's leads, units and rate."""
         sound = result.invert() if isinstance(result, Spectrogram) else result
-        return sound.restored() if isinstance(sound, Fitted) else sound
+        own = sound.restored() if isinstance(sound, Fitted) else sound
+        return cropped(own, given, config)
 
     def stretch(self, sample: Sample, span: Sequence[float]) -> Sample:
         """Cuts a signal to the seconds from `span[0]` to `span[1]`."""

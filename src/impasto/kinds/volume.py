@@ -17,6 +17,8 @@ from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import Kind, Prepared, refuse_colors, refuse_spectrogram
+from impasto.kinds.padding import by_slices, cropped, padded
+from impasto.kinds.planes import is_plane, unit_axis
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
@@ -44,13 +46,31 @@ def in_hounsfield(volume: Volume) -> bool:
 def match_to_content(style: Volume, content: Volume) -> Volume:
     """Gives a style the axes and the spacing of the content, and logs what changes."""
     style = _turn_to(style, content)
-    theirs, ours = np.array(style.spacing), np.array(content.spacing)
+    # Across a single slice, the spacing says nothing of what is in it.
+    alone = np.equal(style.space, 1) | np.equal(content.space, 1)
+    theirs = np.array(style.spacing)
+    ours = np.where(alone, theirs, content.spacing)
     if np.abs(np.log(theirs / ours)).max() > 0.01:
         logger.info(
             "style resampled from %s to %s mm, the content's spacing", *map(_mm, (theirs, ours))
         )
-        style = style.resampled(content.spacing)
+        x, y, z = ours.tolist()
+        style = style.resampled((x, y, z))
     return style
+
+
+def _slice_first(style: Volume) -> Volume:
+    """Returns a style of one slice with the slice across its first axis; others as they are."""
+    alone = unit_axis(style)
+    if not alone:
+        return style
+    order = [alone, *(axis for axis in range(3) if axis != alone)]
+    return replace(
+        style,
+        data=np.ascontiguousarray(np.moveaxis(style.data, alone + 1, 1)),
+        holes=None if style.holes is None else np.moveaxis(style.holes, alone, 0),
+        affine=style.affine[:, [*order, 3]],
+    )
 
 
 def _mm(spacing: np.ndarray) -> str:
@@ -219,7 +239,8 @@ class VolumeKind(Kind):
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
         """Gives a volume the content's axes and spacing, and makes a slice of a picture."""
         if isinstance(style, Volume) and isinstance(content, Volume):
-            return match_to_content(style, content)
+            matched = match_to_content(style, content)
+            return _slice_first(matched) if by_slices(config) else matched
         return super().bring(style, content, config)
 
     def prepare(
@@ -237,7 +258,8 @@ class VolumeKind(Kind):
         refuse_colors(config)
         refuse_spectrogram(content, config)
         guides = apply_strength(guides_of(shares), config.guidance)
-        return Prepared(content, content, marked, guides)
+        wide, *wide_styles = (padded(sample, config) for sample in (content, *marked))
+        return Prepared(content, wide, wide_styles, guides)
 
     def units(
         self, content: Sample, styles: Sequence[Sample], config: Config
@@ -247,6 +269,28 @@ class VolumeKind(Kind):
         limits = windows(content, styles, config.volume.window)
         units = [Units.of(s, w) for s, w in zip((content, *styles), limits, strict=True)]
         return units[0], units[1:]
+
+    def style_space(
+        self,
+        content: Sample,
+        style: Sample,
+        space: Space,
+        axis: int = 0,
+        scale: float = 1.0,
+        *,
+        grows: bool = False,
+    ) -> Space:
+        """Returns the grid of a style; a slice of a volume has pixels of its own size in mm."""
+        if not (isinstance(style, Volume) and is_plane(style)):
+            return super().style_space(content, style, space, axis, scale, grows=grows)
+        factor = max(space) / max(content.space)
+        across = [side for other, side in enumerate(self.spacing(content)) if other != axis]
+        pairs = zip(style.space[1:], style.spacing[1:], across, strict=True)
+        return (1, *(max(1, round(n * factor * own / mm)) for n, own, mm in pairs))
+
+    def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
+        """Cuts off what was added to few slices."""
+        return cropped(result, given, config)
 
     def spacing(self, content: Sample) -> tuple[float, float, float]:
         """Returns the distances between the voxels in mm."""

@@ -62,6 +62,7 @@ def load(
     *,
     new: New = in_memory,
     leads: Sequence[str] = (),
+    like: object = None,
 ) -> Sample:
     """Reads a file: a picture, a signal, a volume, or an array (`arrays` says what its axes are).
 
@@ -74,6 +75,7 @@ def load(
             put in: in memory, or in a file for a sample that is larger.
         leads: names of the channels of a signal, or their numbers from 1 up; all if none is given.
             Only these need to have one rate, and values.
+        like: a path or a sample that it goes with, for the error where the name tells no format.
 
     Raises:
         SampleError: the suffix is not one that is read here, or the file cannot be read.
@@ -81,7 +83,7 @@ def load(
         MissingExtraError: the format's library is not installed.
         MemoryLimitError: the values do not fit into memory.
     """
-    form = format_of(path)
+    form = format_of(path, like)
     with about(os.fspath(path)), within_memory():
         if form is PICTURES:
             return form.load(path, size, new)
@@ -105,14 +107,18 @@ def _with_leads(form: Format, path: StrPath, leads: Sequence[str]) -> Sample:
 
 
 def grid(
-    path: StrPath, size: tuple[int, ...] = (0,), *, leads: Sequence[str] = ()
+    path: StrPath,
+    size: tuple[int, ...] = (0,),
+    *,
+    leads: Sequence[str] = (),
+    like: object = None,
 ) -> tuple[int, tuple[int, ...]]:
     """Returns the channels and the space of what `load` would give, without decoding.
 
     An alpha, where a picture has one, takes another array of shape (1, *space).
 
     Args:
-        path, size, leads: as for `load`.
+        path, size, leads, like: as for `load`.
 
     Returns:
         Such as (3, (768, 1024)) for a picture of 768 rows.
@@ -120,7 +126,7 @@ def grid(
     Raises:
         The errors of `load`, but for damage and values that only decoding shows.
     """
-    form = format_of(path)
+    form = format_of(path, like)
     with about(os.fspath(path)):
         if form is PICTURES:
             return picture.picture_grid(path, size)
@@ -197,6 +203,7 @@ def as_sample(
     *,
     new: New = in_memory,
     leads: Sequence[str] = (),
+    like: object = None,
 ) -> Sample:
     """Makes a sample of a path, bytes, a NumPy array, a tensor or a PIL image.
 
@@ -207,7 +214,7 @@ def as_sample(
     Args:
         thing: one of those, or a Sample. A Sample that is no picture is returned as it is, but for
             the leads of a signal, and so is a picture that has the size already.
-        size, new, leads: as for `load`.
+        size, new, leads, like: as for `load`.
 
     Raises:
         SampleError: the thing is none of these, or cannot be used.
@@ -215,7 +222,7 @@ def as_sample(
     thing = decoded(thing)
     match thing:
         case str() | os.PathLike():
-            return load(thing, size, new=new, leads=leads)
+            return load(thing, size, new=new, leads=leads, like=like)
         case Picture():
             return picture.fit_picture(thing, size, new)
         case Signal() if leads:
@@ -265,7 +272,7 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
             written.
         MissingExtraError: the format's library is not installed.
     """
-    form = target_format(path)
+    form = target_format(path, sample)
     if form is ARRAYS and suffix_of(path) == ".zarr" and _came_as_ome(sample):
         form = OME
     check_shape(form, path, sample.space, len(sample.data))
@@ -279,18 +286,25 @@ def save(sample: Sample, path: StrPath, recipe: str | None = None) -> None:
         form.save(sample, path, recipe)
 
 
-def check_target(path: StrPath, space: tuple[int, ...] = (), channels: int | None = None) -> None:
+def check_target(
+    path: StrPath,
+    space: tuple[int, ...] = (),
+    channels: int | None = None,
+    *,
+    like: object = None,
+) -> None:
     """Raises where `save` would for the path alone, before any work is done.
 
     Args:
         path: of the file to be written.
         space, channels: the positions along each axis and the channels of what will be saved,
             where they are known, as from `grid`.
+        like: a path or a sample of the kind that will be saved, for the error.
 
     Raises:
         OutputError, MissingExtraError: as `save` does.
     """
-    form = target_format(path)
+    form = target_format(path, like)
     if space:
         check_shape(form, path, space, channels or form.channels)
     with about(os.fspath(path)):

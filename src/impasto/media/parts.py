@@ -17,6 +17,7 @@ from impasto.media.volumes.dicom_headers import has_magic
 
 _LONGEST_HEADER = 2**24
 _DATA_FILE = re.compile(rb"^data ?file: *(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+_META_FILE = re.compile(rb"^ElementDataFile *= *(\S.*?)\s*$", re.MULTILINE)
 _SIGNAL_FILE = re.compile(rb"^([^#\s]\S*)\s", re.MULTILINE)
 
 
@@ -44,6 +45,9 @@ def _others(path: Path) -> Iterator[Path]:
     elif suffix == ".nhdr":
         yield from (path.with_suffix(other) for other in (".raw", ".raw.gz"))
         yield from _named(path, _DATA_FILE)
+    elif suffix == ".mhd":
+        yield path.with_suffix(".raw")
+        yield from _named(path, _META_FILE)
     elif is_record(path):
         stem = path.with_suffix("") if suffix in RECORDS else path
         header = stem.with_name(f"{stem.name}.hea")

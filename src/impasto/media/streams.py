@@ -20,6 +20,7 @@ _BEGINNINGS = (
     (re.compile(rb"\x93NUMPY"), ".npy"),
     (re.compile(rb"PK\x03\x04"), ".npz"),
     (re.compile(rb"NRRD\d{4}"), ".nrrd"),
+    (re.compile(rb"(?:ObjectType|NDims|Comment) *="), ".mha"),
     (re.compile(rb"\x1f\x8b"), ".nii.gz"),
     (re.compile(rb".{344}(n\+1|ni1)\0", re.DOTALL), ".nii"),
     (re.compile(rb"0 {7}"), ".edf"),

@@ -12,6 +12,7 @@ from impasto.media import arrays
 from impasto.media.files import StrPath, check_writable, suffix_of
 from impasto.media.pictures import formats as picture_formats
 from impasto.media.pictures import picture
+from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signals import (
     annotators,
@@ -23,7 +24,18 @@ from impasto.media.signals import (
     records,
     tables,
 )
-from impasto.media.volumes import dicom, dicom_headers, dicom_writer, nifti, nrrd, nrrd_writer, ome
+from impasto.media.signals.signal import Signal
+from impasto.media.volumes import (
+    dicom,
+    dicom_headers,
+    dicom_writer,
+    meta,
+    nifti,
+    nrrd,
+    nrrd_writer,
+    ome,
+)
+from impasto.media.volumes.volume import Volume
 
 
 class Format(NamedTuple):
@@ -126,11 +138,35 @@ _NRRD = Format(
     requires=nrrd.pynrrd_library,
     **_OF_VOLUMES,
 )
+_META = Format(
+    *(meta.SUFFIXES, meta.open_meta, meta.meta_grid, meta.save_meta),
+    check=meta.check_meta_target,
+    **_OF_VOLUMES,
+)
 FORMATS = (
     *(PICTURES, ARRAYS, _RECORDS, _DICOM, OME),
-    *(_EDF, _TABLES, _ARCHIVES, _AUDIO, _NIFTI, _NRRD),
+    *(_EDF, _TABLES, _ARCHIVES, _AUDIO, _NIFTI, _NRRD, _META),
 )
 SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+_NOT_WRITTEN = {*picture_formats.SUFFIXES} - {*picture_formats.WRITTEN}
+_KINDS = {
+    "picture": (PICTURES,),
+    "recording": (_RECORDS, _EDF, _TABLES, _ARCHIVES),
+    "sound": (_AUDIO,),
+    "volume": (_NIFTI, _DICOM, _NRRD, _META, OME),
+    "array": (ARRAYS,),
+}
+# Of which kind files are that others write and nobody reads here.
+_UNREAD = {
+    **dict.fromkeys(
+        (".psd", ".svg", ".ico", ".tga", ".exr", ".jp2", ".eps", ".xcf", ".pdf", ".raw", ".dng"),
+        "picture",
+    ),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".jfif", ".ppm", ".pgm", ".webm"), "picture"),
+    **dict.fromkeys((".m4a", ".aac", ".aif", ".aiff", ".wma", ".opus", ".mp4"), "sound"),
+    **dict.fromkeys((".scp", ".rec", ".gdf", ".vhdr", ".set", ".xml", ".fit", ".ecg"), "recording"),
+    **dict.fromkeys((".mgz", ".mgh", ".mnc", ".vtk", ".vti", ".ima", ".par", ".stl"), "volume"),
+}
 
 
 def known_format(path: StrPath) -> Format | None:
@@ -148,8 +184,13 @@ def known_format(path: StrPath) -> Format | None:
     return _DICOM if dicom.is_dicom(path) else None
 
 
-def format_of(path: StrPath) -> Format:
+def format_of(path: StrPath, like: object = None) -> Format:
     """Returns the format of a file to read.
+
+    Args:
+        path: of the file.
+        like: a path or a sample that the file goes with, so that an error names the suffixes of
+            its kind.
 
     Raises:
         SampleError: the name is of none.
@@ -158,18 +199,21 @@ def format_of(path: StrPath) -> Format:
         return form
     raise SampleError(
         subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
+        expected=_expected(path, like, written=False),
         found="a folder" if os.path.isdir(path) else suffix_of(path) or "no suffix",
         remedy="name a file of one",
     )
 
 
-def target_format(path: StrPath) -> Format:
+def target_format(path: StrPath, like: object = None) -> Format:
     """Returns the format of a file to write.
 
     Example:
         >>> target_format("out.nii.gz").what
         'a volume'
+
+    Args:
+        path, like: as for `format_of`.
 
     Raises:
         OutputError: the suffix is of none.
@@ -178,14 +222,42 @@ def target_format(path: StrPath) -> Format:
     if Path(path).name.lower().endswith(ome.SUFFIX):
         return OME
     for form in FORMATS:
-        if suffix in form.suffixes:
+        if suffix in form.suffixes and suffix not in _NOT_WRITTEN:
             return form
     raise OutputError(
         subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
+        expected=_expected(path, like, written=True),
         found=suffix or "no suffix",
         remedy="choose one of those",
     )
+
+
+def _expected(path: StrPath, like: object, *, written: bool) -> str:
+    """Says which names there are of the kind that a path is likely of."""
+    kind = _kind_of(like) or _UNREAD.get(suffix_of(path))
+    if suffix_of(path) in _NOT_WRITTEN:
+        kind = "picture"
+    if kind is None:
+        some = "such as .png, .wav, .edf, .nii.gz or .npy"
+        return f"the name of a picture, a sound, a recording, a volume or an array, {some}"
+    suffixes = [suffix for form in _KINDS[kind] for suffix in form.suffixes]
+    listed = (suffix for suffix in suffixes if not written or suffix not in _NOT_WRITTEN)
+    return f"a name that ends in {', '.join(listed)}"
+
+
+def _kind_of(thing: object) -> str | None:
+    """Returns the kind of a path or a sample, None where it is not known."""
+    match thing:
+        case Picture():
+            return "picture"
+        case Volume():
+            return "volume"
+        case Signal():
+            return "sound" if isinstance(thing.source, audio.AudioSource) else "recording"
+        case str() | os.PathLike():
+            form = known_format(thing)
+            return next((kind for kind, forms in _KINDS.items() if form in forms), None)
+    return None
 
 
 def check_shape(form: Format, path: StrPath, space: tuple[int, ...], channels: int) -> None:

@@ -30,13 +30,23 @@ def holds_result(folder: Path) -> bool:
 
 
 def ome_version(folder: Path) -> str | None:
-    """Returns the version of an OME-Zarr image, "?" where it says none, None for other folders."""
+    """Returns the version of an OME-Zarr image, None for other folders.
+
+    Where it says none, its axes tell: versions before 0.4 had none, or names alone. "?" where they
+    do not.
+    """
     image = _image(folder)
     scales = image.get("multiscales")
     if not isinstance(scales, list):
         return None
     first = scales[0] if scales and isinstance(scales[0], dict) else {}
-    return str(image.get("version") or first.get("version") or "?")
+    if version := image.get("version") or first.get("version"):
+        return str(version)
+    axes = first.get("axes")
+    described = isinstance(axes, list) and axes and all(isinstance(axis, dict) for axis in axes)
+    if not described:
+        return "?"
+    return "0.5" if (folder / "zarr.json").exists() else "0.4"
 
 
 def _image(folder: Path) -> dict[str, Any]:

@@ -88,14 +88,15 @@ def open_inputs(
         SampleError: an input cannot be used.
     """
     given = decoded(content, "content")
-    leads = config.signal.leads
-    sample = open_sample(given, "content", content_size(given, config), arrays, leads)
+    leads, first = config.signal.leads, next(iter(list_styles(styles)), None)
+    sample = open_sample(given, "content", content_size(given, config), arrays, leads, first)
     kind = kind_of(sample)
     with about("content"):
         sample = kind.part(sample, (), config.signal.span)
     config = config.complete(sample.dims, len(sample.data))
     things, shares = split_shares(list_styles(styles), config.objective)
-    return Inputs(kind, sample, open_styles(things, sample, config, arrays), shares, config)
+    opened = open_styles(things, sample, config, arrays)
+    return Inputs(kind, sample, opened, shares, kind.settle(sample, opened, config))
 
 
 def decoded(thing: SampleLike, role: str) -> SampleLike:
@@ -109,7 +110,12 @@ def decoded(thing: SampleLike, role: str) -> SampleLike:
 
 
 def open_sample(
-    thing: SampleLike, role: str, size: Space, arrays: Arrays, leads: Sequence[str] = ()
+    thing: SampleLike,
+    role: str,
+    size: Space,
+    arrays: Arrays,
+    leads: Sequence[str] = (),
+    like: object = None,
 ) -> Sample:
     """Opens a sample.
 
@@ -119,12 +125,13 @@ def open_sample(
         size: the size to open a picture at, in pixels; (0,) keeps its own.
         arrays: allocates large arrays.
         leads: names or numbers of the channels of a signal; all if empty.
+        like: a path or a sample that it goes with, for an error about its name.
 
     Raises:
         SampleError: it cannot be used.
     """
     with about(str(thing) if isinstance(thing, str | Path) else role):
-        return media.as_sample(thing, size, new=arrays.numpy, leads=leads)
+        return media.as_sample(thing, size, new=arrays.numpy, leads=leads, like=like)
 
 
 def list_styles(styles: SampleLike | Sequence[SampleLike]) -> list[SampleLike]:
@@ -173,7 +180,7 @@ def open_styles(
         role = f"style {number}"
         thing = decoded(given, role)
         size = kind.style_size(thing, role, content, config)
-        sample = open_sample(thing, role, size, arrays, config.signal.style_leads)
+        sample = open_sample(thing, role, size, arrays, config.signal.style_leads, content)
         with about(role):
             sample = kind.bring(sample, content, config)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):

@@ -34,11 +34,11 @@ def grids(
     spaces = [
         space
         for space in _round_for_tiling(coarse_to_fine(content.space, coarsest), config, network)
-        if min(space) >= smallest
+        if min(sides_of(content, space)) >= smallest
         and all(
             min(sides_of(style, kind.style_space(content, style, space, axis, scale))) >= smallest
             for style in styles
-            for axis in range(content.dims)
+            for axis in kind.axes(content)
         )
     ]
     return [(space, config.schedule.steps_at(index)) for index, space in enumerate(spaces)]

@@ -127,15 +127,15 @@ class Setup:
         if content.weight is not None:
             weight = weights_over(content.weight, space, self.device)
         room = self._room(slab.space)
-        turns = content.dims if self.network.turning else 1
+        axes = self.kind.axes(content) if self.network.turning else (0,)
+        turns = len(axes)
         members = []
         share = replace(config, alpha=config.alpha / turns, beta=config.beta / turns)
         if turns > 1:
             share = replace(share, gamma=0.0)
         if share.alpha + share.beta + share.gamma > 0 or share.statistics:
             members += [
-                self._member(axis, share, values, weight, slab, base, room, start)
-                for axis in range(turns)
+                self._member(axis, share, values, weight, slab, base, room, start) for axis in axes
             ]
         if turns > 1 and config.gamma:
             plain = Network("none", [], dims=content.dims, channels=len(content.data))

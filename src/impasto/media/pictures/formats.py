@@ -10,6 +10,7 @@ import pyvips
 
 from impasto.errors import OutputError, SampleError
 from impasto.media.files import StrPath, open_regular
+from impasto.media.pictures.pillow import load_by_pillow
 
 
 class PictureFormat(NamedTuple):
@@ -24,6 +25,7 @@ class PictureFormat(NamedTuple):
         longest: the most pixels along a side.
         deep: whether it holds 16 bits.
         alpha: whether it holds alpha.
+        written: whether it is written here.
     """
 
     name: str
@@ -34,8 +36,16 @@ class PictureFormat(NamedTuple):
     longest: int
     deep: bool
     alpha: bool
+    written: bool = True
 
 
+_READ_ONLY: dict[str, Any] = {
+    "options": {},
+    "longest": 0,
+    "deep": False,
+    "alpha": True,
+    "written": False,
+}
 FORMATS = (
     PictureFormat(
         name="JPEG",
@@ -77,8 +87,47 @@ FORMATS = (
         deep=False,
         alpha=True,
     ),
+    PictureFormat(
+        name="AVIF",
+        suffixes=(".avif",),
+        magic=re.compile(rb".{4}ftyp(?:.{4})*?avi[fs]", re.DOTALL),
+        vips="heif",
+        options={"Q": 90, "compression": "av1", "subsample_mode": "off"},
+        longest=16384,
+        deep=False,
+        alpha=True,
+    ),
+    # HEVC is patented, so wheels of libvips come without its decoder.
+    PictureFormat(
+        name="HEIC",
+        suffixes=(".heic", ".heif"),
+        magic=re.compile(rb".{4}ftyp(?:he[iv][cmsx]|mi[af]1|msf1)", re.DOTALL),
+        vips="",
+        **_READ_ONLY,
+    ),
+    PictureFormat(
+        name="GIF", suffixes=(".gif",), magic=re.compile(rb"GIF8[79]a"), vips="gif", **_READ_ONLY
+    ),
+    PictureFormat(
+        name="JPEG XL",
+        suffixes=(".jxl",),
+        magic=re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
+        vips="jxl",
+        **_READ_ONLY,
+    ),
+    # Of all its decoders, libvips has only ImageMagick's for BMP, which was not made for files that
+    # nobody can trust.
+    PictureFormat(
+        name="BMP",
+        suffixes=(".bmp",),
+        magic=re.compile(rb"BM.{8}", re.DOTALL),
+        vips="",
+        **_READ_ONLY,
+    ),
 )
 SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+WRITTEN = tuple(suffix for form in FORMATS if form.written for suffix in form.suffixes)
+_LONGEST_MAGIC = 64
 
 
 def format_for(path: StrPath) -> PictureFormat:
@@ -93,11 +142,11 @@ def format_for(path: StrPath) -> PictureFormat:
     """
     suffix = os.path.splitext(path)[1].lower()
     for form in FORMATS:
-        if suffix in form.suffixes:
+        if suffix in form.suffixes and form.written:
             return form
     raise OutputError(
         subject=os.fspath(path),
-        expected=f"a name that ends in {', '.join(SUFFIXES)}",
+        expected=f"a name that ends in {', '.join(WRITTEN)}",
         found=f"{suffix or 'no suffix'}",
         remedy="choose one of those",
     )
@@ -110,7 +159,7 @@ def format_of_contents(path: StrPath) -> PictureFormat:
         SampleError: the contents are of none.
     """
     with open_regular(path, "a picture file") as file:
-        head = file.read(16)
+        head = file.read(_LONGEST_MAGIC)
     for form in FORMATS:
         if form.magic.match(head):
             return form
@@ -131,7 +180,43 @@ def load(path: StrPath, form: PictureFormat, **options: Any) -> Any:
         path: of the file.
         form: its format.
         options: of pyvips' decoder.
+
+    Raises:
+        MissingExtraError: the format is read by another library, which is not installed.
+        SampleError: this libvips has no decoder for the format.
     """
+    if not form.vips:
+        return load_by_pillow(path, form.name)
+    if not pyvips.type_find("VipsOperation", f"{form.vips}load_source"):
+        raise SampleError(
+            expected="a picture that this libvips has a decoder for",
+            found=form.name,
+            remedy="save it as PNG or JPEG in a program that opens it",
+        )
     source = pyvips.Source.new_from_file(os.fsencode(path))
     loader = getattr(pyvips.Image, f"{form.vips}load_source")
     return loader(source, access="sequential", fail_on="error", **options)
+
+
+def pictures_in_file(path: StrPath, image: Any) -> int:
+    """Counts the pictures in a file: pages of a TIFF, frames of an animation.
+
+    Args:
+        path: of the file.
+        image: the first of them, from `load`.
+    """
+    pages = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+    return max(pages, _frames_of_png(path))
+
+
+def _frames_of_png(path: StrPath) -> int:
+    """Counts the frames of an animated PNG, of which pyvips knows nothing; 1 for other files."""
+    with open_regular(path, "a picture file") as file:
+        if file.read(8) != b"\x89PNG\r\n\x1a\n":
+            return 1
+        while len(chunk := file.read(8)) == 8 and chunk[4:] != b"IDAT":
+            length = int.from_bytes(chunk[:4])
+            if chunk[4:] == b"acTL":
+                return int.from_bytes(file.read(4))
+            file.seek(length + 4, os.SEEK_CUR)
+    return 1

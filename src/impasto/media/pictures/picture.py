@@ -1,7 +1,8 @@
-"""Pictures: JPEG, PNG, TIFF and WebP files and arrays, in and out."""
+"""Pictures: files in the formats of `formats`, and arrays, in and out."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,10 +18,18 @@ from impasto.media.blocks import New, in_memory
 from impasto.media.files import StrPath, atomic_write
 from impasto.media.pictures import raster, xmp
 from impasto.media.pictures.damage import decoding_picture, encoding_picture
-from impasto.media.pictures.formats import PictureFormat, format_for, format_of_contents, load
+from impasto.media.pictures.formats import (
+    PictureFormat,
+    format_for,
+    format_of_contents,
+    load,
+    pictures_in_file,
+)
 from impasto.media.pictures.strips import fill, image_of, planes_of, strips
 from impasto.media.sample import Sample
 from impasto.system.libraries import library
+
+logger = logging.getLogger(__name__)
 
 # What our decoders report, in dots per inch, for a file that gives no resolution.
 _NO_DPI = {(25, 25), (72, 72)}
@@ -63,6 +72,11 @@ class Picture(Sample):
                 remedy="make pictures with impasto.media.load or as_sample",
             )
 
+    @property
+    def weight(self) -> Float32[np.ndarray, "height width"] | None:
+        """The alpha: transparent pixels count nothing; None where there are none."""
+        return None if self.alpha is None or self.alpha.min() == 1 else self.alpha
+
     def with_data(self, data: Float32[np.ndarray, "3 height width"]) -> Picture:
         """Returns the picture with other colors; another grid of them resizes the alpha."""
         alpha, (height, width) = self.alpha, data.shape[1:]
@@ -73,11 +87,12 @@ class Picture(Sample):
 
 
 def open_picture(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memory) -> Picture:
-    """Reads a JPEG, PNG, TIFF or WebP file; of several pages, the first.
+    """Reads a picture file; of several pages or frames the first, which is logged.
 
     The EXIF orientation is applied. Colors become sRGB: from the embedded profile; CMYK without
     one from a common press profile; anything else without a profile is sRGB or gray already.
-    Floats in a TIFF are taken for sRGB in [0, 1].
+    Floats in a TIFF are taken for sRGB in [0, 1], integers of 32 bits for as few bits as they need:
+    8, 16, or all.
 
     Args:
         path: of the file.
@@ -95,7 +110,11 @@ def open_picture(path: StrPath, size: tuple[int, ...] = (0,), new: New = in_memo
     """
     with about(os.fspath(path)), decoding_picture():
         form = format_of_contents(path)
-        return picture_from_image(_opened(path, form, size), size, new, lambda: load(path, form))
+        image = _opened(path, form, size)
+        if (count := pictures_in_file(path, image)) > 1:
+            name = os.path.basename(path)
+            logger.info("%s holds %d pictures: the first is used", name, count)
+        return picture_from_image(image, size, new, lambda: load(path, form))
 
 
 def picture_grid(path: StrPath, size: tuple[int, ...] = (0,)) -> tuple[int, tuple[int, int]]:
@@ -318,9 +337,14 @@ def picture_from_image(
     bits = 8 if image.format == "uchar" else 16
     dpi = image.xres * 25.4, image.yres * 25.4
     orientation = raster.orientation(image)
+    full = None
     if raster.has_floats(image):
         raster.check_unit_floats(strips(again() if again else image))
-    image = raster.fit(raster.to_unit(image), size, has_alpha=has_alpha)
+    elif raster.has_long_integers(image):
+        values = strips(again() if again else image)
+        full = raster.full_scale(values, signed=image.format == "int")
+        bits = 8 if full == 255 else 16
+    image = raster.fit(raster.to_unit(image, full), size, has_alpha=has_alpha)
     color = raster.to_srgb(image[:colors], profile)
     space = raster.upright_space(image)
     data = new((3, *space))

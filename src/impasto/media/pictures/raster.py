@@ -73,14 +73,18 @@ def check_unit_floats(blocks: Iterable[Float[np.ndarray, "..."]]) -> None:
         )
 
 
-def to_unit(image: Any) -> Any:
-    """Returns floats in [0, 1] for an image of 8 or 16 bits, or of such floats.
+def to_unit(image: Any, full: float | None = None) -> Any:
+    """Returns floats in [0, 1] for an image of integers, or of such floats.
+
+    Args:
+        image: with the values.
+        full: the value that becomes 1; None for the largest of 8 or 16 bits.
 
     Raises:
         SampleError: the image has other values.
     """
-    if image.format in _STEPS:
-        return image.linear(1 / _STEPS[image.format], 0)
+    if full := full or _STEPS.get(image.format):
+        return image.linear(1 / full, 0)
     if not has_floats(image):
         raise SampleError(
             expected="8- or 16-bit integers, or floats in [0, 1]",
@@ -93,6 +97,33 @@ def to_unit(image: Any) -> Any:
 def has_floats(image: Any) -> bool:
     """Whether the values of the image are floats."""
     return image.format in ("float", "double")
+
+
+def has_long_integers(image: Any) -> bool:
+    """Whether the values of the image are integers of 32 bits."""
+    return image.format in ("int", "uint")
+
+
+def full_scale(blocks: Iterable[Float[np.ndarray, "..."]], *, signed: bool) -> int:
+    """Returns the value of 32-bit integers that is white: the largest of 8, 16 or all bits.
+
+    Programs save pictures of 8 and 16 bits so, and nothing in the file says how many there were.
+
+    Args:
+        blocks: of the values.
+        signed: whether the type has negative numbers.
+
+    Raises:
+        SampleError: there are values below 0.
+    """
+    low, high = np.inf, 0.0
+    for values in blocks:
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low < 0:
+        raise SampleError(
+            expected="values from 0 up", found=f"{low:g}", remedy="bring them to 8 or 16 bits"
+        )
+    return next(full for full in (255, 65535, 2**31 if signed else 2**32) if high <= full)
 
 
 def fit(image: Any, size: tuple[int, ...], *, has_alpha: bool) -> Any:

@@ -68,9 +68,9 @@ def preamble_of(text: Iterable[str]) -> Preamble | None:
     if columns > 1 and len(filled) < 2:
         return None
     names: tuple[str, ...] = ()
-    if own and own[-1].strip() and len(row := split_row(own[-1], delimiter)) == columns:
-        if not _RATE.search(own[-1]):
-            own, names = own[:-1], tuple(row)
+    last = own[-1] if own and not _RATE.search(own[-1]) else ""
+    if last.strip() and len(row := split_row(last, delimiter)) == columns:
+        own, names = own[:-1], tuple(row)
     return Preamble(
         lines=tuple(own),
         rate=_rate(lines, delimiter),

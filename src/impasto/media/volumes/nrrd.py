@@ -7,7 +7,9 @@ hold, and skip bytes of compressed values (it skips them twice).
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import os
 import re
 import sys
@@ -22,7 +24,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from impasto.errors import SampleError
-from impasto.media.coding import decoding
+from impasto.media.blocks import check_memory
+from impasto.media.coding import decoding, one_line
 from impasto.media.files import StrPath, open_regular
 from impasto.media.volumes.holes import take_holes
 from impasto.media.volumes.volume import Volume, check_affine
@@ -53,6 +56,7 @@ _MILLIMETERS = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, 
 _MILLIMETERS |= dict.fromkeys(("um", "µm", "micron", "micrometer"), 1e-3)
 _MILLIMETERS |= {"nm": 1e-6, "nanometer": 1e-6}
 PACKED = ("gzip", "gz")
+ONLY_READ = ("bzip2", "bz2", "ascii", "text", "txt")
 _LONGEST_HEADER = 2**22
 
 
@@ -80,7 +84,7 @@ class _Opened(NamedTuple):
 
 
 def open_nrrd(path: StrPath) -> Volume:
-    """Reads an NRRD file of one volume, raw or compressed with gzip.
+    """Reads an NRRD file of one volume: raw, compressed with gzip or bzip2, or as text.
 
     Directions of a space that is not named after the body's are taken as right, anterior and
     superior; without directions, the spacings are. A file of values must be in the header's
@@ -119,20 +123,20 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
         lines, start = _lines(head.read(_LONGEST_HEADER))
         with decoding("an NRRD header", "pynrrd", "get the file again"):
             header = pynrrd.read_header(list(lines))
-            shape, dtype, packed = _described(header)
+            shape, dtype, encoding = _described(header)
             affine = _affine(header)
             skips = _skip(header, "line"), _skip(header, "byte")
         check_affine(affine)
         source = NrrdSource(lines, affine, shape)
         name = header.get("data file", header.get("datafile"))
         if name is None:
-            with _values(head, start, packed, skips, shape, dtype) as (file, at):
+            with _values(head, start, encoding, skips, shape, dtype) as (file, at):
                 yield _Opened(source, dtype, file, at)
             return
         values = _beside(Path(path), str(name))
         with (
             open_regular(values, f"the file {name} beside it") as raw,
-            _values(raw, 0, packed, skips, shape, dtype) as (file, at),
+            _values(raw, 0, encoding, skips, shape, dtype) as (file, at),
         ):
             yield _Opened(source, dtype, file, at)
 
@@ -160,7 +164,7 @@ def _lines(raw: bytes) -> tuple[tuple[str, ...], int]:
 def _values(
     raw: Any,
     start: int,
-    packed: bool,
+    encoding: str,
     skips: tuple[int, int],
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
@@ -171,10 +175,18 @@ def _values(
     for _ in range(lines):
         if not raw.readline():
             break
-    if packed:
+    if encoding in PACKED:
         with gzip.GzipFile(fileobj=raw) as file:
             check_bytes(file, 0, shape, dtype)
             yield file, max(0, skipped)
+        return
+    if encoding in ONLY_READ[:2]:
+        with bz2.BZ2File(raw) as file:
+            yield file, max(0, skipped)
+        return
+    if encoding in ONLY_READ:
+        check_memory(shape, np.dtype(np.float64))
+        yield io.BytesIO(_from_text(raw, dtype)), 0
         return
     count = int(np.prod(shape, dtype=object)) * dtype.itemsize
     start = raw.tell() + skipped
@@ -182,6 +194,16 @@ def _values(
         start = max(raw.tell(), os.fstat(raw.fileno()).st_size - count)
     check_bytes(raw, start, shape, dtype)
     yield raw, start
+
+
+def _from_text(raw: Any, dtype: np.dtype[Any]) -> bytes:
+    """Returns the bytes of values that stand in a file as text."""
+    try:
+        return np.array(raw.read().split(), np.float64).astype(dtype).tobytes()
+    except ValueError as error:
+        raise SampleError(
+            expected="numbers", found=one_line(error)[:80], remedy="get the file again"
+        ) from error
 
 
 def _beside(header: Path, name: str) -> Path:
@@ -195,8 +217,8 @@ def _beside(header: Path, name: str) -> Path:
     return header.with_name(name)
 
 
-def _described(header: Any) -> tuple[tuple[int, int, int], np.dtype[Any], bool]:
-    """Returns the space, the type and whether the values are compressed."""
+def _described(header: Any) -> tuple[tuple[int, int, int], np.dtype[Any], str]:
+    """Returns the space, the type and the encoding of the values."""
     sizes = [int(size) for size in header["sizes"]]
     if len(sizes) != header["dimension"] or min(sizes) < 1:
         raise SampleError(
@@ -219,20 +241,21 @@ def _described(header: Any) -> tuple[tuple[int, int, int], np.dtype[Any], bool]:
             remedy="convert them first",
         )
     dtype = np.dtype(DTYPES[name])
-    order = header.get("endian", sys.byteorder if dtype.itemsize == 1 else "none")
+    encoding = header["encoding"]
+    orderless = dtype.itemsize == 1 or encoding in ONLY_READ[2:]
+    order = header.get("endian", sys.byteorder if orderless else "none")
     if order not in ("little", "big"):
         raise SampleError(
             expected="endian: little or big", found=f"{order}", remedy="correct the header"
         )
-    encoding = header["encoding"]
-    if encoding not in ("raw", *PACKED):
+    if encoding not in ("raw", *PACKED, *ONLY_READ):
         raise SampleError(
-            expected="the encoding raw or gzip",
+            expected="the encoding raw, gzip, bzip2 or ascii",
             found=str(encoding),
             remedy="convert it, for example with unu save -f nrrd -e gzip",
         )
     x, y, z = (sizes[axis] for axis in spatial)
-    return (x, y, z), dtype.newbyteorder("<" if order == "little" else ">"), encoding in PACKED
+    return (x, y, z), dtype.newbyteorder("<" if order == "little" else ">"), str(encoding)
 
 
 def _spatial(header: Any, sizes: list[int]) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 from impasto.media.files import StrPath, atomic_write, check_writable
 from impasto.media.folders import atomic_set, check_set_writable
 from impasto.media.sample import NOT_FOR_DIAGNOSIS
-from impasto.media.volumes.nrrd import DTYPES, PACKED, TYPES, NrrdSource, pynrrd_library
+from impasto.media.volumes.nrrd import DTYPES, ONLY_READ, PACKED, TYPES, NrrdSource, pynrrd_library
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.voxels import compressed, plain_dtype, write_voxels
 
@@ -111,9 +111,13 @@ def _header_lines(
         if volume.space != source.space or not np.array_equal(volume.affine, source.affine):
             dropped += _OF_AXES
             added = _geometry(volume)
-        if DTYPES[_field(source.lines, "type") or "float"] != dtype.str[1:]:
+        encoding = _field(source.lines, "encoding") or "gzip"
+        if (
+            encoding in ONLY_READ
+            or DTYPES[_field(source.lines, "type") or "float"] != dtype.str[1:]
+        ):
             dropped += ["type", "endian", "encoding"]
-            added += _basic(dtype, _field(source.lines, "encoding") or "gzip")
+            added += _basic(dtype, "gzip" if encoding in ONLY_READ else encoding)
         lines = [line for line in source.lines if _name(line) not in dropped] + added
     encoding = next(line.split(":")[1].strip() for line in lines if _name(line) == "encoding")
     lines.append(f"{_USE}:={NOT_FOR_DIAGNOSIS}")

@@ -193,7 +193,7 @@ def _opened(path: StrPath) -> Iterator[_Opened]:
         image = attributes["ome"] if version == "0.5" else attributes
         scales = image["multiscales"][0]
         array, axes = _array(zarr, group, scales), scales["axes"]
-        spatial = [axis for axis in axes if axis.get("type") == "space"]
+        spatial = [axis for axis in axes if _is_spatial(axis)]
         others = [side for axis, side in zip(axes, array.shape, strict=True) if axis not in spatial]
         if len(spatial) != 3 or any(side > 1 for side in others):
             names = ", ".join(
@@ -241,10 +241,16 @@ def _check_array(array: Any) -> None:
         raise ValueError(f"an array of shape {array.shape} in chunks of {array.chunks}")
 
 
+def _is_spatial(axis: dict[str, Any]) -> bool:
+    """Whether an axis is one of space: by its type, and where it has none by its name."""
+    kind = axis.get("type")
+    return kind == "space" if kind else str(axis.get("name")).lower() in ("x", "y", "z")
+
+
 def _places(axes: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
     """Returns where x, y and z stand among the axes: by name, else from the last to the first."""
-    spatial = [place for place, axis in enumerate(axes) if axis.get("type") == "space"]
-    names = {axes[place]["name"]: place for place in spatial}
+    spatial = [place for place, axis in enumerate(axes) if _is_spatial(axis)]
+    names = {str(axes[place]["name"]).lower(): place for place in spatial}
     z, y, x = [names[name] for name in "zyx"] if set(names) == set("zyx") else spatial
     return x, y, z
 

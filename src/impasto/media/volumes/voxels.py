@@ -145,7 +145,7 @@ def check_bytes(file: Any, start: int, shape: tuple[int, ...], dtype: np.dtype[A
 
 def decompressing() -> AbstractContextManager[None]:
     """Turns what damaged gzip files raise into one SampleError."""
-    errors = EOFError, zlib.error, gzip.BadGzipFile
+    errors = EOFError, zlib.error, OSError
     return decoding("a file whole to its end", "gzip", errors=errors)
 
 
