@@ -39,10 +39,10 @@ POOL = 1500
 
 FIRST = 48
 
-PLAIN, IDENTITY = 0.6, 0.2
+PLAIN, IDENTITY = 0.75, 0.1
 """Shares of lessons that go all of the way to the style, and none; the others go a part of it."""
 
-COARSEST, AGAIN = 0.3, 0.15
+COARSEST, AGAIN = 0.25, 0.3
 """Shares of lessons that start from the content, and from what has been painted at their own size.
 The others start from what has been painted at half of the size."""
 

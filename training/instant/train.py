@@ -45,21 +45,21 @@ SMALL = 192
 class Settings:
     """steps of so many contents of `side` pixels; the first `small` of them, a share, of SMALL.
 
-    beta: the weight of style, as in `standard`. deep: that of the judge's layer in it.
+    beta: the weight of style. deep: that of the judge's layer in it.
     judged: every so many steps have a judge.
     """
 
     steps: int = 5000
     batch: int = 2
     side: int = 256
-    small: float = 0.5
-    beta: float = 6.0
+    small: float = 0.8
+    beta: float = 15.0
     deep: float = 2.0
-    judged: int = 2
+    judged: int = 4
     rate: float = 1e-3
     seed: int = 0
     check: int = 250
-    paintings: int = 60
+    paintings: int = 32
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,11 @@ class State:
         part.replace(path)
 
     def start_from(self, path: Path) -> None:
-        """Takes the weights of another run."""
-        saved = torch.load(path, weights_only=True)
-        self.decoder.load_state_dict(saved["average"])
-        self.average.load_state_dict(saved["average"])
+        """Takes the weights of another run, as far as the decoder has them."""
+        saved = torch.load(path, weights_only=True)["average"]
+        known = {key: saved[key] for key in self.decoder.state_dict()}
+        self.decoder.load_state_dict(known)
+        self.average.load_state_dict(known)
 
     def resume(self, path: Path) -> None:
         saved = torch.load(path, weights_only=True)
