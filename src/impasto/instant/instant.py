@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Allocate, Values, allocate
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import TAPS, encoder
+from impasto.instant.encoder import COLOR, TAPS, encoder
 from impasto.instant.painting import Aim, Painter
 from impasto.instant.pyramid import Plain, Sharpened, Source, levels_of, pyramid
 from impasto.instant.statistics import Statistics
@@ -173,6 +173,7 @@ def _aim(goal: Goal, size: int, amount: float, place: Tensor | None) -> Aim:
     """What a goal means at a size."""
     sums = [style.at(size) for style in goal.styles]
     gaussians = {
-        tap: barycenter([each.gaussian(tap) for each in sums], goal.shares) for tap in TAPS
+        tap: barycenter([each.gaussian(tap) for each in sums], goal.shares)
+        for tap in (*TAPS, COLOR)
     }
     return Aim(gaussians, amount, place)
