@@ -13,7 +13,7 @@ from torch import Tensor
 
 from impasto.grids.geometry import Region
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import SIZES, TAPS, Activations, Tap, encode, halved
+from impasto.instant.encoder import COLOR, SIZES, TAPS, Activations, Tap, encode, halved
 from impasto.instant.pyramid import sharpened
 from impasto.instant.transport import Gaussian, geodesic, transport
 from impasto.losses.gram import MetricGram
@@ -39,10 +39,10 @@ POOL = 1500
 
 FIRST = 48
 
-PLAIN, IDENTITY = 0.6, 0.2
+PLAIN, IDENTITY = 0.75, 0.1
 """Shares of lessons that go all of the way to the style, and none; the others go a part of it."""
 
-COARSEST, AGAIN = 0.3, 0.15
+COARSEST, AGAIN = 0.25, 0.3
 """Shares of lessons that start from the content, and from what has been painted at their own size.
 The others start from what has been painted at half of the size."""
 
@@ -60,7 +60,7 @@ class Style:
 
 def weight(tap: Tap, judged: float) -> float:
     """Of a tap in the style term."""
-    return judged if tap == JUDGE else SHARES[tap.size] * LAMBDA[tap.layer]
+    return judged if tap == JUDGE else SHARES[tap.size] * LAMBDA.get(tap.layer, 0.0)
 
 
 def sums(activation: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Lessons:
         that this gives.
         """
         shown = encode(self.network, content)
-        own = {tap: Gaussian.of(sums(f)) for tap, f in shown.items()}
+        own = {tap: Gaussian.of(sums(f)) for tap, f in (shown | {COLOR: content}).items()}
         if self.judge is not None:
             own[JUDGE] = Gaussian.of(sums(self.judge(content, {LAYER})[LAYER]))
         goal, start = style, 0.0
@@ -136,19 +136,19 @@ class Lessons:
             coarse = self.painted(decoder, small, other, amount)
             given = moved(encode(self.network, sharpened(content, small, coarse)), goal)
         if passes > 1:
-            given = moved(encode(self.network, decoder(given).clamp(0, 1)), goal)
+            again = colored(decoder(given), goal).clamp(0, 1)
+            given = moved(encode(self.network, again), goal)
         return Lesson(content, shown, given, goal, amount, start)
 
     def painted(self, decoder: Decoder, content: Tensor, style: Style, amount: float) -> Tensor:
         """The result of one pass from the content."""
         shown = encode(self.network, content)
-        own = {tap: Gaussian.of(sums(f)) for tap, f in shown.items()}
+        own = {tap: Gaussian.of(sums(f)) for tap, f in (shown | {COLOR: content}).items()}
         if amount < 1:
             style = Style(
                 {tap: geodesic(g, style.gaussians[tap], amount) for tap, g in own.items()}
             )
-        picture: Tensor = decoder(moved(shown, style, own)).clamp(0, 1)
-        return picture
+        return colored(decoder(moved(shown, style, own)), style).clamp(0, 1)
 
     @torch.no_grad()
     def style(self, number: int) -> Style:
@@ -164,6 +164,7 @@ class Lessons:
     def measured(self, x: Tensor) -> Style:
         """The style of a picture, shape (1, 3, height, width), at its size and at half of it."""
         found = {tap: Gaussian.of(sums(f)) for tap, f in encode(self.network, x).items()}
+        found[COLOR] = Gaussian.of(sums(x))
         coarsest = [tap for tap in TAPS if tap.size == SIZES - 1]
         for tap, f in encode(self.network, halved(x), coarsest).items():
             found[Tap(tap.size + 1, tap.layer)] = Gaussian.of(sums(f))
@@ -174,7 +175,8 @@ class Lessons:
 
 def smaller(style: Style) -> Style:
     """The style at half of its size."""
-    return Style({tap: style.gaussians[Tap(tap.size + 1, tap.layer)] for tap in TAPS})
+    found = {tap: style.gaussians[Tap(tap.size + 1, tap.layer)] for tap in TAPS}
+    return Style(found | {COLOR: style.gaussians[COLOR]})
 
 
 def moved(
@@ -186,6 +188,13 @@ def moved(
         gaussian = own[tap] if own else Gaussian.of(sums(f))
         found[tap] = transport(gaussian, goal.gaussians[tap])(f)
     return found
+
+
+def colored(picture: Tensor, goal: Style) -> Tensor:
+    """The picture with the goal's mean and covariance of colors. The map counts as constant."""
+    with torch.no_grad():
+        move = transport(Gaussian.of(sums(picture)), goal.gaussians[COLOR])
+    return move(picture)
 
 
 def apart(one: Gaussian, other: Gaussian) -> float:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import encode
+from impasto.instant.encoder import COLOR, encode
 from impasto.networks.stage import Network
 from training.instant.judge import LAYER
-from training.instant.lessons import CONTENT, JUDGE, Lesson, Lessons, sums, weight
+from training.instant.lessons import CONTENT, JUDGE, Lesson, Lessons, colored, sums, weight
 from training.instant.pictures import Gallery
 
 WARM_UP, LEAST = 0.02, 0.005
@@ -31,8 +31,9 @@ AVERAGE = 0.999
 FLOOR = 0.3
 """Added to the content's style term, in units of which J is: near pairs do not outweigh others."""
 
-PIXELS, OUTSIDE = 30.0, 10.0
-"""Weights of the squared error of a picture that is its own style, and of values outside [0, 1]."""
+PIXELS, OUTSIDE, COLORS = 30.0, 10.0, 20.0
+"""Weights of the squared error of a picture that is its own style, of values outside [0, 1], and of
+what is left for the transport of colors to do."""
 
 EXAMINED = 12
 """Held-back lessons."""
@@ -45,21 +46,21 @@ SMALL = 192
 class Settings:
     """steps of so many contents of `side` pixels; the first `small` of them, a share, of SMALL.
 
-    beta: the weight of style, as in `standard`. deep: that of the judge's layer in it.
+    beta: the weight of style. deep: that of the judge's layer in it.
     judged: every so many steps have a judge.
     """
 
     steps: int = 5000
     batch: int = 2
     side: int = 256
-    small: float = 0.5
-    beta: float = 6.0
+    small: float = 0.8
+    beta: float = 15.0
     deep: float = 2.0
-    judged: int = 2
+    judged: int = 4
     rate: float = 1e-3
     seed: int = 0
     check: int = 250
-    paintings: int = 60
+    paintings: int = 32
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class School:
 
 
 def terms(school: School, lesson: Lesson, picture: Tensor, *, judged: bool) -> dict[str, Tensor]:
-    """The parts of J of a picture, shape (1, 3, h, w)."""
+    """The parts of J of a picture that the decoder gives, shape (1, 3, h, w)."""
+    plain, picture = picture, colored(picture, lesson.goal)
     found = encode(school.network, picture)
     styles = {tap: sums(f) for tap, f in found.items()}
     if judged and school.judge is not None:
@@ -99,9 +101,12 @@ def terms(school: School, lesson: Lesson, picture: Tensor, *, judged: bool) -> d
     ]
     content = [(found[tap] - lesson.activations[tap]).square().mean() for tap in CONTENT]
     outside = (picture - picture.clamp(0, 1)).square().mean()
+    count = float(plain[0, 0].numel())
+    color = lesson.goal.losses[COLOR].score(sums(plain), count)
     return {
         "content": torch.stack(content).mean(),
         "style": torch.stack(style).sum().float(),
+        "color": COLORS * color.float(),
         "outside": OUTSIDE * outside,
         "pixels": (PIXELS if lesson.amount == 0 else 0.0)
         * (picture - lesson.content).square().mean(),
@@ -111,7 +116,7 @@ def terms(school: School, lesson: Lesson, picture: Tensor, *, judged: bool) -> d
 def total(parts: dict[str, Tensor], lesson: Lesson, beta: float) -> Tensor:
     """J in units of the content's own style term."""
     j = parts["content"] + beta * parts["style"]
-    return j / (beta * (lesson.start + FLOOR)) + parts["outside"] + parts["pixels"]
+    return j / (beta * (lesson.start + FLOOR)) + parts["color"] + parts["outside"] + parts["pixels"]
 
 
 @dataclass
@@ -149,10 +154,11 @@ class State:
         part.replace(path)
 
     def start_from(self, path: Path) -> None:
-        """Takes the weights of another run."""
-        saved = torch.load(path, weights_only=True)
-        self.decoder.load_state_dict(saved["average"])
-        self.average.load_state_dict(saved["average"])
+        """Takes the weights of another run, as far as the decoder has them."""
+        saved = torch.load(path, weights_only=True)["average"]
+        known = {key: saved[key] for key in self.decoder.state_dict()}
+        self.decoder.load_state_dict(known)
+        self.average.load_state_dict(known)
 
     def resume(self, path: Path) -> None:
         saved = torch.load(path, weights_only=True)

@@ -21,7 +21,7 @@ from impasto.networks.weights import fault, read_weights
 WIDTHS = {16: 128, 8: 128, 4: 64, 2: 32, 1: 24}
 """Channels of each stage by its stride, in the order of computation."""
 
-BLOCKS = {16: 2, 8: 2, 4: 2, 2: 1, 1: 1}
+BLOCKS = {16: 2, 8: 2, 4: 2, 2: 1, 1: 0}
 """Residual blocks of each stage."""
 
 EMBEDDED = Path(__file__).with_name("decoder.safetensors")

@@ -14,14 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.networks.lite import WIDTHS, load_lite
-from impasto.networks.stage import Network
+from impasto.networks.stage import INPUT, Network
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 
 SIZES = 3
 """The picture's own size, half of it, a quarter."""
 
-_REACH = {"relu1_1": 1, "relu2_1": 4, "relu3_1": 10}
+_STRIDES = {INPUT: 1, "relu1_1": 1, "relu2_1": 2, "relu3_1": 4}
+_WIDTHS = {INPUT: 3} | {layer: block[0] for layer, block in zip(LAYERS, WIDTHS, strict=True)}
+_REACH = {INPUT: 0, "relu1_1": 1, "relu2_1": 4, "relu3_1": 10}
 """How far a layer sees beyond what its position stands for, in positions of its input."""
 
 
@@ -30,7 +32,7 @@ class Tap(NamedTuple):
 
     Attributes:
         size: 0 for the picture's own size, 1 for half of it, and so on.
-        layer: one of `LAYERS`.
+        layer: one of `LAYERS`, or `INPUT`.
     """
 
     size: int
@@ -39,7 +41,7 @@ class Tap(NamedTuple):
     @property
     def stride(self) -> int:
         """The distance of neighbors, in pixels of the picture."""
-        return int(2 ** (self.size + LAYERS.index(self.layer)))
+        return int(2**self.size * _STRIDES[self.layer])
 
     @property
     def reach(self) -> int:
@@ -49,11 +51,14 @@ class Tap(NamedTuple):
     @property
     def width(self) -> int:
         """The number of channels."""
-        return WIDTHS[LAYERS.index(self.layer)][0]
+        return _WIDTHS[self.layer]
 
+
+COLOR = Tap(0, INPUT)
+"""The colors of the picture itself. They are transported last, in what the decoder painted."""
 
 TAPS = tuple(Tap(size, layer) for size in range(SIZES) for layer in LAYERS)
-"""All that is transported."""
+"""What the decoder takes."""
 
 STRIDE = max(tap.stride for tap in TAPS)
 """Sides of pictures that are encoded are multiples of this."""

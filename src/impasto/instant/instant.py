@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Allocate, Values, allocate
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import TAPS, encoder
+from impasto.instant.encoder import COLOR, TAPS, encoder
 from impasto.instant.painting import Aim, Painter
 from impasto.instant.pyramid import Plain, Sharpened, Source, levels_of, pyramid
 from impasto.instant.statistics import Statistics
@@ -102,6 +102,7 @@ class Instant:
         amount: float = 1.0,
         memory: float = MEMORY,
         new: Allocate = allocate,
+        passes: int = 1,
     ) -> Float32[Tensor, "1 3 height width"]:
         """Stylizes a picture.
 
@@ -113,20 +114,22 @@ class Instant:
             memory: bytes that a tile may take.
             new: makes arrays, such as `Arrays.new`: 12 bytes a pixel for the result, as much for
                 smaller sizes, and 8 bytes a pixel where there are several tiles.
+            passes: how often each size is painted, each time on the result of the time before:
+                nearer to the style, farther from the content.
 
         Returns:
             Values in [0, 1].
 
         Raises:
-            ConfigError: there is no goal, or the amount is outside its range.
+            ConfigError: there is no goal or no pass, or the amount is outside its range.
             SampleError: the content has other than three channels, or a goal has no place in it.
         """
-        if not goals or not 0 <= amount <= 1:
+        if not goals or passes < 1 or not 0 <= amount <= 1:
             raise ConfigError(
                 subject="instant",
-                expected="at least one style, and an amount in [0, 1]",
-                found=f"{len(goals)} styles, amount {amount:g}",
-                remedy="pass a style and an amount between 0 and 1",
+                expected="at least one style and one pass, and an amount in [0, 1]",
+                found=f"{len(goals)} styles, {passes} passes, amount {amount:g}",
+                remedy="pass a style, and an amount between 0 and 1",
             )
         _check(content)
         count = levels_of(tuple(content.shape[2:]), COARSEST)
@@ -143,7 +146,9 @@ class Instant:
                 _aim(goal, size, amount, by_size[size])
                 for goal, by_size in zip(goals, places, strict=True)
             ]
-            painted = painter.paint(source, plain, aims)
+            for _ in range(passes):
+                painted = painter.paint(source, plain, aims)
+                source = Plain(painted)
         assert painted is not None
         return painted
 
@@ -168,6 +173,7 @@ def _aim(goal: Goal, size: int, amount: float, place: Tensor | None) -> Aim:
     """What a goal means at a size."""
     sums = [style.at(size) for style in goal.styles]
     gaussians = {
-        tap: barycenter([each.gaussian(tap) for each in sums], goal.shares) for tap in TAPS
+        tap: barycenter([each.gaussian(tap) for each in sums], goal.shares)
+        for tap in (*TAPS, COLOR)
     }
     return Aim(gaussians, amount, place)

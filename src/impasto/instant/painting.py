@@ -17,9 +17,9 @@ from impasto.errors import SampleError
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Allocate, Values
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import TAPS, Activations, Tap, encode
+from impasto.instant.encoder import COLOR, TAPS, Activations, Tap, encode
 from impasto.instant.pyramid import Source
-from impasto.instant.statistics import Sums
+from impasto.instant.statistics import Sums, products
 from impasto.instant.tiles import (
     around,
     cells,
@@ -40,6 +40,9 @@ COARSE = 2
 _PICTURE = 1
 """How far the convolution that makes the picture reaches, in pixels."""
 
+STRIP = 1 << 20
+"""Pixels whose colors are transported together."""
+
 Place = Float[Tensor, "1 1 height width"] | None
 
 
@@ -48,7 +51,7 @@ class Aim:
     """What a region is to be distributed like.
 
     Attributes:
-        gaussians: by tap.
+        gaussians: by tap; of `COLOR` too.
         amount: of the way from the content to it, in [0, 1].
         place: how much each pixel takes it, in [0, 1]; None for 1.
     """
@@ -92,7 +95,7 @@ class Painter:
         totals: list[Sums] = []
         for tile in tiles_of(padded(source.space), halo, self.memory):
             seen = around(tile, halo)
-            given = encode(self.network, read(source, seen))
+            given = self._seen(source, seen)
             found = {tap: inner(f, seen, tile, tap.stride) for tap, f in given.items()}
             parts = [_sums(found, source.space, tile, place) for place in places]
             totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
@@ -113,7 +116,7 @@ class Painter:
         at_once = len(tiles_of(whole, halo_of(stages, _PICTURE), self.memory)) == 1
         region = Region.all_of(whole)
         if at_once:
-            found = encode(self.network, read(source, region))
+            found = self._seen(source, region)
             sums = [_counted(_sums(found, space, region, place)) for place in places]
         else:
             sums = self.sums(source, places)
@@ -122,8 +125,16 @@ class Painter:
             own = self.sums(content, places)
         moves = [_move(s, o, aim) for s, o, aim in zip(sums, own, aims, strict=True)]
         if at_once:
-            return _cropped(self.decoder(_moved(found, moves, region)), region, space)
-        return self._fine(source, moves, self._coarse(source, moves))
+            found.pop(COLOR)
+            painted = _cropped(self.decoder(_moved(found, moves, region)), region, space)
+        else:
+            painted = self._fine(source, moves, self._coarse(source, moves))
+        return _colored(painted, own, aims)
+
+    def _seen(self, source: Source, region: Region) -> Activations:
+        """All activations of a region, and its colors."""
+        x = read(source, region)
+        return encode(self.network, x) | {COLOR: x}
 
     def _coarse(self, source: Source, moves: Sequence[_Move]) -> Tensor:
         """The result of the coarse stages over the whole picture."""
@@ -146,7 +157,7 @@ class Painter:
         return result
 
     def _fine(self, source: Source, moves: Sequence[_Move], coarse: Tensor) -> Values:
-        """The picture, from the result of the coarse stages."""
+        """The decoder's picture, from the result of the coarse stages."""
         stages = list(self.decoder.stages)[COARSE:]
         space, whole = source.space, padded(source.space)
         halo, before = halo_of(stages, _PICTURE), 2 * stages[0].stride
@@ -186,7 +197,8 @@ def _counted(sums: Sums) -> Sums:
 def _move(sums: Sums, own: Sums, aim: Aim) -> _Move:
     """The maps from the distributions of what is painted on to those of the aim."""
     maps = {}
-    for tap, goal in aim.gaussians.items():
+    for tap in TAPS:
+        goal = aim.gaussians[tap]
         if sums is own:
             maps[tap] = transport(own.gaussian(tap), goal).part(aim.amount)
             continue
@@ -220,10 +232,34 @@ def _weight(place: Place, region: Region, stride: int) -> Tensor:
     return shrunk(place, region, stride)
 
 
+def _colored(painted: Values, own: Sequence[Sums], aims: Sequence[Aim]) -> Values:
+    """A painted picture, in place, with the colors of the aims; values in [0, 1]."""
+    space = tuple(painted.shape[2:])
+    rows = max(1, STRIP // space[1])
+    strips = [
+        Region((top, 0), (min(top + rows, space[0]), space[1]), space)
+        for top in range(0, space[0], rows)
+    ]
+    moves = []
+    for sums, aim in zip(own, aims, strict=True):
+        total = torch.zeros((4, 4), dtype=torch.float64)
+        for strip in strips:
+            weight = None if aim.place is None else aim.place[strip.slices].float()
+            total += products(painted[strip.slices], weight)
+        goal = aim.gaussians[COLOR]
+        if aim.amount < 1:
+            goal = geodesic(sums.gaussian(COLOR), goal, aim.amount)
+        moves.append(_Move({COLOR: transport(Gaussian.of(total), goal)}, aim.place))
+    for strip in strips:
+        moved = _moved({COLOR: painted[strip.slices]}, moves, strip)
+        painted[strip.slices] = moved[COLOR].clamp(0, 1)
+    return painted
+
+
 def _cropped(picture: Tensor, tile: Region, space: Space) -> Tensor:
-    """A tile without padding, values in [0, 1]."""
+    """A tile without padding."""
     rows, columns = (
         slice(0, max(0, min(last, side) - first))
         for first, last, side in zip(tile.start, tile.stop, space, strict=True)
     )
-    return picture[..., rows, columns].clamp(0, 1).contiguous()
+    return picture[..., rows, columns].contiguous()

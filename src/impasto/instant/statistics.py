@@ -75,7 +75,7 @@ def products(
     f: Float[Tensor, "1 channel h w"], weight: Float[Tensor, "1 1 h w"] | None
 ) -> Float64[Tensor, "augmented augmented"]:
     """Returns the sum over positions of weight [f 1] [f 1]^T, in double precision."""
-    rows = rows_of(f)
+    rows = rows_of(f.detach())
     width = rows.shape[1]
     total = torch.zeros((width + 1, width + 1), dtype=torch.float64, device=f.device)
     each = None if weight is None else weight.flatten().double()
