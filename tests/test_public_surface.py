@@ -17,6 +17,7 @@ PUBLIC = [
     "Progress",
     "Result",
     "Sample",
+    "Stylizer",
     "__version__",
     "activations",
     "configure",

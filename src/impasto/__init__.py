@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from impasto.media.sample import Sample
     from impasto.metrics.activations import activations
     from impasto.transfer.descent import Progress
-    from impasto.transfer.stylize import Result, stylize
+    from impasto.transfer.stylize import Result, Stylizer, stylize
     from impasto.transfer.textures import texture
 
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
@@ -45,6 +45,7 @@ _HOMES = {
     "activations": "metrics.activations",
     "Progress": "transfer.descent",
     "Result": "transfer.stylize",
+    "Stylizer": "transfer.stylize",
     "stylize": "transfer.stylize",
     "texture": "transfer.textures",
 }
@@ -57,6 +58,7 @@ __all__ = [
     "Progress",
     "Result",
     "Sample",
+    "Stylizer",
     "__version__",
     "activations",
     "configure",

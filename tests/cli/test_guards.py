@@ -13,7 +13,8 @@ import pytest
 
 from impasto import media
 from impasto.cli import commands, guards
-from impasto.cli.arguments import Command, Demo
+from impasto.cli.arguments import Demo
+from impasto.cli.command import Command
 from impasto.cli.parsing import parse
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import from_array, open_picture

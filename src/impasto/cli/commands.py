@@ -16,14 +16,11 @@ from rich.markup import escape
 
 from impasto import media
 from impasto.cli.arguments import (
-    Command,
-    Compare,
     Demo,
     Display,
     Explain,
     Export,
     Networks,
-    Plot,
     Recipe,
     Report,
     Resume,
@@ -31,6 +28,9 @@ from impasto.cli.arguments import (
     Texture,
     Tune,
 )
+from impasto.cli.batch_arguments import Batch
+from impasto.cli.batches import run_batch
+from impasto.cli.command import Command
 from impasto.cli.decoders import export_model, tune_decoder
 from impasto.cli.guards import DEMO, check_files
 from impasto.cli.launching import check_launch, launch, launches
@@ -43,6 +43,7 @@ from impasto.cli.views import (
     show_comparison,
     show_recipe,
 )
+from impasto.cli.views_arguments import Compare, Plot
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, OutputError
 from impasto.explain.experiments import explain
@@ -76,10 +77,12 @@ class Ending:
     Attributes:
         interrupted: the number of the operating system's signal that ended the run early, or 0.
         checkpoints_lost: whether the run folder could not be written to the end.
+        failed: the number of files of a batch that failed.
     """
 
     interrupted: int = 0
     checkpoints_lost: bool = False
+    failed: int = 0
 
 
 def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
@@ -97,13 +100,15 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
             with piped(command) as files:
                 return run(files, arguments)
     check_files(command)
-    lost = False
+    lost, failed = False, 0
     with catch_interrupts(*SIGNALS) as interrupts:
         match command:
             case Stylize():
                 lost = _stylize(command, origin_of_command(command, arguments)).checkpoints_lost
             case Texture():
                 lost = _texture(command, origin_of_command(command, arguments)).checkpoints_lost
+            case Batch():
+                failed = run_batch(command, arguments, interrupts)
             case Demo():
                 _demo(command)
             case Explain():
@@ -122,7 +127,7 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
                 show_recipe(command)
             case Report():
                 print(write_report(command))
-    return Ending(interrupts.number, lost)
+    return Ending(interrupts.number, lost, failed)
 
 
 def write_report(command: Report) -> Path:

@@ -6,19 +6,15 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 from impasto import media
 from impasto.cli.arguments import (
-    Command,
-    Compare,
     Demo,
     Display,
     Explain,
     Export,
     Networks,
-    Plot,
     Recipe,
     Report,
     Resume,
@@ -26,6 +22,9 @@ from impasto.cli.arguments import (
     Texture,
     Tune,
 )
+from impasto.cli.batch_arguments import Batch
+from impasto.cli.command import Command
+from impasto.cli.views_arguments import Compare, Plot
 from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.media.parts import parts
 from impasto.media.pictures.picture import has_recipe
@@ -92,15 +91,19 @@ def check_files(command: Command) -> None:
         OutputError: a link leads to a file of another type, or the demo would overwrite a picture
             that it has not made.
     """
-    touched = touched_by(command)
+    check_touched(touched_by(command))
+    if isinstance(command, Demo):
+        _check_demo(command.output)
+
+
+def check_touched(touched: Touched) -> None:
+    """Checks the files that a command would write, as `check_files` does."""
     for target in touched.writes:
         _check_suffix(target)
         _check_folders(target, touched.folders)
         _check_records(target, touched.run)
     _check_reads(touched)
     _check_writes(touched)
-    if isinstance(command, Demo):
-        _check_demo(command.output)
 
 
 def touched_by(command: Command) -> Touched:
@@ -141,6 +144,8 @@ def touched_by(command: Command) -> Touched:
             page = Target("--output", command.output or command.folder / "report.html", PAGES)
             return Touched(_inputs_of_report(command.folder), [page])
         case Compare() | Networks() | Recipe():
+            return Touched()
+        case Batch():  # its files are known when its contents are listed
             return Touched()
         case Resume():  # becomes one of the commands above
             return Touched()
@@ -255,14 +260,17 @@ def _kept(run: Path | None) -> list[tuple[str, Path]]:
 def _check_writes(touched: Touched) -> None:
     """Raises ConfigError for two targets in one place, and for a run folder in a target."""
     targets = [target for target in touched.writes if target.path != _STDIO]
-    for one, other in combinations(targets, 2):
-        if any(_identities(a) & _identities(b) for a in parts(one.path) for b in parts(other.path)):
+    written: dict[object, Target] = {}
+    for other in targets:
+        here = {identity for part in parts(other.path) for identity in _identities(part)}
+        for one in (written[identity] for identity in here if identity in written):
             raise ConfigError(
                 subject=other.flag,
                 expected=_EXPECTED[other.flag],
                 found=f"{other.path}, which {one.flag} writes",
                 remedy="choose another name",
             )
+        written |= dict.fromkeys(here, other)
     if touched.run is None:
         return
     run = Path(_place(touched.run))

@@ -11,6 +11,7 @@ from tyro.conf import Suppress
 COMMON = {
     *("content", "style", "styles", "output", "preset", "recipe", "run", "plot", "format"),
     *("preview", "quiet", "json"),
+    *("contents", "pairs", "retry", "shard", "dask", "workers", "ship"),
     *("alpha", "beta", "gamma", "style_weights"),
     *("size", "steps", "init", "seed", "network", "device", "memory", "threads"),
 }

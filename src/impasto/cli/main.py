@@ -20,7 +20,7 @@ from impasto.system.interrupts import Interrupted
 from impasto.version import __version__
 
 if TYPE_CHECKING:
-    from impasto.cli.arguments import Command
+    from impasto.cli.command import Command
 
 NUMERICAL_FAILURE = 1
 """The exit code if J stays non-finite, or if another process of the run has ended."""
@@ -31,6 +31,10 @@ BAD_INPUT = 2
 CHECKPOINTS_LOST = 3
 """The exit code if the result is saved, but its run folder could not be written to the end, so that
 `resume` and `report` do not know the last steps."""
+
+MOST_FAILED = 125
+"""The largest exit code of `impasto batch`, which is the number of files that failed. Shells have a
+meaning for larger ones."""
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as in shells. The result so far is saved, if there is one. After any
@@ -46,7 +50,8 @@ _NOTHING = "impasto: interrupted; no result was written"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits: 0 done, 1 numerical failure, 2 bad input, 3 checkpoints lost,
-    130 after Ctrl-C, 141 reader gone, 143 after SIGTERM."""
+    130 after Ctrl-C, 141 reader gone, 143 after SIGTERM. `batch` exits with the number of files
+    that failed."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
@@ -72,6 +77,8 @@ def _run(arguments: Sequence[str]) -> int:
         ending = run(command, arguments)
         if ending.interrupted:
             return _SIGNALED + ending.interrupted
+        if ending.failed:
+            return min(MOST_FAILED, ending.failed)
         return CHECKPOINTS_LOST if ending.checkpoints_lost else 0
     except ImpastoError as error:
         _report_error(error, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,14 +14,11 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, subcommand
 
 from impasto.cli.arguments import (
-    Command,
-    Compare,
     Demo,
     Display,
     Explain,
     Export,
     Networks,
-    Plot,
     Recipe,
     Report,
     Resume,
@@ -28,8 +26,11 @@ from impasto.cli.arguments import (
     Texture,
     Tune,
 )
+from impasto.cli.batch_arguments import Batch
 from impasto.cli.borrowed import refuse_borrowed
+from impasto.cli.command import Command
 from impasto.cli.help import MORE, brief
+from impasto.cli.views_arguments import Compare, Plot
 from impasto.config.config import Config
 from impasto.config.layers import LAYERS
 from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
@@ -38,7 +39,10 @@ from impasto.errors import ConfigError, OutputError
 _LONGEST = 100
 """The longest name of a result that is made from the names of its content and styles."""
 
-C = TypeVar("C", "Stylize", "Texture")
+C = TypeVar("C", "Stylize", "Texture", "Batch")
+
+_SCHEDULER = re.compile(r"local|\w+://.+|.*\.json", re.IGNORECASE)
+"""What --dask may be followed by."""
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -64,6 +68,7 @@ def parse(arguments: Sequence[str]) -> Command:
             remedy="look at the command: a shell variable may be empty",
         )
     refuse_borrowed(arguments)
+    arguments = _with_local_cluster(arguments)
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", default="auto")
     finder.add_argument("--network")
@@ -93,11 +98,20 @@ def parse(arguments: Sequence[str]) -> Command:
         args=["--help" if word == MORE else word for word in arguments],
         config=(FlagCreatePairsOff,),
     )
-    if isinstance(command, Stylize | Texture | Compare):
+    if isinstance(command, Stylize | Texture | Batch | Compare):
         _ = command.config  # raises ConfigError before torch is loaded
     if isinstance(command, Stylize | Texture) and os.path.isdir(command.output):
         return replace(command, output=_output_in_folder(command))
     return command
+
+
+def _with_local_cluster(arguments: Sequence[str]) -> Sequence[str]:
+    """Says `--dask local` for a --dask without a scheduler."""
+    said: list[str] = []
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        alone = word == "--dask" and not _SCHEDULER.fullmatch(following)
+        said += [word, "local"] if alone else [word]
+    return said
 
 
 def _commands(config: Config, texture: str, brief_for: str) -> Any:
@@ -110,12 +124,15 @@ def _commands(config: Config, texture: str, brief_for: str) -> Any:
     """
     default = _default(Stylize, config, content=tyro.MISSING, preset="auto")
     solid = _default(Texture, PRESETS[texture])
-    stylize_, texture_ = (Stylize, default), (Texture, solid)
+    many = _default(Batch, config, contents=(), preset="auto")
+    stylize_, texture_, batch_ = (Stylize, default), (Texture, solid), (Batch, many)
     if brief_for:
         stylize_, texture_ = brief(*stylize_, brief_for), brief(*texture_, texture)
+        batch_ = brief(*batch_, brief_for)
     commands: Any = (
         Annotated[stylize_[0], subcommand("stylize", default=stylize_[1])]
         | Annotated[texture_[0], subcommand("texture", default=texture_[1])]
+        | Annotated[batch_[0], subcommand("batch", default=batch_[1])]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Explain, subcommand("explain")]
         | Annotated[Tune, subcommand("tune")]

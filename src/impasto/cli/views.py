@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from impasto import media
-from impasto.cli.arguments import Compare, Plot, Recipe, Stylize
+from impasto.cli.arguments import Recipe, Stylize
 from impasto.cli.piped import shown_input
+from impasto.cli.views_arguments import Compare, Plot
 from impasto.errors import about
 from impasto.kinds import kind_of
 from impasto.metrics import Comparison, compare

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +25,7 @@ from impasto.networks import (
     user_layers,
 )
 from impasto.system.devices import CPU, has_bfloat16
+from impasto.transfer.kept import Kept
 
 CALIBRATED_ON = 512
 """Calibration shrinks pictures to a long side of this many pixels. Means over a picture hardly
@@ -36,6 +39,8 @@ def network_for(
     styles: Sequence[Sample] = (),
     kind: Kind | None = None,
     device: torch.device = CPU,
+    *,
+    networks: Kept | None = None,
 ) -> Network:
     """Opens the configured network for samples like the content and calibrates it.
 
@@ -46,7 +51,8 @@ def network_for(
         styles: the styles; the network is calibrated on them and on the content.
         kind: the kind of the content before it was prepared; None takes the content's own.
         device: where the run computes, which decides the precision. The network is returned on the
-            CPU.
+            CPU, or where an earlier run has put the one that is kept.
+        networks: keeps networks for further contents; None keeps nothing.
 
     Raises:
         ConfigError: a setting does not fit the network or the kind of the content.
@@ -59,7 +65,8 @@ def network_for(
     rate = kind.rate(content)
     if ":" in settings.network:
         _require_layers(config, dims, channels, rate)
-    network = open_network(
+    opened = partial(
+        open_network,
         settings.network,
         dims=dims,
         channels=channels,
@@ -76,6 +83,13 @@ def network_for(
         layers=config.objective.layers,
         report=download or (lambda done, total: None),
     )
+    in_bfloat16 = _uses_bfloat16(config.engine.precision, settings.network, device)
+    own = getattr(settings.network, "network", None)  # two modules may have one name
+    key = (settings, own, dims, channels, rate, config.schedule.seed, config.objective.layers)
+    networks = networks or Kept()
+    network = networks.get((*key, in_bfloat16, device, settings.calibrated), opened)
+    if networks.holds(network) and _is_calibrated(network, config):
+        network = deepcopy(network)  # for calibration changes it
     _calibrate(network, config, kind, content, styles)
     if config.volume.style_axes and not network.turning:
         raise ConfigError(
@@ -91,7 +105,7 @@ def network_for(
             found=str(config.volume.slices),
             remedy="pass --slices 0, or --optimizer adam",
         )
-    if _uses_bfloat16(config.engine.precision, settings.network, device):
+    if in_bfloat16:
         network.in_bfloat16()
     for flag, layers in (
         ("--content-layers", config.objective.content_layers),
@@ -100,6 +114,12 @@ def network_for(
         with about(flag):
             network.check(layers)
     return network
+
+
+def _is_calibrated(network: Network, config: Config) -> bool:
+    """Returns whether the settings ask for a network that fits its samples."""
+    uneven = network.uneven and config.objective.normalization == "mean"
+    return config.network.calibrated or uneven
 
 
 def _calibrate(

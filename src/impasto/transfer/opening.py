@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar, cast, runtime_checkable
 
@@ -19,6 +20,7 @@ from impasto.grids.arrays import Arrays
 from impasto.grids.geometry import Space
 from impasto.kinds import Kind, content_size, kind_of
 from impasto.media.sample import Sample
+from impasto.transfer.kept import Kept
 
 
 @runtime_checkable
@@ -80,8 +82,11 @@ def open_inputs(
     styles: SampleLike | Sequence[SampleLike],
     config: Config,
     arrays: Arrays,
+    kept: Kept | None = None,
 ) -> Inputs:
     """Opens the content, then the styles at the size, rate or spacing of the content.
+
+    kept: keeps the opened styles for further contents; None keeps nothing.
 
     Raises:
         ConfigError: a setting is meant for another kind of sample.
@@ -94,8 +99,10 @@ def open_inputs(
     with about("content"):
         sample = kind.part(sample, (), config.signal.span)
     config = config.complete(sample.dims, len(sample.data))
-    things, shares = split_shares(list_styles(styles), config.objective)
-    opened = open_styles(things, sample, config, arrays)
+    kept = kept or Kept()
+    things, shares = kept.get("shares", lambda: split_shares(list_styles(styles), config.objective))
+    kept.make_room(4 * len(things))
+    opened = open_styles(things, sample, config, arrays, kept)
     return Inputs(kind, sample, opened, shares, kind.settle(sample, opened, config))
 
 
@@ -162,25 +169,34 @@ def split_shares(
 
 
 def open_styles(
-    things: Sequence[SampleLike], content: Sample, config: Config, arrays: Arrays
+    things: Sequence[SampleLike],
+    content: Sample,
+    config: Config,
+    arrays: Arrays,
+    kept: Kept | None = None,
 ) -> list[Sample]:
     """Opens the styles at the content's scale.
 
     A picture gets the content's long side; it is never enlarged. A signal gets the content's
     sampling rate, a volume its spacing.
 
+    kept: keeps each style as it is opened at a size; None keeps nothing.
+
     Raises:
         ConfigError: a setting does not fit the content or the number of styles.
         SampleError: a style cannot be used, or it has other channels or axes than the content.
     """
-    kind = kind_of(content)
+    kind, kept = kind_of(content), kept or Kept()
     kind.check_styles(content, len(things), config)
     samples = []
     for number, given in enumerate(things, start=1):
         role = f"style {number}"
-        thing = decoded(given, role)
+        thing = kept.get(("given", number), partial(decoded, given, role))
         size = kind.style_size(thing, role, content, config)
-        sample = open_sample(thing, role, size, arrays, config.signal.style_leads, content)
+        sample = kept.get(
+            ("style", number, size),
+            partial(open_sample, thing, role, size, arrays, config.signal.style_leads, content),
+        )
         with about(role):
             sample = kind.bring(sample, content, config)
         if (sample.dims, len(sample.data)) != (content.dims, len(content.data)):

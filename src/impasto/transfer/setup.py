@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import torch
@@ -30,6 +30,7 @@ from impasto.media.sample import Sample
 from impasto.networks import Network
 from impasto.networks.stage import INPUT
 from impasto.system.devices import CPU, free_cache
+from impasto.transfer.kept import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class Setup:
         memory: the bytes for arrays and for tiles at work, on the device.
         arrays: allocates large arrays.
         group: the processes that share the sample.
+        kept: keeps what is of the styles alone for further runs.
+        networks: keeps networks for further runs.
     """
 
     config: Config
@@ -78,6 +81,8 @@ class Setup:
     memory: float
     arrays: Arrays
     group: Group
+    kept: Kept = field(default_factory=Kept, kw_only=True)
+    networks: Kept = field(default_factory=Kept, kw_only=True)
 
     @property
     def device(self) -> torch.device:

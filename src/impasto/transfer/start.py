@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from impasto.instant.encoder import encoder
 from impasto.instant.instant import Goal, Instant, Statistics
 from impasto.kinds import Kind
 from impasto.kinds.units import weights_over
+from impasto.media.sample import Sample
 from impasto.transfer.opening import open_sample
 from impasto.transfer.setup import Setup
 
@@ -83,13 +85,33 @@ def one_pass(setup: Setup, space: Space) -> Values:
     as much less of the way from the content's statistics to the style's.
     """
     config, new = setup.config, setup.arrays.new
-    decoder = load_decoder(Path(config.schedule.decoder or EMBEDDED)).to(setup.device)
-    instant = Instant(decoder, encoder().to(setup.device))
+    instant = setup.networks.get(
+        ("instant", config.schedule.decoder, setup.device), partial(_instant, setup)
+    )
     alpha, beta = config.objective.alpha, config.objective.beta
     content = setup.units.values(setup.units.content, space, new)
     goals = _goals(setup, space, instant)
     amount = min(1.0, beta / (BETA * alpha)) if alpha else 1.0
     return instant.render(content, goals, amount, setup.memory, new)
+
+
+def _instant(setup: Setup) -> Instant:
+    """Opens the decoder and the encoder on the device."""
+    decoder = load_decoder(Path(setup.config.schedule.decoder or EMBEDDED))
+    return Instant(decoder.to(setup.device), encoder().to(setup.device))
+
+
+def _statistics(
+    setup: Setup, instant: Instant, style: Sample, values: Values, source: Tensor | None
+) -> Statistics:
+    """Measures a style, once for all contents that leave it as it was opened."""
+
+    def measured() -> tuple[Sample, Statistics]:  # the sample is kept, so that its id stays its own
+        return style, instant.statistics(values, source, setup.memory)
+
+    if source is not None or not setup.kept.holds(style):
+        return measured()[1]
+    return setup.kept.get(("statistics", id(style), tuple(values.shape)), measured)[1]
 
 
 def _goals(setup: Setup, space: Space, instant: Instant) -> list[Goal]:
@@ -109,7 +131,7 @@ def _goals(setup: Setup, space: Space, instant: Instant) -> list[Goal]:
         source = None
         if counts is not None:
             source = weights_over(counts, tuple(values.shape[2:]), setup.device)[0, 0]
-        statistics = instant.statistics(values, source, setup.memory)
+        statistics = _statistics(setup, instant, style.sample, values, source)
         found[key].append((guide.share, statistics))
     goals = []
     for key, place in places.items():

@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,22 +27,20 @@ from impasto.kinds.kind import Style
 from impasto.media.pictures.picture import as_pil
 from impasto.media.sample import Sample
 from impasto.networks import Report
-from impasto.runs.checkpoints import Checkpoint
-from impasto.runs.folder import RunFolder, check_no_strangers
-from impasto.runs.holding import hold
-from impasto.runs.origin import Origin, file_hash, fingerprint, origin_of, settings_files
+from impasto.runs.origin import Origin, origin_of
 from impasto.runs.recipes import recipe_of
 from impasto.system.devices import choose_device, device_room, repeatable, tell_device
 from impasto.system.interrupts import catch_interrupts
 from impasto.system.machine import memory_left, memory_limit
 from impasto.system.threads import Team, restore_threads
 from impasto.transfer.descent import Callback, Descent, Scales, Stopwatch, restore
+from impasto.transfer.folders import memory_to_plan, run_folder
+from impasto.transfer.kept import Kept
 from impasto.transfer.network import network_for
-from impasto.transfer.opening import SampleLike, open_inputs
+from impasto.transfer.opening import SampleLike, list_styles, open_inputs
 from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
 from impasto.transfer.start import check_start
-from impasto.version import __version__
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -119,7 +117,87 @@ class Result:
         return torch.from_numpy(self.sample.data)
 
 
-@restore_threads()
+class Stylizer:
+    """Stylizes many contents with the same settings and styles.
+
+    Between calls it keeps the network, the styles as they were opened and, for the result of one
+    pass, what was measured on them. Each call gives what `stylize` gives, byte for byte.
+
+    Several threads may call it at once. The last bits of a result depend on PyTorch's number of
+    threads, so set `threads`, or OMP_NUM_THREADS, where the bytes have to be the same.
+
+    A style that is a file is read when it is first needed; that the file changes afterwards is not
+    noticed. A network that is calibrated on its samples is calibrated anew for each content.
+
+    Args:
+        config: the settings; None takes the preset "standard".
+        styles: one style or several, as for `stylize`.
+        networks: where networks are kept; stylizers with other styles may share it. None keeps
+            them in this stylizer.
+        most: how many opened styles and measurements are kept, at most; more where there are more
+            styles.
+
+    Example:
+        >>> import impasto
+        >>> one, other, style = np.random.default_rng(0).random((3, 48, 64, 3))
+        >>> stylizer = impasto.Stylizer(impasto.configure(size=64, steps=2), style)
+        >>> [stylizer(content).sample.space for content in (one, other)]
+        [(48, 64), (48, 64)]
+    """
+
+    def __init__(
+        self,
+        config: Config | None,
+        styles: SampleLike | Sequence[SampleLike],
+        *,
+        networks: Kept | None = None,
+        most: int = 32,
+    ) -> None:
+        self.config = config or PRESETS["standard"]
+        self.styles = list_styles(styles)
+        self.networks = networks or Kept(min(4, most))
+        self.kept = Kept(most)
+
+    @restore_threads()
+    def __call__(
+        self,
+        content: SampleLike,
+        *,
+        run: str | Path | None = None,
+        origin: Origin | None = None,
+        callback: Callback | None = None,
+        download: Report | None = None,
+    ) -> Result:
+        """Makes the sample G that minimizes J(G) for a content.
+
+        The arguments, the result and the errors are those of `stylize`.
+        """
+        config = self.config
+        origin = origin or origin_of(content, self.styles, config)
+        watch = Stopwatch()
+        team = Team(config.engine.threads)
+        with ExitStack() as ending:
+            ending.enter_context(_memory_errors())
+            setup, scales = prepare(content, self.styles, config, download, self)
+            folder = run_folder(run, origin, setup, ending)
+            resumed = folder.latest() if folder else None
+            if folder:
+                folder.go_on(resumed.step if resumed else 0)
+            if resumed:
+                setup = replace(setup, memory=memory_to_plan(setup, resumed, scales))
+                team.before = resumed.scalars.get("threads", 0)
+            watch.lap("load")
+            tell_device(config.engine.device, setup.device)
+            ending.enter_context(repeatable(setup.device, tf32=config.engine.precision == "tf32"))
+            with catch_interrupts(signal.SIGINT) as interrupts:
+                descent = Descent(setup, scales, folder, resumed, team, interrupts)
+                del resumed  # frees its arrays once the optimizer has copied them
+                g, terms = descent.run(watch, callback)
+                sample = finished_sample(setup, g)
+            watch.lap("result")
+            return _result(descent, sample, terms, watch, origin)
+
+
 def stylize(
     content: SampleLike,
     styles: SampleLike | Sequence[SampleLike],
@@ -175,30 +253,8 @@ def stylize(
         >>> result.sample.space, result.finished
         ((48, 64), True)
     """
-    config = config or PRESETS["standard"]
-    origin = origin or origin_of(content, styles, config)
-    watch = Stopwatch()
-    team = Team(config.engine.threads)
-    with ExitStack() as ending:
-        ending.enter_context(_memory_errors())
-        setup, scales = prepare(content, styles, config, download)
-        folder = _run_folder(run, origin, setup, ending)
-        resumed = folder.latest() if folder else None
-        if folder:
-            folder.go_on(resumed.step if resumed else 0)
-        if resumed:
-            setup = replace(setup, memory=_memory_to_plan(setup, resumed, scales))
-            team.before = resumed.scalars.get("threads", 0)
-        watch.lap("load")
-        tell_device(config.engine.device, setup.device)
-        ending.enter_context(repeatable(setup.device, tf32=config.engine.precision == "tf32"))
-        with catch_interrupts(signal.SIGINT) as interrupts:
-            descent = Descent(setup, scales, folder, resumed, team, interrupts)
-            del resumed  # frees its arrays once the optimizer has copied them
-            g, terms = descent.run(watch, callback)
-            sample = finished_sample(setup, g)
-        watch.lap("result")
-        return _result(descent, sample, terms, watch, origin)
+    stylizer = Stylizer(config, styles, most=0)
+    return stylizer(content, run=run, origin=origin, callback=callback, download=download)
 
 
 def _result(
@@ -236,18 +292,24 @@ def prepare(
     styles: SampleLike | Sequence[SampleLike],
     config: Config,
     download: Report | None = None,
+    stylizer: Stylizer | None = None,
 ) -> tuple[Setup, Scales]:
     """Opens the inputs and the network of a run and lists its scales.
 
-    The arguments are those of `stylize`.
+    The arguments are those of `stylize`. stylizer: keeps what is of the styles and of the network;
+    None keeps nothing.
     """
+    stylizer = stylizer or Stylizer(config, styles, most=0)
     device = choose_device(config.engine.device)
     arrays, memory = arrays_on(device, config.engine.memory)
-    inputs = open_inputs(content, styles, config, arrays)
+    inputs = open_inputs(content, styles, config, arrays, stylizer.kept)
     kind, config = inputs.kind, inputs.config
     check_start(kind, config)
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
-    network = network_for(config, prepared.content, download, prepared.styles, kind, device)
+    network = network_for(
+        *(config, prepared.content, download, prepared.styles, kind, device),
+        networks=stylizer.networks,
+    )
     fitted, fitted_styles = kind.fit(prepared.content, prepared.styles, network)
     scales = grids(config, network, kind, fitted, fitted_styles)
     units, style_units = kind.units(fitted, fitted_styles, config)
@@ -262,6 +324,8 @@ def prepare(
         memory=memory,
         arrays=arrays,
         group=current_group(),
+        kept=stylizer.kept,
+        networks=stylizer.networks,
     )
     return setup, scales
 
@@ -293,53 +357,3 @@ def _memory_errors() -> Iterator[None]:
             found=str(error).splitlines()[0],
             remedy="free memory of the device, or pass --device cpu or a smaller --memory",
         ) from error
-
-
-HOW = ("device", "memory", "threads", "checkpoint_every")
-"""Settings that do not change the result: a run may be resumed with other values of them."""
-
-
-def _run_folder(
-    run: str | Path | None, origin: Origin, setup: Setup, ending: ExitStack
-) -> RunFolder | None:
-    """Opens the run folder, or returns None if `run` is None.
-
-    The folder is locked for this run until `ending` closes.
-    """
-    if run is None:
-        return None
-    check_no_strangers(Path(run))
-    ending.enter_context(hold(Path(run), setup.group))
-    files = settings_files(setup.config)
-    config = asdict(setup.config)
-    for name in HOW:
-        del config["engine"][name]
-    identity = {
-        "impasto": __version__,
-        "config": config,
-        "content": fingerprint(setup.given),
-        "styles": [fingerprint(style.sample) for style in setup.styles],
-        "shares": [guide.share for guide in setup.guides],
-        "files": {role: file_hash(path) for role, path in files.items()},
-        "processes": setup.group.size,
-    }
-    every = setup.config.engine.checkpoint_every
-    return RunFolder(Path(run), origin, identity, setup.group, every)
-
-
-def _memory_to_plan(setup: Setup, resumed: Checkpoint, scales: Scales) -> float:
-    """Returns the bytes of memory that a resumed run plans with.
-
-    Tiles depend on the memory, and the last bits of the result depend on the tiles. So the run
-    plans with the memory that it began with, unless much less is free now.
-    """
-    logger.info("going on after step %d of %d", resumed.step, sum(count for _, count in scales))
-    memory, device = setup.memory, resumed.scalars.get("device", "cpu")
-    if device != str(setup.device):
-        logger.info("going on on %s, after %s: the last bits may differ", setup.device, device)
-        return memory
-    before: float = resumed.scalars["memory"]
-    if 0.8 * before <= memory:
-        return before
-    logger.info("less memory is free than when the run began: the last bits may differ")
-    return memory

@@ -1,0 +1,1 @@
+"""Many samples in one command: what is to be made, who makes it, and what has become of it."""

@@ -1,0 +1,32 @@
+"""All commands."""
+
+from impasto.cli.arguments import (
+    Demo,
+    Explain,
+    Export,
+    Networks,
+    Recipe,
+    Report,
+    Resume,
+    Stylize,
+    Texture,
+    Tune,
+)
+from impasto.cli.batch_arguments import Batch
+from impasto.cli.views_arguments import Compare, Plot
+
+Command = (
+    Stylize
+    | Texture
+    | Batch
+    | Demo
+    | Explain
+    | Tune
+    | Export
+    | Networks
+    | Plot
+    | Compare
+    | Recipe
+    | Resume
+    | Report
+)
