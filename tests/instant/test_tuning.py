@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.errors import SampleError
 from impasto.instant.decoder import Decoder, load_decoder
-from impasto.instant.encoder import encode
+from impasto.instant.encoder import COLOR, encode
 from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import StyleGoal, decoded_terms, sums_of
 from impasto.instant.tuning import Tuning, TuningStep
@@ -39,17 +39,29 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 STYLE, *CONTENTS = pictures(3)
 
 
+def _spread(picture: Tensor) -> Tensor:
+    """The covariance of the colors."""
+    return torch.cov(picture[0].flatten(1), correction=0)
+
+
 def begun(instant: Instant, output: Path, steps: int = 6) -> Tuning:
     return Tuning(instant, STYLE, CONTENTS, output, steps=steps)
 
 
 def test_the_parts_are_least_where_the_style_is_the_picture(instant: Instant) -> None:
     activations = encode(instant.network, STYLE)
-    goal = StyleGoal.of({tap: sums_of(f) for tap, f in activations.items()})
+    taps = activations | {COLOR: STYLE}
+    goal = StyleGoal.of({tap: sums_of(f) for tap, f in taps.items()})
     same = decoded_terms(instant.network, STYLE, activations, goal)
     assert all(abs(float(term)) < 1e-6 for term in same.values())
     other = decoded_terms(instant.network, CONTENTS[0] + 0.5, activations, goal)
     assert all(float(term) > 1e-2 for term in other.values())
+    colored = goal.colored(CONTENTS[0])
+    for own, theirs in (
+        (colored.mean((2, 3)), STYLE.mean((2, 3))),
+        (_spread(colored), _spread(STYLE)),
+    ):
+        torch.testing.assert_close(own, theirs, rtol=0.01, atol=0.001)
 
 
 def test_j_falls_and_the_given_decoder_stays(instant: Instant, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.instant.encoder import LAYERS, SIZES, STRIDE, TAPS, Activations, Tap, halved
+from impasto.instant.encoder import COLOR, LAYERS, SIZES, STRIDE, TAPS, Activations, Tap, halved
 from impasto.instant.instant import COARSEST, SMALLEST, Instant
 from impasto.instant.transport import ridged
 from impasto.media.files import atomic_write
@@ -31,6 +31,9 @@ two of them, whose condition is the square of that. After them, errors are those
 
 WIDEST = max(tap.width for tap in TAPS)
 """Channels."""
+
+ALL = (*TAPS, COLOR)
+"""What a style is known by."""
 
 Moments = tuple[Tensor, Tensor]
 """A mean and a covariance."""
@@ -87,16 +90,13 @@ class OneSize(nn.Module):
         found = self._encode(source)
         given = [_moments(found[tap], tap, sides) for tap in TAPS]
         shown, wanted = self._encode(content), self._encode(style)
-        own = [_moments(shown[tap], tap, sides) for tap in TAPS]
-        goal = [_moments(wanted[tap], tap, style_sides) for tap in TAPS]
+        own = [_moments(shown[tap], tap, sides) for tap in ALL]
+        goal = [_moments(wanted[tap], tap, style_sides) for tap in ALL]
         share, begins = amount.double(), first.double()
         all_of_it = (share >= 1).double()
-        moved: Activations = {}
-        there = _maps(own, goal)
-        parts: list[Moments] = []
-        ways = []
+        ways, parts = [], []
         for tap, matrix, (mean, covariance), (target, wanted_covariance) in zip(
-            TAPS, there, own, goal, strict=True
+            ALL, _maps(own, goal), own, goal, strict=True
         ):
             eye = torch.eye(tap.width, dtype=share.dtype)
             way, offset = eye + share * (matrix - eye), share * (target - matrix @ mean)
@@ -104,20 +104,20 @@ class OneSize(nn.Module):
             between = on_the_way + all_of_it * (wanted_covariance - on_the_way)
             ways.append((way, offset))
             parts.append((way @ mean + offset, between))
-        again = _maps(given, parts)
+        moved: Activations = {}
         for tap, matrix, (way, offset), (mean, _), (target, _) in zip(
-            TAPS, again, ways, given, parts, strict=True
+            TAPS, _maps(given, parts[:-1]), ways, given, parts, strict=False
         ):
             both = begins * way + (1 - begins) * matrix
             shift = begins * offset + (1 - begins) * (target - matrix @ mean)
-            moved[tap] = functional.conv2d(
-                found[tap], both.float()[:, :, None, None], shift.float()
-            )
-        picture: Tensor = self.decoder(moved).clamp(0, 1)
-        return picture
+            moved[tap] = _affine(found[tap], both, shift)
+        painted = self.decoder(moved)
+        colors = _moments(painted, COLOR, sides)
+        (matrix,) = _maps([colors], parts[-1:])
+        return _affine(painted, matrix, parts[-1][0] - matrix @ colors[0]).clamp(0, 1)
 
     def _encode(self, x: Tensor) -> Activations:
-        found: Activations = {}
+        found: Activations = {COLOR: x}
         for size in range(SIZES):
             y = x
             for name, operation in self.network.named_children():
@@ -126,6 +126,11 @@ class OneSize(nn.Module):
                     found[Tap(size, name)] = y
             x = halved(x)
         return found
+
+
+def _affine(f: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+    """The map's values, in single precision."""
+    return functional.conv2d(f, matrix.float()[:, :, None, None], offset.float())
 
 
 def _moments(f: Tensor, tap: Tap, sides: Tensor) -> Moments:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.grids.geometry import Region
-from impasto.instant.encoder import TAPS, Activations, Tap, encode
+from impasto.instant.encoder import COLOR, TAPS, Activations, Tap, encode
 from impasto.instant.transport import Gaussian, transport
 from impasto.losses.gram import MetricGram
 from impasto.losses.wasserstein import Moments
@@ -41,8 +41,8 @@ class StyleGoal:
     """A style as the goal of a decoder.
 
     Attributes:
-        gaussians: the distribution of each tap.
-        losses: the style term of each tap.
+        gaussians: the distribution of each tap, and of the colors.
+        losses: the style term of each tap that the decoder takes.
     """
 
     gaussians: Mapping[Tap, Gaussian]
@@ -52,7 +52,7 @@ class StyleGoal:
     def of(cls, sums: Mapping[Tap, Tensor]) -> StyleGoal:
         """Makes it from the sums over positions of [f 1] [f 1]^T."""
         gaussians = {tap: Gaussian.of(each) for tap, each in sums.items()}
-        losses = {tap: Moments(each.products, "mean") for tap, each in gaussians.items()}
+        losses = {tap: Moments(gaussians[tap].products, "mean") for tap in TAPS}
         return cls(gaussians, losses)
 
     def moved(self, activations: Activations) -> Activations:
@@ -61,6 +61,16 @@ class StyleGoal:
             tap: transport(Gaussian.of(sums_of(f)), self.gaussians[tap])(f)
             for tap, f in activations.items()
         }
+
+    def colored(
+        self, picture: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Returns pictures with the style's colors; the maps count as constants."""
+        found = []
+        for each in picture:
+            way = transport(Gaussian.of(sums_of(each[None].detach())), self.gaussians[COLOR])
+            found.append(way(each[None]))
+        return torch.cat(found)
 
 
 def style_weight(tap: Tap) -> float:

@@ -187,10 +187,10 @@ class Tuning:
             )
             for tap in moved[0]
         }
-        pictures = self.decoder(given)
+        decoded = self.decoder(given)
         parts = [
-            decoded_terms(self.instant.network, picture[None], own, goal)
-            for picture, own, goal in zip(pictures, found, self.goals, strict=True)
+            decoded_terms(self.instant.network, goal.colored(picture[None]), own, goal)
+            for picture, own, goal in zip(decoded, found, self.goals, strict=True)
         ]
         terms = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         value = torch.stack(list(terms.values())).sum()
@@ -213,7 +213,7 @@ class Tuning:
         if goal is coarse:
             return goal.moved(shown)
         network, small = self.instant.network, halved(crop)
-        painted = self.average(coarse.moved(encode(network, small))).clamp(0, 1)
+        painted = coarse.colored(self.average(coarse.moved(encode(network, small)))).clamp(0, 1)
         return goal.moved(encode(network, sharpened(crop, small, painted)))
 
     def _crop(self, generator: torch.Generator) -> Float[Tensor, "1 3 side side"]:
