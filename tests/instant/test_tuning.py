@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import SampleError
-from impasto.instant.decoder import Decoder, load_decoder
+from impasto.instant.decoder import load_decoder
 from impasto.instant.encoder import COLOR, encode
 from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import StyleGoal, decoded_terms, sums_of
@@ -27,8 +27,7 @@ def pictures(count: int, height: int = 80, width: int = 96) -> list[Tensor]:
 
 @pytest.fixture(scope="module")
 def instant() -> Instant:
-    torch.manual_seed(0)
-    return Instant(Decoder().eval().requires_grad_(False))
+    return Instant(load_decoder())
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +68,7 @@ def test_j_falls_and_the_given_decoder_stays(instant: Instant, tmp_path: Path) -
     told: list[TuningStep] = []
     tuning = begun(instant, tmp_path / "style.safetensors", steps=25)
     assert tuning.run(lambda step: told.append(step))
+    print([round(s.value,2) for s in told])
     assert sum(step.value for step in told[-5:]) < 0.8 * sum(step.value for step in told[:5])
     assert [step.step for step in told] == list(range(1, 26))
     assert told[-1].saved

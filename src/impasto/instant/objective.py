@@ -32,8 +32,9 @@ SHARES = (0.5, 0.3, 0.2)
 CONTENT = (Tap(0, "relu3_1"), Tap(1, "relu3_1"))
 """What the content term compares, with equal weights."""
 
-OUTSIDE = 10.0
-"""The weight of the squared distance of values from [0, 1]."""
+OUTSIDE, COLORS = 600.0, 1200.0
+"""The weights of the squared distance of values from [0, 1], and of what is left for the transport
+of colors to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class StyleGoal:
 
     Attributes:
         gaussians: the distribution of each tap, and of the colors.
-        losses: the style term of each tap that the decoder takes.
+        losses: the style term of each of them.
     """
 
     gaussians: Mapping[Tap, Gaussian]
@@ -52,7 +53,7 @@ class StyleGoal:
     def of(cls, sums: Mapping[Tap, Tensor]) -> StyleGoal:
         """Makes it from the sums over positions of [f 1] [f 1]^T."""
         gaussians = {tap: Gaussian.of(each) for tap, each in sums.items()}
-        losses = {tap: Moments(gaussians[tap].products, "mean") for tap in TAPS}
+        losses = {tap: Moments(gaussians[tap].products, "mean") for tap in (*TAPS, COLOR)}
         return cls(gaussians, losses)
 
     def moved(self, activations: Activations) -> Activations:
@@ -86,7 +87,7 @@ def sums_of(activation: Float[Tensor, "1 channel height width"]) -> Tensor:
 
 def decoded_terms(
     network: Network,
-    picture: Float[Tensor, "1 3 height width"],
+    decoded: Float[Tensor, "1 3 height width"],
     content: Activations,
     goal: StyleGoal,
 ) -> dict[str, Tensor]:
@@ -94,19 +95,22 @@ def decoded_terms(
 
     Args:
         network: the encoder.
-        picture: the result of the decoder, which may leave [0, 1].
+        decoded: the result of the decoder, before the transport of colors; may leave [0, 1].
         content: the activations of the content.
         goal: the style.
     """
+    picture = goal.colored(decoded)
     found = encode(network, picture, TAPS)
-    style = []
-    for tap, f in found.items():
-        sums = sums_of(f)
-        style.append(style_weight(tap) * goal.losses[tap].score(sums, float(sums[-1, -1].detach())))
-    apart = [(found[tap] - content[tap]).square().mean() for tap in CONTENT]
+    style = [style_weight(tap) * _apart(f, goal.losses[tap]) for tap, f in found.items()]
+    differences = [(found[tap] - content[tap]).square().mean() for tap in CONTENT]
     beyond = (picture - picture.clamp(0, 1)).square().mean()
     return {
-        "content": torch.stack(apart).mean(),
-        "style": BETA * torch.stack(style).sum().float(),
+        "content": torch.stack(differences).mean(),
+        "style": BETA * torch.stack(style).sum(),
+        "color": COLORS * _apart(decoded, goal.losses[COLOR]),
         "outside": OUTSIDE * beyond,
     }
+
+
+def _apart(f: Tensor, loss: Moments) -> Tensor:
+    return loss.score(sums_of(f), f[0, 0].numel()).float()

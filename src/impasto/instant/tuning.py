@@ -30,8 +30,8 @@ from impasto.version import __version__
 SIDE, SIZES = 256, 2
 """Of the crops of contents, and the sizes of the style that each step has a crop for."""
 
-RATE, WARM_UP = 3e-4, 0.05
-"""The highest learning rate, and the share of the steps in which it rises."""
+RATE, WARM_UP = 2e-4, 50
+"""The highest learning rate, and how many steps it rises: Adam knows no gradients before."""
 
 AVERAGE = 0.99
 """Decay of the running average of the weights, which is what is kept."""
@@ -171,7 +171,7 @@ class Tuning:
     def _learn(self) -> dict[str, float]:
         """Takes a step; returns the parts of J, means over its crops."""
         progress = self.step / self.steps
-        rising = min(1.0, (progress + 1 / self.steps) / WARM_UP)
+        rising = min(1.0, (self.step + 1) / WARM_UP)
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * rising * 0.5 * (1 + math.cos(math.pi * progress))
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
@@ -189,7 +189,7 @@ class Tuning:
         }
         decoded = self.decoder(given)
         parts = [
-            decoded_terms(self.instant.network, goal.colored(picture[None]), own, goal)
+            decoded_terms(self.instant.network, picture[None], own, goal)
             for picture, own, goal in zip(decoded, found, self.goals, strict=True)
         ]
         terms = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}

@@ -14,7 +14,8 @@ from impasto.grids.geometry import Space
 from impasto.grids.patch import Values
 from impasto.instant.decoder import EMBEDDED, load_decoder
 from impasto.instant.encoder import encoder
-from impasto.instant.instant import Goal, Instant, Statistics
+from impasto.instant.instant import Goal, Instant
+from impasto.instant.statistics import Statistics
 from impasto.kinds import Kind
 from impasto.kinds.units import weights_over
 from impasto.media.sample import Sample
