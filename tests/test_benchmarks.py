@@ -19,6 +19,7 @@ from benchmarks import (
     checkpoints,
     device,
     engine,
+    instant,
     optimizers,
     painted,
     presets,
@@ -28,7 +29,9 @@ from benchmarks import (
     startup,
 )
 from benchmarks import moments as roots
+from benchmarks._collaborative import Collaborative
 from benchmarks._evaluation import Case, report
+from benchmarks._microast import MicroAst
 from benchmarks._recipes import (
     NeuralStyle,
     Pair,
@@ -272,6 +275,42 @@ def test_painted(
     assert float(rows["draft"][4]) > 0
     sheet = media.load(sheets / "01-content-style.png")
     assert sheet.space[1] > 96 * (1 + len(names))
+
+
+@pytest.mark.slow
+def test_instant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, style = painted.PAIRS[0]
+    for folder, name, data in (
+        ("content", content, astronaut()),
+        ("style", style, paint(256, 256, seed=3)),
+    ):
+        (tmp_path / folder).mkdir()
+        media.save(from_array(data), tmp_path / folder / name)
+    monkeypatch.setattr(instant, "AGAIN", 1)
+    folders = ["--assets", tmp_path, "--weights", tmp_path, "--sheets", tmp_path / "sheets"]
+    small = ["--pairs", "1", "--size", "96", "--amounts", "0.5", "1"]
+    lines = printed(instant, monkeypatch, capsys, *map(str, folders), *small)
+    rows = [line.strip("| ").split(" | ") for line in lines[:4]]
+    assert [row[:2] for row in rows] == [
+        [name, amount] for name in ("instant", "instant, twice") for amount in ("0.5", "1")
+    ]
+    styles = [float(row[2]) for row in rows]
+    assert styles[1] < styles[0] < 1
+    assert styles[3] < styles[2] < 1
+    assert len(list((tmp_path / "sheets").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_rivals_of_instant(shared: Path) -> None:
+    """All of the way to a style changes a picture more than none of it, at any size."""
+    x, s = (torch.rand((1, 3, *space)) for space in ((45, 62), (40, 40)))
+    for rival in (MicroAst(shared / "weights"), Collaborative(shared / "weights")):
+        none, all_of_it = (rival(x, s, amount) for amount in (0.0, 1.0))
+        assert none.shape == x.shape
+        assert 0 <= all_of_it.min() <= all_of_it.max() <= 1
+        assert (none - all_of_it).abs().mean() > 0.01
 
 
 @pytest.mark.slow

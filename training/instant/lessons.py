@@ -191,10 +191,8 @@ def moved(
 
 
 def colored(picture: Tensor, goal: Style) -> Tensor:
-    """The picture with the goal's mean and covariance of colors. The map counts as constant."""
-    with torch.no_grad():
-        move = transport(Gaussian.of(sums(picture)), goal.gaussians[COLOR])
-    return move(picture)
+    """The picture with the goal's mean and covariance of colors."""
+    return transport(Gaussian.of(sums(picture)), goal.gaussians[COLOR])(picture)
 
 
 def apart(one: Gaussian, other: Gaussian) -> float:

@@ -19,7 +19,7 @@ from impasto.instant.decoder import Decoder
 from impasto.instant.encoder import COLOR, encode
 from impasto.networks.stage import Network
 from training.instant.judge import LAYER
-from training.instant.lessons import CONTENT, JUDGE, Lesson, Lessons, colored, sums, weight
+from training.instant.lessons import CONTENT, JUDGE, Lesson, Lessons, sums, weight
 from training.instant.pictures import Gallery
 
 WARM_UP, LEAST = 0.02, 0.005
@@ -88,7 +88,6 @@ class School:
 
 def terms(school: School, lesson: Lesson, picture: Tensor, *, judged: bool) -> dict[str, Tensor]:
     """The parts of J of a picture that the decoder gives, shape (1, 3, h, w)."""
-    plain, picture = picture, colored(picture, lesson.goal)
     found = encode(school.network, picture)
     styles = {tap: sums(f) for tap, f in found.items()}
     if judged and school.judge is not None:
@@ -101,8 +100,7 @@ def terms(school: School, lesson: Lesson, picture: Tensor, *, judged: bool) -> d
     ]
     content = [(found[tap] - lesson.activations[tap]).square().mean() for tap in CONTENT]
     outside = (picture - picture.clamp(0, 1)).square().mean()
-    count = float(plain[0, 0].numel())
-    color = lesson.goal.losses[COLOR].score(sums(plain), count)
+    color = lesson.goal.losses[COLOR].score(sums(picture), float(picture[0, 0].numel()))
     return {
         "content": torch.stack(content).mean(),
         "style": torch.stack(style).sum().float(),
