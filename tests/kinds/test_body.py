@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 
 from impasto.config.presets import configure
-from impasto.kinds.volume import mark_voxels
+from impasto.kinds.volume import in_hounsfield, mark_voxels
+from impasto.media import save
 from impasto.media.volumes.body import around_body
 from impasto.media.volumes.volume import Volume
 from impasto.transfer.stylize import stylize
@@ -99,6 +102,27 @@ def test_what_is_in_holes_and_around_does_not_matter(notes: pytest.LogCaptureFix
     assert "27.3 % of the voxels of the content have no value" in notes.text or (
         "25.0 % of the voxels of the content have no value" in notes.text
     )
+
+
+def test_nan_in_a_mask_marks_nothing(tmp_path: Path) -> None:
+    """Programs write masks of 1 in NaN, which is no value: outside stays as it was."""
+    content = thorax()
+    mask = np.full(SPACE, np.nan, np.float32)
+    mask[body()] = 1
+    save(Volume(np.nan_to_num(mask)[None], affine=np.eye(4), holes=~body()), tmp_path / "m.nii")
+    assert np.isnan(nibabel.load(tmp_path / "m.nii").get_fdata()[0, 0, 0])
+    marked, _ = mark_voxels(content, [], configure("ct").volume, [str(tmp_path / "m.nii")])
+    assert marked.inside is not None
+    assert not marked.inside[~body()].any()
+    assert marked.inside[body()].mean() > 0.9
+
+
+def test_padding_does_not_make_values_hounsfield() -> None:
+    data = np.full((1, *SPACE), 300, np.float32)
+    data[0, 0] = -2000
+    holes = data[0] < 0
+    assert not in_hounsfield(Volume(data, holes=holes))
+    assert in_hounsfield(Volume(data))
 
 
 def test_holes_of_the_style_count_nothing() -> None:

@@ -354,9 +354,7 @@ def test_other_samples_have_no_mask() -> None:
         ARRAY.prepare(sample, [], [], config, in_memory)
 
 
-def test_one_slice_and_styles_of_other_channels() -> None:
-    with pytest.raises(SampleError, match="content: expected at least 2 positions along each axis"):
-        stylize(ct(20, 20, 1), ct(), short())
+def test_styles_of_other_channels() -> None:
     colored = Sample(np.zeros((3, *SPACE), np.float32), value_range=(0, 1))
     with pytest.raises(
         SampleError, match=r"style 1: expected 1 channels over 3 axes.*found 3 over"

@@ -107,7 +107,7 @@ def test_names_of_pictures_that_we_do_not_read(tmp_path: Path, refused: Refused,
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.pages"])
 def test_names_of_nothing_we_read(tmp_path: Path, refused: Refused, name: str) -> None:
     (tmp_path / name).write_bytes(b"anything")
-    refused(tmp_path / name, "the name of a picture, a sound, a recording, a volume or an array")
+    refused(tmp_path / name, "or the suffix of another picture, sound, signal, volume, found")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -192,7 +192,6 @@ def test_floats_that_are_no_colors(
     [
         (3, "lab", "float", "gray, RGB or CMYK"),
         (6, "multiband", "uchar", "gray, RGB or CMYK"),
-        (1, "b-w", "uint", "8- or 16-bit integers, or floats"),
     ],
 )
 def test_tiffs_of_other_kinds(

@@ -75,7 +75,7 @@ def test_text_of_floats_with_nan_and_a_gap_at_its_end(tmp_path: Path, refused: R
     refused(path, "whole to its end", early=False)
 
 
-def ome(path: Path, axes: Any, version: str | None, zarr_format: int = 2) -> Path:
+def ome(path: Path, axes: Any, version: str | None, zarr_format: Any = 2) -> Path:
     """An image of these axes, with a version or without."""
     names = [axis["name"] if isinstance(axis, dict) else axis for axis in axes]
     shape = [{"x": 7, "y": 6, "z": 5}.get(name.lower(), 1) for name in names]

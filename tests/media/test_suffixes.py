@@ -20,7 +20,7 @@ PICTURE = r"ends in \.jpg, \.jpeg, \.png, .*\.bmp, found"
 RECORDING = r"ends in \.hea, \.dat, \.edf, \.bdf, \.csv, \.npz, found"
 SOUND = r"ends in \.wav, \.flac, \.ogg, \.mp3, found"
 VOLUME = r"ends in \.nii, \.nii\.gz, \.hdr, \.img, \.dcm, \.nrrd, \.nhdr, \.mhd, \.mha, found"
-ANY = "the name of a picture, a sound, a recording, a volume or an array, such as .png"
+ANY = r"ends in \.png, \.wav, \.edf, \.nii\.gz, \.npy or the suffix of another picture, sound"
 
 
 @pytest.mark.parametrize(

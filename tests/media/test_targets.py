@@ -20,9 +20,12 @@ from tests.media.pictures import smooth
 
 @pytest.mark.parametrize("name", ["out", "out.gif", "out.png.bak", ".png"])
 def test_unknown_suffixes_to_save(tmp_path: Path, name: str) -> None:
-    for attempt in (check_target, lambda path: save(from_array(smooth(3, 3)), path)):
-        with pytest.raises(OutputError, match=r"a name that ends in \.jpg, \.jpeg, \.png"):
-            attempt(tmp_path / name)
+    picture = from_array(smooth(3, 3))
+    words = r"a name that ends in \.jpg, \.jpeg, \.png"
+    with pytest.raises(OutputError, match=words):
+        check_target(tmp_path / name, like=picture)
+    with pytest.raises(OutputError, match=words):
+        save(picture, tmp_path / name)
 
 
 def test_targets_are_checked_before_the_work(tmp_path: Path) -> None:

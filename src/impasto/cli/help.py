@@ -20,10 +20,10 @@ COMMON = {
 OF_A_KIND = {
     "picture": {"mask", "strength", "color", "style_scale"},
     "signal": {
-        *("leads", "style_leads", "span", "style_span", "representation"),
+        *("leads", "style_leads", "pair", "span", "style_span", "representation"),
         *("autocorrelation", "spectrum", "amplitude"),
     },
-    "volume": {"window", "keep_air", "mask", "filters", "slices", "style_axes"},
+    "volume": {"window", "keep_air", "around", "mask", "filters", "slices", "style_axes"},
 }
 """Fields whose flags are shown for that kind of sample."""
 

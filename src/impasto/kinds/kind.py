@@ -156,7 +156,7 @@ class Kind:
         else:
             with about(role):
                 own = media.as_sample(thing).space
-        return (long_side(own, scale * max(content.space)),)
+        return (long_side(own, scale * max(content.space), content.space),)
 
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
         """Gives a style the content's sampling rate and units, or its axes and spacing.
@@ -340,12 +340,13 @@ class Kind:
         return Sample(data, style.value_range), config
 
 
-def long_side(own: Space, wanted: float) -> int:
+def long_side(own: Space, wanted: float, beside: Space) -> int:
     """Returns the long side of a picture that is shrunk to `wanted`, never enlarged.
 
-    A slender picture is shrunk less: its short side keeps 16 pixels, or its own.
+    A slender picture is shrunk less: its short side keeps 16 pixels, or its own if it has fewer, or
+    those of the short side of `beside`.
     """
-    least = max(own) * min(1.0, LEAST / min(own))
+    least = max(own) * min(1.0, min(LEAST, *beside) / min(own))
     return max(1, round(min(max(own), max(wanted, least))))
 
 

@@ -91,7 +91,7 @@ class PictureKind(Kind):
             return scaled_space(style.space, max(space) / max(content.space))
         growth = max(1.0, max(space) / self.fine_above) if grows else 1.0
         side = min(scale * max(space), growth * max(style.space))
-        side = max(side, long_side(style.space, side))
+        side = max(side, long_side(style.space, side, space))
         return scaled_space(style.space, side / max(style.space))
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:

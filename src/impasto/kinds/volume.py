@@ -23,6 +23,7 @@ from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.volumes.body import around_body
+from impasto.media.volumes.holes import valued
 from impasto.media.volumes.orientation import axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import window_of
@@ -40,7 +41,7 @@ _LEAST_HU = -500.0
 
 def in_hounsfield(volume: Volume) -> bool:
     """Returns whether the values are HU: the file says so, or they look like HU."""
-    return volume.unit == "HU" or (not volume.unit and bool(volume.data.min() < _LEAST_HU))
+    return volume.unit == "HU" or (not volume.unit and bool(valued(volume).min() < _LEAST_HU))
 
 
 def match_to_content(style: Volume, content: Volume) -> Volume:
@@ -222,6 +223,8 @@ def _resample_mask(mask: Sample, volume: Volume) -> Voxels:
             remedy="pass a volume",
         )
     marked = (mask.data != 0).astype(np.float32)
+    if isinstance(mask, Volume) and mask.holes is not None:
+        marked[0][mask.holes] = 0
     if isinstance(mask, Volume) and not same_grid(mask, volume):
         marked = replace(mask, data=marked).onto(volume).data
     if marked.shape[1:] != volume.space:

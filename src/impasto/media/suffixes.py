@@ -238,8 +238,8 @@ def _expected(path: StrPath, like: object, *, written: bool) -> str:
     if suffix_of(path) in _NOT_WRITTEN:
         kind = "picture"
     if kind is None:
-        some = "such as .png, .wav, .edf, .nii.gz or .npy"
-        return f"the name of a picture, a sound, a recording, a volume or an array, {some}"
+        some = ".png, .wav, .edf, .nii.gz, .npy"
+        return f"a name that ends in {some} or the suffix of another picture, sound, signal, volume"
     suffixes = [suffix for form in _KINDS[kind] for suffix in form.suffixes]
     listed = (suffix for suffix in suffixes if not written or suffix not in _NOT_WRITTEN)
     return f"a name that ends in {', '.join(listed)}"

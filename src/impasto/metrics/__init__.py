@@ -15,6 +15,7 @@ from impasto.config.config import Config
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError
 from impasto.kinds.looks import as_picture, as_signal, common_look
+from impasto.media.pictures.alpha import filled
 from impasto.media.sample import Sample
 from impasto.media.volumes.orientation import as_volume
 
@@ -110,8 +111,9 @@ def compare(
             from impasto.metrics.pictures import compare_pictures
 
             _refuse("pictures", of_volumes)
-            pictures = as_picture(out), as_picture(content), as_picture(style)
-            return compare_pictures(*pictures, config or Config(), lpips)
+            # What is hidden under transparent pixels is nobody's color.
+            ours, theirs, styles = (filled(as_picture(each)) for each in (out, content, style))
+            return compare_pictures(ours, theirs, styles, config or Config(), lpips)
         case "signal":
             from impasto.metrics.signals import compare_signals
 
