@@ -23,6 +23,7 @@ from impasto.errors import ConfigError, ImpastoError, ProcessError
 from impasto.system.interrupts import Interrupts
 from impasto.system.libraries import library
 from impasto.system.machine import bytes_of, cores
+from impasto.system.threads import GIVEN
 from impasto.transfer.descent import Progress
 
 logger = logging.getLogger(__name__)
@@ -292,6 +293,8 @@ def _client(distributed: ModuleType, scheduler: str, workers: int, threads: int)
 def _local(distributed: ModuleType, workers: int, threads: int) -> Any:
     """Starts a cluster on this machine: processes that do one job at a time."""
     dask = library("dask", "to work on a Dask cluster", "cluster")
+    if not threads and any(name in os.environ for name in GIVEN):
+        threads = torch.get_num_threads()
     count = workers or max(1, int(cores()) // max(1, threads))
     own = threads or max(1, int(cores()) // count)
     with dask.config.set({"distributed.scheduler.allowed-failures": 100}):
