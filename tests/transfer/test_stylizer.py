@@ -128,7 +128,11 @@ def test_what_fails_is_not_kept_and_the_oldest_goes_first() -> None:
     made: list[str] = []
 
     def make(name: str) -> str:
-        return kept.get(name, lambda: (made.append(name), name)[1])
+        def thing() -> str:
+            made.append(name)
+            return name
+
+        return kept.get(name, thing)
 
     for name in ("one", "two", "one", "three", "one", "two"):
         assert make(name) == name

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,27 @@ class Job:
             del settings["engine"][name]
         plain: dict[str, Any] = json.loads(json.dumps(settings))
         return plain
+
+    def placed(self, files: Mapping[str, Path]) -> Job:
+        """Returns the job with its files at other places. files: by their role."""
+        guidance, schedule, network = (
+            self.config.guidance,
+            self.config.schedule,
+            self.config.network,
+        )
+        masks = tuple(str(files[f"mask {n}"]) for n in range(1, len(guidance.mask) + 1))
+        strength = str(files["strength"]) if "strength" in files else guidance.strength
+        init = str(files["init"]) if "init" in files else schedule.init
+        decoder = str(files["decoder"]) if "decoder" in files else None
+        weights = str(files["weights"]) if "weights" in files else None
+        config = replace(
+            self.config,
+            guidance=replace(guidance, mask=masks, strength=strength),
+            schedule=replace(schedule, init=init, decoder=decoder),
+            network=replace(network, weights=weights),
+        )
+        styles = tuple(files[f"style {n}"] for n in range(1, len(self.styles) + 1))
+        return replace(self, content=files["content"], styles=styles, config=config)
 
     def inputs(self) -> dict[str, str | None]:
         """Returns the SHA-256 of each file that the job reads; None for one that is not there."""

@@ -6,8 +6,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from impasto.errors import ImpastoError, OutputError
 from impasto.media.files import as_output_error
 from impasto.runs.origin import origin_of
 from impasto.transfer.descent import Progress
+from impasto.transfer.folders import HOW
 from impasto.transfer.kept import Kept
 from impasto.transfer.stylize import Result, Stylizer
 
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 Step = Callable[[Progress], bool | None]
 """Is called with each step of a job."""
+
+
+Inputs = Mapping[str, str | None]
+"""The SHA-256 of the files of a job, by their role."""
 
 
 @dataclass
@@ -54,6 +59,8 @@ def attempt(
     tries: int = 1,
     shard: str = "1/1",
     wait: float = 0.0,
+    placed: Job | None = None,
+    inputs: Inputs | None = None,
     begin: Callable[[], None] = lambda: None,
     step: Step | None = None,
 ) -> Record:
@@ -68,6 +75,8 @@ def attempt(
         tries: the number of this try, from 1.
         shard: the part of the batch, as the manifest has it.
         wait: seconds to wait for another process that is at work on the result.
+        placed: the same job, with its files where this process finds them; None if they are there.
+        inputs: the SHA-256 of the job's files; None hashes them.
         begin: is called when the work begins.
         step: is called with each step.
 
@@ -82,41 +91,49 @@ def attempt(
     with manifest.claim(job.name, wait) as mine:
         if not mine:
             return {"output": job.name, "state": "busy", "new": False}
-        inputs = job.inputs()
+        inputs = job.inputs() if inputs is None else inputs
         digest = job.digest(inputs)
         if manifest.is_done(job.name, digest):
             return {**manifest.known()[job.name], "new": False}
-        record: dict[str, Any] = {
-            "output": job.name,
-            "content": str(job.content),
-            "styles": list(map(str, job.styles)),
-            "inputs": inputs,
-            "preset": job.preset,
-            "settings": job.settings,
-            "digest": digest,
-            "tries": tries,
-            "shard": shard,
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-        }
-        manifest.append({**record, "state": "started", "at": _now()})
+        record = described(job, inputs) | {"tries": tries, "shard": shard}
+        manifest.append({**record, "state": "started", "at": now()})
         began = time.perf_counter()
         begin()
-        record |= _made(job, manifest, workshop, digest, inputs, step)
-        record |= {"seconds": round(time.perf_counter() - began, 3), "at": _now()}
+        record |= make(job, placed or job, manifest, workshop, inputs, step)
+        record |= {"seconds": round(time.perf_counter() - began, 3), "at": now()}
         manifest.append(record)
         return {**record, "new": True}
 
 
-def _made(
+def described(job: Job, inputs: Inputs) -> dict[str, Any]:
+    """Returns what the manifest has of a job before it begins."""
+    return {
+        "output": job.name,
+        "content": str(job.content),
+        "styles": list(map(str, job.styles)),
+        "inputs": dict(inputs),
+        "preset": job.preset,
+        "settings": job.settings,
+        "digest": job.digest(inputs),
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+    }
+
+
+def make(
     job: Job,
+    placed: Job,
     manifest: Manifest,
     workshop: Workshop,
-    digest: str,
-    inputs: dict[str, str | None],
-    step: Step | None,
+    inputs: Inputs,
+    step: Step | None = None,
 ) -> dict[str, Any]:
-    """Makes and saves a result; returns how that ended."""
+    """Makes and saves a result; returns its state, and its figures or the error.
+
+    The arguments are those of `attempt`. The threads and the memory of `placed` are those of this
+    process; the recipe in the result has those of `job`, so that its bytes are the same everywhere.
+    """
+    digest = job.digest(inputs)
     takes_steps = sum(job.config.schedule.steps) > 0
     run = manifest.checkpoints(digest) if takes_steps else None
     target = manifest.folder / job.name
@@ -124,11 +141,13 @@ def _made(
         with as_output_error(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         styles_are = tuple(inputs[role] for role in inputs if role.startswith("style"))
-        stylizer = workshop.stylizer(job, styles_are)
-        origin = origin_of(job.content, list(job.styles), job.config, preset=job.preset)
-        result = stylizer(job.content, run=run, origin=origin, callback=step)
+        stylizer = workshop.stylizer(placed, styles_are)
+        origin = origin_of(placed.content, list(placed.styles), placed.config, preset=job.preset)
+        result = stylizer(placed.content, run=run, origin=origin, callback=step)
         if not result.finished:
             return {"state": "interrupted"}
+        asked = asdict(job.config.engine)
+        result.recipe["config"]["engine"] |= {name: asked[name] for name in HOW}
         result.save(target)
     except OutputError as error:  # its checkpoints stay: there may be room later
         return {"state": "failed", "error": str(error)}
@@ -147,5 +166,6 @@ def _figures(result: Result) -> dict[str, Any]:
     return {"value": result.value, "terms": result.terms, "diverged": result.diverged}
 
 
-def _now() -> str:
+def now() -> str:
+    """Returns the time for the manifest."""
     return datetime.now().astimezone().isoformat("T", "seconds")

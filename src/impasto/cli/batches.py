@@ -46,7 +46,12 @@ def run_batch(command: Batch, arguments: Sequence[str], interrupts: Interrupts) 
         if command.cluster.dask:
             from impasto.batch.cluster import run_on_dask
 
-            run = partial(run_on_dask, settings=command.cluster)
+            run = partial(
+                run_on_dask,
+                scheduler=command.cluster.dask,
+                workers=command.cluster.workers,
+                ship=command.cluster.ship,
+            )
         else:
             run = partial(run_jobs, shard=command.cluster.shard)
         outcome = run(own, manifest, watcher, interrupts, retry=command.cluster.retry)
