@@ -20,6 +20,7 @@ from impasto import media
 from impasto.cli import arguments, parsing
 from impasto.cli.main import main
 from impasto.config.presets import PRESETS
+from impasto.instant.decoder import load_decoder
 from impasto.explain import experiments as explain
 from impasto.media.signals.signal import Signal
 from impasto.media.volumes.volume import Volume
@@ -98,9 +99,10 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
             script = ROOT / command[0]
             assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
             assert script.stat().st_mode & 0o111
-        elif {"vgg19", "gatys"} & set(command):  # no weights here: what it would do is parsed
+        elif {"vgg19", "gatys", "export"} & set(command):
+            # No weights here, and an export takes a minute: what it would do is parsed.
             parsed = parsing.parse(command[1:])
-            assert isinstance(parsed, arguments.Stylize | arguments.Networks)
+            assert isinstance(parsed, arguments.Stylize | arguments.Networks | arguments.Export)
         elif command[0] == "torchrun":
             small = ["--size", "480", "--coarsest", "0", "--steps", "2", "-q"]
             program = [sys.executable, "-m", "torch.distributed.run", "--master-port", free_port()]
@@ -113,6 +115,9 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
                 output = folder / command[command.index("-o") + 1]
                 if command[1] in {"plot", "explain"}:
                     assert output.stat().st_size > 10_000
+                    continue
+                if output.suffix == ".safetensors":
+                    assert load_decoder(output)
                     continue
                 if output.suffix == ".npy":
                     assert media.load(output).data.shape == (3, 40, 40, 40)

@@ -138,6 +138,14 @@ def test_pictures(settings: dict[str, Any]) -> None:
     check(pictures(), short(**{"size": (48,)} | settings))
 
 
+def test_one_pass(tmp_path: Path) -> None:
+    mask = str(tmp_path / "strength.png")
+    media.save(from_array(np.linspace(0, 1, 44 * 52, dtype=np.float32).reshape(44, 52)), Path(mask))
+    for settings in ({}, {"beta": 2.0}, {"strength": mask}):
+        config = configure("instant", precision="fp32", size=0, **settings)
+        check(pictures(), config)
+
+
 def test_nearest_positions() -> None:
     layers = tuple((f"relu{block}_1", 1.0) for block in range(1, 4))
     losses = ("moments", "nearest", "nearest")

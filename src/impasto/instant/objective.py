@@ -99,11 +99,10 @@ def decoded_terms(
         content: the activations of the content.
         goal: the style.
     """
-    picture = goal.colored(decoded)
-    found = encode(network, picture, TAPS)
+    found = encode(network, decoded, TAPS)
     style = [style_weight(tap) * _apart(f, goal.losses[tap]) for tap, f in found.items()]
     differences = [(found[tap] - content[tap]).square().mean() for tap in CONTENT]
-    beyond = (picture - picture.clamp(0, 1)).square().mean()
+    beyond = (decoded - decoded.clamp(0, 1)).square().mean()
     return {
         "content": torch.stack(differences).mean(),
         "style": BETA * torch.stack(style).sum(),

@@ -85,6 +85,11 @@ class Painter:
     memory: float
     new: Allocate
 
+    @property
+    def device(self) -> torch.device:
+        """Where tiles are computed."""
+        return next(self.decoder.parameters()).device
+
     def sums(self, source: Source, places: Sequence[Place]) -> list[Sums]:
         """Returns the sums over a picture for each of several maps of what counts.
 
@@ -133,7 +138,7 @@ class Painter:
 
     def _seen(self, source: Source, region: Region) -> Activations:
         """All activations of a region, and its colors."""
-        x = read(source, region)
+        x = read(source, region, self.device)
         return encode(self.network, x) | {COLOR: x}
 
     def _coarse(self, source: Source, moves: Sequence[_Move]) -> Tensor:
@@ -144,7 +149,7 @@ class Painter:
         result: Tensor | None = None
         for tile in tiles_of(whole, halo, self.memory):
             seen = around(tile, halo)
-            found = encode(self.network, read(source, seen), taps_of(stages))
+            found = encode(self.network, read(source, seen, self.device), taps_of(stages))
             moved, x = _moved(found, moves, seen), None
             for stage in stages:
                 x = stage(moved, x)
@@ -164,7 +169,7 @@ class Painter:
         result = self.new((1, 3, *space), torch.float32)
         for tile in tiles_of(whole, halo, self.memory):
             seen = around(tile, halo)
-            found = encode(self.network, read(source, seen), taps_of(stages))
+            found = encode(self.network, read(source, seen, self.device), taps_of(stages))
             moved = _moved(found, moves, seen)
             x = inner(coarse, Region.all_of(whole), seen, before)
             for stage in stages:
@@ -179,8 +184,11 @@ class Painter:
 
 
 def _sums(found: Activations, space: Space, region: Region, place: Place) -> Sums:
-    strides = {tap.stride for tap in found}
-    return Sums.of(found, {stride: cells(space, region, stride, place) for stride in strides})
+    strides = {tap.stride: f.device for tap, f in found.items()}
+    weights = {
+        stride: cells(space, region, stride, place, device) for stride, device in strides.items()
+    }
+    return Sums.of(found, weights)
 
 
 def _counted(sums: Sums) -> Sums:
@@ -212,8 +220,8 @@ def _moved(found: Activations, moves: Sequence[_Move], region: Region) -> Activa
     if len(moves) == 1 and moves[0].place is None:
         return {tap: moves[0].maps[tap](f) for tap, f in found.items()}
     weights: dict[int, list[Tensor]] = {}
-    for stride in {tap.stride for tap in found}:
-        parts = [_weight(move.place, region, stride) for move in moves]
+    for stride, device in {tap.stride: f.device for tap, f in found.items()}.items():
+        parts = [_weight(move.place, region, stride, device) for move in moves]
         total = torch.stack(parts).sum(0).clamp_min(1)
         weights[stride] = [part / total for part in parts]
     moved = {}
@@ -225,11 +233,12 @@ def _moved(found: Activations, moves: Sequence[_Move], region: Region) -> Activa
     return moved
 
 
-def _weight(place: Place, region: Region, stride: int) -> Tensor:
+def _weight(place: Place, region: Region, stride: int, device: torch.device) -> Tensor:
     """How much each position takes of an aim."""
     if place is None:
-        return torch.ones((1, 1, *(side // stride for side in region.space)))
-    return shrunk(place, region, stride)
+        sides = (side // stride for side in region.space)
+        return torch.ones((1, 1, *sides), device=device)
+    return shrunk(place, region, stride, device)
 
 
 def _colored(painted: Values, own: Sequence[Sums], aims: Sequence[Aim]) -> Values:
@@ -242,10 +251,13 @@ def _colored(painted: Values, own: Sequence[Sums], aims: Sequence[Aim]) -> Value
     ]
     moves = []
     for sums, aim in zip(own, aims, strict=True):
-        total = torch.zeros((4, 4), dtype=torch.float64)
+        parts = []
         for strip in strips:
-            weight = None if aim.place is None else aim.place[strip.slices].float()
-            total += products(painted[strip.slices], weight)
+            weight = None
+            if aim.place is not None:
+                weight = aim.place[strip.slices].float().to(painted.device)
+            parts.append(products(painted[strip.slices], weight))
+        total = torch.stack(parts).sum(0)
         goal = aim.gaussians[COLOR]
         if aim.amount < 1:
             goal = geodesic(sums.gaussian(COLOR), goal, aim.amount)

@@ -12,6 +12,7 @@ from torch import Tensor
 from impasto.instant.encoder import Activations, Tap
 from impasto.instant.transport import Gaussian
 from impasto.losses.gram import rows_of
+from impasto.system.devices import CPU, home_of_sums
 
 ROWS = 1 << 13
 """Positions that are summed together, so that they stay in the cache."""
@@ -74,16 +75,19 @@ class Statistics:
 def products(
     f: Float[Tensor, "1 channel h w"], weight: Float[Tensor, "1 1 h w"] | None
 ) -> Float64[Tensor, "augmented augmented"]:
-    """Returns the sum over positions of weight [f 1] [f 1]^T, in double precision."""
+    """Returns the sum over positions of weight [f 1] [f 1]^T, in double precision.
+
+    It is in memory, where small matrices are fast, wherever the activations are.
+    """
     rows = rows_of(f.detach())
-    width = rows.shape[1]
-    total = torch.zeros((width + 1, width + 1), dtype=torch.float64, device=f.device)
-    each = None if weight is None else weight.flatten().double()
+    width, home = rows.shape[1], home_of_sums(f.device)
+    total = torch.zeros((width + 1, width + 1), dtype=torch.float64, device=home)
+    each = None if weight is None else weight.flatten().to(home).double()
     for first in range(0, len(rows), ROWS):
-        part = rows[first : first + ROWS].double()
+        part = rows[first : first + ROWS].to(home).double()
         weighed = part if each is None else part * each[first : first + ROWS, None]
         total[:-1, :-1] += weighed.T @ part
         total[:-1, -1] += weighed.sum(0)
     total[-1, :-1] = total[:-1, -1]
     total[-1, -1] = len(rows) if each is None else each.sum()
-    return total
+    return total.to(CPU)

@@ -62,10 +62,10 @@ def around(tile: Region, halo: int) -> Region:
     return Region(start, tile.stop, tile.whole).grow(halo)
 
 
-def read(source: Source, region: Region) -> Values:
+def read(source: Source, region: Region, device: torch.device) -> Values:
     """Returns a region of a padded picture; the border is repeated beyond the picture itself."""
     stop = tuple(min(last, side) for last, side in zip(region.stop, source.space, strict=True))
-    part = source.read(region.start, stop)
+    part = source.read(region.start, stop).to(device)
     down, across = (side - have for side, have in zip(region.space, part.shape[2:], strict=True))
     if down or across:
         part = functional.pad(part, (0, across, 0, down), mode="replicate")
@@ -73,7 +73,11 @@ def read(source: Source, region: Region) -> Values:
 
 
 def cells(
-    space: Space, region: Region, stride: int, place: Float[Tensor, "1 1 height width"] | None
+    space: Space,
+    region: Region,
+    stride: int,
+    place: Float[Tensor, "1 1 height width"] | None,
+    device: torch.device,
 ) -> Float[Tensor, "1 1 h w"] | None:
     """Returns how much each position of that stride counts: 0 where its first pixel is padding.
 
@@ -90,18 +94,21 @@ def cells(
     if place is None and within:
         return None
     inside = [
-        (torch.arange(first, last, stride) < side).float()
+        (torch.arange(first, last, stride, device=device) < side).float()
         for first, last, side in zip(region.start, region.stop, space, strict=True)
     ]
     counts = (inside[0][:, None] * inside[1])[None, None]
-    return counts if place is None else counts * shrunk(place, region, stride)
+    return counts if place is None else counts * shrunk(place, region, stride, device)
 
 
 def shrunk(
-    place: Float[Tensor, "1 1 height width"], region: Region, stride: int
+    place: Float[Tensor, "1 1 height width"],
+    region: Region,
+    stride: int,
+    device: torch.device,
 ) -> Float[Tensor, "1 1 h w"]:
     """Returns the means of a map over the pixels that each position stands for."""
-    return functional.avg_pool2d(read(Plain(place), region).contiguous(), stride)
+    return functional.avg_pool2d(read(Plain(place), region, device).contiguous(), stride)
 
 
 def inner(part: Tensor, seen: Region, tile: Region, stride: int) -> Tensor:
