@@ -110,7 +110,8 @@ class Instant:
             content: values in [0, 1], shape (1, 3, height, width), any size from 1 x 1; may be an
                 array in a file.
             goals: one, or one for each region.
-            amount: how far to go from the content's statistics to the style's, in [0, 1].
+            amount: how far to go from the content's statistics to the style's, in [0, 1]; 0 gives
+                the content. Less than 1 takes one pass more, at the picture's own size.
             memory: bytes that a tile may take.
             new: makes arrays, such as `Arrays.new`: 12 bytes a pixel for the result, as much for
                 smaller sizes, and 8 bytes a pixel where there are several tiles.
@@ -137,7 +138,8 @@ class Instant:
         contents = pyramid(content, count, new)
         places = [_places(goal.place, count, new) for goal in goals]
         painted: Values | None = None
-        for size in reversed(range(count)):
+        aims: list[Aim] = []
+        for size in reversed(range(count if amount else 0)):
             plain = Plain(contents[size])
             source: Source = plain
             if painted is not None:
@@ -149,8 +151,9 @@ class Instant:
             for _ in range(passes):
                 painted = painter.paint(source, plain, aims)
                 source = Plain(painted)
-        assert painted is not None
-        return painted
+        if painted is None or not amount:
+            return new((1, *content.shape[1:]), torch.float32).copy_(content)
+        return painter.restore(painted, Plain(content), aims)
 
 
 def _check(picture: Values) -> None:

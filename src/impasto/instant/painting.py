@@ -40,6 +40,9 @@ COARSE = 2
 _PICTURE = 1
 """How far the convolution that makes the picture reaches, in pixels."""
 
+FAINT = 1e-6
+"""A share of the content that is none, but for rounding."""
+
 STRIP = 1 << 20
 """Pixels whose colors are transported together."""
 
@@ -136,6 +139,28 @@ class Painter:
             painted = self._fine(source, moves, self._coarse(source, moves))
         return _colored(painted, own, aims)
 
+    def restore(self, painted: Values, content: Source, aims: Sequence[Aim]) -> Values:
+        """Gives a painted picture, in place, what the decoder cannot keep of the content.
+
+        Where a pixel takes a part of the style only, it gets the rest of the difference between the
+        content and what the decoder makes of it.
+        """
+        moves = [_Move({}, aim.place) for aim in aims]
+        everywhere = Region.all_of(content.space)
+        if all(aim.amount == 1 for aim in aims) and _kept(moves, aims, everywhere) is None:
+            return painted
+        strips = _strips(content.space)
+        parts = [products(content.read(strip.start, strip.stop), None) for strip in strips]
+        colors = Sums({COLOR: torch.stack(parts).sum(0)})
+        plain = self._fine(content, [], self._coarse(content, []))
+        plain = _colored(plain, [colors], [Aim({COLOR: colors.gaussian(COLOR)}, 1.0, None)])
+        for strip in strips:
+            kept = _kept(moves, aims, strip)
+            if kept is not None:
+                lost = content.read(strip.start, strip.stop) - plain[strip.slices]
+                painted[strip.slices] = (painted[strip.slices] + kept * lost).clamp(0, 1)
+        return painted
+
     def _seen(self, source: Source, region: Region) -> Activations:
         """All activations of a region, and its colors."""
         x = read(source, region, self.device)
@@ -217,6 +242,8 @@ def _move(sums: Sums, own: Sums, aim: Aim) -> _Move:
 
 def _moved(found: Activations, moves: Sequence[_Move], region: Region) -> Activations:
     """The transported activations of a region."""
+    if not moves:
+        return found
     if len(moves) == 1 and moves[0].place is None:
         return {tap: moves[0].maps[tap](f) for tap, f in found.items()}
     weights: dict[int, list[Tensor]] = {}
@@ -243,12 +270,7 @@ def _weight(place: Place, region: Region, stride: int, device: torch.device) -> 
 
 def _colored(painted: Values, own: Sequence[Sums], aims: Sequence[Aim]) -> Values:
     """A painted picture, in place, with the colors of the aims; values in [0, 1]."""
-    space = tuple(painted.shape[2:])
-    rows = max(1, STRIP // space[1])
-    strips = [
-        Region((top, 0), (min(top + rows, space[0]), space[1]), space)
-        for top in range(0, space[0], rows)
-    ]
+    strips = _strips(tuple(painted.shape[2:]))
     moves = []
     for sums, aim in zip(own, aims, strict=True):
         parts = []
@@ -266,6 +288,24 @@ def _colored(painted: Values, own: Sequence[Sums], aims: Sequence[Aim]) -> Value
         moved = _moved({COLOR: painted[strip.slices]}, moves, strip)
         painted[strip.slices] = moved[COLOR].clamp(0, 1)
     return painted
+
+
+def _strips(space: Space) -> list[Region]:
+    """The rows of a picture in parts."""
+    rows = max(2, STRIP // space[1] // 2 * 2)
+    return [
+        Region((top, 0), (min(top + rows, space[0]), space[1]), space)
+        for top in range(0, space[0], rows)
+    ]
+
+
+def _kept(moves: Sequence[_Move], aims: Sequence[Aim], strip: Region) -> Tensor | None:
+    """How much each pixel keeps of the content, shape (1, 1, h, w); None where it is nothing."""
+    parts = [_weight(move.place, strip, 1) for move in moves]
+    total = torch.stack(parts).sum(0).clamp_min(1)
+    pairs = zip(parts, aims, strict=True)
+    kept = 1 - torch.stack([aim.amount * part / total for part, aim in pairs]).sum(0)
+    return kept if kept.max() > FAINT else None
 
 
 def _cropped(picture: Tensor, tile: Region, space: Space) -> Tensor:
