@@ -284,7 +284,7 @@ instant (float[1, 3, h, w] content, float[1, 3, r, c] style, float amount)
     coarse_style = impasto.Halved (style, coarse_times)
     begun = impasto.Paint (coarse, coarse, coarse_style, amount, yes)
     always = Cast <to = 9> (one)
-    picture = Loop (most, always, begun)
+    painted = Loop (most, always, begun)
         <body = finer (int64 number, bool going, float[1, 3, a, b] before)
             => (bool goes, float[1, 3, d, e] after)
         {{
@@ -298,6 +298,21 @@ instant (float[1, 3, h, w] content, float[1, 3, r, c] style, float amount)
             own_style = impasto.Halved (style, times)
             after = impasto.Paint (source, own, own_style, amount, no)
             goes = Identity (going)
+        }}>
+    partly = Less (amount, yes)
+    picture = If (partly)
+        <then_branch = restored () => (float[1, 3, e, f] back)
+        {{
+            plain = impasto.Paint (content, content, content, yes, yes)
+            lost = Sub (content, plain)
+            kept = Sub (yes, amount)
+            more = Mul (kept, lost)
+            sum = Add (painted, more)
+            back = Clip (sum, no, yes)
+        }},
+        else_branch = whole () => (float[1, 3, e, f] as_it_is)
+        {{
+            as_it_is = Identity (painted)
         }}>
 }}
 <domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>

@@ -145,9 +145,9 @@ class Painter:
         Where a pixel takes a part of the style only, it gets the rest of the difference between the
         content and what the decoder makes of it.
         """
-        moves = [_Move({}, aim.place) for aim in aims]
+        moves, home = [_Move({}, aim.place) for aim in aims], painted.device
         everywhere = Region.all_of(content.space)
-        if all(aim.amount == 1 for aim in aims) and _kept(moves, aims, everywhere) is None:
+        if all(aim.amount == 1 for aim in aims) and _kept(moves, aims, everywhere, home) is None:
             return painted
         strips = _strips(content.space)
         parts = [products(content.read(strip.start, strip.stop), None) for strip in strips]
@@ -155,9 +155,9 @@ class Painter:
         plain = self._fine(content, [], self._coarse(content, []))
         plain = _colored(plain, [colors], [Aim({COLOR: colors.gaussian(COLOR)}, 1.0, None)])
         for strip in strips:
-            kept = _kept(moves, aims, strip)
+            kept = _kept(moves, aims, strip, home)
             if kept is not None:
-                lost = content.read(strip.start, strip.stop) - plain[strip.slices]
+                lost = content.read(strip.start, strip.stop).to(home) - plain[strip.slices].to(home)
                 painted[strip.slices] = (painted[strip.slices] + kept * lost).clamp(0, 1)
         return painted
 
@@ -299,9 +299,11 @@ def _strips(space: Space) -> list[Region]:
     ]
 
 
-def _kept(moves: Sequence[_Move], aims: Sequence[Aim], strip: Region) -> Tensor | None:
+def _kept(
+    moves: Sequence[_Move], aims: Sequence[Aim], strip: Region, device: torch.device
+) -> Tensor | None:
     """How much each pixel keeps of the content, shape (1, 1, h, w); None where it is nothing."""
-    parts = [_weight(move.place, strip, 1) for move in moves]
+    parts = [_weight(move.place, strip, 1, device) for move in moves]
     total = torch.stack(parts).sum(0).clamp_min(1)
     pairs = zip(parts, aims, strict=True)
     kept = 1 - torch.stack([aim.amount * part / total for part, aim in pairs]).sum(0)
