@@ -66,7 +66,7 @@ def _fill(data: Planes, weight: Plane) -> None:
         np.copyto(data[:, part], finer[:, : len(empty), :width], where=empty)
 
 
-def _pairs(planes: Planes) -> Planes:
+def _pairs(planes: Planes) -> Float32[np.ndarray, "channel rows columns"]:
     """Returns the sums over 2 x 2 positions."""
     count, height, width = planes.shape
     whole = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)))
