@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from impasto.media.signals.signal import Signal
 from impasto.optimizers.adam import adam
 from impasto.transfer import scale
 from tests.cli.test_cli import impasto, listing, one_line
+from tests.media.test_odd_recordings import ECG, edf
 from tests.signals import heartbeats, signal, sound
 
 FEW = ("--steps", "5")
@@ -52,6 +54,32 @@ def table(path: Path, header: str, *columns: Any) -> None:
 
 
 TIMES = np.arange(500) / 100
+
+
+def test_leads_of_other_names_are_asked_for_and_paired(
+    ward: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    style = media.load("style.csv")
+    assert isinstance(style, Signal)
+    media.save(replace(style, names=("V1", "V2")), "style.csv")
+    assert stylize() == 2
+    message = one_line(capfd)
+    assert "the content's leads I, II, found V1, V2, none of which is named as I, II" in message
+    assert "--pair I=V1" in message
+    assert stylize("--pair", "I=V2", "II=V1") == 0
+    assert "lead V2, V1 is the style of lead I, II" in capfd.readouterr().err
+
+
+def test_a_sleep_study_by_its_ecg(ward: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Channels at other rates matter only where they are asked for, in the plot too."""
+    edf(ward / "night.edf", [ECG, (b"SpO2", b"%", np.full(8, 97.0), 1, 0.0, 100.0)])
+    files = ("night.edf", "style.csv", "-o", "out.edf", "--style-leads", "I", *FEW)
+    assert impasto("stylize", *files) == 2
+    assert "found ECG at 250, SpO2 at 1 Hz; choose those of one" in one_line(capfd)
+    assert impasto("stylize", *files, "--leads", "ECG", "--plot", "plot.png") == 0
+    out = media.load("out.edf")
+    assert isinstance(out, Signal)
+    assert (out.names, out.rate) == (("ECG",), 250)
 
 
 @pytest.mark.parametrize("suffix", [".hea", ".csv"])

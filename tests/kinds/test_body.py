@@ -50,6 +50,25 @@ def test_air_around_the_body_is_found_whatever_its_noise(noise: float) -> None:
     assert found[~body()][: found.size // 20].mean() > 0.6
 
 
+@pytest.mark.parametrize("noise", [0.0, 60.0])
+def test_large_volumes_are_looked_at_by_half(monkeypatch: pytest.MonkeyPatch, noise: float) -> None:
+    values = thorax(noise).data[0][:23, :, :19]
+    fine = around_body(values, hounsfield=True)
+    flat = np.where(body(), smooth(*SPACE)[0], np.float32(-77))[:23, :, :19]
+    even = around_body(flat, hounsfield=False)
+    monkeypatch.setattr("impasto.media.volumes.body._LARGE", 1000)
+    found = around_body(values, hounsfield=True)
+    assert fine is not None
+    assert found is not None
+    assert found.shape == values.shape
+    assert not found[body()[:23, :, :19]].any()
+    assert (found == fine).mean() > 0.85
+    found = around_body(flat, hounsfield=False)
+    assert even is not None
+    assert found is not None
+    assert not (found & ~even).any()
+
+
 def test_a_background_of_one_value_is_found_without_a_unit() -> None:
     values = 500 + smooth(*SPACE)[0] / 4
     values[~body()] = 0

@@ -121,6 +121,12 @@ def test_a_small_exemplar_of_a_texture() -> None:
     assert result.space == (24, 20)
 
 
+def test_networks_of_ones_own_see_what_is_there() -> None:
+    """The toys of the course are 14 long, and their networks look at 5 at a time."""
+    content = Sample(np.zeros((1, 14, 14), np.float32))
+    assert padded(content, configure(network="mine:net")) is content
+
+
 # Signals.
 
 

@@ -16,6 +16,7 @@ from impasto.errors import ImpastoError, MissingExtraError, OutputError, SampleE
 from impasto.media import check_target, grid, load, save
 from impasto.media.pictures.alpha import filled, hides
 from impasto.media.pictures.picture import Picture, from_array, open_picture
+from impasto.media.pictures.sources import from_pil
 from tests.media.pictures import hwc, noise, pil, smooth
 
 
@@ -49,6 +50,11 @@ def test_long_integers_of_all_bits_and_below_0(tmp_path: Path) -> None:
     pyvips.Image.new_from_array(values - 9).write_to_file(str(tmp_path / "a.tif"))
     with pytest.raises(SampleError, match="values from 0 up, found -9; bring them to 8 or 16 bits"):
         load(tmp_path / "a.tif")
+
+
+def test_long_integers_of_pil() -> None:
+    values = (np.arange(120) * 500).reshape(10, 12).astype(np.int32)
+    np.testing.assert_allclose(from_pil(Image.fromarray(values)).data[0], values / 65535, atol=1e-6)
 
 
 # Several pictures in one file.

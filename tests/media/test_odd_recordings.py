@@ -87,6 +87,17 @@ def test_a_pause_is_told_and_where(tmp_path: Path) -> None:
             read(path)
 
 
+def test_an_interrupted_recording_that_does_not_say_when(tmp_path: Path) -> None:
+    path = edf(tmp_path / "a.edf", [ECG], b"EDF+D")
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"+3\x14\x14", b"\0\0\0\0"))
+    with pytest.raises(SampleError, match="with no mark of when its record 4 begins; cut it"):
+        load(path)
+    path.write_bytes(raw[:244] + b"soon    " + raw[252:])
+    with pytest.raises(SampleError, match="with no length of its records"):
+        load(path)
+
+
 @pytest.mark.parametrize(
     ("unit", "name"), [(b"\xb5V", "µV"), ("µV".encode(), "µV"), (b"\xb0C", "°C")]
 )

@@ -67,6 +67,13 @@ def test_a_time_column_goes_before_the_words(tmp_path: Path) -> None:
     assert (tmp_path / "b.csv").read_text() == path.read_text()
 
 
+def test_two_rows_of_names_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,ECG\ns,mV\n0.00,1\n0.01,2\n")
+    with pytest.raises(SampleError, match=r"times that increase|numbers, found 's' in row 1"):
+        load(path)
+
+
 def test_without_a_rate_it_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("Name,Jane\nDevice,X1\n\n1\n2\n3\n")

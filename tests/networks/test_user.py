@@ -194,12 +194,22 @@ def test_gaps_are_kept() -> None:
     assert back.gaps is gaps or np.array_equal(back.gaps, gaps)  # type: ignore[arg-type]
 
 
-def test_leads_of_other_names_are_taken_in_their_order(caplog: pytest.LogCaptureFixture) -> None:
+def test_leads_whose_names_tell_nothing_are_taken_in_their_order(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, "impasto")
-    (found,) = fitted([smooth("MLII V5")], network(2, names=("I", "II")))
+    (found,) = fitted([smooth("1 2")], network(2, names=("I", "II")))
     assert isinstance(found, Signal)
-    assert found.names == ("MLII", "V5")
-    assert "is given MLII, V5 as its I, II" in caplog.text
+    assert found.names == ("1", "2")
+    assert "is given 1, 2 as its I, II" in caplog.text
+
+
+def test_leads_are_taken_however_they_are_written() -> None:
+    (found,) = fitted([smooth("V5 MLII ECG_I")], network(2, names=("I", "II")))
+    assert isinstance(found, Signal)
+    assert found.names == ("ECG_I", "MLII")
+    with pytest.raises(SampleError, match="the leads of mine:net: I, II, found no I among MLII"):
+        fitted([smooth("MLII V5")], network(2, names=("I", "II")))
 
 
 def test_what_the_network_does_not_take_is_one_line() -> None:

@@ -13,6 +13,8 @@ from impasto.media.blocks import New, in_memory
 if TYPE_CHECKING:
     from impasto.media.pictures.picture import Picture
 
+_BLOCK = 2**20
+
 Planes = Float32[np.ndarray, "channel height width"]
 Plane = Float32[np.ndarray, "height width"]
 
@@ -47,13 +49,26 @@ def filled(picture: Picture, new: New = in_memory) -> Picture:
 def _fill(data: Planes, weight: Plane) -> None:
     """Fills positions without weight from the next coarser grid, of means over 2 x 2 positions."""
     height, width = weight.shape
-    odd = (0, height % 2), (0, width % 2)
-    pairs = (height + 1) // 2, 2, (width + 1) // 2, 2
-    coarse_weight = np.pad(weight, odd).reshape(pairs).sum((1, 3))
-    weighted = np.pad(data * weight, ((0, 0), *odd)).reshape(-1, *pairs).sum((2, 4))
-    coarse = weighted / np.maximum(coarse_weight, np.finfo(np.float32).tiny)
+    coarse_weight = np.zeros(((height + 1) // 2, (width + 1) // 2), np.float32)
+    coarse = np.zeros((len(data), *coarse_weight.shape), np.float32)
+    rows = max(2, _BLOCK // width // 2 * 2)  # some at a time: a picture may be larger than memory
+    for top in range(0, height, rows):
+        part, half = slice(top, top + rows), slice(top // 2, (top + rows) // 2)
+        coarse_weight[half] = _pairs(weight[None, part])[0]
+        coarse[:, half] = _pairs(data[:, part] * weight[part])
+    coarse /= np.maximum(coarse_weight, np.finfo(np.float32).tiny)
     if not coarse_weight.all():
         _fill(coarse, np.minimum(coarse_weight, 1))
-    empty = weight == 0
-    finer = coarse.repeat(2, 1).repeat(2, 2)[:, :height, :width]
-    np.copyto(data, finer, where=empty)
+    for top in range(0, height, rows):
+        part, half = slice(top, top + rows), slice(top // 2, (top + rows) // 2)
+        finer = coarse[:, half].repeat(2, 1).repeat(2, 2)
+        empty = weight[part] == 0
+        np.copyto(data[:, part], finer[:, : len(empty), :width], where=empty)
+
+
+def _pairs(planes: Planes) -> Float32[np.ndarray, "channel rows columns"]:
+    """Returns the sums over 2 x 2 positions."""
+    count, height, width = planes.shape
+    whole = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)))
+    pairs = whole.reshape(count, (height + 1) // 2, 2, (width + 1) // 2, 2)
+    return np.asarray(pairs.sum((2, 4)), np.float32)

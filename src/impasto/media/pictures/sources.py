@@ -9,6 +9,7 @@ import pyvips
 
 from impasto.errors import SampleError
 from impasto.media.blocks import New, in_memory
+from impasto.media.pictures import raster
 from impasto.media.pictures.picture import Picture, from_array, image_from_array, picture_from_image
 
 
@@ -44,7 +45,7 @@ def from_pil(image: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> 
         size, new: as for `open_picture`.
 
     Raises:
-        SampleError: PIL cannot decode it, or its values are 32-bit integers.
+        SampleError: PIL cannot decode it.
     """
     from PIL import ImageOps
 
@@ -57,7 +58,9 @@ def from_pil(image: Any, size: tuple[int, ...] = (0,), new: New = in_memory) -> 
     plain = image.mode in ("1", "L", "RGB", "CMYK", "F") or image.mode.startswith("I")
     if image.has_transparency_data or not plain:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    vips = image_from_array(np.asarray(image))
+    values = np.asarray(image)
+    long = values.dtype in (np.int32, np.uint32)
+    vips = raster.wrap(values[:, :, None]) if long else image_from_array(values)
     if image.mode == "CMYK":
         vips = vips.copy(interpretation="cmyk")
     if profile := image.info.get("icc_profile"):

@@ -184,7 +184,11 @@ def _check_continuous(path: StrPath, header: Header) -> None:
     head, sizes = header.head, [count * header.sample_bytes for count in header.samples]
     labels = [text(each["label"]) for each in header.fields]
     where = next((i for i, label in enumerate(labels) if label in _ANNOTATIONS), None)
-    seconds, begin = float(head[244:252]), None
+    begin = None
+    try:
+        seconds = float(head[244:252])
+    except ValueError as error:
+        raise _interrupted("no length of its records") from error
     if where is None:
         raise _interrupted("no marks of when its records begin")
     with open_regular(path, "an EDF file") as file:

@@ -170,6 +170,8 @@ def _layout(path: StrPath) -> tuple[TableSource, list[str]]:
     if preamble and (found := _untimed(path, preamble)):
         return found
     above = preamble.lines if preamble and _has_time(preamble.names) else ()
+    if preamble and above and _has_time(split_row(above[-1], preamble.delimiter)):
+        above = ()  # two rows of names, of which the second has units
     comments: list[str] = []
     lines: list[str] = []
     with _text(path) as text:

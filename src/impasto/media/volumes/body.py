@@ -6,6 +6,7 @@ brain put 0 around it. None of that is tissue.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -21,6 +22,8 @@ _AIR = -950.0
 _LOWEST = -1024.0
 _MOST_ELSE = 0.2
 """The fraction of voxels along an edge that may be something else: noise, or a tube."""
+_LARGE = 2**24
+"""Of a volume of more voxels, the body is sought at half the resolution."""
 _LEAST_PART = 0.1
 """Parts of a body are at least this large beside the largest; smaller ones are tables."""
 
@@ -56,13 +59,46 @@ def around_body(values: Float32[np.ndarray, "x y z"], *, hounsfield: bool) -> Vo
         return None
     ndimage = library("scipy.ndimage", "to find the body in volumes", "volumes")
     background = values == corner if even else np.zeros(values.shape, np.bool_)
+    if values.size > _LARGE:  # at half the resolution: in a tenth of the time and the memory
+        background = _halved(background, np.logical_and)
     if air:
-        smooth = ndimage.uniform_filter(np.maximum(values, _LOWEST), 3, mode="nearest")
-        background |= smooth < _AIR
+        background |= _mean_of_neighbors(ndimage, values) < _AIR
     if not _along_edges(background):
         return None
     around = ~_large_parts(ndimage, ~_at_corners(ndimage, background))
+    for axis, side in enumerate(values.shape):
+        if around.shape[axis] != side:
+            around = around.repeat(2, axis).take(range(side), axis)
     return around if around.any() and not around.all() else None
+
+
+def _mean_of_neighbors(
+    ndimage: Any, values: Float32[np.ndarray, "x y z"]
+) -> Float32[np.ndarray, "i j k"]:
+    """Returns means over 3 x 3 x 3 voxels, of a large volume over 2 x 2 x 2 at half the resolution.
+
+    What lies below air, such as padding, counts as air.
+    """
+    if values.size <= _LARGE:
+        near = ndimage.uniform_filter(np.maximum(values, _LOWEST), 3, mode="nearest")
+        return np.asarray(near, np.float32)
+    return _halved(values, lambda one, other: (_at_least(one) + _at_least(other)) / 2)
+
+
+def _at_least(values: Float32[np.ndarray, "x y z"]) -> Float32[np.ndarray, "x y z"]:
+    return np.maximum(values, np.float32(_LOWEST))
+
+
+def _halved(values: np.ndarray, join: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Joins neighbors along each axis; the last voxel of an odd side is its own neighbor."""
+    for axis in range(3):
+        columns = np.moveaxis(values, axis, 0)
+        ones = columns[::2]
+        others = columns[1::2]
+        if len(others) < len(ones):
+            others = np.concatenate([others, columns[-1:]])
+        values = np.moveaxis(np.asarray(join(ones, others)), 0, axis)
+    return values
 
 
 def _along_edges(background: Voxels) -> bool:

@@ -332,11 +332,11 @@ def _scaling(image: Any, name: str) -> tuple[float, float]:
 
 def _padding(raw: Shaped[np.ndarray, "row column"], image: Any) -> Bool[np.ndarray, "row column"]:
     """Returns where the stored values are those that the image says stand for no value."""
-    padding = image.get("PixelPaddingValue")
-    if padding is None:
+    padding, limit = image.get("PixelPaddingValue"), image.get("PixelPaddingRangeLimit")
+    try:
+        low, high = sorted((int(padding), int(padding if limit is None else limit)))
+    except (TypeError, ValueError):  # none, or no number
         return np.zeros(raw.shape, np.bool_)
-    limit = image.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(padding), int(padding if limit is None else limit)))
     return (raw >= low) & (raw <= high)
 
 
