@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
@@ -40,6 +41,13 @@ def blocks(language: str) -> list[object]:
     ]
 
 
+def table_of_pairs() -> str:
+    """The table in docs/batch.md, with a small size."""
+    page = (ROOT / "docs" / "batch.md").read_text()
+    (table,) = (match[2] for match in BLOCK.finditer(page) if match[2].startswith("content,style"))
+    return table.replace("1024", "48")
+
+
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -61,6 +69,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "paintings").mkdir()
     for name in ("style.jpg", "other.jpg"):
         (tmp_path / "paintings" / name).write_bytes((tmp_path / name).read_bytes())
+    (tmp_path / "photos" / "trip").mkdir(parents=True)
+    for name in ("photos/cat.jpg", "photos/trip/bay.jpg"):
+        (tmp_path / name).write_bytes((tmp_path / "content.jpg").read_bytes())
+    for name in ("wave.jpg", "dusk.jpg"):
+        (tmp_path / "paintings" / name).write_bytes((tmp_path / "style.jpg").read_bytes())
+    (tmp_path / "photos" / "bay.jpg").write_bytes((tmp_path / "content.jpg").read_bytes())
+    (tmp_path / "pairs.csv").write_text(table_of_pairs())
     for name, seed in (("chest.nii.gz", 0), ("sharp.nii.gz", 1)):
         values = np.random.default_rng(seed).normal(0, 300, (1, 20, 18, 18)).astype(np.float32)
         media.save(Volume(values, dtype=np.dtype(np.int16)), tmp_path / name)
@@ -113,6 +128,11 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
             main(command[1:])
             if "-o" in command:
                 output = folder / command[command.index("-o") + 1]
+                if command[1] == "batch":
+                    made = (output / "batch.jsonl").read_text().splitlines()
+                    assert {json.loads(line)["state"] for line in made} == {"done"}
+                    assert (output / "overview.html").stat().st_size > 10_000
+                    continue
                 if command[1] in {"plot", "explain"}:
                     assert output.stat().st_size > 10_000
                     continue

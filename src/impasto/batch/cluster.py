@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,9 @@ TOPIC = "impasto-steps"
 
 _OFTEN = 0.5
 """Seconds between two steps that a worker tells of a job."""
+
+_LOOK = 5.0
+"""Seconds between two looks at the workers."""
 
 _HELD = 30.0
 """Seconds that a worker waits for a result on which another process is still at work: the system
@@ -114,11 +118,10 @@ def run_on_dask(
         errand = _Errand(client, manifest, share, ship)
         _tell_steps(client, onlooker)
         done = distributed.as_completed([errand.send(job, 1) for job in left], loop=client.loop)
-        lost = time.monotonic()
+        watch = _Watch(client)
         while errand.out and not interrupts.pending:
             batch = done.next_batch(block=False)
-            lost = time.monotonic() if client.status == "running" else lost
-            if time.monotonic() - lost > ANSWER:
+            if watch.is_gone():
                 raise _gone(scheduler, len(errand.out))
             for future in batch:
                 job, tries = errand.out.pop(future.key)
@@ -133,6 +136,34 @@ def run_on_dask(
                 time.sleep(0.05)
     outcome.interrupted = interrupts.number
     return outcome
+
+
+class _Watch:
+    """Looks now and then whether the cluster is still there."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.seen = self.worked = self.looked = time.monotonic()
+
+    def is_gone(self) -> bool:
+        """Returns whether the scheduler has not answered for too long.
+
+        Workers of a cluster of ours that did not come back are started anew. On another cluster
+        the jobs wait for workers, and a warning says so.
+        """
+        now = time.monotonic()
+        if self.client.status == "running":
+            self.seen = now
+        if now - self.looked > _LOOK and self.client.status == "running":
+            self.looked = now
+            if self.client.cluster is not None:
+                self.client.cluster.scale(len(self.client.cluster.worker_spec))
+            elif self.client.scheduler_info(n_workers=-1)["workers"]:
+                self.worked = now
+            elif now - self.worked > ANSWER:
+                logger.warning("the cluster has no workers left; the jobs wait for new ones")
+                self.worked = math.inf
+        return now - self.seen > ANSWER
 
 
 class _Errand:

@@ -18,7 +18,7 @@ import numpy as np
 from impasto import media
 from impasto.batch.manifest import Manifest, Record
 from impasto.errors import ImpastoError
-from impasto.kinds.looks import as_picture, as_signal, look_of
+from impasto.kinds.looks import as_picture, as_signal, look_of, open_to_show
 from impasto.media.files import atomic_write
 from impasto.media.pictures.picture import Picture, fit_picture, open_picture
 from impasto.plots import View, plot
@@ -72,9 +72,7 @@ def _small(folder: Path, record: Record) -> Picture:
         return gray
     try:
         path = folder / record["output"]
-        if media.is_picture(path):
-            return Picture(open_picture(path, (SIDE,)).data[:3])
-        sample = media.load(path)
+        sample = open_to_show(path, SIDE)
         if look_of(sample) == "signal":
             with TemporaryDirectory() as scratch:
                 drawn = Path(scratch) / "signal.png"

@@ -82,7 +82,7 @@ _SAME = (
 
 def refuse_borrowed(arguments: Sequence[str]) -> None:
     """Raises ConfigError for a flag of another program; the message names our flag."""
-    if arguments[:1] not in (["stylize"], ["texture"]):
+    if arguments[:1] not in (["stylize"], ["texture"], ["batch"]):
         return
     for word in arguments[1:]:
         flag = word.partition("=")[0]

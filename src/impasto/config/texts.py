@@ -62,6 +62,9 @@ def _value(name: str, text: str, hint: Any) -> Any:
         with suppress(ValueError, IndexError):
             return [(words[i], float(words[i + 1])) for i in range(0, len(words), 2)]
         return words
+    if name == "strength":  # a number, or a file
+        with suppress(ValueError):
+            return float(text)
     for value in (words, text.strip()):  # a tuple, or a single value
         with suppress(msgspec.ValidationError):
             return msgspec.convert(value, hint, strict=False)

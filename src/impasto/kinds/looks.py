@@ -90,6 +90,11 @@ def stand_in(path: Path, leads: Sequence[str] = ()) -> Sample:
     return _one_position(channels, 3) if len(space) == 3 else media.load(path, leads=leads)
 
 
+def open_to_show(path: Path, side: int) -> Sample:
+    """Opens a file to show it small: a picture at a long side of so many pixels, others whole."""
+    return media.load(path, (side,) if media.is_picture(path) else (0,))
+
+
 def texture_stand_in(output: Path, size: Space, channels: int) -> Sample:
     """Returns a small sample of a texture's kind, with which a plot is checked before its run."""
     return stand_in(output) if media.is_picture(output) else _one_position(channels, len(size))

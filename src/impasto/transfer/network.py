@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -65,29 +65,12 @@ def network_for(
     rate = kind.rate(content)
     if ":" in settings.network:
         _require_layers(config, dims, channels, rate)
-    opened = partial(
-        open_network,
-        settings.network,
-        dims=dims,
-        channels=channels,
-        weights=Path(settings.weights) if settings.weights else None,
-        values=settings.weights_input,
-        padding=settings.padding,
-        pooling=settings.pooling,
-        filters=settings.filters,
-        kernel=settings.kernel,
-        offline=settings.offline,
-        seed=config.schedule.seed,
-        rate=rate,
-        widths=settings.widths,
-        layers=config.objective.layers,
-        report=download or (lambda done, total: None),
-    )
     in_bfloat16 = _uses_bfloat16(config.engine.precision, settings.network, device)
-    own = getattr(settings.network, "network", None)  # two modules may have one name
-    key = (settings, own, dims, channels, rate, config.schedule.seed, config.objective.layers)
     networks = networks or Kept()
-    network = networks.get((*key, in_bfloat16, device, settings.calibrated), opened)
+    network = networks.get(
+        _key(config, dims, channels, rate, in_bfloat16, device),
+        partial(_opened, config, dims, channels, rate, download),
+    )
     if networks.holds(network) and _is_calibrated(network, config):
         network = deepcopy(network)  # for calibration changes it
     _calibrate(network, config, kind, content, styles)
@@ -114,6 +97,37 @@ def network_for(
         with about(flag):
             network.check(layers)
     return network
+
+
+def _opened(
+    config: Config, dims: int, channels: int, rate: float, download: Report | None
+) -> Network:
+    """Opens the configured network."""
+    settings = config.network
+    return open_network(
+        settings.network,
+        dims=dims,
+        channels=channels,
+        weights=Path(settings.weights) if settings.weights else None,
+        values=settings.weights_input,
+        padding=settings.padding,
+        pooling=settings.pooling,
+        filters=settings.filters,
+        kernel=settings.kernel,
+        offline=settings.offline,
+        seed=config.schedule.seed,
+        rate=rate,
+        widths=settings.widths,
+        layers=config.objective.layers,
+        report=download or (lambda done, total: None),
+    )
+
+
+def _key(config: Config, *others: Hashable) -> Hashable:
+    """Returns all that a network depends on before it is calibrated."""
+    settings = config.network
+    own = getattr(settings.network, "network", None)  # two modules may have one name
+    return (settings, own, config.schedule.seed, config.objective.layers, *others)
 
 
 def _is_calibrated(network: Network, config: Config) -> bool:
