@@ -21,8 +21,8 @@ from impasto import media
 from impasto.cli import arguments, parsing
 from impasto.cli.main import main
 from impasto.config.presets import PRESETS
-from impasto.instant.decoder import load_decoder
 from impasto.explain import experiments as explain
+from impasto.instant.decoder import load_decoder
 from impasto.media.signals.signal import Signal
 from impasto.media.volumes.volume import Volume
 

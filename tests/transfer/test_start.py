@@ -127,7 +127,12 @@ def test_a_folder_of_a_run_without_steps_gives_the_same_again(
 
 
 def test_a_signal_cannot_be_made_in_one_pass() -> None:
-    signal = Signal(np.random.default_rng(0).random((1, 400), np.float32), rate=100.0, names=("I",), units=("mV",))
+    signal = Signal(
+        np.random.default_rng(0).random((1, 400), np.float32),
+        rate=100.0,
+        names=("I",),
+        units=("mV",),
+    )
     with pytest.raises(ConfigError) as refused:
         impasto.stylize(signal, signal, impasto.configure("ecg", init="instant"))
     assert refused.value.subject == "--init instant"
