@@ -21,9 +21,11 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 SIZES = 3
 """The picture's own size, half of it, a quarter."""
 
-_STRIDES = {INPUT: 1, "relu1_1": 1, "relu2_1": 2, "relu3_1": 4}
-_WIDTHS = {INPUT: 3} | {layer: block[0] for layer, block in zip(LAYERS, WIDTHS, strict=True)}
-_REACH = {INPUT: 0, "relu1_1": 1, "relu2_1": 4, "relu3_1": 10}
+_STRIDES = {INPUT: 1, "detail": 1, "relu1_1": 1, "relu2_1": 2, "relu3_1": 4}
+_WIDTHS = {INPUT: 3, "detail": 3} | {
+    layer: block[0] for layer, block in zip(LAYERS, WIDTHS, strict=True)
+}
+_REACH = {INPUT: 0, "detail": 3, "relu1_1": 1, "relu2_1": 4, "relu3_1": 10}
 """How far a layer sees beyond what its position stands for, in positions of its input."""
 
 
@@ -32,7 +34,7 @@ class Tap(NamedTuple):
 
     Attributes:
         size: 0 for the picture's own size, 1 for half of it, and so on.
-        layer: one of `LAYERS`, or `INPUT`.
+        layer: one of `LAYERS`, or what `COLOR` and `DETAIL` have.
     """
 
     size: int
@@ -56,6 +58,9 @@ class Tap(NamedTuple):
 
 COLOR = Tap(0, INPUT)
 """The colors of the picture itself. They are transported last, in what the decoder painted."""
+
+DETAIL = Tap(0, "detail")
+"""What the picture has that its half, enlarged, does not. Transported after the decoder, too."""
 
 TAPS = tuple(Tap(size, layer) for size in range(SIZES) for layer in LAYERS)
 """What the decoder takes."""

@@ -19,21 +19,26 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.instant.encoder import COLOR, LAYERS, SIZES, STRIDE, TAPS, Activations, Tap, halved
+from impasto.instant.encoder import (
+    COLOR,
+    DETAIL,
+    LAYERS,
+    SIZES,
+    STRIDE,
+    TAPS,
+    Activations,
+    Tap,
+    halved,
+)
+from impasto.instant.finish import RIDGES
 from impasto.instant.instant import COARSEST, SMALLEST, Instant
-from impasto.instant.transport import ridged
+from impasto.instant.transport import RIDGE, ridged
 from impasto.media.files import atomic_write
 from impasto.system.libraries import library
 
 INVERSE, ROOT = 24, 40
 """Steps of Newton and Schulz for a covariance with the ridge of `transport`, and for a product of
 two of them, whose condition is the square of that. After them, errors are those of rounding."""
-
-WIDEST = max(tap.width for tap in TAPS)
-"""Channels."""
-
-ALL = (*TAPS, COLOR)
-"""What a style is known by."""
 
 Moments = tuple[Tensor, Tensor]
 """A mean and a covariance."""
@@ -90,34 +95,22 @@ class OneSize(nn.Module):
         found = self._encode(source)
         given = [_moments(found[tap], tap, sides) for tap in TAPS]
         shown, wanted = self._encode(content), self._encode(style)
-        own = [_moments(shown[tap], tap, sides) for tap in ALL]
-        goal = [_moments(wanted[tap], tap, style_sides) for tap in ALL]
+        own = [_moments(shown[tap], tap, sides) for tap in TAPS]
+        goal = [_moments(wanted[tap], tap, style_sides) for tap in TAPS]
         share, begins = amount.double(), first.double()
-        all_of_it = (share >= 1).double()
-        ways, parts = [], []
-        for tap, matrix, (mean, covariance), (target, wanted_covariance) in zip(
-            ALL, _maps(own, goal), own, goal, strict=True
-        ):
-            eye = torch.eye(tap.width, dtype=share.dtype)
-            way, offset = eye + share * (matrix - eye), share * (target - matrix @ mean)
-            on_the_way = way @ covariance @ way.T
-            between = on_the_way + all_of_it * (wanted_covariance - on_the_way)
-            ways.append((way, offset))
-            parts.append((way @ mean + offset, between))
+        ways, parts = _on_the_way(own, goal, share)
         moved: Activations = {}
         for tap, matrix, (way, offset), (mean, _), (target, _) in zip(
-            TAPS, _maps(given, parts[:-1]), ways, given, parts, strict=False
+            TAPS, _maps(given, parts), ways, given, parts, strict=True
         ):
             both = begins * way + (1 - begins) * matrix
             shift = begins * offset + (1 - begins) * (target - matrix @ mean)
             moved[tap] = _affine(found[tap], both, shift)
-        painted = self.decoder(moved)
-        colors = _moments(painted, COLOR, sides)
-        (matrix,) = _maps([colors], parts[-1:])
-        return _affine(painted, matrix, parts[-1][0] - matrix @ colors[0]).clamp(0, 1)
+        painted: Tensor = self.decoder(moved)
+        return painted
 
     def _encode(self, x: Tensor) -> Activations:
-        found: Activations = {COLOR: x}
+        found: Activations = {}
         for size in range(SIZES):
             y = x
             for name, operation in self.network.named_children():
@@ -126,6 +119,63 @@ class OneSize(nn.Module):
                     found[Tap(size, name)] = y
             x = halved(x)
         return found
+
+
+class Finish(nn.Module):
+    """What `finish.finished` computes for one style.
+
+    A picture comes with its details: what it has that its half, enlarged, does not.
+    """
+
+    def forward(
+        self,
+        painted: Float[Tensor, "1 3 height width"],
+        details: Float[Tensor, "1 3 height width"],
+        content: Float[Tensor, "1 3 height width"],
+        content_details: Float[Tensor, "1 3 height width"],
+        style: Float[Tensor, "1 3 rows columns"],
+        style_details: Float[Tensor, "1 3 rows columns"],
+        amount: Float[Tensor, ""],
+    ) -> Float[Tensor, "1 3 height width"]:
+        """Returns the picture in [0, 1]."""
+        own, goals = (
+            [_all_moments(x) for x in pair]
+            for pair in ((content_details, content), (style_details, style))
+        )
+        _, (detail, color) = _on_the_way(own, goals, amount.double())
+        painted = painted + _finished(details, detail, RIDGES[DETAIL]) - details
+        return _finished(painted, color, RIDGES[COLOR]).clamp(0, 1)
+
+
+def _finished(x: Tensor, goal: Moments, ridge: float) -> Tensor:
+    mean, covariance = _all_moments(x)
+    (matrix,) = _maps([(mean, covariance)], [goal], ridge)
+    return _affine(x, matrix, goal[0] - matrix @ mean)
+
+
+def _all_moments(x: Tensor) -> Moments:
+    """The mean and the covariance over all positions."""
+    rows = x[0].flatten(1).double()
+    mean = rows.mean(1)
+    centered = rows - mean[:, None]
+    return mean, centered @ centered.T / rows.shape[1]
+
+
+def _on_the_way(
+    own: Sequence[Moments], goals: Sequence[Moments], share: Tensor
+) -> tuple[list[Moments], list[Moments]]:
+    """The maps that go a share of the way, and what they lead to, as `geodesic` has it."""
+    all_of_it = (share >= 1).double()
+    ways, parts = [], []
+    for matrix, (mean, covariance), (target, wanted) in zip(
+        _maps(own, goals), own, goals, strict=True
+    ):
+        eye = torch.eye(len(mean), dtype=share.dtype)
+        way, offset = eye + share * (matrix - eye), share * (target - matrix @ mean)
+        between = way @ covariance @ way.T
+        ways.append((way, offset))
+        parts.append((way @ mean + offset, between + all_of_it * (wanted - between)))
+    return ways, parts
 
 
 def _affine(f: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
@@ -146,18 +196,21 @@ def _moments(f: Tensor, tap: Tap, sides: Tensor) -> Moments:
     return mean, weighed @ rows.T - mean[:, None] * mean
 
 
-def _maps(own: Sequence[Moments], goals: Sequence[Moments]) -> list[Tensor]:
+def _maps(own: Sequence[Moments], goals: Sequence[Moments], ridge: float = RIDGE) -> list[Tensor]:
     """The matrices of `transport`, all at once: each in a corner of one as large as the largest."""
-    pairs = [ridged(a, b) for (_, a), (_, b) in zip(own, goals, strict=True)]
-    a, b = (torch.stack([_widened(each) for each in part]) for part in zip(*pairs, strict=True))
+    pairs = [ridged(a, b, ridge) for (_, a), (_, b) in zip(own, goals, strict=True)]
+    widest = max(len(mean) for mean, _ in own)
+    a, b = (
+        torch.stack([_widened(each, widest) for each in part]) for part in zip(*pairs, strict=True)
+    )
     root, inverse = _roots(a, INVERSE)
     maps = inverse @ _roots(root @ b @ root, ROOT)[0] @ inverse
     return [maps[number, : len(each), : len(each)] for number, (each, _) in enumerate(own)]
 
 
-def _widened(a: Tensor) -> Tensor:
+def _widened(a: Tensor, widest: int) -> Tensor:
     """The matrix, and beyond it a diagonal of its mean variance."""
-    more = WIDEST - len(a)
+    more = widest - len(a)
     if not more:
         return a
     beyond = a.diagonal().mean() * torch.eye(more, dtype=a.dtype)
@@ -193,7 +246,7 @@ def export(instant: Instant, path: Path) -> None:
     """
     for name in ("onnx", "onnxscript"):
         library(name, "to write ONNX models", "onnx")
-    model = _whole(_one_size(instant))
+    model = _whole({"OneSize": _one_size(instant), "Finish": _finish()})
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
 
@@ -206,16 +259,36 @@ def _one_size(instant: Instant) -> Any:
     pictures = torch.rand(wide), torch.rand(wide), torch.rand(tall)
     sides = [torch.tensor([SIDE, SIDE]) for _ in range(2)]
     numbers = [torch.tensor(1.0), torch.tensor(0.0)]
+    inputs = (*pictures, *sides, *numbers)
+    shapes = (own, own, other, None, None, None, None)
+    names = [*PADDED, "sides", "style_sides", "amount", "first"]
+    return _exported(OneSize(instant), inputs, shapes, names)
+
+
+def _finish() -> Any:
+    """`Finish` as an ONNX model."""
+    rows, columns, down, across = (torch.export.Dim(name, min=2) for name in "abcd")
+    own, other = {2: rows, 3: columns}, {2: down, 3: across}
+    wide, tall = (torch.rand(1, 3, *sides) for sides in ((20, 30), (25, 15)))
+    inputs = *(wide.clone() for _ in range(4)), *(tall.clone() for _ in range(2)), torch.tensor(1.0)
+    names = ["painted", "details", "content", "content_details", "style", "style_details", "amount"]
+    return _exported(Finish(), inputs, (own, own, own, own, other, other, None), names)
+
+
+def _exported(
+    module: nn.Module, inputs: tuple[Tensor, ...], shapes: tuple[Any, ...], names: list[str]
+) -> Any:
+    """A module as an ONNX model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its own plans
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            OneSize(instant).eval(),
-            (*pictures, *sides, *numbers),
+            module.eval(),
+            inputs,
             dynamo=True,
-            dynamic_shapes=(own, own, other, None, None, None, None),
-            input_names=[*PADDED, "sides", "style_sides", "amount", "first"],
-            output_names=["painted"],
+            dynamic_shapes=shapes,
+            input_names=names,
+            output_names=["result"],
             opset_version=OPSET,
             optimize=False,  # takes longer than all else, and runtimes do it when they load a model
             verbose=False,
@@ -224,21 +297,24 @@ def _one_size(instant: Instant) -> Any:
     return program.model_proto
 
 
-def _whole(core: Any) -> Any:
-    """The model from coarse to fine. core: `OneSize`."""
+def _whole(parts: dict[str, Any]) -> Any:
+    """The model from coarse to fine. parts: the models that it calls, by name."""
     parser, helper, checker = (
         library(f"onnx.{name}", "to write ONNX models", "onnx")
         for name in ("parser", "helper", "checker")
     )
-    model = parser.parse_model(_TEXT.replace("IR_VERSION", str(core.ir_version)))
-    weights = [
-        helper.make_node("Constant", [], [each.name], value=each) for each in core.graph.initializer
-    ]
-    names = [[each.name for each in ends] for ends in (core.graph.input, core.graph.output)]
-    nodes = [*weights, *core.graph.node]
-    model.functions.append(
-        helper.make_function("impasto", "OneSize", *names, nodes, core.opset_import)
-    )
+    version = max(part.ir_version for part in parts.values())
+    model = parser.parse_model(_TEXT.replace("IR_VERSION", str(version)))
+    for name, part in parts.items():
+        weights = [
+            helper.make_node("Constant", [], [each.name], value=each)
+            for each in part.graph.initializer
+        ]
+        ends = [[each.name for each in end] for end in (part.graph.input, part.graph.output)]
+        nodes = [*weights, *part.graph.node]
+        model.functions.append(
+            helper.make_function("impasto", name, *ends, nodes, part.opset_import)
+        )
     checker.check_model(model)
     return model
 
@@ -350,13 +426,7 @@ Halved (x, times) => (y)
 Sharpened (content, small, painted) => (source)
 {{
     change = Sub (painted, small)
-    scales = Constant <value_floats = [1.0, 1.0, 2.0, 2.0]> ()
-    larger = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel">
-        (change, , scales)
-    first = Constant <value_ints = [0, 0]> ()
-    axes = Constant <value_ints = [2, 3]> ()
-    sides = Shape <start = 2> (content)
-    fitted = Slice (larger, first, sides, axes)
+    fitted = impasto.Enlarged (change, content)
     sum = Add (content, fitted)
     low = Constant <value_float = 0.0> ()
     high = Constant <value_float = 1.0> ()
@@ -374,6 +444,28 @@ Paint (source, content, style, amount, first) => (painted)
         amount, first)
     begin = Constant <value_ints = [0, 0]> ()
     axes = Constant <value_ints = [2, 3]> ()
-    painted = Slice (whole, begin, sides, axes)
+    decoded = Slice (whole, begin, sides, axes)
+    details = impasto.Details (decoded)
+    content_details = impasto.Details (content)
+    style_details = impasto.Details (style)
+    painted = impasto.Finish (decoded, details, content, content_details, style, style_details,
+        amount)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Details (x) => (y)
+{{
+    small = impasto.Half (x)
+    large = impasto.Enlarged (small, x)
+    y = Sub (x, large)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Enlarged (x, like) => (y)
+{{
+    scales = Constant <value_floats = [1.0, 1.0, 2.0, 2.0]> ()
+    larger = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (x, , scales)
+    first = Constant <value_ints = [0, 0]> ()
+    axes = Constant <value_ints = [2, 3]> ()
+    sides = Shape <start = 2> (like)
+    y = Slice (larger, first, sides, axes)
 }}
 """

@@ -12,8 +12,9 @@ from torch import Tensor
 from impasto.errors import ConfigError, SampleError
 from impasto.grids.patch import Allocate, Values, allocate
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import COLOR, TAPS, encoder
-from impasto.instant.painting import Aim, Painter
+from impasto.instant.encoder import COLOR, DETAIL, TAPS, encoder
+from impasto.instant.finish import Aim
+from impasto.instant.painting import Painter
 from impasto.instant.pyramid import Plain, Sharpened, Source, levels_of, pyramid
 from impasto.instant.statistics import Statistics
 from impasto.instant.transport import barycenter
@@ -177,6 +178,6 @@ def _aim(goal: Goal, size: int, amount: float, place: Tensor | None) -> Aim:
     sums = [style.at(size) for style in goal.styles]
     gaussians = {
         tap: barycenter([each.gaussian(tap) for each in sums], goal.shares)
-        for tap in (*TAPS, COLOR)
+        for tap in (*TAPS, COLOR, DETAIL)
     }
     return Aim(gaussians, amount, place)

@@ -10,16 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from impasto.errors import SampleError
 from impasto.grids.geometry import Region, Space
 from impasto.grids.patch import Allocate, Values
 from impasto.instant.decoder import Decoder
-from impasto.instant.encoder import COLOR, TAPS, Activations, Tap, encode
-from impasto.instant.pyramid import Source
-from impasto.instant.statistics import Sums, products
+from impasto.instant.encoder import COLOR, DETAIL, TAPS, Activations, encode, halved
+from impasto.instant.finish import (
+    Aim,
+    Move,
+    Place,
+    finished,
+    looks,
+    moved,
+    strips_of,
+    weight_of,
+)
+from impasto.instant.pyramid import Plain, Source, doubled, pyramid
+from impasto.instant.statistics import Sums
 from impasto.instant.tiles import (
     around,
     cells,
@@ -27,11 +36,10 @@ from impasto.instant.tiles import (
     inner,
     padded,
     read,
-    shrunk,
     taps_of,
     tiles_of,
 )
-from impasto.instant.transport import Affine, Gaussian, geodesic, transport
+from impasto.instant.transport import geodesic, transport
 from impasto.networks.stage import Network
 
 COARSE = 2
@@ -42,34 +50,6 @@ _PICTURE = 1
 
 FAINT = 1e-6
 """A share of the content that is none, but for rounding."""
-
-STRIP = 1 << 20
-"""Pixels whose colors are transported together."""
-
-Place = Float[Tensor, "1 1 height width"] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Aim:
-    """What a region is to be distributed like.
-
-    Attributes:
-        gaussians: by tap; of `COLOR` too.
-        amount: of the way from the content to it, in [0, 1].
-        place: how much each pixel takes it, in [0, 1]; None for 1.
-    """
-
-    gaussians: dict[Tap, Gaussian]
-    amount: float
-    place: Place
-
-
-@dataclass(frozen=True, eq=False)
-class _Move:
-    """The maps of an aim, and where they count."""
-
-    maps: dict[Tap, Affine]
-    place: Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,28 +113,28 @@ class Painter:
             own = self.sums(content, places)
         moves = [_move(s, o, aim) for s, o, aim in zip(sums, own, aims, strict=True)]
         if at_once:
-            found.pop(COLOR)
-            painted = _cropped(self.decoder(_moved(found, moves, region)), region, space)
+            found = {tap: found[tap] for tap in TAPS}
+            painted = _cropped(self.decoder(moved(found, moves, region)), region, space)
         else:
             painted = self._fine(source, moves, self._coarse(source, moves))
-        return _colored(painted, own, aims)
+        return finished(painted, own, aims, self.new)
 
-    def restore(self, painted: Values, content: Source, aims: Sequence[Aim]) -> Values:
+    def restore(self, painted: Values, content: Plain, aims: Sequence[Aim]) -> Values:
         """Gives a painted picture, in place, what the decoder cannot keep of the content.
 
         Where a pixel takes a part of the style only, it gets the rest of the difference between the
         content and what the decoder makes of it.
         """
-        moves, home = [_Move({}, aim.place) for aim in aims], painted.device
+        moves, home = [Move({}, aim.place) for aim in aims], painted.device
         everywhere = Region.all_of(content.space)
         if all(aim.amount == 1 for aim in aims) and _kept(moves, aims, everywhere, home) is None:
             return painted
-        strips = _strips(content.space)
-        parts = [products(content.read(strip.start, strip.stop), None) for strip in strips]
-        colors = Sums({COLOR: torch.stack(parts).sum(0)})
+        half = pyramid(content.x, 2, self.new)[1]
+        own = Sums({tap: looks(content.x, half, tap, None) for tap in (COLOR, DETAIL)})
+        alike = Aim({tap: own.gaussian(tap) for tap in own.by_tap}, 1.0, None)
         plain = self._fine(content, [], self._coarse(content, []))
-        plain = _colored(plain, [colors], [Aim({COLOR: colors.gaussian(COLOR)}, 1.0, None)])
-        for strip in strips:
+        plain = finished(plain, [own], [alike], self.new)
+        for strip in strips_of(content.space):
             kept = _kept(moves, aims, strip, home)
             if kept is not None:
                 lost = content.read(strip.start, strip.stop).to(home) - plain[strip.slices].to(home)
@@ -162,11 +142,11 @@ class Painter:
         return painted
 
     def _seen(self, source: Source, region: Region) -> Activations:
-        """All activations of a region, and its colors."""
+        """All activations of a region, its colors and its details."""
         x = read(source, region, self.device)
-        return encode(self.network, x) | {COLOR: x}
+        return encode(self.network, x) | {COLOR: x, DETAIL: x - doubled(halved(x))}
 
-    def _coarse(self, source: Source, moves: Sequence[_Move]) -> Tensor:
+    def _coarse(self, source: Source, moves: Sequence[Move]) -> Tensor:
         """The result of the coarse stages over the whole picture."""
         stages = list(self.decoder.stages)[:COARSE]
         halo, whole, stride = halo_of(stages, 0), padded(source.space), stages[-1].stride
@@ -175,9 +155,9 @@ class Painter:
         for tile in tiles_of(whole, halo, self.memory):
             seen = around(tile, halo)
             found = encode(self.network, read(source, seen, self.device), taps_of(stages))
-            moved, x = _moved(found, moves, seen), None
+            given, x = moved(found, moves, seen), None
             for stage in stages:
-                x = stage(moved, x)
+                x = stage(given, x)
             assert x is not None
             if result is None:
                 shape = (1, whole[0] // stride, whole[1] // stride, x.shape[1])
@@ -186,7 +166,7 @@ class Painter:
         assert result is not None
         return result
 
-    def _fine(self, source: Source, moves: Sequence[_Move], coarse: Tensor) -> Values:
+    def _fine(self, source: Source, moves: Sequence[Move], coarse: Tensor) -> Values:
         """The decoder's picture, from the result of the coarse stages."""
         stages = list(self.decoder.stages)[COARSE:]
         space, whole = source.space, padded(source.space)
@@ -195,10 +175,10 @@ class Painter:
         for tile in tiles_of(whole, halo, self.memory):
             seen = around(tile, halo)
             found = encode(self.network, read(source, seen, self.device), taps_of(stages))
-            moved = _moved(found, moves, seen)
+            given = moved(found, moves, seen)
             x = inner(coarse, Region.all_of(whole), seen, before)
             for stage in stages:
-                x = stage(moved, x)
+                x = stage(given, x)
             part = _cropped(inner(self.decoder.finished(x), seen, tile, 1), tile, space)
             rows, columns = (
                 slice(first, first + side)
@@ -227,7 +207,7 @@ def _counted(sums: Sums) -> Sums:
     return sums
 
 
-def _move(sums: Sums, own: Sums, aim: Aim) -> _Move:
+def _move(sums: Sums, own: Sums, aim: Aim) -> Move:
     """The maps from the distributions of what is painted on to those of the aim."""
     maps = {}
     for tap in TAPS:
@@ -237,73 +217,14 @@ def _move(sums: Sums, own: Sums, aim: Aim) -> _Move:
             continue
         part = geodesic(own.gaussian(tap), goal, aim.amount)
         maps[tap] = transport(sums.gaussian(tap), part)
-    return _Move(maps, aim.place)
-
-
-def _moved(found: Activations, moves: Sequence[_Move], region: Region) -> Activations:
-    """The transported activations of a region."""
-    if not moves:
-        return found
-    if len(moves) == 1 and moves[0].place is None:
-        return {tap: moves[0].maps[tap](f) for tap, f in found.items()}
-    weights: dict[int, list[Tensor]] = {}
-    for stride, device in {tap.stride: f.device for tap, f in found.items()}.items():
-        parts = [_weight(move.place, region, stride, device) for move in moves]
-        total = torch.stack(parts).sum(0).clamp_min(1)
-        weights[stride] = [part / total for part in parts]
-    moved = {}
-    for tap, f in found.items():
-        total = f.clone()
-        for move, weight in zip(moves, weights[tap.stride], strict=True):
-            total += weight * (move.maps[tap](f) - f)
-        moved[tap] = total
-    return moved
-
-
-def _weight(place: Place, region: Region, stride: int, device: torch.device) -> Tensor:
-    """How much each position takes of an aim."""
-    if place is None:
-        sides = (side // stride for side in region.space)
-        return torch.ones((1, 1, *sides), device=device)
-    return shrunk(place, region, stride, device)
-
-
-def _colored(painted: Values, own: Sequence[Sums], aims: Sequence[Aim]) -> Values:
-    """A painted picture, in place, with the colors of the aims; values in [0, 1]."""
-    strips = _strips(tuple(painted.shape[2:]))
-    moves = []
-    for sums, aim in zip(own, aims, strict=True):
-        parts = []
-        for strip in strips:
-            weight = None
-            if aim.place is not None:
-                weight = aim.place[strip.slices].float().to(painted.device)
-            parts.append(products(painted[strip.slices], weight))
-        total = torch.stack(parts).sum(0)
-        goal = aim.gaussians[COLOR]
-        if aim.amount < 1:
-            goal = geodesic(sums.gaussian(COLOR), goal, aim.amount)
-        moves.append(_Move({COLOR: transport(Gaussian.of(total), goal)}, aim.place))
-    for strip in strips:
-        moved = _moved({COLOR: painted[strip.slices]}, moves, strip)
-        painted[strip.slices] = moved[COLOR].clamp(0, 1)
-    return painted
-
-
-def _strips(space: Space) -> list[Region]:
-    """The rows of a picture in parts."""
-    rows = max(2, STRIP // space[1] // 2 * 2)
-    return [
-        Region((top, 0), (min(top + rows, space[0]), space[1]), space)
-        for top in range(0, space[0], rows)
-    ]
+    return Move(maps, aim.place)
 
 
 def _kept(
-    moves: Sequence[_Move], aims: Sequence[Aim], strip: Region, device: torch.device
+    moves: Sequence[Move], aims: Sequence[Aim], strip: Region, device: torch.device
 ) -> Tensor | None:
     """How much each pixel keeps of the content, shape (1, 1, h, w); None where it is nothing."""
-    parts = [_weight(move.place, strip, 1, device) for move in moves]
+    parts = [weight_of(move.place, strip, 1, device) for move in moves]
     total = torch.stack(parts).sum(0).clamp_min(1)
     pairs = zip(parts, aims, strict=True)
     kept = 1 - torch.stack([aim.amount * part / total for part, aim in pairs]).sum(0)

@@ -68,19 +68,21 @@ class Sharpened:
 
     def read(self, start: Space, stop: Space) -> Values:
         """Returns the values; the starts must be even."""
-        own = [max(0, first // 2 - 1) for first in start]
-        end = [
-            min(side, -(-last // 2) + 1)
-            for last, side in zip(stop, self.small.shape[2:], strict=True)
-        ]
-        small = (..., slice(own[0], end[0]), slice(own[1], end[1]))
-        change = doubled(self.painted[small] - self.small[small])
-        rows, columns = (
-            slice(first - 2 * before, last - 2 * before)
-            for first, last, before in zip(start, stop, own, strict=True)
-        )
+        change = enlarged(self.painted, start, stop) - enlarged(self.small, start, stop)
         content = self.content[..., start[0] : stop[0], start[1] : stop[1]].float()
-        return (content + change[..., rows, columns]).clamp(0, 1)
+        return (content + change).clamp(0, 1)
+
+
+def enlarged(small: Float[Tensor, "1 channel h w"], start: Space, stop: Space) -> Values:
+    """Returns a part of a picture enlarged twice; the starts must be even."""
+    own = [max(0, first // 2 - 1) for first in start]
+    end = [min(side, -(-last // 2) + 1) for last, side in zip(stop, small.shape[2:], strict=True)]
+    part = doubled(small[..., own[0] : end[0], own[1] : end[1]])
+    rows, columns = (
+        slice(first - 2 * before, last - 2 * before)
+        for first, last, before in zip(start, stop, own, strict=True)
+    )
+    return part[..., rows, columns]
 
 
 def sharpened(

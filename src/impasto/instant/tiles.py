@@ -20,7 +20,7 @@ from impasto.instant.decoder import Stage
 from impasto.instant.encoder import STRIDE, Tap
 from impasto.instant.pyramid import Plain, Source
 
-BYTES = 1200
+BYTES = 900
 """Of memory that a pixel of a tile takes, at most."""
 
 LEAST, MOST = 64, 1024

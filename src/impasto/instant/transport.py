@@ -89,7 +89,7 @@ class Affine:
         return moved + offset[:, :, None, None]
 
 
-def transport(content: Gaussian, style: Gaussian) -> Affine:
+def transport(content: Gaussian, style: Gaussian, ridge: float = RIDGE) -> Affine:
     """Returns the optimal map from the content's distribution to the style's.
 
     Both get the same ridge, so that it is the identity where they are equal, and bounded where the
@@ -98,6 +98,7 @@ def transport(content: Gaussian, style: Gaussian) -> Affine:
     Args:
         content: the distribution of what is mapped.
         style: the distribution that it gets; the same shape.
+        ridge: see `RIDGE`.
 
     Example:
         >>> one = Gaussian(torch.zeros(1).double(), torch.eye(1).double())
@@ -105,19 +106,19 @@ def transport(content: Gaussian, style: Gaussian) -> Affine:
         >>> transport(one, two).offset
         tensor([1.], dtype=torch.float64)
     """
-    a, b = ridged(content.covariance, style.covariance)
+    a, b = ridged(content.covariance, style.covariance, ridge)
     root, inverse = _roots(a)
     matrix = inverse @ _root(root @ b @ root) @ inverse
     return Affine(matrix, style.mean - (matrix @ content.mean[..., None])[..., 0])
 
 
-def ridged(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def ridged(a: Tensor, b: Tensor, ridge: float = RIDGE) -> tuple[Tensor, Tensor]:
     """Returns both covariances with the same ridge."""
     width = a.shape[-1]
     power = (a + b).diagonal(dim1=-2, dim2=-1).mean(-1) / 2
-    ridge = (RIDGE * power).clamp_min(LEAST)[..., None, None]
-    ridge = ridge * torch.eye(width, dtype=a.dtype, device=a.device)
-    return a + ridge, b + ridge
+    more = (ridge * power).clamp_min(LEAST)[..., None, None]
+    more = more * torch.eye(width, dtype=a.dtype, device=a.device)
+    return a + more, b + more
 
 
 def geodesic(content: Gaussian, style: Gaussian, amount: float | Tensor) -> Gaussian:
