@@ -10,8 +10,9 @@ import torch
 
 from impasto.errors import MissingExtraError
 from impasto.instant.decoder import Decoder
-from impasto.instant.exporting import _roots, export
+from impasto.instant.exporting import export
 from impasto.instant.instant import Goal, Instant
+from impasto.instant.unrolled import roots
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,7 +27,7 @@ def instant() -> Instant:
 def test_roots_of_matrices(condition: float) -> None:
     vectors = torch.linalg.qr(torch.randn(96, 96, dtype=torch.float64))[0]
     values = torch.logspace(0, -float(np.log10(condition)), 96, dtype=torch.float64)
-    root, inverse = _roots(vectors * values @ vectors.T, 24)
+    root, inverse = roots(vectors * values @ vectors.T, 24)
     torch.testing.assert_close(root, vectors * values.sqrt() @ vectors.T)
     torch.testing.assert_close(inverse, vectors / values.sqrt() @ vectors.T)
 
