@@ -19,6 +19,8 @@ Voxels = Bool[np.ndarray, "x y z"]
 
 _AIR = -950.0
 """The mean of a few voxels of air is below this many HU; that of lungs is above it."""
+_RIM = 150.0
+"""A single voxel of air is below the mean by this much more."""
 _LOWEST = -1024.0
 _MOST_ELSE = 0.2
 """The fraction of voxels along an edge that may be something else: noise, or a tube."""
@@ -54,7 +56,7 @@ def around_body(values: Float32[np.ndarray, "x y z"], *, hounsfield: bool) -> Vo
         return None
     corner = values[0, 0, 0]
     even = _along_edges(values == corner)
-    air = hounsfield and _along_edges(values < _AIR + 150)
+    air = hounsfield and _along_edges(values < _AIR + _RIM)
     if not (even or air):
         return None
     ndimage = library("scipy.ndimage", "to find the body in volumes", "volumes")
@@ -69,6 +71,9 @@ def around_body(values: Float32[np.ndarray, "x y z"], *, hounsfield: bool) -> Vo
     for axis, side in enumerate(values.shape):
         if around.shape[axis] != side:
             around = around.repeat(2, axis).take(range(side), axis)
+    if air:  # means over neighbors do not reach the skin
+        near = ndimage.binary_dilation(around, iterations=2 if values.size > _LARGE else 1)
+        around |= near & (values < _AIR + _RIM)
     return around if around.any() and not around.all() else None
 
 
@@ -86,7 +91,7 @@ def _mean_of_neighbors(
 
 
 def _at_least(values: Float32[np.ndarray, "x y z"]) -> Float32[np.ndarray, "x y z"]:
-    return np.maximum(values, np.float32(_LOWEST))
+    return np.asarray(np.maximum(values, np.float32(_LOWEST)), np.float32)
 
 
 def _halved(values: np.ndarray, join: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
