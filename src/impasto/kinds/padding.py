@@ -38,14 +38,15 @@ def by_slices(config: Config) -> bool:
 def padded_space(sample: Sample, config: Config) -> Space:
     """Returns the grid of a sample after `padded`.
 
-    One slice of a volume stays one slice for networks that see slices. With periodic borders
+    One slice of a volume stays one slice for networks that see slices, and a picture as the style
+    of a solid always. With periodic borders
     nothing is added, for it would be seen on the other side; nor for a network of the user's, which
     may be as small as its samples.
     """
     space = sample.space
     if config.network.padding == "periodic" or ":" in config.network.network:
         return space
-    alone = unit_axis(sample) if by_slices(config) else None
+    alone = unit_axis(sample) if by_slices(config) or isinstance(sample, Weighted) else None
     return tuple(n if axis == alone else max(n, LEAST) for axis, n in enumerate(space))
 
 
