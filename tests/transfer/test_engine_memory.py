@@ -20,8 +20,8 @@ def test_no_network_outlives_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty runs, without waiting for Python to look for what refers to itself."""
     made: list[weakref.ref[Network]] = []
 
-    def opened(*arguments: Any) -> Network:
-        network = network_for(*arguments)
+    def opened(*arguments: Any, **named: Any) -> Network:
+        network = network_for(*arguments, **named)
         made.append(weakref.ref(network))
         return network
 

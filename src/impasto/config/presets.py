@@ -40,11 +40,12 @@ Preset = Literal[
 _PICTURES = ObjectiveConfig(style_losses=("moments",), normalization="auto")
 _ANY_SIZE = replace(_PICTURES, coarse_share=0.5, fine_style=0.3)
 _STEADY = OptimizerConfig(learning_rate=0.02)
+_FROM_ONE_PASS = ScheduleConfig(init="auto", coarsest=256, steps=(44, 24))
 
 
 PRESETS = {
     # 512 x 341 in 20 s on one core, in fp32.
-    "standard": Config(objective=_ANY_SIZE, optimizer=_STEADY),
+    "standard": Config(objective=_ANY_SIZE, schedule=_FROM_ONE_PASS, optimizer=_STEADY),
     # One pass through a decoder, and no steps. 512 x 341 in half a second on two cores, in fp32.
     "instant": Config(
         objective=_ANY_SIZE,
@@ -54,11 +55,13 @@ PRESETS = {
     # On two cores with bf16 4096 x 2731 in about 2 min, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(
         objective=_ANY_SIZE,
-        schedule=ScheduleConfig(size=(4096,), steps=(150, 4)),
+        schedule=replace(_FROM_ONE_PASS, size=(4096,), steps=(50, 4)),
         optimizer=_STEADY,
     ),
     # A quick look at what `standard` will give. 512 x 341 in 7 s on one core, in fp32.
-    "draft": Config(objective=_ANY_SIZE, schedule=ScheduleConfig(steps=(40, 3), average=0.8)),
+    "draft": Config(
+        objective=_ANY_SIZE, schedule=replace(_FROM_ONE_PASS, steps=(12, 6), average=0.8)
+    ),
     # VGG-16 with one layer more, which sees larger forms of the style, such as suns and figures.
     # 384 x 256 in 110 s on one core, in fp32.
     "fine": Config(

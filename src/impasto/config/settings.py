@@ -342,7 +342,7 @@ class ScheduleConfig(Checked):
     """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
     """what G starts as: content, noise, a file, or instant, the result of one pass through a
-    decoder, for pictures"""
+    decoder, for pictures; auto is instant for pictures and content for everything else"""
     decoder: str | None = None
     """a file of impasto tune, the decoder of instant for one style; the package's by default"""
     seed: Seed = 0

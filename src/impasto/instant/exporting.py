@@ -161,7 +161,10 @@ instant (float[1, 3, h, w] content, float[1, 3, r, c] style, float amount)
     coarse = impasto.Halved (content, most)
     coarse_times = Min (most, most_of_style)
     coarse_style = impasto.Halved (style, coarse_times)
-    begun = impasto.Paint (coarse, coarse, coarse_style, amount, yes)
+    coarse_details = impasto.SeenDetails (coarse)
+    coarse_style_details = impasto.SeenDetails (coarse_style)
+    begun = impasto.Paint (coarse, coarse, coarse_style, coarse_details, coarse_style_details,
+        amount, yes)
     always = Cast <to = 9> (one)
     painted = Loop (most, always, begun)
         <body = finer (int64 number, bool going, float[1, 3, a, b] before)
@@ -175,14 +178,17 @@ instant (float[1, 3, h, w] content, float[1, 3, r, c] style, float amount)
             source = impasto.Sharpened (own, small, before)
             times = Min (size, most_of_style)
             own_style = impasto.Halved (style, times)
-            after = impasto.Paint (source, own, own_style, amount, no)
+            details = impasto.SeenDetails (own)
+            style_details = impasto.SeenDetails (own_style)
+            after = impasto.Paint (source, own, own_style, details, style_details, amount, no)
             goes = Identity (going)
         }}>
     partly = Less (amount, yes)
     picture = If (partly)
         <then_branch = restored () => (float[1, 3, e, f] back)
         {{
-            plain = impasto.Paint (content, content, content, yes, yes)
+            details = impasto.Details (content)
+            plain = impasto.Paint (content, content, content, details, details, yes, yes)
             lost = Sub (content, plain)
             kept = Sub (yes, amount)
             more = Mul (kept, lost)
@@ -236,7 +242,7 @@ Sharpened (content, small, painted) => (source)
     source = Clip (sum, low, high)
 }}
 <domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
-Paint (source, content, style, amount, first) => (painted)
+Paint (source, content, style, content_details, style_details, amount, first) => (painted)
 {{{_INTEGERS}
     stride = Constant <value_int = {STRIDE}> ()
     rest = Constant <value_int = {STRIDE - 1}> ()
@@ -249,10 +255,20 @@ Paint (source, content, style, amount, first) => (painted)
     axes = Constant <value_ints = [2, 3]> ()
     decoded = Slice (whole, begin, sides, axes)
     details = impasto.Details (decoded)
-    content_details = impasto.Details (content)
-    style_details = impasto.Details (style)
     painted = impasto.Finish (decoded, details, content, content_details, style, style_details,
         amount)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+SeenDetails (x) => (y)
+{{{_INTEGERS}
+    stride = Constant <value_int = {STRIDE}> ()
+    rest = Constant <value_int = {STRIDE - 1}> ()
+    {_padding("x")}
+    details = impasto.Details (x_padded)
+    begin = Constant <value_ints = [0, 0]> ()
+    axes = Constant <value_ints = [2, 3]> ()
+    sides = Shape <start = 2> (x)
+    y = Slice (details, begin, sides, axes)
 }}
 <domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
 Details (x) => (y)

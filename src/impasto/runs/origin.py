@@ -116,7 +116,7 @@ def origin_of(
     )
 
 
-STARTS = ("content", "noise", "instant")
+STARTS = ("auto", "content", "noise", "instant")
 """What the setting `init` names that is no file."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,15 +27,24 @@ BETA = 6.0
 """beta over alpha in the J that the decoder was trained with."""
 
 
-def check_start(kind: Kind, config: Config) -> None:
-    """Raises ConfigError if the content cannot be made in one pass and `init` asks for that."""
-    if config.schedule.init == "instant" and not kind.one_pass:
+def settle_start(kind: Kind, config: Config) -> Config:
+    """Returns the settings with the start that `auto` stands for.
+
+    Raises:
+        ConfigError: the content cannot be made in one pass, and the settings ask for that.
+    """
+    init = config.schedule.init
+    if init == "auto":
+        init = "instant" if kind.one_pass else "content"
+        return replace(config, schedule=replace(config.schedule, init=init))
+    if init == "instant" and not kind.one_pass:
         raise ConfigError(
             subject="--init instant",
             expected="a picture as the content",
             found="another kind of sample",
             remedy="pass --init content or noise, and a preset of that kind",
         )
+    return config
 
 
 def first_g(setup: Setup, space: Space) -> Values:

@@ -40,7 +40,7 @@ from impasto.transfer.network import network_for
 from impasto.transfer.opening import SampleLike, list_styles, open_inputs
 from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
-from impasto.transfer.start import check_start
+from impasto.transfer.start import settle_start
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -304,7 +304,7 @@ def prepare(
     arrays, memory = arrays_on(device, config.engine.memory)
     inputs = open_inputs(content, styles, config, arrays, stylizer.kept)
     kind, config = inputs.kind, inputs.config
-    check_start(kind, config)
+    config = settle_start(kind, config)
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
     network = network_for(
         *(config, prepared.content, download, prepared.styles, kind, device),
