@@ -126,6 +126,15 @@ def programs(weights: Path, decoder: Path) -> dict[str, Paint]:
     return found | {"instant": painted, "instant, twice": partial(painted, passes=2)}
 
 
+def nearer(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Those that keep at least as much of the content as all of the way does.
+
+    With less than all of the way MicroAST's pictures fall apart: its content's activations are on
+    another scale than its style's.
+    """
+    return [v for v in verdicts if v.lpips <= verdicts[-1].lpips or v is verdicts[-1]]
+
+
 def at(lpips: float, verdicts: Sequence[Verdict], field: str) -> float:
     """A figure at an LPIPS between those of two amounts; at the ends that of the end."""
     ordered = sorted(verdicts, key=lambda verdict: verdict.lpips)
@@ -175,7 +184,10 @@ def main() -> None:
     seconds = timed(paints)
     if arguments.output:
         lines = {
-            pair: {name: [asdict(v) for v in verdicts] for name, verdicts in by.items()}
+            pair: {
+                name: [{k: round(x, 4) for k, x in asdict(v).items() if x == x} for v in verdicts]
+                for name, verdicts in by.items()
+            }
             for pair, by in found.items()
         }
         text = json.dumps({"pairs": lines, "seconds": seconds}, indent=1)
@@ -191,30 +203,37 @@ def report(found: dict[str, dict[str, list[Verdict]]], size: int) -> None:
     """Prints medians over pairs: at each amount, and instant at each rival's LPIPS."""
     print(f"\nmedians over {len(found)} pairs at {size} pixels; style and coverage over no-op\n")
     names = list(next(iter(found.values())))
+    deep = any(v.deep == v.deep for by in found.values() for each in by.values() for v in each)
+    fields = {"style": "style", "deep": "style, VGG-16", "coverage": "coverage", "lpips": "LPIPS"}
+    if not deep:
+        fields.pop("deep")
     lines: list[tuple[str, ...]] = []
     for name in names:
         for index, first in enumerate(next(iter(found.values()))[name]):
             verdicts = [by[name][index] for by in found.values()]
             figures = [
-                f"{statistics.median(getattr(v, field) for v in verdicts):.3f}"
-                for field in ("style", "deep", "coverage", "lpips")
+                f"{statistics.median(getattr(v, field) for v in verdicts):.3f}" for field in fields
             ]
             lines.append((name, f"{first.amount:g}", *figures))
-    table(("", "amount", "style", "style, VGG-16", "coverage", "LPIPS"), lines)
+    table(("", "amount", *fields.values()), lines)
+    fields.pop("lpips")
     print("\ninstant over each rival at the same LPIPS\n")
     lines = []
     ours = [name for name in names if name.startswith("instant")]
     for own, name in product(ours, [name for name in names if name not in ours]):
         line: list[str] = [own, name]
-        for field in ("style", "deep", "coverage"):
+        for field in fields:
             ratios = []
             for by in found.values():
-                same = min(max(v.lpips for v in by[each]) for each in (own, name))
-                ratios.append(at(same, by[own], field) / at(same, by[name], field))
+                sides = [nearer(by[each]) for each in (own, name)]
+                same = min(max(v.lpips for v in side) for side in sides)
+                ours_at, theirs_at = (at(same, side, field) for side in sides)
+                ratios.append(ours_at / theirs_at)
             line.append(f"{statistics.median(ratios):.3f}")
             line.append(f"{sum(ratio < 1 for ratio in ratios)} of {len(ratios)}")
         lines.append(tuple(line))
-    table(("", "over", "style", "less", "style, VGG-16", "less", "coverage", "less"), lines)
+    heads = [head for name in fields.values() for head in (name, "less")]
+    table(("", "over", *heads), lines)
 
 
 def timed(paints: dict[str, Paint]) -> dict[str, float]:
@@ -235,10 +254,7 @@ def timed(paints: dict[str, Paint]) -> dict[str, float]:
 
 
 def _words(verdict: Verdict) -> str:
-    return (
-        f"style {verdict.style:.2f} deep {verdict.deep:.2f} "
-        f"coverage {verdict.coverage:.2f} LPIPS {verdict.lpips:.2f}"
-    )
+    return f"style {verdict.style:.2f}, coverage {verdict.coverage:.2f}, LPIPS {verdict.lpips:.2f}"
 
 
 if __name__ == "__main__":

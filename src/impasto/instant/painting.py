@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.errors import SampleError
 from impasto.grids.geometry import Region, Space
-from impasto.grids.patch import Allocate, Values
+from impasto.grids.patch import Allocate, Values, give_back
 from impasto.instant.decoder import Decoder
 from impasto.instant.encoder import COLOR, DETAIL, TAPS, Activations, encode, halved
 from impasto.instant.finish import (
@@ -87,6 +87,7 @@ class Painter:
             found = {tap: inner(f, seen, tile, tap.stride) for tap, f in given.items()}
             parts = [_sums(found, source.space, tile, place) for place in places]
             totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
+        give_back()
         return [_counted(total) for total in totals]
 
     def paint(self, source: Source, content: Source, aims: Sequence[Aim]) -> Values:
@@ -163,6 +164,7 @@ class Painter:
                 shape = (1, whole[0] // stride, whole[1] // stride, x.shape[1])
                 result = self.new(shape, torch.float32).movedim(-1, 1)
             inner(result, everywhere, tile, stride).copy_(inner(x, seen, tile, stride))
+            give_back()
         assert result is not None
         return result
 
@@ -185,6 +187,7 @@ class Painter:
                 for first, side in zip(tile.start, part.shape[2:], strict=True)
             )
             result[..., rows, columns] = part
+            give_back()
         return result
 
 
