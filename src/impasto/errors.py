@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class ImpastoError(Exception):
@@ -43,6 +44,10 @@ class ImpastoError(Exception):
         self.found = found
         self.remedy = remedy
         self.subject = subject
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets errors travel between processes."""
+        return _rebuilt, (type(self), self.expected, self.found, self.remedy, self.subject)
 
     def __str__(self) -> str:
         prefix = f"{self.subject}: " if self.subject else ""
@@ -88,6 +93,12 @@ class ProcessError(ImpastoError):
 
 class NumericalError(ImpastoError):
     """J stays non-finite even after the optimizer retreats and takes smaller steps."""
+
+
+def _rebuilt(
+    kind: type[ImpastoError], expected: str, found: str, remedy: str, subject: str
+) -> ImpastoError:
+    return kind(expected=expected, found=found, remedy=remedy, subject=subject)
 
 
 def amount(size: float) -> str:

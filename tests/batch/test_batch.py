@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,20 @@ def test_what_names_nothing_is_refused(
     (studio / "empty").mkdir()
     assert run(*arguments, "-o", "out") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_under_torchrun_it_is_refused(
+    studio: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert batch("-q") == 2
+    assert "--shard" in capsys.readouterr().err
+
+
+def test_errors_travel_between_processes() -> None:
+    error = OutputError(subject="a.png", expected="room", found="none", remedy="free some")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (OutputError, str(error))
 
 
 def test_results_among_the_contents_are_no_contents(studio: Path) -> None:

@@ -254,3 +254,20 @@ def test_records_and_folders_are_sent_whole(tmp_path: Path) -> None:
     assert media.load(tmp_path / "out" / "d.dcm").space == (6, 5, 4)
     with pytest.raises(OutputError, match="out of it"):
         receive({"": {"../evil": b""}}, manifest, "evil")
+
+
+def test_ctrl_c_ends_a_batch_that_goes_on_later(studio: Path) -> None:
+    others = ("--steps", "150", "--json")
+    process = started(*others, where=studio)
+    assert process.stdout is not None
+    assert any('"step": 3,' in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    code, out, errors = text_of(process)
+    assert code == 130, errors
+    assert json.loads(out.splitlines()[-1])["interrupted"] == signal.SIGINT
+    assert {line["state"] for line in lines(studio / "out")} == {"interrupted"}
+    assert any((studio / "out" / ".impasto-batch" / "runs").rglob("*.safetensors"))
+    assert not bytes_in(studio / "out")
+    assert batch("-q", "--steps", "150") == 0
+    assert batch("-q", "--steps", "150", output="calm") == 0
+    assert bytes_in(studio / "out") == bytes_in(studio / "calm")

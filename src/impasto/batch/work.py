@@ -39,7 +39,7 @@ class Workshop:
     """
 
     networks: Kept = field(default_factory=lambda: Kept(4))
-    stylizers: Kept = field(default_factory=lambda: Kept(8))
+    stylizers: Kept = field(default_factory=lambda: Kept(2))
 
     def stylizer(self, job: Job, styles_are: tuple[str | None, ...]) -> Stylizer:
         """Returns the stylizer of a job.

@@ -15,6 +15,7 @@ from impasto.batch.overview import PAGE, SHEET, write_overview
 from impasto.cli.batch_arguments import Batch
 from impasto.cli.batch_viewers import Watcher, watcher_of
 from impasto.cli.guards import Target, Touched, check_touched
+from impasto.cli.launching import SHARED
 from impasto.cli.parsing import fitting_preset, parse
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
@@ -38,6 +39,7 @@ def run_batch(command: Batch, arguments: Sequence[str], interrupts: Interrupts) 
         ProcessError: the scheduler of the cluster is gone.
         SampleError: a pattern matches nothing.
     """
+    _check_alone()
     jobs = jobs_of(command, arguments)
     own = shard_of(jobs, command.cluster.shard)
     _check_outputs(command, jobs)
@@ -57,6 +59,17 @@ def run_batch(command: Batch, arguments: Sequence[str], interrupts: Interrupts) 
         outcome = run(own, manifest, watcher, interrupts, retry=command.cluster.retry)
         _finish(command, manifest, outcome, watcher)
     return len(outcome.of("failed"))
+
+
+def _check_alone() -> None:
+    """Raises ConfigError where torchrun has started several processes."""
+    if int(os.environ.get(SHARED, "1")) > 1:
+        raise ConfigError(
+            subject="batch",
+            expected="a process of its own",
+            found=f"{os.environ[SHARED]} that torchrun has started",
+            remedy="start it without torchrun: --shard and --dask share the work",
+        )
 
 
 def jobs_of(command: Batch, arguments: Sequence[str]) -> list[Job]:
