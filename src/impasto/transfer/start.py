@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from impasto.transfer.opening import open_sample
 from impasto.transfer.setup import Setup
 
 BETA = 6.0
-"""beta over alpha in the J that the decoder was trained with."""
+"""beta over alpha from which the transport goes all the way: that of `standard`."""
 
 
 def settle_start(kind: Kind, config: Config) -> Config:
@@ -92,8 +92,8 @@ def _noise(setup: Setup, space: Space) -> Values:
 def one_pass(setup: Setup, space: Space) -> Values:
     """Makes G in one pass: encode, transport, decode.
 
-    The decoder was trained to minimize J at beta = `BETA` alpha. With less beta the transport goes
-    as much less of the way from the content's statistics to the style's.
+    From beta = `BETA` alpha on, the transport goes all the way from the content's statistics to the
+    style's; with less beta as much less of it.
     """
     config, new = setup.config, setup.arrays.new
     instant = setup.networks.get(
