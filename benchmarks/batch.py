@@ -203,6 +203,9 @@ class Logs:
                     here.append(json.loads(line))
                 except ValueError:  # cut off
                     continue
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
         threading.Thread(target=read, daemon=True).start()
         return process

@@ -135,15 +135,16 @@ def test_a_worker_that_is_killed_is_replaced(studio: Path) -> None:
     process = started(
         "--dask", "--workers", "1", "--steps", "60", "--json", where=studio, output="war"
     )
-    assert process.stdout is not None
     kills = 0
-    for line in process.stdout:
-        if kills < 2 and json.loads(line)["event"] == "step":
-            for child in psutil.Process(process.pid).children(recursive=True):
-                if "spawn_main" in " ".join(child.cmdline()):
-                    child.kill()
-                    kills += 1
-    assert process.wait(60) == 0
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if kills < 2 and json.loads(line)["event"] == "step":
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
+                        kills += 1
+    assert process.returncode == 0
     assert kills >= 1
     assert bytes_in(studio / "war") == bytes_in(studio / "out")
 
@@ -152,9 +153,10 @@ def test_shards_that_are_killed_go_on(studio: Path) -> None:
     assert batch("-q", "--steps", "60") == 0
     others = ("--steps", "60", "--shard", "1/1", "--json")
     victim, other = (started(*others, where=studio, output="killed") for _ in "12")
-    assert victim.stdout is not None
-    assert any('"step"' in line for line in victim.stdout)
-    victim.send_signal(signal.SIGKILL)
+    with victim:
+        assert victim.stdout is not None
+        assert any('"event": "step"' in line for line in victim.stdout)
+        victim.send_signal(signal.SIGKILL)
     code, _, errors = text_of(other)
     assert code == 0, errors
     assert text_of(started(*others, where=studio, output="killed"))[0] == 0
