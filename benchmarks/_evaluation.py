@@ -161,11 +161,11 @@ def medians(cases: dict[str, Case], runs: int) -> dict[str, Report]:
 class SetupKeeping(Setup):
     """A run's setup, with the number of kept stages changed where that is wanted."""
 
-    kept: float | None = None
+    kept_stages: float | None = None
 
     def _plan(self, network: Network, space: Space, base: Plan, room: float) -> Plan:
         plan = super()._plan(network, space, base, room)
-        return plan if self.kept is None else replace(plan, kept=self.kept)
+        return plan if self.kept_stages is None else replace(plan, kept=self.kept_stages)
 
 
 def report(case: Case) -> Report:
@@ -206,7 +206,7 @@ def report(case: Case) -> Report:
         memory,
         arrays,
         group,
-        case.kept,
+        kept_stages=case.kept,
     )
     scale = Scale.begin(setup, case.space, None, None)
     build = time.perf_counter() - began

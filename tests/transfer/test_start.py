@@ -79,8 +79,8 @@ def test_regions_take_their_own_styles(content: np.ndarray, tmp_path: Path) -> N
     masks = []
     for name, mask in (
         ("content", left),
-        ("red", np.broadcast_to(np.float32([1, 0, 0]), (64, 64, 3))),
-        ("blue", np.broadcast_to(np.float32([0, 0, 1]), (64, 64, 3))),
+        ("red", np.full((64, 64, 3), (1, 0, 0), np.float32)),
+        ("blue", np.full((64, 64, 3), (0, 0, 1), np.float32)),
     ):
         masks.append(str(tmp_path / f"{name}.png"))
         save(from_array(mask), Path(masks[-1]))
