@@ -152,7 +152,7 @@ def test_what_cannot_go_on_is_told_in_one_line(
         return error
 
     assert "expected the folder of a run" in told()
-    painted()
+    painted("--init", "content")
     kept = (studio / "style.png").read_bytes()
     digest = hashlib.sha256(kept).hexdigest()
     Image.new("RGB", (32, 24)).save(studio / "style.png")

@@ -235,7 +235,7 @@ def test_a_number_is_a_strength_for_all_places(
     flags = ((*few, "--learning-rate", "0.02") for few in settings)
     by_map, by_number, by_beta, plain = (made(*few)["value"] for few in flags)
     assert by_number == pytest.approx(by_beta, rel=1e-6)  # of 6
-    assert by_number == pytest.approx(by_map, rel=0.02)
+    assert by_number == pytest.approx(by_map, rel=0.05)
     assert abs(by_number / plain - 1) > 0.1
     for value in ("0", "1.5", "nan", "-1"):
         assert (

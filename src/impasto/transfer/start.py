@@ -102,6 +102,8 @@ def one_pass(setup: Setup, space: Space) -> Values:
     alpha, beta = config.objective.alpha, config.objective.beta
     content = setup.units.values(setup.units.content, space, new)
     goals = _goals(setup, space, instant)
+    if isinstance(strength := config.guidance.strength, float):  # it is in the guides' shares too
+        beta *= strength
     amount = min(1.0, beta / (BETA * alpha)) if alpha else 1.0
     return instant.render(content, goals, amount, setup.memory, new)
 
@@ -147,8 +149,5 @@ def _goals(setup: Setup, space: Space, instant: Instant) -> list[Goal]:
     goals = []
     for key, place in places.items():
         shares, styles = zip(*found[key], strict=True)
-        strength = min(1.0, sum(shares))
-        if strength < 1:
-            place = strength * (torch.ones(space, device=setup.device) if place is None else place)
         goals.append(Goal(styles, shares, place))
     return goals
