@@ -108,7 +108,7 @@ def parse(arguments: Sequence[str]) -> Command:
 def _with_local_cluster(arguments: Sequence[str]) -> Sequence[str]:
     """Says `--dask local` for a --dask without a scheduler."""
     said: list[str] = []
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         alone = word == "--dask" and not _SCHEDULER.fullmatch(following)
         said += [word, "local"] if alone else [word]
     return said

@@ -54,7 +54,7 @@ def first_g(setup: Setup, space: Space) -> Values:
         SampleError: the sample from the file does not have the content's channels and grid.
         WeightsError: the decoder's file cannot be read.
     """
-    units, init = setup.units, setup.config.schedule.init
+    units, init = setup.units, settle_start(setup.kind, setup.config).schedule.init
     if init == "content":
         return units.values(units.content, space, setup.arrays.new)
     if init == "noise":
