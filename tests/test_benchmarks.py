@@ -19,6 +19,7 @@ from benchmarks import (
     checkpoints,
     device,
     engine,
+    evaluation,
     instant,
     optimizers,
     painted,
@@ -248,10 +249,21 @@ def test_the_presets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["draft", "--size", "48", "--steps", "2", *saved(pictures(), tmp_path)]
-    (line,) = printed(presets, monkeypatch, capsys, *arguments)
+    _, line = printed(presets, monkeypatch, capsys, *arguments)  # after the import of torch
     seconds, peak = (float(cell.split()[0]) for cell in line.split("|")[3:5])
     assert seconds > 0.1
     assert peak > 0.1
+
+
+@pytest.mark.slow
+def test_an_evaluation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each grid has the time of ours, of its convolutions, and the ratio of both."""
+    lines = printed(evaluation, monkeypatch, capsys, "--runs", "1", "--threads", "1")
+    assert len(lines) == 5
+    for line in lines:
+        ours, alone, ratio = (float(cell.split()[0]) for cell in line.split("|")[2:5])
+        assert ours > 0
+        assert ratio == pytest.approx(ours / alone, rel=0.1)
 
 
 @pytest.mark.slow
