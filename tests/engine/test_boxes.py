@@ -200,7 +200,7 @@ def test_a_run_goes_on_to_the_same_bytes(preset: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("above_24")
 def test_a_content_that_is_its_own_style_comes_back() -> None:
     content = picture(0, 39, 48)
-    result = stylize(content, content, configure(**SETTINGS))
+    result = stylize(content, content, configure(**SETTINGS, init="content"))
     np.testing.assert_array_equal(result.sample.data, content.data)
     assert result.value == 0
 
