@@ -72,6 +72,6 @@ def _progress(step: TuningStep) -> Progress:
         terms=step.terms,
         seconds=step.seconds,
         note="",
-        g=torch.empty(0),
+        g=torch.empty(1, 3, SIDE, SIDE),
         sample=lambda: from_array(step.picture(torch.zeros(1, 3, SIDE, SIDE))[0].numpy()),
     )
