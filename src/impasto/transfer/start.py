@@ -21,7 +21,7 @@ from impasto.kinds import Kind
 from impasto.kinds.units import weights_over
 from impasto.media.sample import Sample
 from impasto.transfer.opening import open_sample
-from impasto.transfer.setup import Setup
+from impasto.transfer.setup import FOR_ARRAYS, Setup
 
 BETA = 6.0
 """beta over alpha from which the transport goes all the way: that of `standard`."""
@@ -105,7 +105,12 @@ def one_pass(setup: Setup, space: Space) -> Values:
     if isinstance(strength := config.guidance.strength, float):  # it is in the guides' shares too
         beta *= strength
     amount = min(1.0, beta / (BETA * alpha)) if alpha else 1.0
-    return instant.render(content, goals, amount, setup.memory, new)
+    return instant.render(content, goals, amount, _for_tiles(setup), new)
+
+
+def _for_tiles(setup: Setup) -> float:
+    """The bytes that a tile may take, beside the arrays of the run."""
+    return (1 - FOR_ARRAYS) * setup.memory
 
 
 def _instant(setup: Setup) -> Instant:
@@ -120,7 +125,7 @@ def _statistics(
     """Measures a style, once for all contents that leave it as it was opened."""
 
     def measured() -> tuple[Sample, Statistics]:  # the sample is kept, so that its id stays its own
-        return style, instant.statistics(values, source, setup.memory)
+        return style, instant.statistics(values, source, _for_tiles(setup), setup.arrays.new)
 
     if source is not None or not setup.kept.holds(style):
         return measured()[1]
