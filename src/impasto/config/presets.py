@@ -46,7 +46,7 @@ _FROM_ONE_PASS = ScheduleConfig(init="auto", coarsest=256, steps=(44, 24))
 PRESETS = {
     # 512 x 384 in 15 s on two cores from the prompt, in fp32.
     "standard": Config(objective=_ANY_SIZE, schedule=_FROM_ONE_PASS, optimizer=_STEADY),
-    # One pass through a decoder, and no steps. 512 x 384 in 0.9 s on two cores, 5 s from the prompt.
+    # One pass through a decoder, no steps. 512 x 384 in 0.9 s on two cores, 5 s from the prompt.
     "instant": Config(
         objective=_ANY_SIZE,
         schedule=ScheduleConfig(coarsest=0, steps=(0,), init="instant"),
