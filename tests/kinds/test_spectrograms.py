@@ -109,7 +109,7 @@ def test_what_is_no_sound_is_refused() -> None:
         spectrograms([sound(np.zeros(WINDOW - 1))])
     with pytest.raises(SampleError, match="--representation spectrogram: expected signals"):
         spectrograms([Sample(np.zeros((1, 5000), np.float32))])
-    sample = Sample(np.zeros((1, 9), np.float32))
+    sample = Sample(np.zeros((1, 20), np.float32))
     assert SIGNAL.restore(sample, sample, Config(), in_memory) is sample
 
 
