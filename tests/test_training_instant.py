@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from impasto.instant.decoder import Decoder, load_decoder
 from impasto.instant.encoder import TAPS, encode, encoder
+from impasto.instant.objective import sums_of
 from impasto.media import save
 from impasto.media.pictures.picture import from_array
 from impasto.networks.stage import Network
@@ -19,7 +20,7 @@ from tests.strategies import normal
 from training.instant import __main__ as recipe
 from training.instant import pictures as gallery_module
 from training.instant import train as training
-from training.instant.lessons import Lessons, moved, sums
+from training.instant.lessons import Lessons
 from training.instant.paintings import painted
 from training.instant.pictures import Gallery
 
@@ -77,7 +78,7 @@ def test_what_the_decoder_is_given_has_the_statistics_of_the_style(
     content = gallery.content(128, "content")[None]
     lesson = lessons.made(Decoder().requires_grad_(False), content, style, 1.0, passes)
     for tap, f in lesson.given.items():
-        products = sums(f)
+        products = sums_of(f)
         goal = style.gaussians[tap].mean
         torch.testing.assert_close(products[:-1, -1] / products[-1, -1], goal, rtol=0, atol=1e-3)
 
@@ -86,7 +87,7 @@ def test_a_picture_as_its_own_style_is_given_as_it_is(network: Network, gallery:
     lessons = Lessons(network, None, gallery, 64, 0)
     content = gallery.content(64, "content")[None]
     shown = encode(network, content)
-    given = moved(shown, lessons.measured(content))
+    given = lessons.measured(content).moved(shown)
     for tap, f in given.items():
         torch.testing.assert_close(f, shown[tap], rtol=1e-3, atol=1e-3)
 

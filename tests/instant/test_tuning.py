@@ -13,6 +13,7 @@ from impasto.instant.decoder import load_decoder
 from impasto.instant.encoder import COLOR, encode
 from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import StyleGoal, decoded_terms, sums_of
+from impasto.instant.transport import Gaussian
 from impasto.instant.tuning import Tuning, TuningStep
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,7 +51,7 @@ def begun(instant: Instant, output: Path, steps: int = 6) -> Tuning:
 def test_the_parts_are_least_where_the_style_is_the_picture(instant: Instant) -> None:
     activations = encode(instant.network, STYLE)
     taps = activations | {COLOR: STYLE}
-    goal = StyleGoal.of({tap: sums_of(f) for tap, f in taps.items()})
+    goal = StyleGoal({tap: Gaussian.of(sums_of(f)) for tap, f in taps.items()})
     same = decoded_terms(instant.network, STYLE, activations, goal)
     assert all(abs(float(term)) < 1e-6 for term in same.values())
     other = decoded_terms(instant.network, CONTENTS[0] + 0.5, activations, goal)

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from impasto.grids.geometry import Region
 from impasto.instant.decoder import Decoder
 from impasto.instant.encoder import COLOR, SIZES, TAPS, Activations, Tap, encode, halved
+from impasto.instant.objective import StyleGoal, style_weight, sums_of
 from impasto.instant.pyramid import sharpened
-from impasto.instant.transport import Gaussian, geodesic, transport
-from impasto.losses.gram import MetricGram
-from impasto.losses.wasserstein import Moments
+from impasto.instant.transport import Gaussian, geodesic
 from impasto.networks.stage import Network
 from training.instant.judge import LAYER
 from training.instant.pictures import Gallery
 
-LAMBDA = {"relu1_1": 1.9, "relu2_1": 3.1, "relu3_1": 2.0}
-"""Of each layer, as in `standard`."""
-
-SHARES = (0.5, 0.3, 0.2)
-"""The share of the style term that each size of the picture has."""
-
 JUDGE = Tap(-1, LAYER)
 """Where the judge's distribution is kept."""
-
-CONTENT = (Tap(0, "relu3_1"), Tap(1, "relu3_1"))
-"""What the content term compares, with equal weights."""
 
 POOL = 1500
 """Styles among which a step draws: the last so many; one is new at each step."""
@@ -48,27 +35,6 @@ The others start from what has been painted at half of the size."""
 
 
 @dataclass(frozen=True, eq=False)
-class Style:
-    """The distribution of each tap, and its loss; JUDGE is one of them where there is a judge."""
-
-    gaussians: dict[Tap, Gaussian]
-
-    @cached_property
-    def losses(self) -> dict[Tap, Moments]:
-        return {tap: Moments(g.products, "mean") for tap, g in self.gaussians.items()}
-
-
-def weight(tap: Tap, judged: float) -> float:
-    """Of a tap in the style term."""
-    return judged if tap == JUDGE else SHARES[tap.size] * LAMBDA.get(tap.layer, 0.0)
-
-
-def sums(activation: Tensor) -> Tensor:
-    """The sums over positions of [f 1] [f 1]^T in double precision, shape (1, channel, h, w)."""
-    return MetricGram.sums(activation, Region.all_of(tuple(activation.shape[2:]))).double()
-
-
-@dataclass(frozen=True, eq=False)
 class Lesson:
     """What the decoder is given, and what J compares its result with.
 
@@ -80,7 +46,7 @@ class Lesson:
     content: Tensor
     activations: Activations
     given: Activations
-    goal: Style
+    goal: StyleGoal
     amount: float
     start: float
 
@@ -93,7 +59,7 @@ class Lessons:
     ) -> None:
         self.network, self.judge, self.gallery = network, judge, gallery
         self.side, self.seed = side, seed
-        self._styles: OrderedDict[int, Style] = OrderedDict()
+        self._styles: OrderedDict[int, StyleGoal] = OrderedDict()
 
     @torch.no_grad()
     def lesson(self, decoder: Decoder, step: int, number: int, side: int) -> Lesson:
@@ -114,7 +80,7 @@ class Lessons:
 
     @torch.no_grad()
     def made(
-        self, decoder: Decoder, content: Tensor, style: Style, amount: float, passes: int
+        self, decoder: Decoder, content: Tensor, style: StyleGoal, amount: float, passes: int
     ) -> Lesson:
         """A lesson of a content, shape (1, 3, side, side).
 
@@ -122,36 +88,40 @@ class Lessons:
         that this gives.
         """
         shown = encode(self.network, content)
-        own = {tap: Gaussian.of(sums(f)) for tap, f in (shown | {COLOR: content}).items()}
+        own = {tap: Gaussian.of(sums_of(f)) for tap, f in (shown | {COLOR: content}).items()}
         if self.judge is not None:
-            own[JUDGE] = Gaussian.of(sums(self.judge(content, {LAYER})[LAYER]))
+            own[JUDGE] = Gaussian.of(sums_of(self.judge(content, {LAYER})[LAYER]))
         goal, start = style, 0.0
         for tap, gaussian in own.items():
-            start += weight(tap, 0.0) * apart(gaussian, style.gaussians[tap])
+            if tap == JUDGE:
+                continue
+            start += style_weight(tap) * apart(gaussian, style.gaussians[tap])
         if amount < 1:
-            goal = Style({tap: geodesic(g, style.gaussians[tap], amount) for tap, g in own.items()})
-        given = moved(shown, goal, own)
+            goal = StyleGoal(
+                {tap: geodesic(g, style.gaussians[tap], amount) for tap, g in own.items()}
+            )
+        given = goal.moved(shown, own)
         if passes:
             small, other = halved(content), smaller(style)
             coarse = self.painted(decoder, small, other, amount)
-            given = moved(encode(self.network, sharpened(content, small, coarse)), goal)
+            given = goal.moved(encode(self.network, sharpened(content, small, coarse)))
         if passes > 1:
-            again = colored(decoder(given), goal).clamp(0, 1)
-            given = moved(encode(self.network, again), goal)
+            again = goal.colored(decoder(given)).clamp(0, 1)
+            given = goal.moved(encode(self.network, again))
         return Lesson(content, shown, given, goal, amount, start)
 
-    def painted(self, decoder: Decoder, content: Tensor, style: Style, amount: float) -> Tensor:
+    def painted(self, decoder: Decoder, content: Tensor, style: StyleGoal, amount: float) -> Tensor:
         """The result of one pass from the content."""
         shown = encode(self.network, content)
-        own = {tap: Gaussian.of(sums(f)) for tap, f in (shown | {COLOR: content}).items()}
+        own = {tap: Gaussian.of(sums_of(f)) for tap, f in (shown | {COLOR: content}).items()}
         if amount < 1:
-            style = Style(
+            style = StyleGoal(
                 {tap: geodesic(g, style.gaussians[tap], amount) for tap, g in own.items()}
             )
-        return colored(decoder(moved(shown, style, own)), style).clamp(0, 1)
+        return style.colored(decoder(style.moved(shown, own))).clamp(0, 1)
 
     @torch.no_grad()
-    def style(self, number: int) -> Style:
+    def style(self, number: int) -> StyleGoal:
         """The number-th style of all."""
         if number not in self._styles:
             x = self.gallery.style(self.side, f"{self.seed} style {number}")[None]
@@ -161,38 +131,22 @@ class Lessons:
         return self._styles[number]
 
     @torch.no_grad()
-    def measured(self, x: Tensor) -> Style:
+    def measured(self, x: Tensor) -> StyleGoal:
         """The style of a picture, shape (1, 3, height, width), at its size and at half of it."""
-        found = {tap: Gaussian.of(sums(f)) for tap, f in encode(self.network, x).items()}
-        found[COLOR] = Gaussian.of(sums(x))
+        found = {tap: Gaussian.of(sums_of(f)) for tap, f in encode(self.network, x).items()}
+        found[COLOR] = Gaussian.of(sums_of(x))
         coarsest = [tap for tap in TAPS if tap.size == SIZES - 1]
         for tap, f in encode(self.network, halved(x), coarsest).items():
-            found[Tap(tap.size + 1, tap.layer)] = Gaussian.of(sums(f))
+            found[Tap(tap.size + 1, tap.layer)] = Gaussian.of(sums_of(f))
         if self.judge is not None:
-            found[JUDGE] = Gaussian.of(sums(self.judge(x, {LAYER})[LAYER]))
-        return Style(found)
+            found[JUDGE] = Gaussian.of(sums_of(self.judge(x, {LAYER})[LAYER]))
+        return StyleGoal(found)
 
 
-def smaller(style: Style) -> Style:
+def smaller(style: StyleGoal) -> StyleGoal:
     """The style at half of its size."""
     found = {tap: style.gaussians[Tap(tap.size + 1, tap.layer)] for tap in TAPS}
-    return Style(found | {COLOR: style.gaussians[COLOR]})
-
-
-def moved(
-    activations: Activations, goal: Style, own: Mapping[Tap, Gaussian] | None = None
-) -> Activations:
-    """The activations, distributed like the goal. own: their distributions, if known."""
-    found = {}
-    for tap, f in activations.items():
-        gaussian = own[tap] if own else Gaussian.of(sums(f))
-        found[tap] = transport(gaussian, goal.gaussians[tap])(f)
-    return found
-
-
-def colored(picture: Tensor, goal: Style) -> Tensor:
-    """The picture with the goal's mean and covariance of colors."""
-    return transport(Gaussian.of(sums(picture)), goal.gaussians[COLOR])(picture)
+    return StyleGoal(found | {COLOR: style.gaussians[COLOR]})
 
 
 def apart(one: Gaussian, other: Gaussian) -> float:

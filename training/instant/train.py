@@ -17,9 +17,10 @@ from torch import Tensor
 
 from impasto.instant.decoder import Decoder
 from impasto.instant.encoder import COLOR, encode
+from impasto.instant.objective import CONTENT, style_weight, sums_of
 from impasto.networks.stage import Network
 from training.instant.judge import LAYER
-from training.instant.lessons import CONTENT, JUDGE, Lesson, Lessons, sums, weight
+from training.instant.lessons import JUDGE, Lesson, Lessons
 from training.instant.pictures import Gallery
 
 WARM_UP, LEAST = 0.02, 0.005
@@ -89,18 +90,19 @@ class School:
 def terms(school: School, lesson: Lesson, picture: Tensor, *, judged: bool) -> dict[str, Tensor]:
     """The parts of J of a picture that the decoder gives, shape (1, 3, h, w)."""
     found = encode(school.network, picture)
-    styles = {tap: sums(f) for tap, f in found.items()}
+    styles = {tap: sums_of(f) for tap, f in found.items()}
     if judged and school.judge is not None:
-        styles[JUDGE] = sums(school.judge(picture, {LAYER})[LAYER])
+        styles[JUDGE] = sums_of(school.judge(picture, {LAYER})[LAYER])
     deep = school.settings.deep * school.settings.judged
     losses = lesson.goal.losses
     style = [
-        weight(tap, deep) * losses[tap].score(each, float(each[-1, -1].detach()))
+        (deep if tap == JUDGE else style_weight(tap))
+        * losses[tap].score(each, float(each[-1, -1].detach()))
         for tap, each in styles.items()
     ]
     content = [(found[tap] - lesson.activations[tap]).square().mean() for tap in CONTENT]
     outside = (picture - picture.clamp(0, 1)).square().mean()
-    color = lesson.goal.losses[COLOR].score(sums(picture), float(picture[0, 0].numel()))
+    color = lesson.goal.losses[COLOR].score(sums_of(picture), float(picture[0, 0].numel()))
     return {
         "content": torch.stack(content).mean(),
         "style": torch.stack(style).sum().float(),

@@ -14,9 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.errors import WeightsError
 from impasto.instant.encoder import TAPS, Tap
-from impasto.networks.weights import fault, read_weights
+from impasto.networks.weights import check_tensors, read_weights
 
 WIDTHS = {16: 128, 8: 128, 4: 64, 2: 32, 1: 24}
 """Channels of each stage by its stride, in the order of computation."""
@@ -131,19 +130,7 @@ def load_decoder(path: Path = EMBEDDED) -> Decoder:
     state = read_weights(path)
     decoder = Decoder()
     expected = {key: tuple(tensor.shape) for key, tensor in decoder.state_dict().items()}
-    for key in sorted(expected.keys() | state.keys()):
-        if key not in state:
-            problem = "no such tensor"
-        elif key not in expected:
-            problem = "which the decoder lacks"
-        else:
-            problem = fault(state[key], expected[key])
-        if problem:
-            raise WeightsError(
-                subject=str(path),
-                expected="the weights of a decoder, as training/instant writes them",
-                found=f"{key}: {problem}",
-                remedy="pass an undamaged file, or leave --decoder out",
-            )
+    what = "a decoder, as training/instant and impasto tune write them"
+    check_tensors(path, state, expected, what, "--decoder")
     decoder.load_state_dict({key: tensor.float() for key, tensor in state.items()})
     return decoder.requires_grad_(False).eval()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -43,40 +44,38 @@ class StyleGoal:
 
     Attributes:
         gaussians: the distribution of each tap, and of the colors.
-        losses: the style term of each of them.
     """
 
     gaussians: Mapping[Tap, Gaussian]
-    losses: Mapping[Tap, Moments]
 
-    @classmethod
-    def of(cls, sums: Mapping[Tap, Tensor]) -> StyleGoal:
-        """Makes it from the sums over positions of [f 1] [f 1]^T."""
-        gaussians = {tap: Gaussian.of(each) for tap, each in sums.items()}
-        losses = {tap: Moments(gaussians[tap].products, "mean") for tap in (*TAPS, COLOR)}
-        return cls(gaussians, losses)
+    @cached_property
+    def losses(self) -> dict[Tap, Moments]:
+        """The style term of each of them."""
+        return {tap: Moments(each.products, "mean") for tap, each in self.gaussians.items()}
 
-    def moved(self, activations: Activations) -> Activations:
-        """Returns activations, each tap transported to the style's distribution."""
-        return {
-            tap: transport(Gaussian.of(sums_of(f)), self.gaussians[tap])(f)
-            for tap, f in activations.items()
-        }
+    def moved(
+        self, activations: Activations, own: Mapping[Tap, Gaussian] | None = None
+    ) -> Activations:
+        """Returns activations, each tap transported to the style's distribution.
+
+        own: their distributions; None measures them.
+        """
+        found = {}
+        for tap, f in activations.items():
+            gaussian = own[tap] if own else Gaussian.of(sums_of(f))
+            found[tap] = transport(gaussian, self.gaussians[tap])(f)
+        return found
 
     def colored(
-        self, picture: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch 3 height width"]:
-        """Returns pictures with the style's colors; the maps count as constants."""
-        found = []
-        for each in picture:
-            way = transport(Gaussian.of(sums_of(each[None].detach())), self.gaussians[COLOR])
-            found.append(way(each[None]))
-        return torch.cat(found)
+        self, picture: Float[Tensor, "1 3 height width"]
+    ) -> Float[Tensor, "1 3 height width"]:
+        """Returns a picture with the style's mean and covariance of colors."""
+        return transport(Gaussian.of(sums_of(picture)), self.gaussians[COLOR])(picture)
 
 
 def style_weight(tap: Tap) -> float:
-    """Returns the weight of a tap in the style term."""
-    return SHARES[tap.size] * LAMBDA[tap.layer]
+    """Returns the weight of a tap in the style term; 0 for colors."""
+    return SHARES[tap.size] * LAMBDA.get(tap.layer, 0.0)
 
 
 def sums_of(activation: Float[Tensor, "1 channel height width"]) -> Tensor:

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from impasto.errors import SampleError
 from impasto.grids.patch import Values
-from impasto.instant.encoder import Activations, encode, halved
+from impasto.instant.encoder import COLOR, TAPS, Activations, encode, halved
 from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import StyleGoal, decoded_terms
 from impasto.instant.pyramid import sharpened
@@ -102,7 +102,10 @@ class Tuning:
         self.instant, self.steps, self.seed = instant, steps, seed
         self.contents, self.output = contents, output
         self.statistics = instant.statistics(style)
-        self.goals = [StyleGoal.of(self.statistics.at(size).by_tap) for size in range(SIZES)]
+        sums = [self.statistics.at(size) for size in range(SIZES)]
+        self.goals = [
+            StyleGoal({tap: each.gaussian(tap) for tap in (*TAPS, COLOR)}) for each in sums
+        ]
         self.decoder = copy.deepcopy(instant.decoder).requires_grad_(True)
         self.average = copy.deepcopy(self.decoder).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.decoder.parameters(), betas=(0.9, 0.99))

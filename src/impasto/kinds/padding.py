@@ -39,9 +39,8 @@ def padded_space(sample: Sample, config: Config) -> Space:
     """Returns the grid of a sample after `padded`.
 
     One slice of a volume stays one slice for networks that see slices, and a picture as the style
-    of a solid always. With periodic borders
-    nothing is added, for it would be seen on the other side; nor for a network of the user's, which
-    may be as small as its samples.
+    of a solid always. With periodic borders nothing is added, for it would be seen on the other
+    side; nor for a network of the user's, which may be as small as its samples.
     """
     space = sample.space
     if config.network.padding == "periodic" or ":" in config.network.network:

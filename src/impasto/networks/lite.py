@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from impasto.errors import WeightsError
 from impasto.networks.stage import Network
 from impasto.networks.vgg import Padding, Pooling, convolutions, vgg
-from impasto.networks.weights import fault, read_weights
+from impasto.networks.weights import check_tensors, read_weights
 
 WIDTHS = ((24, 24), (48, 48), (96,))
 """Output channels of each block's convolutions."""
@@ -57,20 +56,7 @@ def load_lite(path: Path = EMBEDDED, *, padding: Padding, pooling: Pooling) -> N
         metric = METRIC + name.replace("conv", "relu")
         if metric in state:
             expected[metric] = (layer.out_channels + 1,) * 2
-    for key in sorted(expected.keys() | state.keys()):
-        if key not in state:
-            problem = "no such tensor"
-        elif key not in expected:
-            problem = "which lite lacks"
-        else:
-            problem = fault(state[key], expected[key])
-        if problem:
-            raise WeightsError(
-                subject=str(path),
-                expected="the weights of lite, as training/lite writes them",
-                found=f"{key}: {problem}",
-                remedy="pass an undamaged file, or leave --weights out",
-            )
+    check_tensors(path, state, expected, "lite, as training/lite writes them", "--weights")
     for name, layer in convolutions(network).items():
         layer.load_state_dict({kind: state[f"{name}.{kind}"] for kind in ("weight", "bias")})
     network.metrics.update(

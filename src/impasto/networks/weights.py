@@ -167,6 +167,41 @@ def _shapes(blocks: Sequence[int]) -> dict[int, tuple[int, ...]]:
     return shapes
 
 
+def check_tensors(
+    path: Path,
+    state: Mapping[str, Tensor],
+    shapes: Mapping[str, Sequence[int]],
+    what: str,
+    flag: str,
+) -> None:
+    """Checks that a file has these tensors, and no others.
+
+    Args:
+        path: the file.
+        state: its tensors.
+        shapes: the shape of each one.
+        what: what the file is of, such as "lite, as training/lite writes it".
+        flag: the setting that names the file.
+
+    Raises:
+        WeightsError: a tensor is missing, too much, of another shape or not finite.
+    """
+    for key in sorted(shapes.keys() | state.keys()):
+        if key not in state:
+            problem = "no such tensor"
+        elif key not in shapes:
+            problem = f"which {what.partition(',')[0]} lacks"
+        else:
+            problem = fault(state[key], shapes[key])
+        if problem:
+            raise WeightsError(
+                subject=str(path),
+                expected=f"the weights of {what}",
+                found=f"{key}: {problem}",
+                remedy=f"pass an undamaged file, or leave {flag} out",
+            )
+
+
 def fault(tensor: Tensor, shape: Sequence[int]) -> str:
     """Returns why a tensor cannot be weights of that shape, "" where it can."""
     if tensor.shape != tuple(shape):

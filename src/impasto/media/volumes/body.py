@@ -85,7 +85,7 @@ def _mean_of_neighbors(
     What lies below air, such as padding, counts as air.
     """
     if values.size <= _LARGE:
-        near = ndimage.uniform_filter(np.maximum(values, _LOWEST), 3, mode="nearest")
+        near = ndimage.uniform_filter(_at_least(values), 3, mode="nearest")
         return np.asarray(near, np.float32)
     return _halved(values, lambda one, other: (_at_least(one) + _at_least(other)) / 2)
 
