@@ -750,7 +750,7 @@ def test_help_is_short_and_shows_the_flags_of_the_kind_at_hand(
     assert set(shown_flags.split()) <= words
     assert not set(hidden_flags.split()) & words
     assert "--help-all" in text
-    assert text.count("\n") < 155
+    assert text.count("\n") < 150
 
 
 def test_help_for_textures_shows_their_own_defaults(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,13 @@ def test_less_beta_goes_less_of_the_way(content: np.ndarray) -> None:
     assert whole == moved(100.0)
 
 
+def test_a_strength_for_all_places_is_less_beta(content: np.ndarray) -> None:
+    by_strength, by_beta = (
+        impasto.stylize(content, RED, instant(**few)) for few in ({"strength": 0.5}, {"beta": 3.0})
+    )
+    np.testing.assert_array_equal(by_strength.numpy(), by_beta.numpy())
+
+
 def test_shares_mix_styles(content: np.ndarray) -> None:
     mixed = impasto.stylize(content, [RED, BLUE], instant(style_weights=(1.0, 1.0))).numpy()
     red, blue = (impasto.stylize(content, each, instant()).numpy() for each in (RED, BLUE))

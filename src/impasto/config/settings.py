@@ -278,8 +278,7 @@ class VolumeConfig(Checked):
     """keep air as it is and leave it out of the statistics: values below -900 HU, or below the
     window"""
     around: bool = False
-    """let what lies around the body change and count too: air, and a background of one value;
-    voxels without a value, such as padding, never do"""
+    """let air or an even background around the body change and count too"""
     slices: Count = 10
     """slices across each axis in one step of adam, where the network sees slices; all of them for
     0, or where there are fewer [>= 0]"""
@@ -341,8 +340,8 @@ class ScheduleConfig(Checked):
     patience: Count = 0
     """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
-    """what G starts as: content, noise, a file, or instant, the result of one pass through a
-    decoder, for pictures; auto is instant for pictures and content for everything else"""
+    """what G starts as: content, noise, a file, or instant, the result of one pass, for pictures;
+    auto is instant for pictures and content for everything else"""
     decoder: str | None = None
     """a file of impasto tune, the decoder of instant for one style; the package's by default"""
     seed: Seed = 0
