@@ -86,6 +86,7 @@ def volumes() -> tuple[Sample, Sample]:
 
 def short(preset: str = "standard", **settings: Any) -> Config:
     fast: dict[str, Any] = {"precision": "fp32", "steps": (4, 3), "coarsest": 32}
+    fast |= {"init": "content"}  # one pass has tests of its own; its rounding is larger
     return configure(preset, **fast | settings)
 
 
@@ -144,6 +145,17 @@ def test_one_pass(tmp_path: Path) -> None:
     for settings in ({}, {"beta": 2.0}, {"strength": mask}):
         config = configure("instant", precision="fp32", size=0, **settings)
         check(pictures(), config)
+
+
+def test_one_pass_on_a_small_device(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In tiles, whose results are in memory, or some there and some on the device."""
+    content = from_array(np.random.default_rng(0).integers(0, 256, (640, 96, 3), np.uint8))
+    config = configure("instant", precision="fp32", size=0)
+    for share in (0.0, 0.5):
+        small_arrays(monkeypatch, share)
+        device.limit(device.taken() + 220 * 10**6)
+        check((content, pictures()[1]), config)
+        assert device.refused() == 0
 
 
 def test_nearest_positions() -> None:
@@ -289,8 +301,9 @@ def test_in_the_middle_of_a_scale(device: Any, monkeypatch: pytest.MonkeyPatch) 
 def test_too_small_a_device(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "device_room", lambda *_: 1.0 * GIGABYTE)
     device.limit(device.taken() + 3 * 10**6)
-    with pytest.raises(MemoryLimitError):
-        stylize(*pictures(), on(short(), "easel"))
+    for init in ("content", "instant"):
+        with pytest.raises(MemoryLimitError):
+            stylize(*pictures(), on(short(init=init), "easel"))
 
 
 def test_large_grids_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

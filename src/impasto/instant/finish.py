@@ -98,7 +98,7 @@ def look(
 ) -> Float[Tensor, "1 3 rows width"]:
     """Returns the colors or the details of a part of a picture."""
     part = x[strip.slices].float()
-    return part if tap == COLOR else part - enlarged(half, strip.start, strip.stop)
+    return part if tap == COLOR else part - enlarged(half, strip.start, strip.stop, part.device)
 
 
 def strips_of(space: Space) -> list[Region]:

@@ -178,7 +178,7 @@ class Painter:
             seen = around(tile, halo)
             found = encode(self.network, read(source, seen, self.device), taps_of(stages))
             given = moved(found, moves, seen)
-            x = inner(coarse, Region.all_of(whole), seen, before)
+            x = inner(coarse, Region.all_of(whole), seen, before).to(self.device)
             for stage in stages:
                 x = stage(given, x)
             part = _cropped(inner(self.decoder.finished(x), seen, tile, 1), tile, space)

@@ -68,16 +68,21 @@ class Sharpened:
 
     def read(self, start: Space, stop: Space) -> Values:
         """Returns the values; the starts must be even."""
-        change = enlarged(self.painted, start, stop) - enlarged(self.small, start, stop)
         content = self.content[..., start[0] : stop[0], start[1] : stop[1]].float()
+        painted, small = (
+            enlarged(x, start, stop, content.device) for x in (self.painted, self.small)
+        )
+        change = painted - small
         return (content + change).clamp(0, 1)
 
 
-def enlarged(small: Float[Tensor, "1 channel h w"], start: Space, stop: Space) -> Values:
-    """Returns a part of a picture enlarged twice; the starts must be even."""
+def enlarged(
+    small: Float[Tensor, "1 channel h w"], start: Space, stop: Space, device: torch.device
+) -> Values:
+    """Returns a part of a picture enlarged twice, on a device; the starts must be even."""
     own = [max(0, first // 2 - 1) for first in start]
     end = [min(side, -(-last // 2) + 1) for last, side in zip(stop, small.shape[2:], strict=True)]
-    part = doubled(small[..., own[0] : end[0], own[1] : end[1]])
+    part = doubled(small[..., own[0] : end[0], own[1] : end[1]].to(device))
     rows, columns = (
         slice(first - 2 * before, last - 2 * before)
         for first, last, before in zip(start, stop, own, strict=True)

@@ -37,6 +37,9 @@ FEWEST = 3
 any first step raises it.
 """
 
+LEAST_MEMORY = 1e6
+"""Bytes below which no plan needs less memory than the one before."""
+
 Scales = list[tuple[Space, int]]
 """The grids of a run, coarse to fine, each with its number of steps."""
 
@@ -203,7 +206,9 @@ class Descent:
         return Scale.begin(self.setup, space, self.scale, self.resumed)
 
     def _check_again(self, here: Scale | None, error: torch.OutOfMemoryError) -> None:
-        """Raises MemoryLimitError if a scale cannot go on in less of the device's memory."""
+        """Raises an error if a scale cannot go on in less of the device's memory."""
+        if self.setup.memory < LEAST_MEMORY:
+            raise error
         if self.setup.group.size == 1 and (here is None or here.intact):
             return
         raise MemoryLimitError(
