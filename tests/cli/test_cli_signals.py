@@ -34,7 +34,7 @@ def recording(rate: float, seconds: float, period: float, seed: int) -> Signal:
 @pytest.fixture
 def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a content at 100 Hz and a style at 125 Hz."""
-    pytest.importorskip("soxr")
+    pytest.importorskip("scipy")
     content, style = recording(100.0, 5, 0.8, 1), recording(125.0, 6, 0.6, 2)
     for suffix in (".hea", ".csv"):
         media.save(content, tmp_path / f"content{suffix}")

@@ -175,7 +175,7 @@ def test_gaps_stay_where_they_are_in_other_units() -> None:
 
 
 def test_the_style_comes_to_the_contents_rate(notes: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("soxr")
+    pytest.importorskip("scipy")
     wave = np.sin(np.arange(2000) / 250 * 2 * np.pi * 3)
     found = match_to_content(signal(wave, 250.0), signal(np.zeros(400), 100.0))
     assert (found.rate, found.space) == (100.0, (800,))

@@ -152,8 +152,8 @@ def test_rates_that_are_none(rate: float) -> None:
 
 
 def test_resampling_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    hide("soxr", monkeypatch)
-    with pytest.raises(MissingExtraError, match=r"library soxr .* pip install 'impasto\[signals"):
+    hide("scipy.signal", monkeypatch)
+    with pytest.raises(MissingExtraError, match=r"library scipy.* pip install 'impasto\[signals"):
         signal().resampled(125)
 
 

@@ -243,7 +243,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.mark.usefixtures("module")
 def test_a_run_sees_values_in_the_networks_units_and_gives_the_contents_back() -> None:
-    pytest.importorskip("soxr")
+    pytest.importorskip("scipy")
     content, style = recording(125.0, 1, ("I", "II", "V1")), recording(100.0, 2, ("II", "I", "V1"))
     config = configure("ecg", network="mine:termed", **SETTINGS)
     seen: list[float] = []

@@ -106,10 +106,14 @@ PRESETS = {
     # A minute of one lead at 360 Hz in about 10 s.
     "ecg": Config(
         objective=ObjectiveConfig(
-            beta=10.0, spectrum=0.02, autocorrelation=0.3, amplitude=0.3, spectrum_window=3.0
+            beta=10.0,
+            spectrum=0.05,
+            autocorrelation=0.3,
+            amplitude=1.0,
+            spectrum_window=3.0,
         ),
-        schedule=ScheduleConfig(coarsest=0, steps=(300,)),
-        optimizer=OptimizerConfig(annealing=0.01),
+        schedule=ScheduleConfig(init="auto", coarsest=0, steps=(40,)),
+        optimizer=OptimizerConfig(learning_rate=0.01, annealing=0.01),
     ),
     # Ulyanov and Lebedev 2016: a sound like the style, made from noise.
     "audio-texture": Config(

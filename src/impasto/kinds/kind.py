@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -21,12 +21,16 @@ from impasto.grids.geometry import Space, scaled_space
 from impasto.kinds.guidance import Guide, apply_strength, guides_of, refuse_guidance
 from impasto.kinds.padding import LEAST, cropped, padded
 from impasto.kinds.planes import as_plane, is_plane, plane_space, unit_axis
+from impasto.kinds.refusals import check_channels, refuse_air, refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.networks import RATE
 from impasto.networks.stage import Network
+from impasto.optimizers.loop import Precondition
+
+First = Literal["content", "instant", "linear"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,6 @@ class Kind:
         default_size: the size to open a sample at if none is given, as `media.load` takes it.
         calibrates: whether networks are calibrated on samples of this kind.
         recolors: whether a run may change the colors of its inputs.
-        one_pass: whether a decoder makes such samples in one pass.
         fine_above: a grid with a longer side is fine: means of G over boxes have a share of J.
 
     Example:
@@ -89,7 +92,6 @@ class Kind:
     default_size: ClassVar[Space] = (0,)
     calibrates: ClassVar[bool] = False
     recolors: ClassVar[bool] = False
-    one_pass: ClassVar[bool] = False
     fine_above: ClassVar[float] = math.inf
 
     # --- Open
@@ -278,6 +280,52 @@ class Kind:
         """Prepares a sample that G starts from, as `bring` prepares a style."""
         return init
 
+    def first(self, content: Sample, styles: Sequence[Sample]) -> First:
+        """Returns what `--init auto` stands for with these samples."""
+        return "content"
+
+    def linear(
+        self, content: Sample, styles: Sequence[Sample], shares: Sequence[float], amount: float
+    ) -> Sample:
+        """Brings the content to the styles' second-order statistics, by filters of a closed form.
+
+        Args:
+            content: the content, from `fit`.
+            styles: the styles, from `fit`.
+            shares: the weight of each style.
+            amount: how far to go from the content's statistics to the styles', in [0, 1].
+
+        Raises:
+            ConfigError: there is no such filter for these samples.
+        """
+        raise ConfigError(
+            subject="--init linear",
+            expected="a signal or a volume as the content, and styles of its kind",
+            found=", ".join(type(sample).__name__.lower() for sample in (content, *styles)),
+            remedy="pass --init content or noise",
+        )
+
+    def finish(
+        self,
+        g: Sample,
+        content: Sample,
+        styles: Sequence[Sample],
+        shares: Sequence[float],
+        amount: float,
+    ) -> Sample:
+        """Gives G, a sample like the content, the statistics again that `linear` gave."""
+        return g
+
+    def coordinates(
+        self, styles: Sequence[Sample], shares: Sequence[float], factor: float
+    ) -> Precondition | None:
+        """Returns the matrix of `optimizers.adam` for steps from `linear`.
+
+        styles, shares: as for `linear`. factor: the positions of G over those of the content, along
+        each axis.
+        """
+        return None
+
     # --- Restore
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
@@ -348,47 +396,3 @@ def long_side(own: Space, wanted: float, beside: Space) -> int:
     """
     least = max(own) * min(1.0, min(LEAST, *beside) / min(own))
     return max(1, round(min(max(own), max(wanted, least))))
-
-
-def check_channels(content: Sample, network: Network) -> None:
-    """Raises SampleError if the content does not have the network's number of channels."""
-    if len(content.data) != network.channels:
-        raise SampleError(
-            subject="--network",
-            expected=f"{network.channels} channels for {network.name}",
-            found=f"{len(content.data)}",
-            remedy="choose as many leads, or name them in the network's channel_names",
-        )
-
-
-def refuse_air(content: Sample, config: Config) -> None:
-    """Raises ConfigError if the settings keep air, which only volumes have."""
-    if config.volume.keep_air:
-        raise ConfigError(
-            subject="--keep-air",
-            expected="a volume",
-            found=f"a sample over {content.dims} axes",
-            remedy="leave it out",
-        )
-
-
-def refuse_colors(config: Config) -> None:
-    """Raises ConfigError if the settings change colors, which only pictures have."""
-    if config.guidance.color != "style":
-        raise ConfigError(
-            subject="--color",
-            expected="style, for all but pictures",
-            found=config.guidance.color,
-            remedy="leave it out",
-        )
-
-
-def refuse_spectrogram(content: Sample, config: Config) -> None:
-    """Raises SampleError if the settings ask for a spectrogram, which only signals have."""
-    if config.signal.representation == "spectrogram":
-        raise SampleError(
-            subject="--representation spectrogram",
-            expected="signals with a sampling rate",
-            found=f"a {type(content).__name__.lower()}",
-            remedy="leave it out, or choose another --preset",
-        )

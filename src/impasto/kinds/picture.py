@@ -13,9 +13,10 @@ from impasto.errors import ConfigError
 from impasto.grids.geometry import Space, scaled_space
 from impasto.kinds.colors import prepare_colors, restore_colors
 from impasto.kinds.guidance import count_visible, make_guides
-from impasto.kinds.kind import Kind, Prepared, long_side, refuse_air, refuse_spectrogram
+from impasto.kinds.kind import First, Kind, Prepared, long_side
 from impasto.kinds.padding import cropped, padded, padded_guides
 from impasto.kinds.planes import Weighted, as_plane
+from impasto.kinds.refusals import refuse_air, refuse_spectrogram
 from impasto.media.blocks import New
 from impasto.media.pictures.alpha import filled, hides
 from impasto.media.pictures.picture import Picture
@@ -28,8 +29,11 @@ class PictureKind(Kind):
     default_size: ClassVar[Space] = (512,)
     calibrates: ClassVar[bool] = True
     recolors: ClassVar[bool] = True
-    one_pass: ClassVar[bool] = True
     fine_above: ClassVar[float] = 512
+
+    def first(self, content: Sample, styles: Sequence[Sample]) -> First:
+        """Returns instant: a decoder makes pictures in one pass."""
+        return "instant"
 
     def check_styles(self, content: Sample, count: int, config: Config) -> None:
         """Raises ConfigError if the settings ask for one style for each axis, as volumes have."""

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from impasto.config.config import Config
-from impasto.errors import ConfigError, SampleError, about
+from impasto.errors import ConfigError, SampleError
+from impasto.kinds.fitted import Fitted, fit_signals, with_units
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
-from impasto.kinds.kind import Kind, Prepared, check_channels, refuse_air, refuse_colors
+from impasto.kinds.kind import First, Kind, Prepared
 from impasto.kinds.padding import LEAST, cropped, padded
+from impasto.kinds.refusals import check_channels, refuse_air, refuse_colors
 from impasto.kinds.spectrograms import Spectrogram, spectrograms
 from impasto.kinds.units import Units
+from impasto.linear.signals import (
+    SHORTEST,
+    coordinates,
+    linear_signal,
+    longest_stretch,
+    with_spectrum,
+)
+from impasto.linear.spectrograms import linear_spectrogram
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.signals.leads import is_audio, is_unnamed, named_alike
 from impasto.media.signals.signal import Signal, place
 from impasto.networks.stage import Network, Terms
+from impasto.optimizers.loop import Precondition
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +81,7 @@ def match_to_content(
     """
     style = _with_leads(style, content, pairs, in_order)
     if style.units != content.units:
-        style = _with_units(style, content.units)
+        style = with_units(style, content.units)
     if style.rate != content.rate:
         logger.info(
             "style resampled from %g to %g Hz, the content's rate", style.rate, content.rate
@@ -88,98 +97,6 @@ def check_varies(style: Signal) -> None:
             expected="leads that vary, for --autocorrelation, --spectrum and --amplitude",
             found=f"{', '.join(flat) or 'one'} flat throughout",
             remedy="leave it out with --leads, or choose another with --style-leads",
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted(Signal):
-    """A signal with the leads, the units and the rate that a network takes.
-
-    Attributes:
-        own: the signal before, with the leads that the network takes.
-        places: for each lead of `own`, its index in this signal.
-    """
-
-    own: Signal | None = None
-    places: tuple[int, ...] = ()
-
-    def restored(self) -> Signal:
-        """Converts these values back to the order, units, rate and metadata of `own`."""
-        assert self.own is not None
-        back = _with_units(replace(self, gaps=None).at(self.places), self.own.units)
-        data = back.resampled(self.own.rate).data
-        within = np.minimum(np.arange(self.own.space[0]), data.shape[1] - 1)
-        return self.own.with_data(data[:, within])
-
-
-def fit_signals(content: Signal, styles: Sequence[Sample], network: Network) -> list[Signal]:
-    """Gives signals the leads, units and rate that a network takes, and logs what changes.
-
-    Args:
-        content: the content.
-        styles: styles with the content's leads, units and rate.
-        network: the network.
-
-    Returns:
-        The content and then the styles.
-
-    Raises:
-        SampleError: a lead is missing, or a unit cannot be converted to the network's.
-    """
-    with about("content"):
-        leads = _lead_indices(content, network)
-        signals = [sample for sample in (content, *styles) if isinstance(sample, Signal)]
-        fitted = [_fit(signal, leads, network) for signal in signals]
-    _log_fit(content, leads, network)
-    return fitted
-
-
-def _lead_indices(content: Signal, network: Network) -> list[int]:
-    """Returns the indices of the leads that a network takes, in its order."""
-    wanted, own = network.terms.names, content.names
-    found = dict(named_alike(wanted, own))
-    nameless = all(map(is_unnamed, own)) or all(map(is_unnamed, wanted))
-    if not wanted or (len(own) == len(wanted) and not found and nameless):
-        return list(range(len(own)))
-    if missing := [name for place, name in enumerate(wanted) if place not in found]:
-        raise SampleError(
-            expected=f"the leads of {network.name}: {', '.join(wanted)}",
-            found=f"no {', '.join(missing)} among {', '.join(own)}",
-            remedy="choose a recording that has them",
-        )
-    return [found[place] for place in range(len(wanted))]
-
-
-def _fit(signal: Signal, leads: Sequence[int], network: Network) -> Signal:
-    terms = network.terms
-    selected = signal.at(leads)
-    if terms.units:
-        selected = _with_units(selected, [terms.units] * len(leads))
-    selected = selected.resampled(terms.rate or selected.rate)
-    in_order = sorted(leads)
-    return Fitted(
-        selected.data,
-        selected.value_range,
-        rate=selected.rate,
-        names=selected.names,
-        units=selected.units,
-        gaps=selected.gaps,
-        own=signal.at(in_order),
-        places=tuple(leads.index(lead) for lead in in_order),
-    )
-
-
-def _log_fit(content: Signal, leads: Sequence[int], network: Network) -> None:
-    names, terms = network.terms.names, network.terms
-    if names and (list(leads) != list(range(len(content.names))) or names != content.names):
-        taken = ", ".join(content.names[lead] for lead in leads)
-        logger.info("%s is given %s as its %s", network.name, taken, ", ".join(names))
-    if terms.units and set(content.units) != {terms.units}:
-        logger.info("%s is given values in %s", network.name, terms.units)
-    if terms.rate and terms.rate != content.rate:
-        logger.info(
-            "%s is given signals resampled from %g to %g Hz; the result comes back at %g Hz",
-            *(network.name, content.rate, terms.rate, content.rate),
         )
 
 
@@ -247,29 +164,6 @@ def _pair(text: str, content: Signal, style: Signal) -> tuple[int, int]:
         found=text,
         remedy="name one of each, or their numbers from 1 up",
     )
-
-
-def _with_units(signal: Signal, units: Sequence[str]) -> Signal:
-    """Converts each channel to the unit given for it.
-
-    If one of the two units is unknown, they are taken to be the same.
-    """
-    data = []
-    for channel, unit in enumerate(units):
-        own = replace(
-            signal,
-            data=signal.data[channel : channel + 1],
-            names=signal.names[channel : channel + 1],
-            units=signal.units[channel : channel + 1],
-            gaps=None,
-            source=None,
-        )
-        if unit and own.units[0]:
-            own = own.in_units(unit)
-        else:
-            logger.info("the unit of %s is not known for both: taken to be the same", own.names[0])
-        data.append(own.data)
-    return replace(signal, data=np.concatenate(data), units=tuple(units), source=None)
 
 
 class SignalKind(Kind):
@@ -361,6 +255,45 @@ class SignalKind(Kind):
         if isinstance(init, Signal) and isinstance(content, Signal):
             return match_to_content(init, content)
         return init
+
+    def first(self, content: Sample, styles: Sequence[Sample]) -> First:
+        """Returns linear, if all are signals that are long enough."""
+        signals = [sample for sample in (content, *styles) if isinstance(sample, Signal)]
+        whole = len(signals) > len(styles) and longest_stretch(signals) >= SHORTEST
+        return "linear" if whole else "content"
+
+    def linear(
+        self, content: Sample, styles: Sequence[Sample], shares: Sequence[float], amount: float
+    ) -> Sample:
+        """Brings a signal to the styles' spectrum and their power in bands over time."""
+        if isinstance(content, Spectrogram):
+            data = [style.data for style in styles if isinstance(style, Spectrogram)]
+            return content.with_data(linear_spectrogram(content.data, data, shares, amount))
+        signals = [style for style in styles if isinstance(style, Signal)]
+        if not isinstance(content, Signal) or len(signals) < len(styles):
+            return super().linear(content, styles, shares, amount)
+        return linear_signal(content, signals, shares, amount)
+
+    def finish(
+        self,
+        g: Sample,
+        content: Sample,
+        styles: Sequence[Sample],
+        shares: Sequence[float],
+        amount: float,
+    ) -> Sample:
+        """Gives a signal the spectrum that `linear` has given the content."""
+        if not isinstance(g, Signal) or not isinstance(content, Signal):
+            return g
+        signals = [style for style in styles if isinstance(style, Signal)]
+        return with_spectrum(g, content, signals, shares, amount)
+
+    def coordinates(
+        self, styles: Sequence[Sample], shares: Sequence[float], factor: float
+    ) -> Precondition | None:
+        """Makes steps as large at each frequency as the styles are loud there."""
+        signals = [style for style in styles if isinstance(style, Signal)]
+        return coordinates(signals, shares, signals[0].rate * factor) if signals else None
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
         """Inverts a spectrogram, and restores the content's leads, units and rate."""

@@ -16,9 +16,10 @@ from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
-from impasto.kinds.kind import Kind, Prepared, refuse_colors, refuse_spectrogram
+from impasto.kinds.kind import Kind, Prepared
 from impasto.kinds.padding import by_slices, cropped, padded
 from impasto.kinds.planes import is_plane, unit_axis
+from impasto.kinds.refusals import refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.sample import Sample

@@ -60,8 +60,8 @@ def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.nda
     positions = np.arange(len(values))
     values = np.interp(positions, positions[whole], values[whole])
     if rate > FASTEST_RATE:
-        soxr = library("soxr", "to find heartbeats", "signals")
-        values, rate = soxr.resample(values, rate, FASTEST_RATE), FASTEST_RATE
+        resample = library("scipy.signal", "to find heartbeats", "signals").resample
+        values, rate = resample(values, round(len(values) * FASTEST_RATE / rate)), FASTEST_RATE
     detector = processing.XQRS(values, rate)
     detector.detect(verbose=False)
     return np.asarray(detector.qrs_inds, np.float64) / rate

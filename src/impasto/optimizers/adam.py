@@ -12,6 +12,7 @@ from torch import Tensor
 from impasto.grids.patch import Allocate, Values
 from impasto.optimizers.line_search import E, Evaluate, Inner
 from impasto.optimizers.loop import (
+    Precondition,
     Project,
     State,
     Step,
@@ -38,6 +39,7 @@ def adam(
     decay: float = 1.0,
     inner: Inner = dot,
     project: Project = identity,
+    coordinates: Precondition | None = None,
     new: Allocate | None = None,
     state: State | None = None,
 ) -> Iterator[Step[E]]:
@@ -53,6 +55,8 @@ def adam(
         decay: the factor of the learning rate from step to step.
         inner: the inner product of two arrays.
         project: applied to the sample after each step, such as a clip to a range.
+        coordinates: a symmetric matrix M. The steps are those of u, where the sample is M u: the
+            gradient becomes M dJ/dG, and a step of u one of M u. None for the identity.
         new: makes the arrays.
         state: where an earlier run stopped; the loop continues from there.
 
@@ -77,14 +81,23 @@ def adam(
         rate = state.learning_rate / (1 - BETAS[0] ** count)
         correction = math.sqrt(1 - BETAS[1] ** count)
         fine = torch.promote_types(dtype, torch.float32)
+        if coordinates:
+            coordinates(gradient)
         for x, y, g, m, v in blocks(state.x, following, gradient, *pairs[0]):
             slope, first, second = (values.to(y.device).to(fine) for values in (g, m, v))
             first.lerp_(slope, 1 - BETAS[0])
             second.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
             scale = second.sqrt().div_(correction).add_(1e-8)
-            y.copy_(project(torch.addcdiv(x.to(y.device), first, scale, value=-rate)))
+            if coordinates:
+                y.copy_(first / scale)
+            else:
+                y.copy_(project(torch.addcdiv(x.to(y.device), first, scale, value=-rate)))
             m.copy_(first)
             v.copy_(second)
+        if coordinates:
+            coordinates(following)
+            for x, y in blocks(state.x, following):
+                y.copy_(project(x.to(y.device).add(y, alpha=-rate)))
         return replace(state, x=following, count=count, moments=pairs)
 
     return guard(evaluate, state or first_state(x, learning_rate), descend, decay, inner, new)

@@ -163,7 +163,7 @@ class Descent:
             watch.lap(f"steps {_grid_name(self.scale.space)}")
         scale, self.scale = self.scale, None  # frees its arrays for the work that follows
         assert scale is not None
-        return scale.whole(), scale.terms()
+        return scale.finished()
 
     def diverged(self, value: float) -> bool:
         """Returns whether J has risen by more than the factor RISE. value: J at the end."""

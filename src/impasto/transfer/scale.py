@@ -20,10 +20,19 @@ from impasto.grids.refine import refine_g
 from impasto.optimizers.adam import adam
 from impasto.optimizers.gradient_descent import gradient_descent
 from impasto.optimizers.lbfgs import lbfgs
-from impasto.optimizers.loop import State, Step, allocator, blocks, dot, identity, plain
+from impasto.optimizers.loop import (
+    Precondition,
+    State,
+    Step,
+    allocator,
+    blocks,
+    dot,
+    identity,
+    plain,
+)
 from impasto.runs.checkpoints import Checkpoint
 from impasto.transfer.setup import Setup
-from impasto.transfer.start import first_g
+from impasto.transfer.start import coordinates, finished, first_g
 
 _LEAST_FALL = 1e-3
 """J has fallen if it is lower than its lowest value so far by at least this fraction."""
@@ -163,9 +172,14 @@ class Scale:
         own = self._own_average()
         return gather(self.group, Patch(own, self.ensemble.region))
 
-    def terms(self) -> dict[str, float]:
-        """Returns the terms of J at the average of G."""
-        return self.ensemble.terms(self._own_average())
+    def finished(self) -> tuple[Values, dict[str, float]]:
+        """Returns G as the run returns it, over the whole grid, and the terms of J there."""
+        own = self._own_average()
+        g = gather(self.group, Patch(own, self.ensemble.region))
+        final = finished(self.setup, g)
+        if final is not g:
+            own = final[self.ensemble.region.slices].contiguous()
+        return final, self.ensemble.terms(own)
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the arrays of a checkpoint, by name."""
@@ -208,7 +222,7 @@ class Scale:
         rough = config.schedule.init == "noise" and not config.objective.gamma
         precondition = plain if rough else self.ensemble.precondition
         loop: Any = {
-            "adam": adam,
+            "adam": partial(adam, coordinates=self._coordinates()),
             "lbfgs": partial(lbfgs, precondition=precondition),
             "gradient-descent": gradient_descent,
         }[settings.optimizer]
@@ -231,6 +245,19 @@ class Scale:
             state=self.state,
         )
         return steps
+
+    def _coordinates(self) -> Precondition | None:
+        """Returns the matrix of Adam's steps, for this process's part of G."""
+        whole, region = coordinates(self.setup, self.space), self.ensemble.region
+        if whole is None or self.group.size == 1:
+            return whole
+
+        def apply(x: Tensor) -> None:
+            everything = gather(self.group, Patch(x, region))
+            whole(everything)
+            x.copy_(everything[region.slices])
+
+        return apply
 
 
 def _refine(setup: Setup, g: Values, space: Space) -> Float[Tensor, "1 channel *finer"]:

@@ -1,7 +1,8 @@
-"""The first G of a run: the content, noise, a sample from a file, or the result of one pass."""
+"""The first G of a run: the content, noise, a file, a filtered content, or one pass's result."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,24 +21,24 @@ from impasto.instant.statistics import Statistics
 from impasto.kinds import Kind
 from impasto.kinds.units import weights_over
 from impasto.media.sample import Sample
+from impasto.optimizers.loop import Precondition
 from impasto.transfer.opening import open_sample
 from impasto.transfer.setup import FOR_ARRAYS, Setup
 
 BETA = 6.0
-"""beta over alpha from which the transport goes all the way: that of `standard`."""
+"""beta over alpha from which one pass and filters go all the way: that of `standard`."""
 
 
-def settle_start(kind: Kind, config: Config) -> Config:
+def settle_start(kind: Kind, content: Sample, styles: Sequence[Sample], config: Config) -> Config:
     """Returns the settings with the start that `auto` stands for.
 
     Raises:
         ConfigError: the content cannot be made in one pass, and the settings ask for that.
     """
-    init = config.schedule.init
+    init, first = config.schedule.init, kind.first(content, styles)
     if init == "auto":
-        init = "instant" if kind.one_pass else "content"
-        return replace(config, schedule=replace(config.schedule, init=init))
-    if init == "instant" and not kind.one_pass:
+        return replace(config, schedule=replace(config.schedule, init=first))
+    if init == "instant" != first:
         raise ConfigError(
             subject="--init instant",
             expected="a picture as the content",
@@ -54,7 +55,7 @@ def first_g(setup: Setup, space: Space) -> Values:
         SampleError: the sample from the file does not have the content's channels and grid.
         WeightsError: the decoder's file cannot be read.
     """
-    units, init = setup.units, settle_start(setup.kind, setup.config).schedule.init
+    units, init = setup.units, setup.config.schedule.init
     if init == "content":
         return units.values(units.content, space, setup.arrays.new)
     if init == "noise":
@@ -62,6 +63,9 @@ def first_g(setup: Setup, space: Space) -> Values:
     if init == "instant":
         return one_pass(setup, space)
     content = units.content
+    if init == "linear":
+        sample = setup.kind.linear(content, *_styles(setup), amount_of(setup))
+        return units.values(sample, space, setup.arrays.new)
     start = open_sample(init, "init", content.space, setup.arrays)
     with about(init):
         start = setup.kind.start(start, content)
@@ -73,6 +77,37 @@ def first_g(setup: Setup, space: Space) -> Values:
             remedy="pass a sample of the content's kind and size",
         )
     return units.values(start, space, setup.arrays.new)
+
+
+def finished(setup: Setup, g: Values) -> Values:
+    """Gives G, after its last step, the statistics again that the start has by filters."""
+    units, space = setup.units, tuple(g.shape[2:])
+    if setup.config.schedule.init != "linear" or space != units.content.space:
+        return g
+    sample = units.sample(g, setup.arrays)
+    sample = setup.kind.finish(sample, units.content, *_styles(setup), amount_of(setup))
+    return units.values(sample, space, setup.arrays.new)
+
+
+def coordinates(setup: Setup, space: Space) -> Precondition | None:
+    """Returns the matrix of Adam's steps on a grid, for the whole of G."""
+    if setup.config.schedule.init != "linear":
+        return None
+    return setup.kind.coordinates(*_styles(setup), space[0] / setup.units.content.space[0])
+
+
+def _styles(setup: Setup) -> tuple[list[Sample], tuple[float, ...]]:
+    """The styles and the share of each."""
+    samples = [style.sample for style in setup.styles]
+    return samples, setup.config.objective.style_shares(len(samples))
+
+
+def amount_of(setup: Setup) -> float:
+    """Returns how much of the way from the content to the style one pass and filters go."""
+    alpha, beta = setup.config.objective.alpha, setup.config.objective.beta
+    if isinstance(strength := setup.config.guidance.strength, float):  # it is in shares, too
+        beta *= strength
+    return min(1.0, beta / (BETA * alpha)) if alpha else 1.0
 
 
 def _noise(setup: Setup, space: Space) -> Values:
@@ -99,13 +134,9 @@ def one_pass(setup: Setup, space: Space) -> Values:
     instant = setup.networks.get(
         ("instant", config.schedule.decoder, setup.device), partial(_instant, setup)
     )
-    alpha, beta = config.objective.alpha, config.objective.beta
     content = setup.units.values(setup.units.content, space, new)
     goals = _goals(setup, space, instant)
-    if isinstance(strength := config.guidance.strength, float):  # it is in the guides' shares too
-        beta *= strength
-    amount = min(1.0, beta / (BETA * alpha)) if alpha else 1.0
-    return instant.render(content, goals, amount, _for_tiles(setup), new)
+    return instant.render(content, goals, amount_of(setup), _for_tiles(setup), new)
 
 
 def _for_tiles(setup: Setup) -> float:

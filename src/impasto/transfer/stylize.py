@@ -304,7 +304,7 @@ def prepare(
     arrays, memory = arrays_on(device, config.engine.memory)
     inputs = open_inputs(content, styles, config, arrays, stylizer.kept)
     kind, config = inputs.kind, inputs.config
-    config = settle_start(kind, config)
+    config = settle_start(kind, inputs.content, inputs.styles, config)
     prepared = kind.prepare(inputs.content, inputs.styles, inputs.shares, config, arrays.numpy)
     network = network_for(
         *(config, prepared.content, download, prepared.styles, kind, device),

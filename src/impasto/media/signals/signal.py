@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,12 @@ from impasto.system.libraries import library
 
 _VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "nV": 1e-9}
 _RECIPE = "impasto: "
+
+_CONTINUED = 5.0
+"""Seconds of a signal beyond its ends that its resampling sees."""
+
+_FINEST = 100_000
+"""The largest denominator of a ratio of two rates."""
 
 
 class Annotation(NamedTuple):
@@ -132,15 +139,15 @@ class Signal(Sample):
     def resampled(self, rate: float) -> Signal:
         """Brings the signal to another rate, with gaps and annotations where they were.
 
-        By soxr's band-limited interpolation ("VHQ"), of the signal less the line through its
-        ends: without that, the ends would ring.
+        By the Fourier transform, which keeps all frequencies below half the lower rate as they are.
+        Beyond its ends, the signal goes on turned about them.
 
         Args:
             rate: in Hz.
 
         Raises:
             SampleError: the rate is not above 0, or no position is left at it.
-            MissingExtraError: soxr is not installed.
+            MissingExtraError: scipy is not installed.
         """
         length = round(self.space[0] * rate / self.rate) if 0 < rate < float("inf") else 0
         if not length:
@@ -151,14 +158,22 @@ class Signal(Sample):
             )
         if rate == self.rate:
             return self
-        soxr = library("soxr", "to resample signals", "signals")
+        resample = library("scipy.signal", "to resample signals", "signals").resample
+        ratio = Fraction(rate / self.rate).limit_denominator(_FINEST)
+        wanted = min(self.space[0] - 1, round(_CONTINUED * self.rate))
+        before = -(-wanted // ratio.denominator) * ratio.denominator
+        after = before + -self.space[0] % ratio.denominator
+        first = before * ratio.numerator // ratio.denominator
         data = np.empty((len(self.data), length), np.float32)
         for row, result in zip(self.data, data, strict=True):
-            own = np.arange(len(row), dtype=np.float64)
-            slope = (float(row[-1]) - float(row[0])) / max(1, len(row) - 1)
-            bent = soxr.resample(row - (row[0] + slope * own), self.rate, rate, "VHQ")
-            result[:] = row[0] + slope * np.arange(length) * (self.rate / rate)
-            result[: len(bent)] += bent[:length]
+            wide = np.pad(
+                row.astype(np.float64), (before, after), mode="reflect", reflect_type="odd"
+            )
+            count = len(wide) * ratio.numerator // ratio.denominator
+            slope = (wide[-1] - wide[0]) / (len(wide) - 1)
+            bent = wide - (wide[0] + slope * np.arange(len(wide)))  # its two ends meet
+            line = wide[0] + slope * np.arange(first, first + length) * (self.rate / rate)
+            result[:] = resample(bent, count)[first : first + length] + line
         return self._at(data, rate)
 
     def stretch(self, start: float, stop: float) -> Signal:

@@ -1,0 +1,242 @@
+"""Signals brought to the second-order statistics of a style: by one filter, and band by band."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from impasto.errors import SampleError
+from impasto.linear.bands import LEVELS, centers, levels, quantiles, split, with_levels
+from impasto.linear.spectra import Density, Response, density, filtered, gain, mixed
+from impasto.media.signals.signal import Signal
+from impasto.media.signals.spectrum import longest_run
+from impasto.optimizers.loop import Precondition
+
+SECONDS = 3.0
+"""The length of the windows of spectra, for one filter."""
+
+SMOOTHING = 1.0
+"""Hz over which the densities of the filters beside a map of levels are averaged. Finer filters
+would make the rhythm of the style's beats ring in the content's."""
+
+SHORTEST = 8
+"""The fewest positions in a row that have a spectrum."""
+
+LEAST = 4.0
+"""The lowest frequency in Hz that the last filter changes. Below it there is power enough for J to
+see, and an even filter would take the rhythm of beats away again."""
+
+QUIETEST = 1e-6
+"""Of the density of a style over its largest one, for the length of steps."""
+
+
+def equalized(content: Signal, styles: Sequence[Signal], shares: Sequence[float]) -> Signal:
+    """Filters the content by the one filter that gives it the style's power spectrum.
+
+    It is what a style transfer has to beat: no shift in time, the gain at each frequency the root
+    of the ratio of Welch's densities (1967) over windows of `SECONDS`, the mean the style's.
+
+    Args:
+        content: the content.
+        styles: styles of the content's leads, units and rate.
+        shares: the weight of each; they add up to 1.
+
+    Returns:
+        A signal like the content; its gaps stay.
+
+    Example:
+        >>> noise = np.random.default_rng(0).normal(size=(1, 4000)).astype(np.float32)
+        >>> quiet = Signal(noise, rate=100.0, names=("",), units=("",))
+        >>> found = equalized(quiet, [quiet.with_data(3 * noise)], [1.0])
+        >>> np.allclose(found.data.std(), 3, atol=0.01)
+        True
+    """
+    job = _Job.of(content, styles, shares)
+    return job.like(job.filtered(job.x, gain(job.density(job.x), job.target)))
+
+
+def linear_signal(
+    content: Signal, styles: Sequence[Signal], shares: Sequence[float], amount: float = 1.0
+) -> Signal:
+    """Gives the content the style's spectrum and the distribution of the power in each band.
+
+    Each band is multiplied by a gain that changes with its own power, so that the levels of its
+    amplitude are distributed as the style's, in the content's order. One filter follows.
+
+    Args:
+        content, styles, shares: as for `equalized`.
+        amount: how far to go from the content's statistics to the styles', in [0, 1].
+    """
+    job, rate = _Job.of(content, styles, shares, amount), content.rate
+    shortest = min(signal.space[0] for signal in (content, *styles))
+    middles = centers(rate, shortest / rate)
+    if not middles:
+        return job.like(job.evened(job.x))
+    reach = max(2 * job.window, round(4 * rate / middles[0]))
+    goals = [torch.zeros(len(job.x), LEVELS, dtype=torch.float64) for _ in middles]
+    for style, share in zip(styles, shares, strict=True):
+        bands = split(_centered(style), rate, middles, reach)
+        for goal, band, middle in zip(goals, bands, middles, strict=True):
+            goal += share * quantiles(_counted(levels(band, rate, middle), style))
+    total = torch.zeros_like(job.x)
+    for goal, band, middle in zip(goals, split(job.x, rate, middles, reach), middles, strict=True):
+        total += with_levels(band, rate, middle, goal, amount)
+    return job.like(job.evened(total - total.mean(1, keepdim=True)))
+
+
+def with_spectrum(
+    g: Signal,
+    content: Signal,
+    styles: Sequence[Signal],
+    shares: Sequence[float],
+    amount: float = 1.0,
+) -> Signal:
+    """Filters a signal for the spectrum that `linear_signal` gives the content.
+
+    Nothing changes below `LEAST`.
+
+    Args:
+        g: the signal, like the content.
+        content, styles, shares, amount: as for `linear_signal`.
+    """
+    job = _Job.of(content, styles, shares, amount)
+    x = torch.from_numpy(g.data.astype(np.float64)) - job.means
+    return job.like(job.evened(x, LEAST))
+
+
+def coordinates(styles: Sequence[Signal], shares: Sequence[float], rate: float) -> Precondition:
+    """Returns a filter of a gradient, after which steps are as large as the style is loud.
+
+    Its gain is the fourth root of the style's density. Without it, steps of Adam are white, and
+    drown what is quiet.
+
+    Args:
+        styles, shares: as for `equalized`.
+        rate: that of the signals to filter, in Hz.
+    """
+    window = _window(styles)
+    target = mixed([density(_with_gaps(s), s.rate, window) for s in styles], shares)
+    loudest = target.values.amax(1, keepdim=True)
+    target = Density((target.values / loudest + QUIETEST).sqrt(), target.step)
+    flat = Density(torch.ones_like(target.values), target.step)
+    response = gain(flat, target)
+
+    def apply(x: Tensor) -> None:
+        for channel in range(x.shape[1]):
+            row = x[0, channel]
+            length = len(row) + window  # so that the two ends do not see each other
+            frequencies = torch.fft.rfftfreq(length, 1 / rate, dtype=torch.float64)
+            level = response(frequencies)[channel]
+            level = (level / level.square().mean().sqrt()).to(row)
+            row.copy_(torch.fft.irfft(torch.fft.rfft(row, length) * level, length)[: len(row)])
+
+    return apply
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A content, and the statistics of its styles.
+
+    Attributes:
+        content: the content.
+        x: its values less their mean.
+        means: the styles' mean.
+        target: the styles' density.
+        window: the positions of the windows of all densities.
+    """
+
+    content: Signal
+    x: Float64[Tensor, "channel time"]
+    means: Float64[Tensor, "channel 1"]
+    target: Density
+    window: int
+
+    @classmethod
+    def of(
+        cls,
+        content: Signal,
+        styles: Sequence[Signal],
+        shares: Sequence[float],
+        amount: float = 1.0,
+    ) -> _Job:
+        window = _window((content, *styles))
+        target = mixed([density(_with_gaps(s), s.rate, window) for s in styles], shares)
+        if amount < 1:
+            own = density(_with_gaps(content), content.rate, window)
+            target = Density(own.values ** (1 - amount) * target.values**amount, target.step)
+        means = np.average([_means(style) for style in styles], axis=0, weights=shares)
+        means = (1 - amount) * _means(content) + amount * means
+        return cls(content, _centered(content), torch.from_numpy(means), target, window)
+
+    def density(self, x: Float64[Tensor, "channel time"]) -> Density:
+        """Measures the content with other values."""
+        gaps, values = self.content.gaps, x.numpy()
+        known = values if gaps is None else np.where(gaps, np.nan, values)
+        return density(known, self.content.rate, self.window)
+
+    def filtered(
+        self, x: Float64[Tensor, "channel time"], response: Response
+    ) -> Float64[Tensor, "channel time"]:
+        """Filters values of the content."""
+        return filtered(x, self.content.rate, response, 2 * self.window)
+
+    def evened(
+        self, x: Float64[Tensor, "channel time"], least: float = 0.0
+    ) -> Float64[Tensor, "channel time"]:
+        """Gives values the styles' density, averaged over `SMOOTHING`."""
+        own, target = (each.smoothed(SMOOTHING) for each in (self.density(x), self.target))
+        return self.filtered(x, gain(own, target, least))
+
+    def like(self, x: Float64[Tensor, "channel time"]) -> Signal:
+        """Returns the content with values whose mean is the styles'."""
+        return self.content.with_data((x + self.means).float().numpy())
+
+
+def _window(signals: Sequence[Signal]) -> int:
+    """The positions of a window: of `SECONDS`, or half the longest stretch without a gap.
+
+    Raises SampleError where that is too short.
+    """
+    shortest = longest_stretch(signals)
+    if shortest < SHORTEST:
+        raise SampleError(
+            expected=f"signals with {SHORTEST} positions in a row, for filters",
+            found=str(shortest),
+            remedy="pass longer ones, or --init content",
+        )
+    return min(round(SECONDS * signals[0].rate), shortest // 2)
+
+
+def longest_stretch(signals: Sequence[Signal]) -> int:
+    """Returns the positions of the longest stretch without a gap that every channel has."""
+    return min(longest_run(x) for signal in signals for x in _with_gaps(signal))
+
+
+def _with_gaps(signal: Signal) -> Float64[np.ndarray, "channel time"]:
+    """The values, NaN in the gaps."""
+    values = signal.data.astype(np.float64)
+    return values if signal.gaps is None else np.where(signal.gaps, np.nan, values)
+
+
+def _means(signal: Signal) -> Float64[np.ndarray, "channel 1"]:
+    return np.asarray(np.nanmean(_with_gaps(signal), axis=1, keepdims=True))
+
+
+def _centered(signal: Signal) -> Float64[Tensor, "channel time"]:
+    return torch.from_numpy(signal.data.astype(np.float64) - _means(signal))
+
+
+def _counted(
+    found: tuple[Float64[Tensor, "channel window"], int], signal: Signal
+) -> Float64[Tensor, "channel other"]:
+    """The levels that are in no gap; all where no other are left."""
+    values, hop = found
+    if signal.weight is None:
+        return values
+    whole = signal.weight[np.arange(values.shape[1]) * hop] > 0
+    return values[:, torch.from_numpy(whole)] if whole.any() else values
