@@ -32,6 +32,9 @@ Measured ratios: 0.2 to 0.7 after 20 steps; up to 1.6 if the run ends after its 
 are rough with Adam; 4 and more with a learning rate of 10.
 """
 
+SMALL = 0.01
+"""A J below this is small: steps from a G that is right already end there."""
+
 FEWEST = 3
 """A run with fewer steps counts as not diverged. If the content is the style, J begins near 0, and
 any first step raises it.
@@ -167,7 +170,7 @@ class Descent:
 
     def diverged(self, value: float) -> bool:
         """Returns whether J has risen by more than the factor RISE. value: J at the end."""
-        return self.done >= FEWEST and value > RISE * min(self.before, default=math.inf) + 1e-3
+        return self.done >= FEWEST and value > RISE * min(self.before, default=math.inf) + SMALL
 
     def _run_scales(self, watch: Stopwatch, callback: Callback | None) -> bool:
         """Takes the steps of all scales; returns False if something ended the run early."""
