@@ -87,26 +87,28 @@ def _json(comparison: Comparison) -> str:
     """Formats a comparison as JSON. Non-finite values, which JSON does not have, are null."""
     record = asdict(comparison)
     for row in record["rows"]:
-        for name in ("result", "no_op", "floor"):
+        for name in ("result", "no_op", "floor", "linear"):
             row[name] = row[name] if math.isfinite(row[name]) else None
     return json.dumps(record)
 
 
 def _table(comparison: Comparison) -> Table:
+    has_filter = any(math.isfinite(row.linear) for row in comparison.rows)
+    filtered = "linear: the content through a linear filter; " if has_filter else ""
     table = Table(
         title="Distances to the content and to the style",
         caption=f"{_better(comparison)}. no-op: the content in place of "
-        "the result; floor: one half of the style against the other. "
+        f"the result; {filtered}floor: one half of the style against the other. "
         f"{escape(_compared(comparison))}.",
         caption_justify="left",
     )
     table.add_column("metric", no_wrap=True)
     table.add_column("against")
-    for name in ("result", "no-op", "floor"):
+    for name in ("result", "no-op", *(["linear"] if has_filter else []), "floor"):
         table.add_column(name, justify="right")
     for row in comparison.rows:
         metric = f"{row.metric} ({row.unit})" if row.unit else row.metric
-        values = (row.result, row.no_op, row.floor)
+        values = (row.result, row.no_op, *([row.linear] if has_filter else []), row.floor)
         numbers = ["" if math.isnan(value) else f"{value:.4g}" for value in values]
         table.add_row(escape(metric), row.against, *numbers)
     return table

@@ -1,11 +1,13 @@
 """Metrics of a result: its distances to the style and to the content.
 
-Each metric is given beside two reference values: the metric of the content itself (no-op), and that
-of one half of the style against the other (floor).
+Each metric is given beside reference values: the metric of the content itself (no-op), that of one
+half of the style against the other (floor) and, for signals and volumes, that of the content
+through one linear filter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,8 @@ class Row:
         result: the metric of the result.
         no_op: the metric of the content in place of the result.
         floor: the metric of one half of the style against the other half.
+        linear: the metric of the content through the linear filter of its kind; NaN where there is
+            none.
     """
 
     metric: str
@@ -45,6 +49,7 @@ class Row:
     result: float
     no_op: float
     floor: float
+    linear: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,16 @@ are too short.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.media.signals.spectrum import longest_run, power_spectrum
+from impasto.media.signals.spectrum import longest_run, power_spectrum, scipy_signal
 from impasto.system.libraries import library
+
+BURST = 0.2
+"""Seconds of a window in which the power of a band is one level."""
 
 WINDOW = 1024
 """The length of a spectrum window in positions of the slower channel."""
@@ -123,6 +128,59 @@ def amplitude_distance(
         return np.nan
     stats = library("scipy.stats", "for distances of signals", "signals")
     return float(stats.wasserstein_distance(one, other))
+
+
+def burst_distance(
+    one: Float64[np.ndarray, " one"],
+    other: Float64[np.ndarray, " other"],
+    rates: tuple[float, float],
+    lowest: float,
+) -> float:
+    """Returns how differently the power in bands is distributed over time, in dB.
+
+        mean over bands of W_1(levels of one, levels of the other)
+
+    The levels are 10 log10 of the power of a band in windows of `BURST` seconds, at least -100 dB
+    of the loudest in both. A band is an octave, from `lowest` up to the lower Nyquist frequency, by
+    a Butterworth filter of order 4, forward and backward. W_1 is that of `amplitude_distance`.
+
+    Args:
+        lowest: in Hz.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    edges = lowest * 2.0 ** np.arange(32)
+    edges = edges[edges <= 0.475 * min(rates)]
+    channels = one, other
+    shortest = min(longest_run(x) / rate for x, rate in zip(channels, rates, strict=True))
+    if len(edges) < 2 or shortest < 2 / lowest:
+        return np.nan
+    found = []
+    for band in pairwise(edges.tolist()):
+        powers = [_burst_powers(x, rate, band) for x, rate in zip(channels, rates, strict=True)]
+        floor = SILENCE * max(power.max() for power in powers)
+        if floor > 0:
+            levels = (10 * np.log10(np.maximum(power, floor)) for power in powers)
+            found.append(amplitude_distance(*levels))
+    return float(np.mean(found)) if found else 0.0
+
+
+def _burst_powers(
+    values: Float64[np.ndarray, " time"], rate: float, band: tuple[float, float]
+) -> Float64[np.ndarray, " window"]:
+    """Returns the mean power of a band in each window without a gap."""
+    signal = scipy_signal()
+    whole = np.isfinite(values)
+    positions = np.arange(len(values))
+    known = np.interp(positions, positions[whole], values[whole])
+    sections = signal.butter(4, band, "bandpass", fs=rate, output="sos")
+    power = signal.sosfiltfilt(sections, known - known.mean()) ** 2
+    width = round(BURST * rate)
+    count = len(power) // width
+    windows, counts = (x[: count * width].reshape(count, width) for x in (power, whole))
+    counted = windows.mean(1)[counts.all(1)]
+    return np.asarray(counted if len(counted) else windows.mean(1))
 
 
 def kurtosis(values: Float64[np.ndarray, " time"]) -> float:

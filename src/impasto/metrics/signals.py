@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from impasto.errors import SampleError
+from impasto.kinds.fitted import with_units
+from impasto.linear.signals import equalized
 from impasto.media.signals.leads import Lead, is_audio, lead, matched
 from impasto.media.signals.signal import Signal
 from impasto.metrics import Comparison, Row
@@ -13,6 +16,7 @@ from impasto.metrics.beats import SLOWEST_RATE, beat_agreement, r_peaks
 from impasto.metrics.series import (
     amplitude_distance,
     autocorrelation_distance,
+    burst_distance,
     kurtosis_distance,
     log_spectral_distance,
 )
@@ -23,9 +27,15 @@ LAG = 2.0
 AUDIO_LAG = 0.05
 """The longest lag for sounds, in seconds: one period of 20 Hz."""
 
-Triple = tuple[float, float, float]
-"""A metric of the result, of the content in its place (no-op), and between halves of the style
-(floor)."""
+LOWEST = 1.0
+"""The lowest frequency of the bands of bursts, in Hz."""
+
+AUDIO_LOWEST = 62.5
+"""That for sounds."""
+
+Values = tuple[float, float, float, float]
+"""A metric of the result, of the content in its place (no-op), between halves of the style (floor),
+and of the content through one filter."""
 
 
 def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
@@ -38,49 +48,69 @@ def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
     Raises:
         MissingExtraError: scipy or wfdb is not installed.
     """
-    beats = _beats(out, content)
+    baseline = _baseline(content, style)
+    beats = _beats(out, content, baseline)
     rows = [Row("R-peak F1", "", "content", "higher", *_means(beats))] if beats else []
-    lag = AUDIO_LAG if is_audio(style) else LAG
-    no_ops = {channel: place for place, channel in matched(content, style)}
+    lag, lowest = (AUDIO_LAG, AUDIO_LOWEST) if is_audio(style) else (LAG, LOWEST)
+    no_ops, filtered = (
+        {channel: lead(each, place) for place, channel in matched(each, style)} if each else {}
+        for each in (content, baseline)
+    )
     names: list[tuple[str, str]] = []
-    distances: dict[tuple[str, str], list[Triple]] = {}
+    distances: dict[tuple[str, str], list[Values]] = {}
     for place, channel in matched(out, style):
         result, target = lead(out, place), lead(style, channel)
-        no_op = lead(content, no_ops[channel]) if channel in no_ops else None
         middle = len(target.values) // 2
         halves = lead(style, channel, 0, middle), lead(style, channel, middle)
+        others = no_ops.get(channel), filtered.get(channel)
         names.append((result.name, target.name))
-        for metric, unit, distance in _distances(lag):
-            triple = (
-                distance(result, target),
-                distance(no_op, target) if no_op else np.nan,
-                distance(*halves),
-            )
-            distances.setdefault((metric, target.unit if unit is None else unit), []).append(triple)
+        for metric, unit, distance in _distances(lag, lowest):
+            no_op, linear = (distance(each, target) if each else np.nan for each in others)
+            values = distance(result, target), no_op, distance(*halves), linear
+            distances.setdefault((metric, target.unit if unit is None else unit), []).append(values)
     rows += [
-        Row(metric, unit, "style", "lower", *_means(triples))
-        for (metric, unit), triples in distances.items()
+        Row(metric, unit, "style", "lower", *_means(values))
+        for (metric, unit), values in distances.items()
     ]
     return Comparison(tuple(names), tuple(rows))
 
 
-def _beats(out: Signal, content: Signal) -> list[Triple]:
+def _baseline(content: Signal, style: Signal) -> Signal | None:
+    """Filters the content for the style's spectrum; None where its leads cannot have one."""
+    pairs = matched(content, style)
+    ours = content.at([place for place, _ in pairs])
+    theirs = style.at([channel for _, channel in pairs])
+    try:
+        theirs = with_units(theirs, ours.units).resampled(content.rate)
+        return equalized(ours, [theirs], [1.0]) if pairs else None
+    except SampleError:
+        return None
+
+
+def _beats(out: Signal, content: Signal, baseline: Signal | None) -> list[Values]:
     """Returns the F1 of each lead in whose content beats are detected."""
     if is_audio(content) or min(out.rate, content.rate) < SLOWEST_RATE:
         return []
-    triples: list[Triple] = []
+    found: list[Values] = []
+    filtered = {channel: place for place, channel in matched(baseline, content)} if baseline else {}
     for place, channel in matched(out, content):
         reference = lead(content, channel)
         if reference.unit not in ("mV", ""):
             continue
         beats = r_peaks(reference.values, reference.rate)
         if len(beats):
-            detected = r_peaks(lead(out, place).values, out.rate)
-            triples.append((beat_agreement(detected, beats).f1, 1.0, np.nan))
-    return triples
+            scores = [
+                beat_agreement(r_peaks(lead(each, at).values, each.rate), beats).f1
+                for each, at in ((out, place), (baseline, filtered.get(channel)))
+                if each is not None and at is not None
+            ]
+            found.append((scores[0], 1.0, np.nan, *(scores[1:] or [np.nan])))
+    return found
 
 
-def _distances(lag: float) -> list[tuple[str, str | None, Callable[[Lead, Lead], float]]]:
+def _distances(
+    lag: float, lowest: float
+) -> list[tuple[str, str | None, Callable[[Lead, Lead], float]]]:
     """Lists the name, the unit and the function of each distance to the style.
 
     The unit None stands for the unit of the values.
@@ -98,18 +128,22 @@ def _distances(lag: float) -> list[tuple[str, str | None, Callable[[Lead, Lead],
     def peaked(one: Lead, other: Lead) -> float:
         return kurtosis_distance(one.values, other.values)
 
+    def bursting(one: Lead, other: Lead) -> float:
+        return burst_distance(one.values, other.values, (one.rate, other.rate), lowest)
+
     return [
         ("log-spectral distance", "dB", spectral),
+        ("burst distance", "dB", bursting),
         ("autocorrelation distance", "", periodic),
         ("amplitude distance", None, amplitude),
         ("kurtosis difference", "", peaked),
     ]
 
 
-def _means(triples: Sequence[Triple]) -> Triple:
+def _means(values: Sequence[Values]) -> Values:
     """Averages each column over the leads that have a finite value."""
     columns = [
-        [value for value in column if np.isfinite(value)] for column in zip(*triples, strict=True)
+        [value for value in column if np.isfinite(value)] for column in zip(*values, strict=True)
     ]
-    one, no_op, floor = (float(np.mean(column)) if column else np.nan for column in columns)
-    return one, no_op, floor
+    one, no_op, floor, linear = (float(np.mean(c)) if c else np.nan for c in columns)
+    return one, no_op, floor, linear
