@@ -30,6 +30,7 @@ def test_the_metrics_of_signals_are_these() -> None:
     assert [(row.metric, row.unit, row.against, row.better) for row in comparison.rows] == [
         ("R-peak F1", "", "content", "higher"),
         ("log-spectral distance", "dB", "style", "lower"),
+        ("burst distance", "dB", "style", "lower"),
         ("autocorrelation distance", "", "style", "lower"),
         ("amplitude distance", "mV", "style", "lower"),
         ("kurtosis difference", "", "style", "lower"),

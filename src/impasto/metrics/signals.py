@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
 from impasto.errors import SampleError
 from impasto.kinds.fitted import with_units
@@ -32,6 +33,8 @@ LOWEST = 1.0
 
 AUDIO_LOWEST = 62.5
 """That for sounds."""
+
+Distance = Callable[[Lead, Lead], float]
 
 Values = tuple[float, float, float, float]
 """A metric of the result, of the content in its place (no-op), between halves of the style (floor),
@@ -99,18 +102,18 @@ def _beats(out: Signal, content: Signal, baseline: Signal | None) -> list[Values
             continue
         beats = r_peaks(reference.values, reference.rate)
         if len(beats):
-            scores = [
-                beat_agreement(r_peaks(lead(each, at).values, each.rate), beats).f1
-                for each, at in ((out, place), (baseline, filtered.get(channel)))
-                if each is not None and at is not None
-            ]
-            found.append((scores[0], 1.0, np.nan, *(scores[1:] or [np.nan])))
+            at = filtered.get(channel)
+            linear = np.nan if baseline is None or at is None else _f1(baseline, at, beats)
+            found.append((_f1(out, place, beats), 1.0, np.nan, linear))
     return found
 
 
-def _distances(
-    lag: float, lowest: float
-) -> list[tuple[str, str | None, Callable[[Lead, Lead], float]]]:
+def _f1(signal: Signal, channel: int, beats: Float64[np.ndarray, " beat"]) -> float:
+    found = lead(signal, channel)
+    return beat_agreement(r_peaks(found.values, found.rate), beats).f1
+
+
+def _distances(lag: float, lowest: float) -> list[tuple[str, str | None, Distance]]:
     """Lists the name, the unit and the function of each distance to the style.
 
     The unit None stands for the unit of the values.
