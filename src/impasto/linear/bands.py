@@ -111,7 +111,6 @@ def with_levels(
     rate: float,
     middle: float,
     target: Float64[Tensor, "channel level"],
-    amount: float,
 ) -> Float64[Tensor, "channel time"]:
     """Returns a band whose levels have a distribution; the order of the levels stays.
 
@@ -120,11 +119,10 @@ def with_levels(
         rate: in Hz.
         middle: its center in Hz.
         target: the quantiles.
-        amount: of the change to make, in [0, 1].
     """
     own, hop = levels(band, rate, middle)
     count = own.shape[1]
-    change = amount * (mapped(own, target) - own).clamp(-STRONGEST, STRONGEST)
+    change = (mapped(own, target) - own).clamp(-STRONGEST, STRONGEST)
     place = (torch.arange(band.shape[1], dtype=torch.float64) / hop).clamp(max=count - 1)
     return band * _at(change, place[None] / max(1, count - 1)).exp()
 

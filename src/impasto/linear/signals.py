@@ -67,6 +67,8 @@ def linear_signal(
 
     Each band is multiplied by a gain that changes with its own power, so that the levels of its
     amplitude are distributed as the style's, in the content's order. One filter follows.
+    A second round would bring bursts nearer to the style's, and raise noise until it looks like
+    beats.
 
     Args:
         content, styles, shares: as for `equalized`.
@@ -79,13 +81,14 @@ def linear_signal(
         return job.like(job.evened(job.x))
     reach = max(2 * job.window, round(4 * rate / middles[0]))
     goals = [torch.zeros(len(job.x), LEVELS, dtype=torch.float64) for _ in middles]
-    for style, share in zip(styles, shares, strict=True):
-        bands = split(_centered(style), rate, middles, reach)
+    parts = [(content, 1 - amount), *zip(styles, [amount * p for p in shares], strict=True)]
+    for sample, share in parts:
+        bands = split(_centered(sample), rate, middles, reach)
         for goal, band, middle in zip(goals, bands, middles, strict=True):
-            goal += share * quantiles(_counted(levels(band, rate, middle), style))
+            goal += share * quantiles(_counted(levels(band, rate, middle), sample))
     total = torch.zeros_like(job.x)
     for goal, band, middle in zip(goals, split(job.x, rate, middles, reach), middles, strict=True):
-        total += with_levels(band, rate, middle, goal, amount)
+        total += with_levels(band, rate, middle, goal)
     return job.like(job.evened(total - total.mean(1, keepdim=True)))
 
 
