@@ -31,7 +31,7 @@ from impasto.config.config import Config
 from impasto.config.presets import PRESETS
 from impasto.config.settings import ObjectiveConfig
 from impasto.media.signals.signal import Signal
-from impasto.metrics import compare
+from impasto.metrics import Row, compare
 from impasto.networks import Network
 from impasto.networks.filterbank import filterbank
 from impasto.networks.vgg import vgg
@@ -78,15 +78,12 @@ def variants() -> dict[str, Config]:
 
     gram = ObjectiveConfig(beta=ecg.objective.beta)
     return {
-        "filterbank and statistics (preset ecg)": ecg,
+        "preset ecg": ecg,
+        "its start, no steps": replace(ecg, schedule=replace(ecg.schedule, steps=(0,))),
+        "from the content": replace(ecg, schedule=replace(ecg.schedule, init="content")),
         "filterbank alone": replace(ecg, objective=gram),
-        "statistics alone": replace(ecg, objective=replace(ecg.objective, beta=0.0)),
         "octaves and statistics": with_network("octaves", OCTAVES),
-        "VGG and statistics": with_network("deep", DEEP),
-        "VGG alone": replace(
-            with_network("deep", DEEP),
-            objective=replace(gram, content_layers=DEEP[0], style_layers=DEEP[1]),
-        ),
+        "random VGG and statistics": with_network("deep", DEEP),
     }
 
 
@@ -110,13 +107,32 @@ def pairs(data: Path) -> dict[str, tuple[Signal, Signal]]:
 
 
 def ecg(data: Path) -> None:
-    """A row for each pair and network."""
-    lines = []
-    for name, config in variants().items():
-        for pair, (content, style) in pairs(data).items():
-            lines.append([pair, name, *row(content, style, config)])
-    table(["content, style", "network", "seconds", *METRICS], sorted(lines, key=lambda x: x[0]))
-    print("\nIn brackets the no-op, then the floor.")
+    """A row for each pair and way, and their means; the last has ours over the linear filter."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for pair, (content, style) in pairs(data).items():
+        for name, config in variants().items():
+            rows, seconds = measured(content, style, config)
+            references = {
+                "doing nothing": [0.0, *(row.no_op for row in rows)],
+                "one linear filter": [0.0, *(row.linear for row in rows)],
+                "halves of the style": [0.0, *(row.floor for row in rows)],
+            }
+            ours = {name: [seconds, *(row.result for row in rows)]}
+            for way, values in (references | ours).items():
+                found.setdefault(way, {})[pair] = values
+    lines = [
+        [pair, way, *(f"{value:.3g}" for value in values)]
+        for pair in pairs(data)
+        for way, by_pair in found.items()
+        for values in [by_pair[pair]]
+    ]
+    means = {way: np.mean(list(by_pair.values()), 0) for way, by_pair in found.items()}
+    lines += [["mean", way, *(f"{value:.3g}" for value in each)] for way, each in means.items()]
+    ratios = means["preset ecg"][1:] / means["one linear filter"][1:]
+    lines.append(["mean", "ecg over linear", "", *(f"{ratio:.2f}" for ratio in ratios)])
+    least = min(values[1] for values in found["preset ecg"].values())
+    table(["content, style", "", "seconds", *METRICS], lines)
+    print(f"\nThe least R-peak F1 of the preset: {least:.3f}.")
 
 
 def sound(data: Path) -> None:
@@ -132,16 +148,25 @@ def sound(data: Path) -> None:
     table(["content", "style", "seconds", *METRICS], lines)
 
 
-METRICS = ("R-peak F1", "log-spectral distance", "autocorrelation", "amplitude", "kurtosis")
+METRICS = (
+    *("R-peak F1", "log-spectral distance", "burst distance", "autocorrelation distance"),
+    *("amplitude distance", "kurtosis difference"),
+)
 
 
-def row(content: Signal, style: Signal, config: Config) -> list[str]:
-    """A run's seconds and metrics, each with the no-op's and the floor's."""
+def measured(content: Signal, style: Signal, config: Config) -> tuple[list[Row], float]:
+    """The metrics of a run, and its seconds."""
     began = time.perf_counter()
     result = stylize(content, style, config)
     seconds = time.perf_counter() - began
     assert isinstance(result.sample, Signal)
-    rows = compare(result.sample, content, style).rows
+    by_name = {row.metric: row for row in compare(result.sample, content, style).rows}
+    return [by_name[metric] for metric in METRICS if metric in by_name], seconds
+
+
+def row(content: Signal, style: Signal, config: Config) -> list[str]:
+    """A run's seconds and metrics, each with the no-op's and the floor's."""
+    rows, seconds = measured(content, style, config)
     cells = []
     for metric in METRICS:
         found = [row for row in rows if row.metric.startswith(metric)]

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from impasto.linear.spectra import filtered
+from impasto.linear.spectra import filtered_by
 
 LOWEST = 0.5
 """The center of the lowest band in Hz."""
@@ -54,19 +55,19 @@ def centers(rate: float, seconds: float) -> list[float]:
 def split(
     x: Float[Tensor, "channel time"], rate: float, middles: Sequence[float], reach: int
 ) -> Iterator[Float64[Tensor, "channel time"]]:
-    """Yields the bands around these centers, whose sum is the signal.
+    """Returns the bands around these centers, whose sum is the signal.
 
     The weights of a band are triangles over the logarithm of the frequency; the first and the last
     take all that is beyond.
     """
-    for number in range(len(middles)):
 
-        def share(frequencies: Tensor, number: int = number) -> Tensor:
-            place = (frequencies.clamp_min(1e-9) / middles[0]).log() / math.log(RATIO)
-            place = place.clamp(0, len(middles) - 1)
-            return (1 - (place - number).abs()).clamp_min(0)[None]
+    def share(number: int, frequencies: Tensor) -> Tensor:
+        place = (frequencies.clamp_min(1e-9) / middles[0]).log() / math.log(RATIO)
+        place = place.clamp(0, len(middles) - 1)
+        return (1 - (place - number).abs()).clamp_min(0)[None]
 
-        yield filtered(x, rate, share, reach)
+    responses = [partial(share, number) for number in range(len(middles))]
+    return filtered_by(responses, x, rate, reach)
 
 
 def levels(

@@ -6,7 +6,7 @@ are averaged by their shares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from impasto.media.signals.spectrum import power_spectrum
 FAINTEST = 1e-12
 """Power at any frequency, as a share of the mean power: digital silence has no logarithm."""
 
+
+EVEN = 1024
+"""Signals are continued to a multiple of this many positions, where they are long enough."""
 
 Response = Callable[[Tensor], Tensor]
 """The gain at frequencies in Hz: one for each channel, or one for all."""
@@ -115,12 +118,21 @@ def filtered(
         response: the gain.
         reach: positions of continuation at either end.
     """
-    x, reach = x.double(), min(reach, x.shape[1] - 1)
+    return next(filtered_by([response], x, rate, reach))
+
+
+def filtered_by(
+    responses: Iterable[Response], x: Float[Tensor, "channel time"], rate: float, reach: int
+) -> Iterator[Float64[Tensor, "channel time"]]:
+    """Yields what `filtered` gives, for several gains."""
+    x, length = x.double(), x.shape[1]
+    reach = min(reach, length - 1)
+    more = min(reach + -(length + 2 * reach) % EVEN, length - 1)  # FFTs of odd lengths are slow
     head = 2 * x[:, :1] - x[:, 1 : reach + 1].flip(1)
-    tail = 2 * x[:, -1:] - x[:, x.shape[1] - reach - 1 : -1].flip(1)
+    tail = 2 * x[:, -1:] - x[:, length - more - 1 : -1].flip(1)
     wide = torch.cat([head, x, tail], 1)
     frequencies = torch.fft.rfftfreq(wide.shape[1], 1 / rate, dtype=torch.float64)
     spectrum = torch.fft.rfft(wide)
-    spectrum *= response(frequencies)
-    back: Tensor = torch.fft.irfft(spectrum, wide.shape[1])
-    return back[:, reach : reach + x.shape[1]]
+    for response in responses:
+        back: Tensor = torch.fft.irfft(spectrum * response(frequencies), wide.shape[1])
+        yield back[:, reach : reach + length]
