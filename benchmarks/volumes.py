@@ -28,9 +28,9 @@ from benchmarks._tables import gigabytes, run_parts, table
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
-from impasto.kinds.volume import in_hounsfield
 from impasto.media.pictures.picture import Picture
 from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import in_hounsfield
 from impasto.metrics import compare
 from impasto.transfer.stylize import stylize
 
