@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 AIR = -900.0
 """Voxels below this many HU are air."""
 
+
 def match_to_content(style: Volume, content: Volume) -> Volume:
     """Gives a style the axes and the spacing of the content, and logs what changes."""
     style = _turn_to(style, content)

@@ -38,9 +38,9 @@ _FEWEST = 8  # voxels along a side of a patch, and patches
 _MOST = 4000  # patches that are looked at
 _FULL = 0.95  # of the voxels of a patch lie in the body
 _EVEN = 0.25  # of the patches: the ones that show noise, and nearly no edge
-_BAND = 1.5, 6.5
-"""The frequencies that are compared, in steps of 1 / SIDE a voxel. Below them stands the shape of
-organs, above them noise."""
+_BANDS = (1.5, 5.5), (2.5, 7.5)
+"""The frequencies that are compared within slices and across them, in steps of 1 / SIDE a voxel.
+Below them stands the shape of organs, above them noise."""
 _SAME = 2.5
 """Exponents below this many squared voxels are none: two parts of one scan differ by up to 2.2."""
 _LARGEST = 8.0
@@ -113,10 +113,10 @@ def kernel_exponents(content: Volume, style: Volume) -> tuple[float, float]:
         logger.warning("too little of the body is there to compare reconstruction kernels")
         return 0.0, 0.0
     in_plane, across = (
-        _exponent(ours, theirs, content.spacing, axes)
+        _exponent(ours, theirs, content.spacing, axes, band)
         if min(sides[axis] for axis in axes) >= _FEWEST
         else 0.0
-        for axes in _axes(content)
+        for axes, band in zip(_axes(content), _BANDS, strict=True)
     )
     return in_plane, across
 
@@ -196,7 +196,11 @@ def _patches(volume: Volume, sides: Sequence[int]) -> Patches:
 
 
 def _exponent(
-    ours: Patches, theirs: Patches, spacing: Sequence[float], axes: Sequence[int]
+    ours: Patches,
+    theirs: Patches,
+    spacing: Sequence[float],
+    axes: Sequence[int],
+    band: tuple[float, float],
 ) -> float:
     """Fits 1/2 log(E_style / E_content) = amount + a f^2 and returns a in mm^2."""
     sides = [ours.shape[1 + axis] for axis in axes]
@@ -206,7 +210,7 @@ def _exponent(
     )
     radius = np.sqrt(sum(step**2 for step in steps))
     (own, own_share), (other, other_share) = (_edges(patches, axes) for patches in (ours, theirs))
-    weight = np.where((radius > _BAND[0]) & (radius < _BAND[1]), own_share * other_share, 0.0)
+    weight = np.where((radius > band[0]) & (radius < band[1]), own_share * other_share, 0.0)
     used = weight > 0
     if used.sum() < 3:
         return 0.0

@@ -94,9 +94,7 @@ def compare_kernels(content: Volume, out: Volume, style: Volume) -> tuple[Trait,
         for volume, masks in ((before, ours), (after, ours), (other, theirs))
     ]
     values = [[column[key] for column in columns] for key in columns[0]]
-    traits = [
-        Trait(name, unit, *row) for (name, unit), row in zip(columns[0], values, strict=True)
-    ]
+    traits = [Trait(name, unit, *row) for (name, unit), row in zip(columns[0], values, strict=True)]
     box, reference = even_region(before), part(other, even_region(other))
     distances = [noise_distance(part(each, box), reference, AXIAL) for each in (before, after)]
     return (*traits, Trait("noise power spectrum, distance to the style's", "dB", *distances, 0.0))
