@@ -89,7 +89,7 @@ def _table(traits: Sequence[Trait]) -> Table:
         caption_justify="left",
     )
     table.add_column("", no_wrap=True)
-    for name in ("before", "after", "other series"):
+    for name in ("before", "after", "other"):
         table.add_column(name, justify="right")
     for trait in traits:
         name = f"{trait.name} ({trait.unit})" if trait.unit else trait.name

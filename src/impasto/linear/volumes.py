@@ -80,9 +80,10 @@ def linear_volume(content: Volume, styles: Sequence[Volume], shares: Sequence[fl
     for style, share in zip(styles, shares, strict=True):
         exponents += share * np.array(kernel_exponents(marked, style))
     if not exponents.any():
+        logger.info("the reconstruction kernels are the same, as far as the anatomy tells")
         return content
     logger.info(
-        "the filter along the slices and across them: exp(%.3g f^2), exp(%.3g f^2)", *exponents
+        "filter within slices exp(%.3g f^2), across them exp(%.3g f^2), f in 1/mm", *exponents
     )
     values = _continued(content, body)
     lowest = values.min() if in_hounsfield(content) else -np.inf  # nothing is less than air

@@ -93,11 +93,11 @@ def compare_kernels(content: Volume, out: Volume, style: Volume) -> tuple[Trait,
         dict(_measured(volume, masks))
         for volume, masks in ((before, ours), (after, ours), (other, theirs))
     ]
-    values = [[column[key] for column in columns] for key in columns[0]]
-    traits = [Trait(name, unit, *row) for (name, unit), row in zip(columns[0], values, strict=True)]
+    one, two, three = columns
+    traits = [Trait(*key, one[key], two[key], three[key]) for key in one]
     box, reference = even_region(before), part(other, even_region(other))
-    distances = [noise_distance(part(each, box), reference, AXIAL) for each in (before, after)]
-    return (*traits, Trait("noise power spectrum, distance to the style's", "dB", *distances, 0.0))
+    first, second = (noise_distance(part(each, box), reference, AXIAL) for each in (before, after))
+    return (*traits, Trait("noise power spectrum, off the style's", "dB", first, second, 0.0))
 
 
 def tissues(volume: Volume) -> Masks:
@@ -182,7 +182,7 @@ def _rise(profiles: np.ndarray, distances: np.ndarray) -> float:
 
 
 def _cooccurrence(values: Values, mask: Voxels) -> list[float]:
-    """Returns features of the gray-level co-occurrence of neighbors in a slice, both in the mask."""
+    """Returns features of the co-occurrence of grays at neighbors in a slice, within the mask."""
     feature = library("skimage.feature", "to compare textures", "volumes")
     if mask.sum() < _FEWEST:
         return [np.nan] * len(_FEATURES)
