@@ -24,6 +24,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from impasto.linear.volume_noise import drawn_noise, missing_noise
 from impasto.media.volumes.body import around_body
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import in_hounsfield
@@ -74,24 +75,35 @@ def linear_volume(content: Volume, styles: Sequence[Volume], shares: Sequence[fl
         >>> bool((linear_volume(content, [content], [1.0]).data == noise).all())
         True
     """
-    body = body_of(content)
-    marked = replace(content, around=~body)  # the body is sought once
-    exponents = np.zeros(2)
-    for style, share in zip(styles, shares, strict=True):
-        exponents += share * np.array(kernel_exponents(marked, style))
-    if not exponents.any():
-        logger.info("the reconstruction kernels are the same, as far as the anatomy tells")
+    around = ~body_of(content)
+    marked = replace(content, around=around)  # the body is sought once
+    sides = np.minimum(SIDE, [volume.space for volume in (content, *styles)]).min(axis=0).tolist()
+    ours, *theirs = (_patches(volume, sides) for volume in (marked, *styles))
+    if min(map(len, (ours, *theirs))) < _FEWEST:
+        logger.warning("too little of the body is there to compare reconstruction kernels")
         return content
-    logger.info(
-        "filter within slices exp(%.3g f^2), across them exp(%.3g f^2), f in 1/mm", *exponents
-    )
-    values = _continued(content, body)
+    axes = _axes(content)
+    exponents = np.array([kernel_exponents(ours, each, content.spacing, axes) for each in theirs])
+    values = _continued(marked)
     lowest = values.min() if in_hounsfield(content) else -np.inf  # nothing is less than air
-    for axes, exponent in zip(_axes(content), exponents.tolist(), strict=True):
-        if exponent:
-            values = filtered(values, content.spacing, axes, exponent)
-    values = np.where(body, np.maximum(values, np.float32(lowest)), content.data[0])
-    return content.with_data(values[None])
+    exponent = np.asarray(shares) @ exponents
+    for along, each in zip(axes, exponent.tolist(), strict=True):
+        if each:
+            values = filtered(values, content.spacing, along, each)
+    ours = _patches(marked.with_data(values[None]), sides)
+    power = np.tensordot(shares, np.stack([missing_noise(ours, each) for each in theirs]), 1)
+    deviation = float(np.sqrt(power.mean()))
+    logger.info(
+        "filter within slices exp(%.3g f^2), across them exp(%.3g f^2), f in 1/mm; noise of %.2g "
+        "drawn",
+        *(*exponent, deviation),
+    )
+    if not (exponent.any() or deviation):
+        return content
+    if deviation:
+        values = values + drawn_noise(power, content.space)
+    values = np.where(around, content.data[0], np.maximum(values, np.float32(lowest)))
+    return content.with_data(np.asarray(values[None], np.float32))
 
 
 def body_of(volume: Volume) -> Voxels:
@@ -103,21 +115,24 @@ def body_of(volume: Volume) -> Voxels:
     return body if volume.holes is None else body & ~volume.holes
 
 
-def kernel_exponents(content: Volume, style: Volume) -> tuple[float, float]:
+def kernel_exponents(
+    ours: Patches, theirs: Patches, spacing: Sequence[float], axes: Sequence[tuple[int, ...]]
+) -> tuple[float, float]:
     """Returns a of the filter exp(a f^2) in the slices, and of the one across them, in mm^2.
 
-    It is 0 along axes with too few voxels, and without patches in the body.
+    It is 0 along axes with too few voxels.
+
+    Args:
+        ours: patches of the content.
+        theirs: of the style, of the same shape.
+        spacing: mm between voxels along each axis.
+        axes: those of a slice, and the one across slices.
     """
-    sides = [min(SIDE, *lengths) for lengths in zip(content.space, style.space, strict=True)]
-    ours, theirs = (_patches(volume, sides) for volume in (content, style))
-    if min(len(ours), len(theirs)) < _FEWEST:
-        logger.warning("too little of the body is there to compare reconstruction kernels")
-        return 0.0, 0.0
     in_plane, across = (
-        _exponent(ours, theirs, content.spacing, axes, band)
-        if min(sides[axis] for axis in axes) >= _FEWEST
+        _exponent(ours, theirs, spacing, along, band)
+        if min(ours.shape[axis + 1] for axis in along) >= _FEWEST
         else 0.0
-        for axes, band in zip(_axes(content), _BANDS, strict=True)
+        for along, band in zip(axes, _BANDS, strict=True)
     )
     return in_plane, across
 
@@ -168,12 +183,12 @@ def _axes(volume: Volume) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(axis for axis in range(3) if axis != across), (across,)
 
 
-def _continued(volume: Volume, body: Voxels) -> Values:
+def _continued(volume: Volume) -> Values:
     """Returns values for the filter: the body's nearest one in the place of holes and padding."""
     values = volume.data[0]
     empty = np.zeros(volume.space, np.bool_) if volume.holes is None else volume.holes
     if in_hounsfield(volume):
-        empty = empty | (~body & (values < _PADDING))
+        empty = empty | (~body_of(volume) & (values < _PADDING))
     if not empty.any() or empty.all():
         return np.asarray(values)
     ndimage = library("scipy.ndimage", "to continue volumes", "volumes")
