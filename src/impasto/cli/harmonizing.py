@@ -29,6 +29,8 @@ from impasto.version import __version__
 def harmonize(command: Harmonize) -> None:
     """Writes the series with the other one's kernel, and prints what has changed."""
     media.check_target(command.output, like=command.series)
+    channels, space = media.grid(command.series)
+    media.check_target(command.output, space, channels)
     content, style = _volumes(command)
     view = View(window=command.window)
     if command.plot:

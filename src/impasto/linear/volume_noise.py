@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64
 
 from impasto.system.libraries import library
 
-Patches = Float32[np.ndarray, "patch x y z"]
+Patches = Float32[np.ndarray, "_ x y z"]
 Power = Float64[np.ndarray, "x y z"]
 
 _QUIET, _MIDDLE = 0.1, 0.5
@@ -41,7 +41,7 @@ def missing_noise(ours: Patches, theirs: Patches) -> Power:
     return np.where(missing, other - own, 0.0)
 
 
-def drawn_noise(power: Power, space: tuple[int, ...]) -> Float32[np.ndarray, "x y z"]:
+def drawn_noise(power: Power, space: tuple[int, ...]) -> Float32[np.ndarray, "i j k"]:
     """Draws noise of a spectrum over a grid: the same for the same spectrum and grid.
 
     Example:
@@ -53,6 +53,8 @@ def drawn_noise(power: Power, space: tuple[int, ...]) -> Float32[np.ndarray, "x 
         power: as `missing_noise` returns it.
         space: of the grid.
     """
+    if not power.any():
+        return np.zeros(space, np.float32)
     signal = library("scipy.signal", "to draw noise", "volumes")
     kernel = np.fft.fftshift(np.fft.ifftn(np.sqrt(power)).real).astype(np.float32)
     # Wide enough for the convolution not to see where it ends.
@@ -69,7 +71,7 @@ def _noise_power(patches: Patches) -> tuple[Power, Power]:
     for axis in (axis for axis in (1, 2, 3) if patches.shape[axis] > 1):
         window = signal.windows.hann(patches.shape[axis] + 2)[1:-1]
         window = np.expand_dims(window, [other for other in range(3) if other != axis - 1])
-        values = signal.detrend(values, axis=axis) * window
+        values = values * window
         square = square * (window**2).mean()
     voxels = values[0].size
     power = np.abs(np.fft.fftn(values, axes=(1, 2, 3))) ** 2 / (square * voxels)

@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 SIDE = 16
 """Voxels along a side of a patch."""
 
-_FEWEST = 8  # voxels along a side of a patch, and patches
+_FEWEST = 8  # voxels along a side of a patch
+_FEW = 32  # patches: the anatomy of fewer is taken for a kernel
 _MOST = 4000  # patches that are looked at
 _FULL = 0.95  # of the voxels of a patch lie in the body
 _EVEN = 0.25  # of the patches: the ones that show noise, and nearly no edge
@@ -52,7 +53,7 @@ _PADDING = -1024.0
 
 Values = Float32[np.ndarray, "x y z"]
 Voxels = Bool[np.ndarray, "x y z"]
-Patches = Float32[np.ndarray, "patch x y z"]
+Patches = Float32[np.ndarray, "_ x y z"]
 
 
 def linear_volume(content: Volume, styles: Sequence[Volume], shares: Sequence[float]) -> Volume:
@@ -75,35 +76,32 @@ def linear_volume(content: Volume, styles: Sequence[Volume], shares: Sequence[fl
         >>> bool((linear_volume(content, [content], [1.0]).data == noise).all())
         True
     """
-    around = ~body_of(content)
-    marked = replace(content, around=around)  # the body is sought once
+    ready, *others = (_continued(volume) for volume in (content, *styles))
     sides = np.minimum(SIDE, [volume.space for volume in (content, *styles)]).min(axis=0).tolist()
-    ours, *theirs = (_patches(volume, sides) for volume in (marked, *styles))
-    if min(map(len, (ours, *theirs))) < _FEWEST:
+    ours, *theirs = (_patches(volume, sides) for volume in (ready, *others))
+    if min(map(len, (ours, *theirs))) < _FEW:
         logger.warning("too little of the body is there to compare reconstruction kernels")
         return content
     axes = _axes(content)
     exponents = np.array([kernel_exponents(ours, each, content.spacing, axes) for each in theirs])
-    values = _continued(marked)
+    values = ready.data[0]
     lowest = values.min() if in_hounsfield(content) else -np.inf  # nothing is less than air
     exponent = np.asarray(shares) @ exponents
     for along, each in zip(axes, exponent.tolist(), strict=True):
         if each:
             values = filtered(values, content.spacing, along, each)
-    ours = _patches(marked.with_data(values[None]), sides)
+    ours = _patches(ready.with_data(values[None]), sides)
     power = np.tensordot(shares, np.stack([missing_noise(ours, each) for each in theirs]), 1)
-    deviation = float(np.sqrt(power.mean()))
-    logger.info(
-        "filter within slices exp(%.3g f^2), across them exp(%.3g f^2), f in 1/mm; noise of %.2g "
-        "drawn",
-        *(*exponent, deviation),
-    )
-    if not (exponent.any() or deviation):
+    if not (exponent.any() or power.any()):
+        logger.info("the reconstruction kernels are the same, as far as the anatomy tells")
         return content
-    if deviation:
-        values = values + drawn_noise(power, content.space)
-    values = np.where(around, content.data[0], np.maximum(values, np.float32(lowest)))
-    return content.with_data(np.asarray(values[None], np.float32))
+    logger.info(
+        "filter within slices exp(%.3g f^2), across them exp(%.3g f^2), f in 1/mm; noise drawn: "
+        "standard deviation %.2g",
+        *(*exponent, np.sqrt(power.mean())),
+    )
+    values = np.maximum(values + drawn_noise(power, content.space), np.float32(lowest))
+    return content.with_data(np.where(body_of(ready), values, content.data[0])[None])
 
 
 def body_of(volume: Volume) -> Voxels:
@@ -183,19 +181,23 @@ def _axes(volume: Volume) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(axis for axis in range(3) if axis != across), (across,)
 
 
-def _continued(volume: Volume) -> Values:
-    """Returns values for the filter: the body's nearest one in the place of holes and padding."""
-    values = volume.data[0]
-    empty = np.zeros(volume.space, np.bool_) if volume.holes is None else volume.holes
-    if in_hounsfield(volume):
-        empty = empty | (~body_of(volume) & (values < _PADDING))
+def _continued(volume: Volume) -> Volume:
+    """Returns the volume with what is not the body marked as `around` it.
+
+    In holes and padding its values are the nearest ones that are none of these.
+    """
+    body = body_of(volume)
+    empty = ~body & (volume.data[0] < _PADDING) & in_hounsfield(volume)
+    if volume.holes is not None:
+        empty |= volume.holes
+    marked = replace(volume, around=~body)
     if not empty.any() or empty.all():
-        return np.asarray(values)
+        return marked
     ndimage = library("scipy.ndimage", "to continue volumes", "volumes")
     nearest = ndimage.distance_transform_edt(
         empty, sampling=volume.spacing, return_distances=False, return_indices=True
     )
-    return np.asarray(values[tuple(nearest)])
+    return marked.with_data(volume.data[0][tuple(nearest)][None])
 
 
 def _patches(volume: Volume, sides: Sequence[int]) -> Patches:
@@ -243,6 +245,7 @@ def _edges(
     signal = library("scipy.signal", "to compare volumes", "volumes")
     values = patches.astype(np.float64)
     for axis in axes:
+        # What rises all along a patch is no edge; its ends would look like one.
         values = signal.detrend(values, axis=axis + 1)
         window = signal.windows.hann(values.shape[axis + 1] + 2)[1:-1]
         values = values * np.expand_dims(window, [other for other in range(3) if other != axis])

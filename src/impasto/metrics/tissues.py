@@ -81,7 +81,7 @@ def compare_kernels(content: Volume, out: Volume, style: Volume) -> tuple[Trait,
         MissingExtraError: scipy or scikit-image is not installed.
 
     Example:
-        >>> ct = Volume(np.full((1, 20, 20, 4), 40, np.float32), unit="HU")
+        >>> ct = Volume(np.full((1, 20, 20, 5), 40, np.float32), unit="HU")
         >>> [trait.after for trait in compare_kernels(ct, ct, ct) if trait.name == "soft tissue"]
         [40.0]
     """
@@ -171,10 +171,10 @@ def edge_width(volume: Volume, lungs: Voxels) -> float:
 def _rise(profiles: np.ndarray, distances: np.ndarray) -> float:
     """Lays profiles over one another where they cross the middle; returns 10 to 90 % of the mean's
     rise."""
-    quarter = len(distances) // 4
-    low, high = profiles[:, :quarter].mean(), profiles[:, -quarter:].mean()
-    crossing = np.abs(profiles - (low + high) / 2)[:, quarter:-quarter].argmin(1) + quarter
-    reach = np.arange(-quarter, quarter)
+    third = len(distances) // 3
+    low, high = profiles[:, :third].mean(), profiles[:, -third:].mean()
+    crossing = np.abs(profiles - (low + high) / 2)[:, third:-third].argmin(1) + third
+    reach = np.arange(-third, third)
     mean = np.median(np.take_along_axis(profiles, crossing[:, None] + reach, 1), 0)
     heights = (np.maximum.accumulate(mean) - mean[0]) / (mean.max() - mean[0])
     first, last = np.interp((0.1, 0.9), heights, reach * _STEP)
