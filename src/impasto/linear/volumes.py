@@ -43,8 +43,9 @@ _EVEN = 0.25  # of the patches: the ones that show noise, and nearly no edge
 _BANDS = (1.5, 5.5), (2.5, 7.5)
 """The frequencies that are compared within slices and across them, in steps of 1 / SIDE a voxel.
 Below them stands the shape of organs, above them noise."""
-_SAME = 2.5
-"""Exponents below this many squared voxels are none: two parts of one scan differ by up to 2.2."""
+_SAME = 1.0, 2.5
+"""Exponents below so many squared voxels within slices and across them are none: two parts of one
+scan differ by up to 0.9 and 2.2."""
 _LARGEST = 8.0
 """Where the filter would be larger, it falls again; its maximum is about half of that."""
 _STEEPNESS = 8
@@ -127,10 +128,10 @@ def kernel_exponents(
         axes: those of a slice, and the one across slices.
     """
     in_plane, across = (
-        _exponent(ours, theirs, spacing, along, band)
+        _exponent(ours, theirs, spacing, along, band, same)
         if min(ours.shape[axis + 1] for axis in along) >= _FEWEST
         else 0.0
-        for along, band in zip(axes, _BANDS, strict=True)
+        for along, band, same in zip(axes, _BANDS, _SAME, strict=True)
     )
     return in_plane, across
 
@@ -167,7 +168,7 @@ def kernel_gain(
 
     Example:
         >>> kernel_gain(np.array([0.0, 0.04, 0.16]), 10.0).round(2).tolist()
-        [1.0, 1.49, 4.78]
+        [1.0, 1.49, 4.85]
     """
     # In logarithms, for which no gain is too large.
     log, top = exponent * squared, np.log(_LARGEST)
@@ -219,6 +220,7 @@ def _exponent(
     spacing: Sequence[float],
     axes: Sequence[int],
     band: tuple[float, float],
+    same: float,
 ) -> float:
     """Fits 1/2 log(E_style / E_content) = amount + a f^2 and returns a in mm^2."""
     sides = [ours.shape[1 + axis] for axis in axes]
@@ -234,8 +236,8 @@ def _exponent(
         return 0.0
     ratio = 0.5 * np.log(other[used] / own[used])
     slope, _ = np.polyfit(squared[used], ratio, 1, w=np.sqrt(weight[used]))
-    same = abs(slope) < _SAME * max(spacing[axis] for axis in axes) ** 2
-    return 0.0 if same else float(slope)
+    least = same * max(spacing[axis] for axis in axes) ** 2
+    return float(slope) if abs(slope) > least else 0.0
 
 
 def _edges(
