@@ -160,6 +160,15 @@ def test_few_slices_are_enough(slices: int) -> None:
     assert off(result, truth) < 0.5 * off(content, truth)
 
 
+def test_few_slices_do_not_tell_their_thickness() -> None:
+    content, style = phantom(SHARP, 5.0), phantom(SHARP, 5.0, 1)
+    thick = style.with_data(ndimage.gaussian_filter1d(style.data, 1.0, axis=3))
+    result = linear_volume(content, [thick], [1.0])
+    np.testing.assert_array_equal(result.data.std(axis=3) > 0, content.data.std(axis=3) > 0)
+    change = (result.data - content.data)[0][body()]
+    assert np.sqrt(np.square(change).mean()) < 5
+
+
 @pytest.mark.parametrize("space", [(1, 1, 1), (5, 6, 7), (40, 3, 3), (12, 12, 4)])
 def test_too_little_to_compare_changes_nothing(space: tuple[int, int, int]) -> None:
     one, other = (np.random.default_rng(n).normal(size=(1, *space)) for n in range(2))

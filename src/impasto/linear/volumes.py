@@ -38,6 +38,7 @@ SIDE = 16
 _FEWEST = 8  # voxels along a side of a patch
 _FEW = 32  # patches: the anatomy of fewer is taken for a kernel
 _MOST = 4000  # patches that are looked at
+_SLICES = 32  # of fewer slices the anatomy is taken for their thickness
 _FULL = 0.95  # of the voxels of a patch lie in the body
 _EVEN = 0.25  # of the patches: the ones that show noise, and nearly no edge
 _BANDS = (1.5, 5.5), (2.5, 7.5)
@@ -85,6 +86,8 @@ def linear_volume(content: Volume, styles: Sequence[Volume], shares: Sequence[fl
         return content
     axes = _axes(content)
     exponents = np.array([kernel_exponents(ours, each, content.spacing, axes) for each in theirs])
+    if min(volume.space[axes[1][0]] for volume in (content, *styles)) < _SLICES:
+        exponents[:, 1] = 0
     values = ready.data[0]
     lowest = values.min() if in_hounsfield(content) else -np.inf  # nothing is less than air
     exponent = np.asarray(shares) @ exponents
