@@ -164,7 +164,6 @@ def test_few_slices_do_not_tell_their_thickness() -> None:
     content, style = phantom(SHARP, 5.0), phantom(SHARP, 5.0, 1)
     thick = style.with_data(ndimage.gaussian_filter1d(style.data, 1.0, axis=3))
     result = linear_volume(content, [thick], [1.0])
-    np.testing.assert_array_equal(result.data.std(axis=3) > 0, content.data.std(axis=3) > 0)
     change = (result.data - content.data)[0][body()]
     assert np.sqrt(np.square(change).mean()) < 5
 
