@@ -3,11 +3,12 @@
 The data are not in the repository: a folder with ct_chest_256.nii.gz, CT_AVM.nii.gz and
 CT_pitch.nii.gz is named by --data.
 
+    kernels  reconstruction kernels with a known truth: a filter, its rival, and the preset ct
     quality  pairs of crops, the first with every network: metrics, time and memory
     chest    all of the chest by the preset ct: time and memory under 6 GB
     large    one evaluation of 512 x 512 x 275 voxels under 8 GB
 
-    python -m benchmarks.volumes --data FOLDER [--part quality chest large]
+    python -m benchmarks.volumes --data FOLDER [--part kernels quality chest large]
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
+from benchmarks._kernels import Pair as KernelPair
+from benchmarks._kernels import field_of_view, kernel_pairs
 from benchmarks._tables import gigabytes, run_parts, table
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
-from impasto.kinds.volume import in_hounsfield
+from impasto.linear.volumes import body_of, linear_volume
 from impasto.media.pictures.picture import Picture
 from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import in_hounsfield
 from impasto.metrics import compare
+from impasto.metrics.tissues import TISSUES, compare_kernels
 from impasto.transfer.stylize import stylize
 
 DEFAULT = Path(os.environ.get("IMPASTO_DATA", "../shared/assets")) / "volumes"
@@ -192,6 +197,65 @@ def memory_table(content: Volume, what: str, run: Run) -> None:
     )
 
 
+def blurred(volume: Volume) -> Volume:
+    """What a person would try first: a Gaussian of 0.6 pixels within slices."""
+    from scipy import ndimage
+
+    return volume.with_data(ndimage.gaussian_filter(volume.data, (0, 0.6, 0.6, 0)))
+
+
+def kernels(data: Path) -> None:
+    """How far each result is from the truth; the error also over the rival's."""
+    lines = []
+    for name, pair in kernel_pairs(data).items():
+        filtered = linear_volume(pair.content, [pair.style], [1.0])
+        results = {
+            "no-op": pair.content,
+            "Gaussian of 0.6 pixels": blurred(pair.content),
+            "linear": filtered,
+            "linear, the truth as the style": linear_volume(pair.content, [pair.truth], [1.0]),
+            "preset ct": whole((pair.content, pair.style), PRESETS["ct"]),
+            "preset ct from linear": whole((filtered, pair.style), PRESETS["ct"]),
+        }
+        rival = _errors(results["Gaussian of 0.6 pixels"], pair)[0]
+        for label, result in results.items():
+            seen, body = _errors(result, pair)
+            ratio = f"{seen / rival:.2f}"
+            lines.append([name, label, f"{seen:.1f}", f"{body:.1f}", ratio, *_off(result, pair)])
+    tissues = ", ".join(TISSUES)
+    table(
+        [
+            *("content to style", "", "error in the field of view (HU)", "in the body"),
+            *("over the Gaussian's", f"means off (HU): {tissues}", "spread off (%)"),
+            *("LAA-950 off (points)", "edge off (mm)", "noise power spectrum off (dB)"),
+        ],
+        lines,
+    )
+
+
+def _errors(result: Volume, pair: KernelPair) -> tuple[float, float]:
+    """RMS off the truth within the field of view, and within the body."""
+    off = (result.data[0] - pair.truth.data[0]).astype(np.float64)
+    seen = np.broadcast_to(field_of_view(), off.shape)
+    first, second = (float(np.sqrt(np.mean(off[m] ** 2))) for m in (seen, body_of(pair.truth)))
+    return first, second
+
+
+def _off(result: Volume, pair: KernelPair) -> list[str]:
+    """How far from the truth's are the tissues, the emphysema index, edges and noise."""
+    traits = {each.name: each for each in compare_kernels(pair.truth, result, pair.truth)}
+    means = [traits[name].after - traits[name].before for name in TISSUES]
+    spreads = [traits[f"{name}, spread"] for name in TISSUES]
+    single = (traits["LAA-950"], traits["edge width, 10 to 90 %"])
+    noise = traits["noise power spectrum, off the style's"].after
+    return [
+        ", ".join(f"{value:.1f}" for value in means),
+        ", ".join(f"{100 * (each.after / each.before - 1):.0f}" for each in spreads),
+        *(f"{each.after - each.before:.2f}" for each in single),
+        f"{noise:.1f}",
+    ]
+
+
 def quality(data: Path) -> None:
     """A row for each pair and network; in HU, beside slices that do not know of each other."""
     lines: list[list[str]] = []
@@ -237,7 +301,9 @@ def large(data: Path) -> None:
 
 
 def main() -> None:
-    run_parts({"quality": quality, "chest": chest, "large": large}, DEFAULT, __doc__)
+    run_parts(
+        {"kernels": kernels, "quality": quality, "chest": chest, "large": large}, DEFAULT, __doc__
+    )
 
 
 if __name__ == "__main__":

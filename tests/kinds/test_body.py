@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from impasto.config.presets import configure
-from impasto.kinds.volume import in_hounsfield, mark_voxels
+from impasto.kinds.volume import mark_voxels
 from impasto.media import save
 from impasto.media.volumes.body import around_body
 from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import in_hounsfield
 from impasto.transfer.stylize import stylize
 from tests.media.volumes import smooth
 

@@ -18,11 +18,12 @@ from impasto.config.settings import VolumeConfig
 from impasto.errors import ConfigError, ImpastoError, SampleError
 from impasto.kinds import ARRAY
 from impasto.kinds.planes import as_plane
-from impasto.kinds.volume import in_hounsfield, mark_voxels, match_to_content, windows
+from impasto.kinds.volume import mark_voxels, match_to_content, windows
 from impasto.media.blocks import in_memory
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.volumes.volume import Volume
+from impasto.media.volumes.windows import in_hounsfield
 from impasto.networks import Network
 from impasto.networks.vgg import vgg
 from impasto.transfer.descent import Progress

@@ -13,7 +13,7 @@ from impasto.cli.arguments import (
     Tune,
 )
 from impasto.cli.batch_arguments import Batch
-from impasto.cli.views_arguments import Compare, Plot
+from impasto.cli.views_arguments import Compare, Harmonize, Plot
 
 Command = (
     Stylize
@@ -26,6 +26,7 @@ Command = (
     | Networks
     | Plot
     | Compare
+    | Harmonize
     | Recipe
     | Resume
     | Report

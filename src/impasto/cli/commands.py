@@ -33,6 +33,7 @@ from impasto.cli.batches import run_batch
 from impasto.cli.command import Command
 from impasto.cli.decoders import export_model, tune_decoder
 from impasto.cli.guards import DEMO, check_files
+from impasto.cli.harmonizing import harmonize
 from impasto.cli.launching import check_launch, launch, launches
 from impasto.cli.piped import check_format, is_piped, piped
 from impasto.cli.resume import origin_of_command, repeat_command
@@ -43,7 +44,7 @@ from impasto.cli.views import (
     show_comparison,
     show_recipe,
 )
-from impasto.cli.views_arguments import Compare, Plot
+from impasto.cli.views_arguments import Compare, Harmonize, Plot
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, OutputError
 from impasto.explain.experiments import explain
@@ -123,6 +124,8 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
                 draw(command)
             case Compare():
                 show_comparison(command)
+            case Harmonize():
+                harmonize(command)
             case Recipe():
                 show_recipe(command)
             case Report():

@@ -24,7 +24,7 @@ from impasto.cli.arguments import (
 )
 from impasto.cli.batch_arguments import Batch
 from impasto.cli.command import Command
-from impasto.cli.views_arguments import Compare, Plot
+from impasto.cli.views_arguments import Compare, Harmonize, Plot
 from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.media.parts import parts
 from impasto.media.pictures.picture import has_recipe
@@ -139,6 +139,12 @@ def touched_by(command: Command) -> Touched:
             files = (command.file, *command.others)
             return Touched(
                 [("file", path) for path in files], [Target("--output", command.output, PLOTS)]
+            )
+        case Harmonize():
+            plot = [Target("--plot", command.plot, PLOTS)] if command.plot else []
+            return Touched(
+                [("series", command.series), ("other series", command.to)],
+                [Target("--output", command.output), *plot],
             )
         case Report():
             page = Target("--output", command.output or command.folder / "report.html", PAGES)

@@ -30,7 +30,7 @@ from impasto.cli.batch_arguments import Batch
 from impasto.cli.borrowed import refuse_borrowed
 from impasto.cli.command import Command
 from impasto.cli.help import MORE, brief
-from impasto.cli.views_arguments import Compare, Plot
+from impasto.cli.views_arguments import Compare, Harmonize, Plot
 from impasto.config.config import Config
 from impasto.config.layers import LAYERS
 from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
@@ -140,6 +140,7 @@ def _commands(config: Config, texture: str, brief_for: str) -> Any:
         | Annotated[Networks, subcommand("networks")]
         | Annotated[Plot, subcommand("plot")]
         | Annotated[Compare, subcommand("compare")]
+        | Annotated[Harmonize, subcommand("harmonize")]
         | Annotated[Recipe, subcommand("recipe")]
         | Annotated[Resume, subcommand("resume")]
         | Annotated[Report, subcommand("report")]

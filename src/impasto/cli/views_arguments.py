@@ -88,3 +88,23 @@ class Compare:
         given = {name: getattr(self, name) for name in names}
         changed = any(value != getattr(default, name) for name, value in given.items())
         return configure(**given) if changed else None
+
+
+@dataclass(frozen=True)
+class Harmonize:
+    """Bring a CT to the reconstruction kernel of another one, of any patient and part of the body,
+    by a filter: sharper or softer, whatever the anatomy. Tells what that changes: tissues, noise,
+    edges, emphysema index, texture features."""
+
+    series: Annotated[Positional[Path], arg(metavar="SERIES")]
+    """the CT in HU: a DICOM series (a folder), .nii.gz, .nrrd, .mha"""
+    to: Annotated[Path, arg(metavar="SERIES")]
+    """a CT with the wanted kernel"""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """the result; its suffix chooses the format"""
+    plot: Path | None = None
+    """draw planes of the result, the series and the other one: .png, .svg, .pdf or .html"""
+    window: Annotated[tuple[str, ...], arg(metavar="NAME|LEVEL WIDTH")] = AUTO
+    """the intensity window of the plot, as for plot"""
+    json: bool = False
+    """print one object of JSON instead of a table"""

@@ -24,10 +24,9 @@ from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.volumes.body import around_body
-from impasto.media.volumes.holes import valued
 from impasto.media.volumes.orientation import axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
-from impasto.media.volumes.windows import window_of
+from impasto.media.volumes.windows import in_hounsfield, window_of
 
 Voxels = Bool[np.ndarray, "x y z"]
 
@@ -35,14 +34,6 @@ logger = logging.getLogger(__name__)
 
 AIR = -900.0
 """Voxels below this many HU are air."""
-
-_LEAST_HU = -500.0
-"""A volume without a unit is taken to be in HU if it has values below this."""
-
-
-def in_hounsfield(volume: Volume) -> bool:
-    """Returns whether the values are HU: the file says so, or they look like HU."""
-    return volume.unit == "HU" or (not volume.unit and bool(valued(volume).min() < _LEAST_HU))
 
 
 def match_to_content(style: Volume, content: Volume) -> Volume:

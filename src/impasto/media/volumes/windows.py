@@ -15,6 +15,14 @@ PERCENTILES = 0.5, 99.5
 
 _LOOKED_AT = 1 << 22
 
+_LEAST_HU = -500.0
+"""A volume without a unit is taken to be in HU if it has values below this."""
+
+
+def in_hounsfield(volume: Volume) -> bool:
+    """Returns whether the values are HU: the file says so, or they look like HU."""
+    return volume.unit == "HU" or (not volume.unit and bool(valued(volume).min() < _LEAST_HU))
+
 
 def window_of(setting: Sequence[str], volume: Volume) -> tuple[float, float]:
     """Returns the values of a volume that become black and white.
