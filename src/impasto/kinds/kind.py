@@ -79,6 +79,7 @@ class Kind:
         default_size: the size to open a sample at if none is given, as `media.load` takes it.
         calibrates: whether networks are calibrated on samples of this kind.
         recolors: whether a run may change the colors of its inputs.
+        filters_content: whether J_content compares with what `linear` makes of the content.
         fine_above: a grid with a longer side is fine: means of G over boxes have a share of J.
 
     Example:
@@ -92,6 +93,7 @@ class Kind:
     default_size: ClassVar[Space] = (0,)
     calibrates: ClassVar[bool] = False
     recolors: ClassVar[bool] = False
+    filters_content: ClassVar[bool] = False
     fine_above: ClassVar[float] = math.inf
 
     # --- Open

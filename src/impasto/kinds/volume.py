@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -16,11 +17,12 @@ from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
-from impasto.kinds.kind import Kind, Prepared
+from impasto.kinds.kind import First, Kind, Prepared
 from impasto.kinds.padding import by_slices, cropped, padded
 from impasto.kinds.planes import is_plane, unit_axis
 from impasto.kinds.refusals import refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
+from impasto.linear.volumes import linear_volume
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.volumes.body import around_body
@@ -230,6 +232,24 @@ def _resample_mask(mask: Sample, volume: Volume) -> Voxels:
 
 class VolumeKind(Kind):
     """Volumes from NIfTI, DICOM, NRRD and OME-Zarr."""
+
+    filters_content: ClassVar[bool] = True
+
+    def first(self, content: Sample, styles: Sequence[Sample]) -> First:
+        """Returns linear, if all styles are volumes."""
+        return "linear" if all(isinstance(style, Volume) for style in styles) else "content"
+
+    def linear(
+        self, content: Sample, styles: Sequence[Sample], shares: Sequence[float], amount: float
+    ) -> Sample:
+        """Brings a volume to the styles' kernel, where voxels count."""
+        volumes = [style for style in styles if isinstance(style, Volume)]
+        if not isinstance(content, Volume) or len(volumes) < len(styles):
+            return super().linear(content, styles, shares, amount)
+        change = linear_volume(content, volumes, shares).data - content.data
+        if content.inside is not None:
+            change *= content.inside
+        return content.with_data(content.data + np.float32(amount) * change)
 
     def bring(self, style: Sample, content: Sample, config: Config) -> Sample:
         """Gives a volume the content's axes and spacing, and makes a slice of a picture."""

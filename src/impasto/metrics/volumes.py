@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from impasto.errors import SampleError, about
-from impasto.kinds.volume import style_window
+from impasto.kinds.volume import match_to_content, style_window
+from impasto.linear.volumes import linear_volume
 from impasto.media.volumes.orientation import Codes, axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import window_of
@@ -26,6 +27,9 @@ AXIAL, ALL = (0, 1), (0, 1, 2)
 
 _SSIM_WINDOW = 7  # voxels a side
 _LOOKED_AT = 1 << 22
+
+Made = tuple[Volume, Volume, Volume]
+"""The result, the content, and the content through a filter."""
 
 
 def compare_volumes(
@@ -70,60 +74,72 @@ def compare_volumes(
         box = check_region(region, content) if region else even_region(content)
     with about("--style-region"):
         style_box = check_region(style_region, style) if style_region else even_region(style)
-    bodies = oriented(out, BODY), oriented(content, BODY), oriented(style, BODY)
-    rows = [*_content_rows(*bodies[:2]), _histogram(*bodies), *_gram_rows(*bodies, limits)]
-    pieces = [
+    filtered = linear_volume(content, [match_to_content(style, content)], [1.0])
+    samples = out, content, filtered, style
+    one, own, through, other = (oriented(volume, BODY) for volume in samples)
+    made = one, own, through
+    rows = [*_content_rows(*made), _histogram(made, other), *_gram_rows(made, other, limits)]
+    boxes = box, box, box, style_box
+    *pieces, piece = (
         oriented(part(volume, own_box), BODY)
-        for volume, own_box in ((out, box), (content, box), (style, style_box))
-    ]
-    rows += _region_rows(*pieces)
+        for volume, own_box in zip(samples, boxes, strict=True)
+    )
+    rows += _region_rows((pieces[0], pieces[1], pieces[2]), piece)
     return Comparison((), tuple(rows), (box, style_box))
 
 
-def _content_rows(out: Volume, content: Volume) -> list[Row]:
-    one, other = content.data[0], out.data[0]
-    span = float(one.max() - one.min())
-    similarity = same = ratio = most = np.nan
+def _content_rows(out: Volume, content: Volume, filtered: Volume) -> list[Row]:
+    found = [_kept(content.data[0], volume.data[0]) for volume in (out, filtered)]
+    (similarity, ratio, times), linear = found
+    same = np.nan if np.isnan(similarity) else 1.0
+    most = np.nan if np.isnan(ratio) else np.inf
+    once = np.nan if np.isnan(times) else 1.0
+    return [
+        Row("SSIM", "", "content", "higher", similarity, same, np.nan, linear[0]),
+        Row("PSNR", "dB", "content", "higher", ratio, most, np.nan, linear[1]),
+        Row("flicker along z", "", "content", "lower", times, once, np.nan, linear[2]),
+    ]
+
+
+def _kept(content: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Returns SSIM, PSNR and how many times the content's flicker the other values have."""
+    span = float(content.max() - content.min())
+    similarity = ratio = np.nan
     if span > 0:
         metrics = library("skimage.metrics", "to compare volumes", "volumes")
         with np.errstate(divide="ignore"):
-            ratio = float(metrics.peak_signal_noise_ratio(one, other, data_range=span))
-        most = np.inf
-        if min(one.shape) >= _SSIM_WINDOW:
-            similarity = float(metrics.structural_similarity(one, other, data_range=span))
-            same = 1.0
-    own = flicker(one)
-    times, once = (flicker(other) / own, 1.0) if own > 0 else (np.nan, np.nan)
-    return [
-        Row("SSIM", "", "content", "higher", similarity, same, np.nan),
-        Row("PSNR", "dB", "content", "higher", ratio, most, np.nan),
-        Row("flicker along z", "", "content", "lower", times, once, np.nan),
-    ]
+            ratio = float(metrics.peak_signal_noise_ratio(content, other, data_range=span))
+        if min(content.shape) >= _SSIM_WINDOW:
+            similarity = float(metrics.structural_similarity(content, other, data_range=span))
+    own = flicker(content)
+    return similarity, ratio, flicker(other) / own if own > 0 else np.nan
 
 
-def _histogram(out: Volume, content: Volume, style: Volume) -> Row:
+def _pairs(made: Made, style: Volume) -> list[tuple[Volume, Volume]]:
+    """What is compared for the result, the no-op, the floor and the filter."""
+    out, content, filtered = made
+    return [(out, style), (content, style), _halves(style), (filtered, style)]
+
+
+def _histogram(made: Made, style: Volume) -> Row:
     """Computes the Wasserstein-1 distance between all values."""
-    left, right = _halves(style)
     distances = [
-        amplitude_distance(_values(one), _values(other))
-        for one, other in ((out, style), (content, style), (left, right))
+        amplitude_distance(_values(one), _values(other)) for one, other in _pairs(made, style)
     ]
-    unit = style.unit if style.unit == out.unit else ""
+    unit = style.unit if style.unit == made[0].unit else ""
     return Row("histogram distance", unit, "style", "lower", *distances)
 
 
-def _gram_rows(
-    out: Volume, content: Volume, style: Volume, window: tuple[float, float]
-) -> list[Row]:
+def _gram_rows(made: Made, style: Volume, window: tuple[float, float]) -> list[Row]:
     """Compares the Gram matrices of slices across each axis, at the result's spacing."""
-    styles = [volume.resampled(out.spacing) for volume in (style, *_halves(style))]
-    ours, own, theirs, left, right = (
-        [slice_grams(volume, window, axis) for axis in ALL] for volume in (out, content, *styles)
+    styles = [volume.resampled(made[0].spacing) for volume in (style, *_halves(style))]
+    ours, own, through, theirs, left, right = (
+        [slice_grams(volume, window, axis) for axis in ALL] for volume in (*made, *styles)
     )
     distances = np.array(
         [
             [gram_distance(one[axis], other[axis]) for axis in ALL]
-            for one, other in ((ours, theirs), (own, theirs), (left, right))
+            for one, other in ((ours, theirs), (own, theirs), (left, right), (through, theirs))
         ]
     )
     return _by_axis("Gram", "distance across", "lower", distances)
@@ -132,7 +148,7 @@ def _gram_rows(
 def _by_axis(what: str, how: str, better: Literal["lower", "one"], values: np.ndarray) -> list[Row]:
     """Makes a row for each axis, and one for the ratio of the largest to the smallest.
 
-    values: shape (result, no-op, floor; x, y, z).
+    values: shape (result, no-op, floor, filter; x, y, z).
     """
     rows = [
         Row(f"{what} {how} {axis}", "", "style", better, *values[:, n].tolist())
@@ -142,9 +158,8 @@ def _by_axis(what: str, how: str, better: Literal["lower", "one"], values: np.nd
     return [*rows, Row(uneven, "", "style", "lower", *map(_unevenness, values))]
 
 
-def _region_rows(out: Volume, content: Volume, style: Volume) -> list[Row]:
-    left, right = _halves(style)
-    pairs = (out, style), (content, style), (left, right)
+def _region_rows(made: Made, style: Volume) -> list[Row]:
+    pairs = _pairs(made, style)
     rows = [
         Row(name, "dB", "style", "lower", *(noise_distance(*pair, axes) for pair in pairs))
         for name, axes in (

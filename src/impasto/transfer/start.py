@@ -64,8 +64,9 @@ def first_g(setup: Setup, space: Space) -> Values:
         return one_pass(setup, space)
     content = units.content
     if init == "linear":
-        sample = setup.kind.linear(content, *_styles(setup), amount_of(setup))
-        return units.values(sample, space, setup.arrays.new)
+        if not setup.kind.filters_content:
+            content = setup.kind.linear(content, *_styles(setup), amount_of(setup.config))
+        return units.values(content, space, setup.arrays.new)
     start = open_sample(init, "init", content.space, setup.arrays)
     with about(init):
         start = setup.kind.start(start, content)
@@ -85,7 +86,7 @@ def finished(setup: Setup, g: Values) -> Values:
     if setup.config.schedule.init != "linear" or space != units.content.space:
         return g
     sample = units.sample(g, setup.arrays)
-    sample = setup.kind.finish(sample, units.content, *_styles(setup), amount_of(setup))
+    sample = setup.kind.finish(sample, units.content, *_styles(setup), amount_of(setup.config))
     return units.values(sample, space, setup.arrays.new)
 
 
@@ -102,10 +103,10 @@ def _styles(setup: Setup) -> tuple[list[Sample], tuple[float, ...]]:
     return samples, setup.config.objective.style_shares(len(samples))
 
 
-def amount_of(setup: Setup) -> float:
+def amount_of(config: Config) -> float:
     """Returns how much of the way from the content to the style one pass and filters go."""
-    alpha, beta = setup.config.objective.alpha, setup.config.objective.beta
-    if isinstance(strength := setup.config.guidance.strength, float):  # it is in shares, too
+    alpha, beta = config.objective.alpha, config.objective.beta
+    if isinstance(strength := config.guidance.strength, float):  # it is in shares, too
         beta *= strength
     return min(1.0, beta / (BETA * alpha)) if alpha else 1.0
 
@@ -136,7 +137,7 @@ def one_pass(setup: Setup, space: Space) -> Values:
     )
     content = setup.units.values(setup.units.content, space, new)
     goals = _goals(setup, space, instant)
-    return instant.render(content, goals, amount_of(setup), _for_tiles(setup), new)
+    return instant.render(content, goals, amount_of(setup.config), _for_tiles(setup), new)
 
 
 def _for_tiles(setup: Setup) -> float:
