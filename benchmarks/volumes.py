@@ -87,7 +87,7 @@ def pairs(data: Path) -> dict[str, tuple[Pair, Config]]:
     liver = crop(chest, (40, 136), (80, 176), (4, 52))
     heart = crop(sharp(chest), (64, 192), (64, 192), (40, 104))
     vessels = crop(vessels, (64, 192), (64, 192), (40, 104))
-    preset = PRESETS["ct"]
+    preset = PRESETS["volume"]
     soft = replace(preset, volume=replace(preset.volume, window=SOFT))
     return {
         NOISY: ((liver, heart), soft),
@@ -116,7 +116,8 @@ def all_at_once(config: Config) -> Config:
 
 
 VARIANTS: dict[str, Callable[[Config], Config]] = {
-    "slices, 10 a step (preset ct)": lambda config: config,
+    "preset ct": lambda config: replace(PRESETS["ct"], volume=config.volume),
+    "slices, 10 a step (preset volume)": lambda config: config,
     "slices, all": all_at_once,
     "inflated": lambda config: with_network(all_at_once(config), filters="inflated"),
     "filterbank, 5": lambda config: with_network(all_at_once(config), network="filterbank"),
@@ -208,14 +209,13 @@ def kernels(data: Path) -> None:
     """How far each result is from the truth; the error also over the rival's."""
     lines = []
     for name, pair in kernel_pairs(data).items():
-        filtered = linear_volume(pair.content, [pair.style], [1.0])
         results = {
             "no-op": pair.content,
             "Gaussian of 0.6 pixels": blurred(pair.content),
-            "linear": filtered,
+            "linear": linear_volume(pair.content, [pair.style], [1.0]),
             "linear, the truth as the style": linear_volume(pair.content, [pair.truth], [1.0]),
             "preset ct": whole((pair.content, pair.style), PRESETS["ct"]),
-            "preset ct from linear": whole((filtered, pair.style), PRESETS["ct"]),
+            "preset volume": whole((pair.content, pair.style), PRESETS["volume"]),
         }
         rival = _errors(results["Gaussian of 0.6 pixels"], pair)[0]
         for label, result in results.items():
@@ -261,7 +261,7 @@ def quality(data: Path) -> None:
     lines: list[list[str]] = []
     names: list[str] = []
     for name, (pair, config) in pairs(data).items():
-        variants = list(VARIANTS.items())[: None if name == NOISY else 1]
+        variants = list(VARIANTS.items())[: None if name == NOISY else 2]
         runs = [(label, whole, change(config)) for label, change in variants]
         if all(map(in_hounsfield, pair)):
             runs.append(("slice by slice in 2-D", slice_by_slice, config))

@@ -89,7 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         media.save(signal, tmp_path / name)
     for name, preset in PRESETS.items():
         size: tuple[int, ...] = (
-            () if name in {"ecg", "audio-texture", "audio-transfer", "ct"} else (40,)
+            () if name in {"ecg", "audio-texture", "audio-transfer", "ct", "volume"} else (40,)
         )
         size = {"texture3d": (40,) * 3, "texture": (40,) * 2}.get(name, size)
         schedule = replace(preset.schedule, size=size, coarsest=0, steps=(3,))

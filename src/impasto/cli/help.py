@@ -29,6 +29,7 @@ OF_A_KIND = {
 
 _KINDS = {"ecg": "signal", "audio-texture": "signal", "audio-transfer": "signal"} | {
     "ct": "volume",
+    "volume": "volume",
     "texture3d": "volume",
 }
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -224,10 +225,12 @@ def _default(kind: type[C], config: Config, **others: Any) -> C:
 
 
 def fitting_preset(arguments: Sequence[str]) -> str:
-    """Returns the preset for the first file among the arguments."""
-    for path in map(Path, arguments):
+    """Returns the preset for the first file among the arguments, and the styles behind it."""
+    for number, path in enumerate(map(Path, arguments)):
         if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
-            return preset
+            styles = takewhile(lambda text: not text.startswith("-"), arguments[number + 1 :])
+            found = {PRESET_BY_SUFFIX.get(Path(style).suffix.lower()) for style in styles}
+            return "volume" if preset == "ct" and "standard" in found else preset
         if path.is_dir():
             from impasto.kinds import preset_of_folder  # loads torch
 
