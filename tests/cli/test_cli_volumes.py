@@ -65,9 +65,10 @@ def test_a_window_by_name_a_mask_and_a_picture(scans: Path) -> None:
 
 def test_volumes_have_a_preset_of_their_own(scans: Path) -> None:
     for name in ("scan.nii", "scan.nii.gz", "scan.nrrd", "scan.dcm"):
-        command = parsing.parse(["stylize", name, "other.png", "-o", "out.nii"])
-        assert isinstance(command, arguments.Stylize)
-        assert command.config == PRESETS["ct"]
+        for style, preset in (("other.nii", "ct"), ("other.png", "volume")):
+            command = parsing.parse(["stylize", name, style, "-o", "out.nii", "--plot", "p.png"])
+            assert isinstance(command, arguments.Stylize)
+            assert command.config == PRESETS[preset]
     command = parsing.parse(["stylize", "a.png", "b.png", "--mask", "c.nii", "-o", "out.png"])
     assert isinstance(command, arguments.Stylize)
     assert command.config.optimizer == PRESETS["standard"].optimizer
