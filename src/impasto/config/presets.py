@@ -121,12 +121,12 @@ PRESETS = {
         signal=SignalConfig(representation="spectrogram"),
         schedule=ScheduleConfig(coarsest=0, steps=(150,), init="noise"),
     ),
-    # The same from the content, which keeps its rhythm. Twelve seconds at 22 kHz in two and a half
-    # minutes on two cores.
+    # The loudness of cochlear bands over time is distributed as the style's, in the content's order,
+    # and one filter follows; no steps. Twelve seconds at 22 kHz in 6 s on two cores.
     "audio-transfer": Config(
-        objective=ObjectiveConfig(beta=10.0, amplitude=1.0),
-        signal=SignalConfig(representation="spectrogram"),
-        schedule=ScheduleConfig(coarsest=0, steps=(100,)),
+        objective=ObjectiveConfig(beta=10.0),
+        signal=SignalConfig(representation="cochleagram"),
+        schedule=ScheduleConfig(coarsest=0, steps=(0,), init="auto"),
     ),
     # The texture of scanners: anatomy stays, noise and sharpness become like the style. 256 x 256 x
     # 137 in less than 4 min on one core, and 1.8 GB.

@@ -25,9 +25,6 @@ from impasto.optimizers.loop import Precondition
 from impasto.transfer.opening import open_sample
 from impasto.transfer.setup import FOR_ARRAYS, Setup
 
-BETA = 6.0
-"""beta over alpha from which one pass and filters go all the way: that of `standard`."""
-
 
 def settle_start(kind: Kind, content: Sample, styles: Sequence[Sample], config: Config) -> Config:
     """Returns the settings with the start that `auto` stands for.
@@ -64,7 +61,7 @@ def first_g(setup: Setup, space: Space) -> Values:
         return one_pass(setup, space)
     content = units.content
     if init == "linear":
-        sample = setup.kind.linear(content, *_styles(setup), amount_of(setup))
+        sample = setup.kind.linear(content, *_styles(setup), setup.config.amount)
         return units.values(sample, space, setup.arrays.new)
     start = open_sample(init, "init", content.space, setup.arrays)
     with about(init):
@@ -85,7 +82,7 @@ def finished(setup: Setup, g: Values) -> Values:
     if setup.config.schedule.init != "linear" or space != units.content.space:
         return g
     sample = units.sample(g, setup.arrays)
-    sample = setup.kind.finish(sample, units.content, *_styles(setup), amount_of(setup))
+    sample = setup.kind.finish(sample, units.content, *_styles(setup), setup.config.amount)
     return units.values(sample, space, setup.arrays.new)
 
 
@@ -100,14 +97,6 @@ def _styles(setup: Setup) -> tuple[list[Sample], tuple[float, ...]]:
     """The styles and the share of each."""
     samples = [style.sample for style in setup.styles]
     return samples, setup.config.objective.style_shares(len(samples))
-
-
-def amount_of(setup: Setup) -> float:
-    """Returns how much of the way from the content to the style one pass and filters go."""
-    alpha, beta = setup.config.objective.alpha, setup.config.objective.beta
-    if isinstance(strength := setup.config.guidance.strength, float):  # it is in shares, too
-        beta *= strength
-    return min(1.0, beta / (BETA * alpha)) if alpha else 1.0
 
 
 def _noise(setup: Setup, space: Space) -> Values:
@@ -127,8 +116,7 @@ def _noise(setup: Setup, space: Space) -> Values:
 def one_pass(setup: Setup, space: Space) -> Values:
     """Makes G in one pass: encode, transport, decode.
 
-    From beta = `BETA` alpha on, the transport goes all the way from the content's statistics to the
-    style's; with less beta as much less of it.
+    The transport goes `Config.amount` of the way from the content's statistics to the style's.
     """
     config, new = setup.config, setup.arrays.new
     instant = setup.networks.get(
@@ -136,7 +124,7 @@ def one_pass(setup: Setup, space: Space) -> Values:
     )
     content = setup.units.values(setup.units.content, space, new)
     goals = _goals(setup, space, instant)
-    return instant.render(content, goals, amount_of(setup), _for_tiles(setup), new)
+    return instant.render(content, goals, config.amount, _for_tiles(setup), new)
 
 
 def _for_tiles(setup: Setup) -> float:
