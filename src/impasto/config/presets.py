@@ -121,8 +121,8 @@ PRESETS = {
         signal=SignalConfig(representation="spectrogram"),
         schedule=ScheduleConfig(coarsest=0, steps=(150,), init="noise"),
     ),
-    # The loudness of cochlear bands over time is distributed as the style's, in the content's order,
-    # and one filter follows; no steps. Twelve seconds at 22 kHz in 6 s on two cores.
+    # What cochlear bands do over time is distributed as in the style, in the content's order; one
+    # filter follows, and no steps. Twelve seconds at 22 kHz in 6 s on two cores.
     "audio-transfer": Config(
         objective=ObjectiveConfig(beta=10.0),
         signal=SignalConfig(representation="cochleagram"),

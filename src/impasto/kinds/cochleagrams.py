@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Float32
+from torch.nn import functional
 
 from impasto.errors import SampleError
+from impasto.kinds.padding import LEAST
 from impasto.linear.cochlea import FRAMES, envelopes, with_envelopes
 from impasto.linear.signals import with_spectrum
 from impasto.media.sample import Sample
@@ -16,6 +20,9 @@ from impasto.media.signals.signal import Signal
 FAINTEST = 1e-4
 """The unit of amplitudes, as a fraction of the loudest: those more than 80 dB below it are nearly 0
 in log(1 + amplitude / unit)."""
+
+LIMITING = 0.01
+"""Seconds for which a sound is turned down before and after a peak that is too loud."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +46,40 @@ class Cochleagram(Sample):
     rate = FRAMES
 
     def invert(self) -> Signal:
-        """Gives the sound these envelopes, then the styles' spectrum."""
+        """Gives the sound these envelopes, then the styles' spectrum, and no peaks beyond 1."""
         assert self.sound is not None
         x = torch.from_numpy(self.sound.data).double()
         means = x.mean(1, keepdim=True)
         target = torch.from_numpy(self.data).double().expm1().clamp_min(0) * self.unit
         target = target.reshape(len(x), -1, self.data.shape[1])
         found = with_envelopes(x - means, self.sound.rate, target)
-        result = self.sound.with_data((found + means).float().numpy())
-        return with_spectrum(result, self.sound, self.styles, self.shares, self.amount)
+        sound = self.sound.with_data((found + means).float().numpy())
+        sound = with_spectrum(sound, self.sound, self.styles, self.shares, self.amount)
+        return sound.with_data(limited(sound.data, round(LIMITING * sound.rate)))
+
+
+def limited(
+    x: Float32[np.ndarray, "channel time"], reach: int
+) -> Float32[np.ndarray, "channel time"]:
+    """Turns a sound down around peaks beyond -1 and 1, smoothly and before they come.
+
+    Args:
+        x: the sound.
+        reach: how many positions before and after a peak it is turned down.
+
+    Example:
+        >>> peak = np.array([[0.5, 0.5, 0.5, 2.0, 0.5, 0.5, 0.5]], np.float32)
+        >>> [f"{value:.2f}" for value in limited(peak, 1)[0]]
+        ['0.50', '0.44', '0.31', '1.00', '0.31', '0.44', '0.50']
+    """
+    if np.abs(x).max() <= 1:
+        return x
+    size = 2 * reach + 1
+    peaks = functional.max_pool1d(torch.from_numpy(x).abs(), size, 1, reach)
+    gain = functional.pad(1 / peaks.clamp_min(1), (reach, reach), mode="replicate")
+    hann = torch.hann_window(size + 2, periodic=False)[1:-1]
+    smooth = functional.conv1d(gain[:, None], (hann / hann.sum())[None, None])[:, 0]
+    return np.asarray(x * smooth.numpy())
 
 
 def cochleagrams(samples: Sequence[Sample], shares: Sequence[float], amount: float) -> list[Sample]:
@@ -58,7 +90,7 @@ def cochleagrams(samples: Sequence[Sample], shares: Sequence[float], amount: flo
         shares, amount: as for `Cochleagram`.
 
     Raises:
-        SampleError: a sample is not a signal.
+        SampleError: a sample is not a signal, or is too short.
     """
     sounds = [_checked(sample) for sample in samples]
     found = []
@@ -75,11 +107,18 @@ def cochleagrams(samples: Sequence[Sample], shares: Sequence[float], amount: flo
 
 
 def _checked(sample: Sample) -> Signal:
-    if isinstance(sample, Signal):
-        return sample
-    raise SampleError(
-        subject="--representation cochleagram",
-        expected="signals with a sampling rate",
-        found=f"a {type(sample).__name__.lower()}",
-        remedy="leave it out, or choose another --preset",
-    )
+    """Returns the sample; raises SampleError if it is no signal, or too short for a network."""
+    if not isinstance(sample, Signal):
+        raise SampleError(
+            subject="--representation cochleagram",
+            expected="signals with a sampling rate",
+            found=f"a {type(sample).__name__.lower()}",
+            remedy="leave it out, or choose another --preset",
+        )
+    if (seconds := sample.space[0] / sample.rate) < LEAST / FRAMES:
+        raise SampleError(
+            expected=f"a sound of at least {LEAST / FRAMES:g} s",
+            found=f"{seconds:.3g} s",
+            remedy="pass a longer one, or --representation waveform",
+        )
+    return sample

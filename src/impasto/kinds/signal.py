@@ -252,8 +252,9 @@ class SignalKind(Kind):
 
         A spectrogram has the nominal rate of arrays, because its positions are frames.
         """
-        known = isinstance(content, Signal | Cochleagram)
-        return content.rate if known else super().rate(content)
+        if isinstance(content, Signal | Cochleagram):
+            return content.rate
+        return super().rate(content)
 
     def start(self, init: Sample, content: Sample) -> Sample:
         """Gives a sample that G starts from the content's leads, units and rate."""
@@ -302,8 +303,7 @@ class SignalKind(Kind):
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
         """Inverts what the settings made of a sound, and restores its leads, units and rate."""
-        inverted = isinstance(result, Spectrogram | Cochleagram)
-        sound = result.invert() if inverted else result
+        sound = result.invert() if isinstance(result, Spectrogram | Cochleagram) else result
         own = sound.restored() if isinstance(sound, Fitted) else sound
         return cropped(own, given, config)
 

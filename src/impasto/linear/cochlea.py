@@ -23,13 +23,14 @@ LOWEST = 50.0
 TOP = 0.475
 """The middle of the highest band, over the sampling rate."""
 
-FRAMES = 200.0
+FRAMES = 100.0
 """Positions of an envelope in a second."""
 
-WIDTH = 0.03
-"""Seconds over which the power of a band is averaged."""
+WIDTH = 0.15
+"""Seconds over which the power of a band is averaged. Narrower ones bring the texture nearer to the
+style's, and lose onsets of the content."""
 
-ROUNDS = 3
+ROUNDS = 2
 """How often `with_envelopes` changes the envelopes. Bands overlap, so one change is not enough."""
 
 STRONGEST = 1e3
@@ -53,9 +54,9 @@ def envelopes(x: Float[Tensor, "channel time"], rate: float) -> Float[Tensor, "c
         >>> tone = torch.sin(2 * math.pi * 440 * torch.arange(8000) / 8000)[None]
         >>> found = envelopes(tone, 8000.0)
         >>> found.shape
-        torch.Size([1, 30, 200])
-        >>> int(found[0, :, 100].argmax())
-        11
+        torch.Size([1, 30, 100])
+        >>> int(found[0, :, 50].argmax())
+        10
     """
     found = [_amplitude(band, rate) for band, _ in _bands(x, rate)]
     return torch.stack(found, 1)
@@ -119,7 +120,7 @@ def _amplitude(
     power = band.abs().square()
     reach = max(1, round(WIDTH * rate / 2))
     sums = torch.nn.functional.pad(power.cumsum(1), (1, 0))
-    count = round(band.shape[1] * FRAMES / rate)
+    count = max(1, round(band.shape[1] * FRAMES / rate))
     middles = (torch.arange(count) * (rate / FRAMES)).round().long()
     first, last = (middles - reach).clamp(min=0), (middles + reach).clamp(max=band.shape[1])
     means = (sums[:, last] - sums[:, first]) / (last - first)

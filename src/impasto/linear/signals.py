@@ -21,7 +21,7 @@ from impasto.optimizers.loop import Precondition
 SECONDS = 3.0
 """The length of the windows of spectra, for one filter."""
 
-HEARD = 0.093
+HEARD = 0.065
 """That for sounds. Longer filters would ring, and their echo blurs notes and syllables."""
 
 SMOOTHING = 1.0
