@@ -4,7 +4,7 @@ The data are not in the repository: a folder with MIT-BIH record 100 (100.hea, .
 (ptb_s0010_re.npz), challenge2015_a103l.npz and sounds is named by --data.
 
     ecg      five pairs, each with every network: metrics and time
-    sound    two pairs of sounds with the preset audio-transfer
+    sound    two pairs of sounds: no-op, one filter, the preset audio-transfer and other ways
     length   time and memory of a run over the length of a recording of three leads, to a day
 
     python -m benchmarks.signals --data FOLDER [--part ecg sound length]
@@ -28,8 +28,10 @@ from benchmarks._evaluation import randomize
 from benchmarks._tables import gigabytes, run_parts, slope, table
 from impasto import media
 from impasto.config.config import Config
-from impasto.config.presets import PRESETS
+from impasto.config.presets import PRESETS, configure
 from impasto.config.settings import ObjectiveConfig
+from impasto.kinds.signal import match_to_content
+from impasto.linear.signals import equalized
 from impasto.media.signals.signal import Signal
 from impasto.metrics import Row, compare
 from impasto.networks import Network
@@ -136,16 +138,52 @@ def ecg(data: Path) -> None:
 
 
 def sound(data: Path) -> None:
-    """Sounds by the preset audio-transfer."""
+    """For each pair of sounds the no-op, one linear filter (the rival) and what we make of it."""
     lines = []
-    for content, style in (("hungarian*", "humpback*"), ("speech*", "solo_trumpet*")):
-        names = [next(data.glob(f"{name}.wav")) for name in (content, style)]
-        one, other = (media.load(path) for path in names)
+    for pair in (("hungarian*", "humpback*"), ("speech*", "solo_trumpet*")):
+        one, other = (media.load(next(data.glob(f"{name}.wav"))) for name in pair)
         assert isinstance(one, Signal)
         assert isinstance(other, Signal)
-        cells = row(one, other, PRESETS["audio-transfer"])
-        lines.append([*(path.stem.split("_")[0] for path in names), *cells])
-    table(["content", "style", "seconds", *METRICS], lines)
+        began = time.process_time()
+        equalized(one, [match_to_content(other, one)], [1.0])
+        filtering = time.process_time() - began
+        for name, preset in (("audio-transfer", PRESETS["audio-transfer"]), *SOUNDS.items()):
+            began = time.process_time()
+            result = stylize(one, other, preset)
+            seconds = time.process_time() - began
+            rows = {row.metric: row for row in compare(result.sample, one, other).rows}
+            found = [rows[metric] for metric in HEARD]
+            names = [part.strip("*") for part in pair]
+            if name == "audio-transfer":
+                lines.append([*names, "no-op", "0", *(_heard(row, row.no_op) for row in found)])
+                cells = (_heard(row, row.linear) for row in found)
+                lines.append([*names, "one filter", f"{filtering:.1f}", *cells])
+            cells = (f"{_heard(row, row.result)} ({_over(row)})" for row in found)
+            lines.append([*names, name, f"{seconds:.1f}", *cells])
+    table(["content", "style", "sound", "processor seconds", *HEARD], lines)
+    print(
+        "\nTexture distance is over that between halves of the style; in brackets: over one filter."
+    )
+
+
+HEARD = ("log-spectral distance", "texture distance", "burst distance", "onset F1", "pitch kept")
+
+SOUNDS = {
+    "with 40 steps": configure("audio-transfer", steps=(40,), learning_rate=0.004, amplitude=1.0),
+    "spectrogram of Ulyanov and Lebedev, 100 steps": configure(
+        "audio-transfer", representation="spectrogram", init="content", steps=(100,), amplitude=1.0
+    ),
+}
+"""What `audio-transfer` is compared with."""
+
+
+def _heard(row: Row, value: float) -> str:
+    """A value; over the floor for the distance of textures."""
+    return f"{value / row.floor if row.metric == 'texture distance' else value:.2f}"
+
+
+def _over(row: Row) -> str:
+    return f"{row.result / row.linear:.2f}"
 
 
 METRICS = (

@@ -288,5 +288,7 @@ def test_sounds_shorter_than_a_window_say_what_to_do() -> None:
     from tests.signals import sound
 
     ramp = np.linspace(-1, 1, 3000)
-    with pytest.raises(SampleError, match=r"at least 2048 positions, .*--representation waveform"):
-        stylize(sound(ramp[:14]), sound(ramp), configure("audio-transfer"))
+    for name, least in (("spectrogram", "2048 positions"), ("cochleagram", "0.16 s")):
+        config = configure("audio-transfer", representation=name)
+        with pytest.raises(SampleError, match=f"at least {least}, .*--representation waveform"):
+            stylize(sound(ramp[:14]), sound(ramp), config)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.errors import SampleError
 from impasto.kinds import SIGNAL
+from impasto.kinds.cochleagrams import cochleagrams, limited
 from impasto.kinds.spectrograms import (
     FAINTEST,
     WINDOW,
@@ -18,9 +22,11 @@ from impasto.kinds.spectrograms import (
     spectrograms,
     transform,
 )
+from impasto.linear.cochlea import BANDS, FRAMES
 from impasto.media.blocks import in_memory
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
+from impasto.metrics import compare
 from impasto.transfer.stylize import stylize
 from tests.signals import sound
 
@@ -123,3 +129,52 @@ def test_the_audio_presets_give_a_sound_like_the_content(preset: str) -> None:
     assert result.sample.rate == content.rate
     assert result.sample.value_range == (-1, 1)
     assert np.isfinite(result.sample.data).all()
+
+
+def test_a_cochleagram_has_the_levels_of_bands() -> None:
+    content, style = chirp(1.0, channels=2), chirp(1.5, channels=2, low=320.0)
+    one, other = cochleagrams([content, style], (1.0,), 1.0)
+    assert (one.space, other.space) == ((100,), (150,))
+    assert len(one.data) == 2 * BANDS
+    assert one.value_range == other.value_range
+    assert SIGNAL.rate(one) == FRAMES
+    with pytest.raises(SampleError, match="--representation cochleagram: expected signals"):
+        cochleagrams([Sample(np.zeros((1, 50), np.float32))], (), 1.0)
+    with pytest.raises(SampleError, match=r"a sound of at least 0.16 s, found 0.15 s"):
+        cochleagrams([chirp(0.15), style], (1.0,), 1.0)
+
+
+def test_the_preset_gives_the_style_without_steps(one_thread: None) -> None:
+    """The content's times, the style's loudness and spectrum, and no peak that would be cut."""
+    times = np.arange(16_000) / 8000
+    content = chirp(2.0)
+    random = np.random.default_rng(0).normal(size=16_000)
+    style = sound(0.25 * random * (0.1 + (np.sin(2 * np.pi * times) > 0)))
+    result = stylize(content, style, configure("audio-transfer"))
+    assert isinstance(result.sample, Signal)
+    assert result.sample.data.shape == content.data.shape
+    assert np.abs(result.sample.data).max() <= 1 + 1e-5
+    found = {row.metric: row for row in compare(result.sample, content, style).rows}
+    for metric in ("log-spectral distance", "burst distance"):
+        assert found[metric].result < 0.6 * found[metric].no_op, metric
+    texture = found["texture distance"]
+    assert texture.result < texture.linear < texture.no_op
+
+
+def test_less_of_the_style_stays_nearer_to_the_content() -> None:
+    content, style = chirp(1.0), chirp(1.0, low=500.0)
+    apart = []
+    for beta in (0.0, 1.0, 6.0):
+        result = stylize(content, style, configure("audio-transfer", beta=beta))
+        apart.append(float(np.square(result.sample.data - content.data).mean()))
+    assert apart[0] < 1e-8 < apart[1] < apart[2]
+
+
+@settings(max_examples=50)
+@given(x=arrays(np.float32, (2, 60), elements=st.floats(-3, 3, width=32)), reach=st.integers(1, 20))
+def test_limited_sounds_have_no_peaks(x: np.ndarray, reach: int) -> None:
+    found = limited(x, reach)
+    assert np.abs(found).max() <= 1 + 1e-5
+    assert (np.abs(found) <= np.abs(x) + 1e-6).all()
+    if np.abs(x).max() <= 1:
+        np.testing.assert_array_equal(found, x)

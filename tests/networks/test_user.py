@@ -17,7 +17,7 @@ from impasto.config.config import Config
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, SampleError
 from impasto.kinds import SIGNAL
-from impasto.kinds.signal import Fitted
+from impasto.kinds.fitted import Fitted
 from impasto.media.blocks import in_memory
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal

@@ -19,6 +19,9 @@ from impasto.config.settings import (
 from impasto.config.windows import window as window_of_values
 from impasto.errors import ConfigError
 
+BETA = 6.0
+"""beta over alpha from which one pass and filters go all the way: that of `standard`."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -75,6 +78,14 @@ class Config:
             style_layers=self.objective.style_layers or style_layers,
         )
         return replace(self, objective=objective, network=replace(self.network, network=network))
+
+    @property
+    def amount(self) -> float:
+        """How much of the way from the content to the style one pass and filters go, in [0, 1]."""
+        alpha, beta = self.objective.alpha, self.objective.beta
+        if isinstance(strength := self.guidance.strength, float):  # it is in shares, too
+            beta *= strength
+        return min(1.0, beta / (BETA * alpha)) if alpha else 1.0
 
     def __post_init__(self) -> None:
         """Raises ConfigError for the first settings that do not fit together."""

@@ -263,8 +263,9 @@ class SignalConfig(Checked):
     """the part of the content to use, from and to in seconds; all of it by default"""
     style_span: Span = ()
     """the part of the styles to use, from and to in seconds; all of it by default"""
-    representation: Literal["waveform", "spectrogram"] = "waveform"
-    """what G is: the waveform, or the log-magnitude spectrogram with frequencies as channels"""
+    representation: Literal["waveform", "spectrogram", "cochleagram"] = "waveform"
+    """what G is: the waveform, the log-magnitude spectrogram with frequencies as channels, or the
+    logarithms of the envelopes of 30 cochlear bands"""
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,10 @@ def refuse_colors(config: Config) -> None:
 
 
 def refuse_spectrogram(content: Sample, config: Config) -> None:
-    """Raises SampleError if the settings ask for a spectrogram, which only signals have."""
-    if config.signal.representation == "spectrogram":
+    """Raises SampleError if the settings ask for a spectrogram or alike, which signals have."""
+    if config.signal.representation != "waveform":
         raise SampleError(
-            subject="--representation spectrogram",
+            subject=f"--representation {config.signal.representation}",
             expected="signals with a sampling rate",
             found=f"a {type(content).__name__.lower()}",
             remedy="leave it out, or choose another --preset",

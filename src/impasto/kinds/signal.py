@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError
+from impasto.kinds.cochleagrams import Cochleagram, cochleagrams
 from impasto.kinds.fitted import Fitted, fit_signals, with_units
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import First, Kind, Prepared
@@ -217,13 +218,16 @@ class SignalKind(Kind):
         config: Config,
         new: New,
     ) -> Prepared:
-        """Converts sounds to spectrograms, if the settings ask for them."""
+        """Converts sounds to spectrograms or cochleagrams, if the settings ask for them."""
         refuse_air(content, config)
         refuse_guidance(content, config.guidance)
         refuse_colors(config)
         prepared, *prepared_styles = (padded(sample, config) for sample in (content, *styles))
         if config.signal.representation == "spectrogram":
             prepared, *prepared_styles = spectrograms([content, *styles])
+        if config.signal.representation == "cochleagram":
+            sounds = [content, *styles]
+            prepared, *prepared_styles = cochleagrams(sounds, shares, config.amount)
         guides = apply_strength(guides_of(shares), config.guidance)
         return Prepared(content, prepared, prepared_styles, guides)
 
@@ -248,7 +252,9 @@ class SignalKind(Kind):
 
         A spectrogram has the nominal rate of arrays, because its positions are frames.
         """
-        return content.rate if isinstance(content, Signal) else super().rate(content)
+        if isinstance(content, Signal | Cochleagram):
+            return content.rate
+        return super().rate(content)
 
     def start(self, init: Sample, content: Sample) -> Sample:
         """Gives a sample that G starts from the content's leads, units and rate."""
@@ -266,8 +272,8 @@ class SignalKind(Kind):
         self, content: Sample, styles: Sequence[Sample], shares: Sequence[float], amount: float
     ) -> Sample:
         """Brings a signal to the styles' spectrum and their power in bands over time."""
-        if isinstance(content, Spectrogram):
-            data = [style.data for style in styles if isinstance(style, Spectrogram)]
+        if isinstance(content, Spectrogram | Cochleagram):
+            data = [style.data for style in styles]
             return content.with_data(linear_spectrogram(content.data, data, shares, amount))
         signals = [style for style in styles if isinstance(style, Signal)]
         if not isinstance(content, Signal) or len(signals) < len(styles):
@@ -296,8 +302,8 @@ class SignalKind(Kind):
         return coordinates(signals, shares, signals[0].rate * factor) if signals else None
 
     def restore(self, result: Sample, given: Sample, config: Config, new: New) -> Sample:
-        """Inverts a spectrogram, and restores the content's leads, units and rate."""
-        sound = result.invert() if isinstance(result, Spectrogram) else result
+        """Inverts what the settings made of a sound, and restores its leads, units and rate."""
+        sound = result.invert() if isinstance(result, Spectrogram | Cochleagram) else result
         own = sound.restored() if isinstance(sound, Fitted) else sound
         return cropped(own, given, config)
 

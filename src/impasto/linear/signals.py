@@ -13,12 +13,16 @@ from torch import Tensor
 from impasto.errors import SampleError
 from impasto.linear.bands import LEVELS, centers, levels, quantiles, split, with_levels
 from impasto.linear.spectra import Density, Response, density, filtered, gain, mixed
+from impasto.media.signals.leads import is_audio
 from impasto.media.signals.signal import Signal
 from impasto.media.signals.spectrum import longest_run
 from impasto.optimizers.loop import Precondition
 
 SECONDS = 3.0
 """The length of the windows of spectra, for one filter."""
+
+HEARD = 0.065
+"""That for sounds. Longer filters would ring, and their echo blurs notes and syllables."""
 
 SMOOTHING = 1.0
 """Hz over which the densities of the filters beside a map of levels are averaged. Finer filters
@@ -39,7 +43,8 @@ def equalized(content: Signal, styles: Sequence[Signal], shares: Sequence[float]
     """Filters the content by the one filter that gives it the style's power spectrum.
 
     It is what a style transfer has to beat: no shift in time, the gain at each frequency the root
-    of the ratio of Welch's densities (1967) over windows of `SECONDS`, the mean the style's.
+    of the ratio of Welch's densities (1967) over windows of `SECONDS`
+    (of `HEARD` for sounds), the mean the style's.
 
     Args:
         content: the content.
@@ -201,7 +206,7 @@ class _Job:
 
 
 def _window(signals: Sequence[Signal]) -> int:
-    """The positions of a window: of `SECONDS`, or half the longest stretch without a gap.
+    """The positions of a window: half the longest stretch without a gap at most.
 
     Raises SampleError where that is too short.
     """
@@ -212,7 +217,8 @@ def _window(signals: Sequence[Signal]) -> int:
             found=str(shortest),
             remedy="pass longer ones, or --init content",
         )
-    return min(round(SECONDS * signals[0].rate), shortest // 2)
+    seconds = HEARD if is_audio(signals[0]) else SECONDS
+    return min(round(seconds * signals[0].rate), shortest // 2)
 
 
 def longest_stretch(signals: Sequence[Signal]) -> int:

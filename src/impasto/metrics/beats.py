@@ -68,14 +68,16 @@ def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.nda
 
 
 def beat_agreement(
-    detected: Float64[np.ndarray, " detected"], reference: Float64[np.ndarray, " reference"]
+    detected: Float64[np.ndarray, " detected"],
+    reference: Float64[np.ndarray, " reference"],
+    tolerance: float = TOLERANCE,
 ) -> Agreement:
     """Compares detected beats with reference beats, both in seconds and in order.
 
         precision = TP / D    sensitivity = TP / R    F1 = 2 TP / (D + R)
 
     D and R are the numbers of detected and reference beats. TP is the largest number of pairs of a
-    detected and a reference beat within TOLERANCE, where each beat is in at most one pair
+    detected and a reference beat within `tolerance`, where each beat is in at most one pair
     (ANSI/AAMI EC57:2012, Testing and reporting performance results of cardiac rhythm algorithms).
 
     Example:
@@ -87,10 +89,10 @@ def beat_agreement(
     pairs = one = other = 0
     while one < len(detected) and other < len(reference):
         late = detected[one] - reference[other]
-        if abs(late) <= TOLERANCE:
+        if abs(late) <= tolerance:
             pairs += 1
-        one += late <= TOLERANCE
-        other += late >= -TOLERANCE
+        one += late <= tolerance
+        other += late >= -tolerance
     return Agreement(
         precision=pairs / max(1, len(detected)),
         sensitivity=pairs / len(reference),

@@ -154,7 +154,7 @@ def burst_distance(
     edges = edges[edges <= 0.475 * min(rates)]
     channels = one, other
     shortest = min(longest_run(x) / rate for x, rate in zip(channels, rates, strict=True))
-    if len(edges) < 2 or shortest < 2 / lowest:
+    if len(edges) < 2 or shortest < max(BURST, 2 / lowest):
         return np.nan
     found = []
     for band in pairwise(edges.tolist()):

@@ -21,6 +21,7 @@ from impasto.metrics.series import (
     kurtosis_distance,
     log_spectral_distance,
 )
+from impasto.metrics.sounds import onsets_kept, pitch_kept, texture_distance
 
 LAG = 2.0
 """The longest lag of the autocorrelation in seconds: at least one heartbeat."""
@@ -42,19 +43,30 @@ and of the content through one filter."""
 
 
 def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
-    """Measures the F1 of R peaks against the content, and the distances of `metrics.series`.
+    """Measures what is kept of the content, and the distances of `metrics.series`.
 
     `leads.matched` pairs the leads. A metric is the mean over the leads for which it is defined.
-    Beats are detected in leads in mV or without a unit, but not in sounds. Amplitudes are compared
-    if both leads have the same unit, with one row for each unit.
+    Kept are the onsets and the pitch of sounds, and the R peaks of leads in mV or without a unit.
+    Amplitudes are compared if both leads have the same unit, with one row for each unit. Two sounds
+    have the distance of their textures, too.
 
     Raises:
         MissingExtraError: scipy or wfdb is not installed.
     """
     baseline = _baseline(content, style)
-    beats = _beats(out, content, baseline)
-    rows = [Row("R-peak F1", "", "content", "higher", *_means(beats))] if beats else []
+    if is_audio(content):
+        kept = _heard(out, content, baseline)
+    else:
+        kept = {"R-peak F1": _beats(out, content, baseline)}
+    rows = [
+        Row(metric, "", "content", "higher", *_means(values))
+        for metric, values in kept.items()
+        if values
+    ]
     lag, lowest = (AUDIO_LAG, AUDIO_LOWEST) if is_audio(style) else (LAG, LOWEST)
+    measures = _distances(lag, lowest)
+    if is_audio(content) and is_audio(style):
+        measures.append(("texture distance", "", _textural))
     no_ops, filtered = (
         {channel: lead(each, place) for place, channel in matched(each, style)} if each else {}
         for each in (content, baseline)
@@ -67,7 +79,7 @@ def compare_signals(out: Signal, content: Signal, style: Signal) -> Comparison:
         halves = lead(style, channel, 0, middle), lead(style, channel, middle)
         others = no_ops.get(channel), filtered.get(channel)
         names.append((result.name, target.name))
-        for metric, unit, distance in _distances(lag, lowest):
+        for metric, unit, distance in measures:
             no_op, linear = (distance(each, target) if each else np.nan for each in others)
             values = distance(result, target), no_op, distance(*halves), linear
             distances.setdefault((metric, target.unit if unit is None else unit), []).append(values)
@@ -92,7 +104,7 @@ def _baseline(content: Signal, style: Signal) -> Signal | None:
 
 def _beats(out: Signal, content: Signal, baseline: Signal | None) -> list[Values]:
     """Returns the F1 of each lead in whose content beats are detected."""
-    if is_audio(content) or min(out.rate, content.rate) < SLOWEST_RATE:
+    if min(out.rate, content.rate) < SLOWEST_RATE:
         return []
     found: list[Values] = []
     filtered = {channel: place for place, channel in matched(baseline, content)} if baseline else {}
@@ -106,6 +118,26 @@ def _beats(out: Signal, content: Signal, baseline: Signal | None) -> list[Values
             linear = np.nan if baseline is None or at is None else _f1(baseline, at, beats)
             found.append((_f1(out, place, beats), 1.0, np.nan, linear))
     return found
+
+
+def _heard(out: Signal, content: Signal, baseline: Signal | None) -> dict[str, list[Values]]:
+    """Returns how much of the onsets and of the pitch each channel keeps."""
+    found: dict[str, list[Values]] = {}
+    filtered = {channel: place for place, channel in matched(baseline, content)} if baseline else {}
+    for place, channel in matched(out, content):
+        own, result, at = lead(content, channel), lead(out, place), filtered.get(channel)
+        linear = None if baseline is None or at is None else lead(baseline, at)
+        for metric, kept in (("onset F1", onsets_kept), ("pitch kept", pitch_kept)):
+            one, no_op, other = (
+                kept(each.values, own.values, (each.rate, own.rate)) if each else np.nan
+                for each in (result, own, linear)
+            )
+            found.setdefault(metric, []).append((one, no_op, np.nan, other))
+    return found
+
+
+def _textural(one: Lead, other: Lead) -> float:
+    return texture_distance(one.values, other.values, (one.rate, other.rate))
 
 
 def _f1(signal: Signal, channel: int, beats: Float64[np.ndarray, " beat"]) -> float:

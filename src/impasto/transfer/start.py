@@ -25,9 +25,6 @@ from impasto.optimizers.loop import Precondition
 from impasto.transfer.opening import open_sample
 from impasto.transfer.setup import FOR_ARRAYS, Setup
 
-BETA = 6.0
-"""beta over alpha from which one pass and filters go all the way: that of `standard`."""
-
 
 def settle_start(kind: Kind, content: Sample, styles: Sequence[Sample], config: Config) -> Config:
     """Returns the settings with the start that `auto` stands for.
@@ -65,7 +62,7 @@ def first_g(setup: Setup, space: Space) -> Values:
     content = units.content
     if init == "linear":
         if not setup.kind.filters_content:
-            content = setup.kind.linear(content, *_styles(setup), amount_of(setup.config))
+            content = setup.kind.linear(content, *_styles(setup), setup.config.amount)
         return units.values(content, space, setup.arrays.new)
     start = open_sample(init, "init", content.space, setup.arrays)
     with about(init):
@@ -86,7 +83,7 @@ def finished(setup: Setup, g: Values) -> Values:
     if setup.config.schedule.init != "linear" or space != units.content.space:
         return g
     sample = units.sample(g, setup.arrays)
-    sample = setup.kind.finish(sample, units.content, *_styles(setup), amount_of(setup.config))
+    sample = setup.kind.finish(sample, units.content, *_styles(setup), setup.config.amount)
     return units.values(sample, space, setup.arrays.new)
 
 
@@ -101,14 +98,6 @@ def _styles(setup: Setup) -> tuple[list[Sample], tuple[float, ...]]:
     """The styles and the share of each."""
     samples = [style.sample for style in setup.styles]
     return samples, setup.config.objective.style_shares(len(samples))
-
-
-def amount_of(config: Config) -> float:
-    """Returns how much of the way from the content to the style one pass and filters go."""
-    alpha, beta = config.objective.alpha, config.objective.beta
-    if isinstance(strength := config.guidance.strength, float):  # it is in shares, too
-        beta *= strength
-    return min(1.0, beta / (BETA * alpha)) if alpha else 1.0
 
 
 def _noise(setup: Setup, space: Space) -> Values:
@@ -128,8 +117,7 @@ def _noise(setup: Setup, space: Space) -> Values:
 def one_pass(setup: Setup, space: Space) -> Values:
     """Makes G in one pass: encode, transport, decode.
 
-    From beta = `BETA` alpha on, the transport goes all the way from the content's statistics to the
-    style's; with less beta as much less of it.
+    The transport goes `Config.amount` of the way from the content's statistics to the style's.
     """
     config, new = setup.config, setup.arrays.new
     instant = setup.networks.get(
@@ -137,7 +125,7 @@ def one_pass(setup: Setup, space: Space) -> Values:
     )
     content = setup.units.values(setup.units.content, space, new)
     goals = _goals(setup, space, instant)
-    return instant.render(content, goals, amount_of(setup.config), _for_tiles(setup), new)
+    return instant.render(content, goals, config.amount, _for_tiles(setup), new)
 
 
 def _for_tiles(setup: Setup) -> float:

@@ -40,7 +40,7 @@ from impasto.transfer.network import network_for
 from impasto.transfer.opening import SampleLike, list_styles, open_inputs
 from impasto.transfer.scales import grids
 from impasto.transfer.setup import FOR_ARRAYS, Setup
-from impasto.transfer.start import amount_of, settle_start
+from impasto.transfer.start import settle_start
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -312,7 +312,7 @@ def prepare(
     )
     fitted, fitted_styles = kind.fit(prepared.content, prepared.styles, network)
     if config.schedule.init == "linear" and kind.filters_content:
-        fitted = kind.linear(fitted, fitted_styles, inputs.shares, amount_of(config))
+        fitted = kind.linear(fitted, fitted_styles, inputs.shares, config.amount)
     scales = grids(config, network, kind, fitted, fitted_styles)
     units, style_units = kind.units(fitted, fitted_styles, config)
     setup = Setup(
