@@ -89,15 +89,32 @@ def variants() -> dict[str, Config]:
     }
 
 
-def pairs(data: Path) -> dict[str, tuple[Signal, Signal]]:
-    """Contents and styles, one lead each."""
-    clean, ptb, noisy = (
-        media.load(data / name)
-        for name in ("100.hea", "ptb_s0010_re.npz", "challenge2015_a103l.npz")
-    )
+def opened(data: Path) -> tuple[Signal, Signal, Signal]:
+    """MIT-BIH record 100, PTB s0010 and challenge2015 a103l."""
+    names = ("100.hea", "ptb_s0010_re.npz", "challenge2015_a103l.npz")
+    clean, ptb, noisy = (media.load(data / name) for name in names)
     assert isinstance(clean, Signal)
     assert isinstance(ptb, Signal)
     assert isinstance(noisy, Signal)
+    return clean, ptb, noisy
+
+
+def held_out(data: Path) -> dict[str, tuple[Signal, Signal]]:
+    """Other leads and minutes, which no setting was chosen by."""
+    clean, ptb, noisy = opened(data)
+    later, last = clean.stretch(600, 660), clean.stretch(1200, 1260)
+    return {
+        "100 MLII, a103l V": (later.select(["MLII"]), noisy.select(["V"])),
+        "PTB v5, a103l V": (ptb.select(["v5"]), noisy.select(["V"])),
+        "100 V5, PTB v2": (last.select(["V5"]), ptb.select(["v2"])),
+        "PTB i, 100 V5": (ptb.select(["i"]), clean.stretch(0, 60).select(["V5"])),
+        "a103l V, PTB v6": (noisy.stretch(200, 260).select(["V"]), ptb.select(["v6"])),
+    }
+
+
+def pairs(data: Path) -> dict[str, tuple[Signal, Signal]]:
+    """Contents and styles, one lead each."""
+    clean, ptb, noisy = opened(data)
     minute = clean.stretch(0, 60)
     return {
         "100 MLII, a103l II": (minute.select(["MLII"]), noisy.select(["II"])),
@@ -109,10 +126,18 @@ def pairs(data: Path) -> dict[str, tuple[Signal, Signal]]:
 
 
 def ecg(data: Path) -> None:
+    """Pairs that settings were chosen by, with every way, and others with the preset alone."""
+    print("Pairs that the settings were chosen by:\n")
+    ways(pairs(data), variants())
+    print("\nOther pairs:\n")
+    ways(held_out(data), {"preset ecg": PRESETS["ecg"]})
+
+
+def ways(samples: dict[str, tuple[Signal, Signal]], configs: dict[str, Config]) -> None:
     """A row for each pair and way, and their means; the last has ours over the linear filter."""
     found: dict[str, dict[str, list[float]]] = {}
-    for pair, (content, style) in pairs(data).items():
-        for name, config in variants().items():
+    for pair, (content, style) in samples.items():
+        for name, config in configs.items():
             rows, seconds = measured(content, style, config)
             references = {
                 "doing nothing": [0.0, *(row.no_op for row in rows)],
@@ -124,7 +149,7 @@ def ecg(data: Path) -> None:
                 found.setdefault(way, {})[pair] = values
     lines = [
         [pair, way, *(f"{value:.3g}" for value in values)]
-        for pair in pairs(data)
+        for pair in samples
         for way, by_pair in found.items()
         for values in [by_pair[pair]]
     ]
