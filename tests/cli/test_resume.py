@@ -21,6 +21,7 @@ from impasto.cli.main import main
 from impasto.errors import ConfigError, SampleError
 from impasto.runs.reading import read_run, read_steps
 from impasto.transfer.stylize import stylize
+from tests.forked import Command
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # whole runs
 
@@ -218,26 +219,26 @@ def test_a_program_is_recorded_too(studio: Path) -> None:
 @pytest.mark.slow
 def test_runs_killed_at_ten_random_moments_end_with_the_same_bytes(studio: Path) -> None:
     rng = random.Random(0)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     program = [sys.executable, "-m", "impasto"]
-    command = [*program, "stylize", "content.png", "style.png", "-q", "--checkpoint-every", "0"]
-    command += ["--size", "32", "--coarsest", "16", "--steps", "12", "8", "-o"]
-    subprocess.run([*command, "whole.png", "--run", "whole"], env=environment, check=True)
+    command = ["stylize", "content.png", "style.png", "-q", "--checkpoint-every", "0"]
+    command += ["--size", "32", "--coarsest", "16", "--steps", "12", "8", "--threads", "1", "-o"]
+    subprocess.run([*program, *command, "whole.png", "--run", "whole"], check=True)
     expected, steps = (studio / "whole.png").read_bytes(), lines(studio / "whole")
     stopped = set()
     for number in range(10):
         folder, output = studio / f"run{number}", studio / f"out{number}.png"
         after = rng.randrange(len(steps) - 1)
-        with subprocess.Popen(
-            [*command, output.name, "--run", folder.name], env=environment
-        ) as process:
-            while not (folder / "run.json").exists() or len(read_steps(folder)) < after:
-                assert process.poll() is None
-                time.sleep(0.002)
-            time.sleep(0.02 * rng.random())
-            process.kill()
+        process = Command([*command, output.name, "--run", folder.name], studio)
+        while not (folder / "run.json").exists() or len(read_steps(folder)) < after:
+            assert process.returncode is None, process.err
+            time.sleep(0.002)
+        time.sleep(0.02 * rng.random())
+        process.kill()
         stopped.add(len(read_steps(folder)))
-        subprocess.run([*program, "resume", folder.name, "-q"], env=environment, check=True)
+        if number:
+            assert run("resume", folder.name, "-q") == 0
+        else:
+            subprocess.run([*program, "resume", folder.name, "-q"], check=True)
         assert output.read_bytes() == expected
         assert lines(folder) == steps
     assert len(stopped) > 5

@@ -6,9 +6,11 @@ import base64
 import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +38,15 @@ def chapter(name: str) -> list[Config]:
     return [each.config for each in planned if each.chapter == name]
 
 
+def hurried(planned: Sequence[module.Experiment]) -> tuple[module.Experiment, ...]:
+    """The experiments with one step a scale."""
+    return tuple(
+        replace(each, config=replace(config, schedule=replace(config.schedule, steps=(1,))))
+        for each in planned
+        for config in [each.config]
+    )
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A content and a style whose names are not to be taken for HTML."""
@@ -51,16 +62,11 @@ def explanation(folder: Path) -> Explanation:
     with pytest.MonkeyPatch.context() as patch:
         planned = module.experiments
 
-        def hurried(*arguments: object, **named: object) -> tuple[module.Experiment, ...]:
-            found = planned(*arguments, **named)  # type: ignore[arg-type]
-            found = (found[0], found[5], *found[10:14], found[20], *found[-3:])
-            return tuple(
-                replace(each, config=replace(config, schedule=replace(config.schedule, steps=(1,))))
-                for each in found
-                for config in [each.config]
-            )
+        def some(*arguments: Any, **named: Any) -> tuple[module.Experiment, ...]:
+            found = hurried(planned(*arguments, **named))
+            return (found[0], found[5], *found[10:14], found[20], *found[-3:])
 
-        patch.setattr(module, "experiments", hurried)
+        patch.setattr(module, "experiments", some)
         return explain(folder / "a & <b>.png", folder / "style.png", 48)
 
 
@@ -314,8 +320,15 @@ def test_bad_input_is_one_line(
 def test_the_command_writes_the_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    planned = module.experiments
+
+    def quick(*arguments: Any, **named: Any) -> tuple[module.Experiment, ...]:
+        assert named["quick"] is True
+        return hurried(planned(*arguments, **named))
+
+    monkeypatch.setattr(module, "experiments", quick)
     monkeypatch.chdir(folder)
-    command = "style.png style.png -o page.html --size 48 --quick --json"
+    command = "style.png style.png -o page.html --size 32 --quick --json"
     main(["explain", *command.split()])
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[-1]["text"] == "page.html  (27 of 27 runs)"

@@ -27,6 +27,8 @@ from impasto.runs.reading import read_steps
 from impasto.system.interrupts import Interrupted
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import Result, stylize
+from tests.forked import Command
+from tests.grids.test_parallel import free_port
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -139,6 +141,25 @@ def running(folder: Path, *start: str, content: str = "small") -> Iterator[subpr
                 os.killpg(child.pid, signal.SIGKILL)
 
 
+@contextmanager
+def forked(folder: Path, size: int = 1, *, content: str = "small") -> Iterator[list[Command]]:
+    """The same in one process or several, without torchrun."""
+    shared = {"WORLD_SIZE": f"{size}", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{free_port()}"}
+    shared["GLOO_SOCKET_IFNAME"] = "lo"
+    found = [
+        Command(command(content)[1:], folder, **(shared | {"RANK": f"{rank}"} if size > 1 else {}))
+        for rank in range(size)
+    ]
+    try:
+        while not (folder / "run" / "run.json").exists() or not read_steps(folder / "run"):
+            assert all(one.returncode is None for one in found), [one.err for one in found]
+            time.sleep(0.01)
+        yield found
+    finally:
+        for one in found:
+            one.kill()
+
+
 def check_ended(folder: Path, processes: int) -> int:
     """That there is a whole picture, and a checkpoint of the same step; that step."""
     with Image.open(folder / "out.png") as out:
@@ -156,11 +177,17 @@ def check_ended(folder: Path, processes: int) -> int:
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("seed", range(10))
 def test_a_signal_at_any_moment(studio: Path, number: signal.Signals, seed: int) -> None:
-    with running(studio) as child:
-        time.sleep(random.Random(f"{number} {seed}").uniform(0, 0.5))
-        child.send_signal(number)
-        _, err = child.communicate(timeout=100)
-    assert (child.returncode, err) == (128 + number, "")
+    if seed == 0:
+        with running(studio) as child:
+            time.sleep(random.Random(f"{number} {seed}").uniform(0, 0.5))
+            child.send_signal(number)
+            _, err = child.communicate(timeout=100)
+        assert (child.returncode, err) == (128 + number, "")
+    else:
+        with forked(studio) as (one,):
+            time.sleep(random.Random(f"{number} {seed}").uniform(0, 0.5))
+            one.send_signal(number)
+            assert (one.end(100), one.err) == (128 + number, "")
     check_ended(studio, 1)
 
 
@@ -187,16 +214,27 @@ def test_ctrl_c_twice_leaves_at_once(studio: Path) -> None:
 def test_a_signal_to_one_process_ends_all_at_the_same_step(
     studio: Path, number: signal.Signals, seed: int
 ) -> None:
-    """To one of two, or to both at different moments; two of the pictures are shared."""
+    """To one of two, or to both at different moments; two of the pictures are shared, and two of
+    the pairs are torchrun's."""
     rng = random.Random(f"{number} {seed}")
-    with running(studio, *TORCHRUN, content="large" if seed > 7 else "small") as agent:
-        ranks = psutil.Process(agent.pid).children()
-        assert len(ranks) == 2
-        for rank in rng.choice([ranks[:1], ranks[1:], ranks, ranks[::-1]]):
-            time.sleep(rng.uniform(0, 0.5))
-            if rank.is_running():
-                rank.send_signal(number)
-        _, err = agent.communicate(timeout=200)
+    content = "large" if seed > 7 else "small"
+    if seed in {0, 9}:
+        with running(studio, *TORCHRUN, content=content) as agent:
+            ranks = psutil.Process(agent.pid).children()
+            assert len(ranks) == 2
+            for rank in rng.choice([ranks[:1], ranks[1:], ranks, ranks[::-1]]):
+                time.sleep(rng.uniform(0, 0.5))
+                if rank.is_running():
+                    rank.send_signal(number)
+            _, err = agent.communicate(timeout=200)
+    else:
+        with forked(studio, 2, content=content) as pair:
+            for one in rng.choice([pair[:1], pair[1:], pair, pair[::-1]]):
+                time.sleep(rng.uniform(0, 0.5))
+                one.send_signal(number)
+            ends = {one.end(200) for one in pair}
+            assert 128 + number in ends
+            err = "".join(one.err for one in pair)
     assert not re.search("RuntimeError|Connection|impasto:", err), err
     check_ended(studio, 2)
 
