@@ -51,8 +51,8 @@ def beating(seed: int = 2) -> Signal:
 
 
 def spectral(one: Signal, other: Signal) -> float:
-    values = (x.data[0].astype(np.float64) for x in (one, other))
-    return log_spectral_distance(*values, (one.rate, other.rate))
+    ours, theirs = (x.data[0].astype(np.float64) for x in (one, other))
+    return log_spectral_distance(ours, theirs, (one.rate, other.rate))
 
 
 # One filter.
@@ -68,7 +68,7 @@ def oracle(content: np.ndarray, style: np.ndarray, window: int) -> np.ndarray:
     grid = np.fft.rfftfreq(len(wide), 1 / RATE)
     levels = np.interp(grid, frequencies[1:], np.sqrt(theirs[1:] / ours[1:]))
     back = np.fft.irfft(np.fft.rfft(wide) * levels, len(wide))
-    return back[2 * window : -more] + style.mean()
+    return np.asarray(back[2 * window : -more] + style.mean())
 
 
 def test_one_filter_is_that_of_numpy() -> None:
