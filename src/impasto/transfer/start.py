@@ -52,7 +52,8 @@ def first_g(setup: Setup, space: Space) -> Values:
         SampleError: the sample from the file does not have the content's channels and grid.
         WeightsError: the decoder's file cannot be read.
     """
-    units, init = setup.units, setup.config.schedule.init
+    units, styles = setup.units, _styles(setup)[0]
+    init = settle_start(setup.kind, units.content, styles, setup.config).schedule.init
     if init == "content":
         return units.values(units.content, space, setup.arrays.new)
     if init == "noise":
