@@ -245,6 +245,7 @@ def test_every_path_of_every_command_is_known(studio: Path) -> None:
         "Export": {"output", "decoder"},
         "Networks": set(),
         "Plot": {"file", "others", "output"},
+        "Harmonize": {"series", "to", "plot", "output"},
         "Compare": {"out", "content", "style", "lpips"},
         "Resume": {"folder"},
         "Report": {"folder", "output"},

@@ -341,9 +341,8 @@ class ScheduleConfig(Checked):
     patience: Count = 0
     """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
-    """what G starts as: content, noise, a file; instant, the result of one pass, for pictures; or
-    linear, the content filtered to the style's spectrum, for signals and volumes; auto chooses
-    by kind"""
+    """what G starts as: content, noise, a file; instant, one pass, for pictures; linear, a filter
+    to the style's spectrum, for signals and volumes; auto chooses by kind"""
     decoder: str | None = None
     """a file of impasto tune, the decoder of instant for one style; the package's by default"""
     seed: Seed = 0
