@@ -28,6 +28,9 @@ from impasto.media.volumes.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LARGE, SMALL = "1024", "96"
+"""A size that the docs speak of, and what it is here."""
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -45,7 +48,7 @@ def table_of_pairs() -> str:
     """The table in docs/batch.md, with a small size."""
     page = (ROOT / "docs" / "batch.md").read_text()
     (table,) = (match[2] for match in BLOCK.finditer(page) if match[2].startswith("content,style"))
-    return table.replace("1024", "48")
+    return table.replace(LARGE, "48")
 
 
 def free_port() -> str:
@@ -84,7 +87,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rows = [f"{t:.6f},{x:.4f}" for t, x in zip(times, values, strict=True)]
         (tmp_path / name).write_text("\n".join(["time (s),II (mV)", *rows, ""]))
     for name, frequency in (("strings.wav", 440), ("whale.wav", 150)):
-        sound = np.sin(2 * np.pi * frequency * np.arange(8000) / 8000)[None].astype(np.float32)
+        sound = np.sin(2 * np.pi * frequency * np.arange(4000) / 8000)[None].astype(np.float32)
         signal = Signal(0.5 * sound, (-1.0, 1.0), rate=8000.0, names=("1",), units=("",))
         media.save(signal, tmp_path / name)
     for name, preset in PRESETS.items():
@@ -98,7 +101,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         explain,
         "experiments",
-        lambda style, size, network, quick: planned(style, size, network, quick=True)[::9],
+        lambda style, size, network, quick: tuple(
+            replace(each, config=replace(config, schedule=replace(config.schedule, steps=(1,))))
+            for each in planned(style, 64, network, quick=quick)[::9]
+            for config in [each.config]
+        ),
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -109,7 +116,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("block", blocks("bash"))
 def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in block.strip().splitlines():
-        command = shlex.split(line, comments=True)
+        words = shlex.split(line, comments=True)
+        command = [SMALL if word == LARGE else word for word in words]
         if command[0].startswith("scripts/"):
             script = ROOT / command[0]
             assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
@@ -147,7 +155,7 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
                     continue
                 with Image.open(output) as picture:
                     picture.load()
-                    sizes = {int(word) for word in command if word in {"96", "1024"}}
+                    sizes = {int(word) for word in command if word == SMALL}
                     assert max(picture.size) == max(sizes, default=40)
 
 
