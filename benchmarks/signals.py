@@ -172,7 +172,7 @@ def sound(data: Path) -> None:
         began = time.process_time()
         equalized(one, [match_to_content(other, one)], [1.0])
         filtering = time.process_time() - began
-        for name, preset in (("audio-transfer", PRESETS["audio-transfer"]), *SOUNDS.items()):
+        for name, preset in SOUNDS.items():
             began = time.process_time()
             result = stylize(one, other, preset)
             seconds = time.process_time() - began
@@ -194,12 +194,21 @@ def sound(data: Path) -> None:
 HEARD = ("log-spectral distance", "texture distance", "burst distance", "onset F1", "pitch kept")
 
 SOUNDS = {
-    "with 40 steps": configure("audio-transfer", steps=(40,), learning_rate=0.004, amplitude=1.0),
-    "spectrogram of Ulyanov and Lebedev, 100 steps": configure(
-        "audio-transfer", representation="spectrogram", init="content", steps=(100,), amplitude=1.0
+    "audio-transfer": PRESETS["audio-transfer"],
+    "with 60 steps": configure(
+        "audio-transfer",
+        steps=(60,),
+        learning_rate=0.004,
+        alpha=0.05,
+        beta=0.3,
+        amplitude=1.0,
+        spectrum=0.2,
+        spectrum_window=2.0,
+        autocorrelation=1.0,
+        lag=1.0,
     ),
 }
-"""What `audio-transfer` is compared with."""
+"""The preset, and what it is compared with."""
 
 
 def _heard(row: Row, value: float) -> str:
