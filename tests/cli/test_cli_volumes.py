@@ -96,6 +96,9 @@ def test_a_folder_of_dicom_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     series(Path("scan"), stored_values(18, 20, 22))
     series(Path("other"), stored_values(18, 20, 22, seed=1), step=1.0)
     content, out = stylized("scan", "other", "out.dcm", "--window", "1000", "1500")
+    painted = parsing.parse(["stylize", "scan", "other.png", "-o", "out"])
+    assert isinstance(painted, arguments.Stylize)
+    assert painted.config == PRESETS["volume"]
     np.testing.assert_allclose(out.affine, content.affine, atol=1e-6)
     changed, inside = out.data != content.data, abs(content.data - 1000) <= 750
     assert not changed[~inside].any()

@@ -227,13 +227,18 @@ def _default(kind: type[C], config: Config, **others: Any) -> C:
 def fitting_preset(arguments: Sequence[str]) -> str:
     """Returns the preset for the first file among the arguments, and the styles behind it."""
     for number, path in enumerate(map(Path, arguments)):
-        if preset := PRESET_BY_SUFFIX.get(path.suffix.lower()):
+        if preset := _preset_of(path):
             styles = takewhile(lambda text: not text.startswith("-"), arguments[number + 1 :])
             found = {PRESET_BY_SUFFIX.get(Path(style).suffix.lower()) for style in styles}
             return "volume" if preset == "ct" and "standard" in found else preset
-        if path.is_dir():
-            from impasto.kinds import preset_of_folder  # loads torch
-
-            if preset := preset_of_folder(path):
-                return preset
     return "standard"
+
+
+def _preset_of(path: Path) -> str | None:
+    """Returns the preset for a file or a folder; None if it is no sample."""
+    preset = PRESET_BY_SUFFIX.get(path.suffix.lower())
+    if preset or not path.is_dir():
+        return preset
+    from impasto.kinds import preset_of_folder  # loads torch
+
+    return preset_of_folder(path)

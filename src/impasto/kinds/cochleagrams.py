@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from impasto.errors import SampleError
 from impasto.kinds.padding import LEAST
+from impasto.kinds.refusals import check_sound
 from impasto.linear.cochlea import FRAMES, envelopes, with_envelopes
 from impasto.linear.signals import with_spectrum
 from impasto.media.sample import Sample
@@ -108,17 +109,11 @@ def cochleagrams(samples: Sequence[Sample], shares: Sequence[float], amount: flo
 
 def _checked(sample: Sample) -> Signal:
     """Returns the sample; raises SampleError if it is no signal, or too short for a network."""
-    if not isinstance(sample, Signal):
-        raise SampleError(
-            subject="--representation cochleagram",
-            expected="signals with a sampling rate",
-            found=f"a {type(sample).__name__.lower()}",
-            remedy="leave it out, or choose another --preset",
-        )
-    if (seconds := sample.space[0] / sample.rate) < LEAST / FRAMES:
+    sound = check_sound(sample, "cochleagram")
+    if (seconds := sound.space[0] / sound.rate) < LEAST / FRAMES:
         raise SampleError(
             expected=f"a sound of at least {LEAST / FRAMES:g} s",
             found=f"{seconds:.3g} s",
             remedy="pass a longer one, or --representation waveform",
         )
-    return sample
+    return sound

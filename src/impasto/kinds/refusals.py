@@ -5,6 +5,7 @@ from __future__ import annotations
 from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError
 from impasto.media.sample import Sample
+from impasto.media.signals.signal import Signal
 from impasto.networks.stage import Network
 
 
@@ -44,9 +45,16 @@ def refuse_colors(config: Config) -> None:
 def refuse_spectrogram(content: Sample, config: Config) -> None:
     """Raises SampleError if the settings ask for a spectrogram or alike, which signals have."""
     if config.signal.representation != "waveform":
-        raise SampleError(
-            subject=f"--representation {config.signal.representation}",
-            expected="signals with a sampling rate",
-            found=f"a {type(content).__name__.lower()}",
-            remedy="leave it out, or choose another --preset",
-        )
+        check_sound(content, config.signal.representation)
+
+
+def check_sound(sample: Sample, representation: str) -> Signal:
+    """Returns a sample that has such a representation; raises SampleError if it is no signal."""
+    if isinstance(sample, Signal):
+        return sample
+    raise SampleError(
+        subject=f"--representation {representation}",
+        expected="signals with a sampling rate",
+        found=f"a {type(sample).__name__.lower()}",
+        remedy="leave it out, or choose another --preset",
+    )

@@ -13,6 +13,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from impasto.errors import SampleError
+from impasto.kinds.refusals import check_sound
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 
@@ -110,17 +111,11 @@ def spectrograms(samples: Sequence[Sample]) -> list[Sample]:
 
 def _check_sound(sample: Sample) -> Signal:
     """Returns the sample; raises SampleError if it is not a signal of at least one STFT window."""
-    if not isinstance(sample, Signal):
-        raise SampleError(
-            subject="--representation spectrogram",
-            expected="signals with a sampling rate",
-            found=f"a {type(sample).__name__.lower()}",
-            remedy="leave it out, or choose another --preset",
-        )
-    if (length := sample.space[0]) < WINDOW:
+    sound = check_sound(sample, "spectrogram")
+    if (length := sound.space[0]) < WINDOW:
         raise SampleError(
             expected=f"a sound of at least {WINDOW} positions, one STFT window",
             found=f"{length}",
             remedy="pass a longer one, or --representation waveform",
         )
-    return sample
+    return sound

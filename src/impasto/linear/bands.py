@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from impasto.linear.spectra import filtered_by
+from impasto.linear.spectra import filtered_by, interpolated
 
 LOWEST = 0.5
 """The center of the lowest band in Hz."""
@@ -96,7 +96,9 @@ def levels(
 def quantiles(values: Float64[Tensor, "channel window"]) -> Float64[Tensor, "channel level"]:
     """Returns `LEVELS` evenly spaced quantiles of each channel."""
     ordered = values.sort(1).values
-    return _at(ordered, torch.linspace(0, 1, LEVELS, dtype=torch.float64)[None])
+    return interpolated(
+        ordered, torch.linspace(0, ordered.shape[1] - 1, LEVELS, dtype=torch.float64)[None]
+    )
 
 
 def mapped(
@@ -104,7 +106,7 @@ def mapped(
 ) -> Float64[Tensor, "channel window"]:
     """Returns values in the same order that have these quantiles."""
     ranks = values.argsort(dim=1, stable=True).argsort(dim=1, stable=True).double()
-    return _at(target, ranks / max(1, values.shape[1] - 1))
+    return interpolated(target, ranks * ((target.shape[1] - 1) / max(1, values.shape[1] - 1)))
 
 
 def with_levels(
@@ -122,18 +124,6 @@ def with_levels(
         target: the quantiles.
     """
     own, hop = levels(band, rate, middle)
-    count = own.shape[1]
     change = (mapped(own, target) - own).clamp(-STRONGEST, STRONGEST)
-    place = (torch.arange(band.shape[1], dtype=torch.float64) / hop).clamp(max=count - 1)
-    return band * _at(change, place[None] / max(1, count - 1)).exp()
-
-
-def _at(
-    curve: Float64[Tensor, "channel point"], place: Float64[Tensor, "#channel other"]
-) -> Float64[Tensor, "channel other"]:
-    """Interpolates curves over [0, 1]."""
-    last = curve.shape[1] - 1
-    place = place.expand(len(curve), -1) * last
-    below = place.floor().long().clamp(max=max(0, last - 1))
-    above = (below + 1).clamp(max=last)
-    return torch.lerp(curve.gather(1, below), curve.gather(1, above), place - below)
+    place = torch.arange(band.shape[1], dtype=torch.float64) / hop
+    return band * interpolated(change, place[None]).exp()

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from impasto.linear.spectra import interpolated
+
 BANDS = 30
 """Bands of a sound."""
 
@@ -82,7 +84,7 @@ def with_envelopes(
             own = _amplitude(band, rate)
             change = (target[:, number] / own.clamp_min(math.sqrt(FAINT))).clamp(max=STRONGEST)
             place = torch.arange(length, dtype=torch.float64) * (FRAMES / rate)
-            total += torch.fft.rfft(band.real * _between(change, place)) * weights
+            total += torch.fft.rfft(band.real * interpolated(change, place[None])) * weights
         x = torch.fft.irfft(total, length)
     return x
 
@@ -125,13 +127,3 @@ def _amplitude(
     first, last = (middles - reach).clamp(min=0), (middles + reach).clamp(max=band.shape[1])
     means = (sums[:, last] - sums[:, first]) / (last - first)
     return means.clamp_min(0).sqrt()
-
-
-def _between(
-    curve: Float[Tensor, "channel frame"], place: Float[Tensor, " time"]
-) -> Float[Tensor, "channel time"]:
-    """Interpolates a curve between frames."""
-    place = place.clamp(max=curve.shape[1] - 1)
-    below = place.floor().long().clamp(max=max(0, curve.shape[1] - 2))
-    above = (below + 1).clamp(max=curve.shape[1] - 1)
-    return torch.lerp(curve[:, below], curve[:, above], place - below)

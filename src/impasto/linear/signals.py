@@ -43,8 +43,8 @@ def equalized(content: Signal, styles: Sequence[Signal], shares: Sequence[float]
     """Filters the content by the one filter that gives it the style's power spectrum.
 
     It is what a style transfer has to beat: no shift in time, the gain at each frequency the root
-    of the ratio of Welch's densities (1967) over windows of `SECONDS`
-    (of `HEARD` for sounds), the mean the style's.
+    of the ratio of Welch's densities (1967) over windows of `SECONDS` (of `HEARD` for sounds), the
+    mean the style's.
 
     Args:
         content: the content.

@@ -20,16 +20,14 @@ from impasto.media.signals.spectrum import power_spectrum
 FAINTEST = 1e-12
 """Power at any frequency, as a share of the mean power: digital silence has no logarithm."""
 
+STRONGEST = 1e6
+"""The largest gain: a channel without any power stays without."""
 
 EVEN = 1024
 """Signals are continued to a multiple of this many positions, where they are long enough."""
 
 Response = Callable[[Tensor], Tensor]
 """The gain at frequencies in Hz: one for each channel, or one for all."""
-
-
-STRONGEST = 1e6
-"""The largest gain: a channel without any power stays without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +90,31 @@ def gain(own: Density, target: Density, least: float = 0.0) -> Response:
     levels = (target.values / own.values).sqrt().clamp(max=STRONGEST)
 
     def at(frequencies: Float64[Tensor, " frequency"]) -> Float64[Tensor, "channel frequency"]:
-        place = (frequencies / own.step - 1).clamp(0, levels.shape[1] - 1)
-        below = place.floor().long().clamp(max=max(0, levels.shape[1] - 2))
-        above = (below + 1).clamp(max=levels.shape[1] - 1)
-        found = torch.lerp(levels[:, below], levels[:, above], place - below)
+        found = interpolated(levels, (frequencies / own.step - 1)[None])
         return torch.where(frequencies < least, 1.0, found)
 
     return at
+
+
+def interpolated(
+    curve: Float64[Tensor, "channel point"], place: Float64[Tensor, "#channel other"]
+) -> Float64[Tensor, "channel other"]:
+    """Interpolates curves between their points; beyond the ends they go on as they end.
+
+    Args:
+        curve: the values at 0, 1, 2 and so on.
+        place: where to read them.
+
+    Example:
+        >>> curve = torch.tensor([[0.0, 10.0, 40.0]], dtype=torch.float64)
+        >>> interpolated(curve, torch.tensor([[-1.0, 0.5, 1.5]], dtype=torch.float64)).tolist()
+        [[0.0, 5.0, 25.0]]
+    """
+    last = curve.shape[1] - 1
+    place = place.clamp(0, last).expand(len(curve), -1)
+    below = place.floor().long().clamp(max=max(0, last - 1))
+    above = (below + 1).clamp(max=last)
+    return torch.lerp(curve.gather(1, below), curve.gather(1, above), place - below)
 
 
 def filtered(
