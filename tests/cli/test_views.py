@@ -175,6 +175,7 @@ def test_compare_prints_a_table(folder: Path, capfd: pytest.CaptureFixture[str])
     for words in ("R-peak F1", "log-spectral distance (dB)", "no-op", "floor", "I, II"):
         assert words in out
     assert all(len(line) <= 80 for line in out.splitlines())
+    assert "…" not in out  # no number is cut
 
 
 def test_compare_prints_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -101,11 +101,13 @@ def _table(comparison: Comparison) -> Table:
         f"the result; {filtered}floor: one half of the style against the other. "
         f"{escape(_compared(comparison))}.",
         caption_justify="left",
+        collapse_padding=True,
+        pad_edge=False,
     )
-    table.add_column("metric", no_wrap=True)
-    table.add_column("against")
+    table.add_column("metric")  # gives way in a narrow terminal, for a cut number misleads
+    table.add_column("against", no_wrap=True)
     for name in ("result", "no-op", *(["linear"] if has_filter else []), "floor"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in comparison.rows:
         metric = f"{row.metric} ({row.unit})" if row.unit else row.metric
         values = (row.result, row.no_op, *([row.linear] if has_filter else []), row.floor)
