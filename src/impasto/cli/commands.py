@@ -236,6 +236,8 @@ def _run_and_save(
     try:
         if first:
             _save(result, output)
+            with catch_interrupts() as interrupts:
+                interrupts.saved = True
     finally:
         group.total(torch.zeros(1))
     viewer.result(result, output)

@@ -38,14 +38,18 @@ class Interrupts:
     waits for a step. torchrun also passes on the Ctrl-C that the terminal has already sent to every
     process, so each press arrives twice and only the third signal raises Interrupted.
 
+    Once the result is saved, nothing raises Interrupted.
+
     Attributes:
         stepped: whether a step is done.
+        saved: whether the result is in its file.
         number: the first signal that came, 0 for none.
         shared: whether several processes share the run.
     """
 
     def __init__(self) -> None:
         self.stepped = False
+        self.saved = False
         self.number = 0
         self.shared = int(os.environ.get("WORLD_SIZE", "1")) > 1
         self._presses = 0
@@ -59,6 +63,8 @@ class Interrupts:
         """Handles a signal, as `signal.signal` expects of a handler."""
         self.number = self.number or number
         self._presses += number == signal.SIGINT
+        if self.saved:
+            return
         if self._presses > 1 + self.shared or not (self.stepped or self.shared):
             raise Interrupted(number)
 

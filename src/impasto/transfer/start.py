@@ -96,9 +96,9 @@ def coordinates(setup: Setup, space: Space) -> Precondition | None:
 
 
 def _styles(setup: Setup) -> tuple[list[Sample], tuple[float, ...]]:
-    """The styles and the share of each."""
+    """The styles and the share of each; a folder's pictures have divided its share."""
     samples = [style.sample for style in setup.styles]
-    return samples, setup.config.objective.style_shares(len(samples))
+    return samples, tuple(guide.share for guide in setup.guides)
 
 
 def _noise(setup: Setup, space: Space) -> Values:
