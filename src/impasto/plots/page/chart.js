@@ -84,7 +84,8 @@ export class Chart {
 
   y(value) {
     const part = (Math.log10(value) - this.low) / (this.high - this.low)
-    return this.height - MARGIN.bottom - Math.max(part, 0) * (this.height - MARGIN.top - MARGIN.bottom)
+    const room = this.height - MARGIN.top - MARGIN.bottom
+    return this.height - MARGIN.bottom - Math.max(part, 0) * room
   }
 
   draw() {
@@ -146,7 +147,8 @@ export class Chart {
     for (const n of thinned(values, n => this.x(this.steps[n]))) {
       const value = values[n]
       if (value > 0) {
-        path += `${pen}${this.x(this.steps[n]).toFixed(1)},${this.y(Math.max(value, floor)).toFixed(1)}`
+        const [x, y] = [this.x(this.steps[n]), this.y(Math.max(value, floor))]
+        path += `${pen}${x.toFixed(1)},${y.toFixed(1)}`
       }
       pen = value > 0 ? "L" : "M"
     }
