@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +13,8 @@ from tests.studio.pages import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
+
+PACKAGES = Path(__file__).parents[2] / "src" / "impasto"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -62,8 +64,8 @@ def open_page(browser: Browser) -> Iterator[Open]:
         def answer(route: Route) -> None:
             name = route.request.url.removeprefix(SITE)
             body = page_files.get(name)
-            for package in ("impasto.studio", "impasto.plots"):
-                file = files(package).joinpath(name)
+            for package in ("studio", "plots"):
+                file = PACKAGES / package / name
                 if body is None and name.startswith("page/") and file.is_file():
                     body = file.read_bytes()
             if body is None:

@@ -20,6 +20,11 @@ function paste(values, width, [left, top, right, bottom], part) {
   }
 }
 
+function differ(a, b) {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return true
+  return false
+}
+
 /**
  * How much of each pixel belongs to each layer, 0 to 255, with undo.
  * A layer is {values, ...}. The layers of one pixel add up to 255 at most.
@@ -53,9 +58,10 @@ export class Layers {
   paint(before, cover, opacity, target, [left, top, right, bottom]) {
     for (const [layer, old] of before) {
       const goal = target(layer)
+      const { values } = layer
       for (let y = top; y < bottom; y++) {
         for (let i = y * this.width + left; i < y * this.width + right; i++) {
-          layer.values[i] = old[i] + (goal - old[i]) * cover[i] * opacity / 255
+          values[i] = old[i] + (goal - old[i]) * cover[i] * opacity / 255
         }
       }
     }
@@ -76,10 +82,8 @@ export class Layers {
   /** Makes what changed inside a box a step of undo; tells whether anything did. */
   commit(before, box) {
     const parts = [...before].map(([layer, old]) => [layer, cut(old, this.width, box)])
-    const changed = parts.filter(([layer, part]) => {
-      const now = cut(layer.values, this.width, box)
-      return part.some((value, i) => value !== now[i])
-    })
+    const changed = parts.filter(
+      ([layer, part]) => differ(part, cut(layer.values, this.width, box)))
     if (!changed.length) return false
     this.undone = []
     this.done.push({ box, parts: changed })
@@ -129,7 +133,7 @@ export function sweep(cover, width, height, from, to, softness) {
       const [px, py] = [x + 0.5 - from[0], y + 0.5 - from[1]]
       const along = length ? Math.max(0, Math.min(1, (px * dx + py * dy) / length)) : 0
       const radius = from[2] + along * (to[2] - from[2])
-      const distance = Math.hypot(px - along * dx, py - along * dy)
+      const distance = Math.sqrt((px - along * dx) ** 2 + (py - along * dy) ** 2)
       const inside = (radius + 0.5 - distance) / Math.max(1, softness * radius)
       if (inside <= 0) continue
       const part = inside >= 1 ? 1 : inside * inside * (3 - 2 * inside)

@@ -509,12 +509,18 @@ export class MaskEditor extends EventTarget {
           data[at + 3] = 0.8 * (255 - all[0].values[i])
           continue
         }
-        let sum = 0
-        for (const { values } of all) sum += values[i]
-        if (!sum) continue
-        for (const { values, rgb: color } of all) {
-          for (let k = 0; k < 3; k++) data[at + k] += color[k] * values[i] / sum
+        let [sum, red, green, blue] = [0, 0, 0, 0]
+        for (let n = 0; n < all.length; n++) {
+          const { values, rgb: color } = all[n]
+          sum += values[i]
+          red += values[i] * color[0]
+          green += values[i] * color[1]
+          blue += values[i] * color[2]
         }
+        if (!sum) continue
+        data[at] = red / sum
+        data[at + 1] = green / sum
+        data[at + 2] = blue / sum
         data[at + 3] = 0.6 * Math.min(sum, 255)
       }
     }
@@ -524,8 +530,9 @@ export class MaskEditor extends EventTarget {
   /** Tells how much of the picture is painted. */
   tell() {
     this.say(this.layers.all.map(({ name, values }) => {
-      const share = values.reduce((sum, value) => sum + value, 0) / (255 * values.length)
-      return `${name} ${Math.round(100 * share)} %`
+      let sum = 0
+      for (let i = 0; i < values.length; i++) sum += values[i]
+      return `${name} ${Math.round(100 * sum / (255 * values.length))} %`
     }).join(", "))
   }
 
