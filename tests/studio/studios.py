@@ -95,7 +95,7 @@ class Served:
     def kill(self) -> None:
         """Kills the server as a power cut does; what it has started goes on."""
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
         self.client.close()
 
     def runs(self) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ class Served:
         self.client.close()
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(20)
+            self.process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

@@ -24,8 +24,17 @@ SECRET = "correct horse"
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1.x:{PORT}"]
-    + ["", f"[127.0.0.1:{PORT}", f"127.0.0.1]:{PORT}", f"localhost.:{PORT}"],
+    [
+        "",
+        "evil.example",
+        f"evil.example:{PORT}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        f"127.0.0.1.x:{PORT}",
+        f"[127.0.0.1:{PORT}",
+        f"127.0.0.1]:{PORT}",
+        f"localhost.:{PORT}",
+    ],
 )
 def test_another_name_for_this_machine_gets_nothing(tmp_path: Path, host: str) -> None:
     client = client_of(make_studio(tmp_path), host="127.0.0.1")

@@ -36,7 +36,12 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
     studio = make_studio(tmp_path)
     for name in (ASKED.content, ASKED.styles[0].id):
         (studio.home.samples / name).mkdir()
-        record = {"id": name, "name": "x.png", "file": "file.png", "kind": "picture"}
+        record: dict[str, Any] = {
+            "id": name,
+            "name": "x.png",
+            "file": "file.png",
+            "kind": "picture",
+        }
         record |= {"size": [8, 8], "detail": "", "example": False, "mask": False}
         (studio.home.samples / name / "sample.json").write_text(json.dumps(record))
     studio.queue.command = ["cat"]
@@ -85,8 +90,15 @@ def test_a_run_goes_from_waiting_to_done(runs: Runs) -> None:
 
 @pytest.mark.parametrize(
     ("code", "result", "state"),
-    [(0, True, "done"), (130, True, "stopped"), (143, True, "stopped"), (130, False, "failed")]
-    + [(2, False, "failed"), (1, False, "failed"), (3, True, "done")],
+    [
+        (0, True, "done"),
+        (3, True, "done"),
+        (130, True, "stopped"),
+        (143, True, "stopped"),
+        (130, False, "failed"),
+        (2, False, "failed"),
+        (1, False, "failed"),
+    ],
 )
 def test_the_exit_code_tells_how_it_ended(runs: Runs, code: int, result: bool, state: str) -> None:
     run = runs.add(ASKED, "picture", ".png")
@@ -196,6 +208,7 @@ def test_what_the_page_may_do_with_a_run(studio: Studio) -> None:
     ]
     moved = client.post(f"/api/runs/{second}/move", json={"before": first}).json()
     assert [one["place"] for one in moved] == [1, 2]
+    bad: Any
     for bad in ({}, {"before": 3}, []):
         assert client.post(f"/api/runs/{second}/move", json=bad).status_code == 422
     assert client.post(f"/api/runs/{first}/resume").status_code == 422

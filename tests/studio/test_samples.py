@@ -61,8 +61,17 @@ def test_a_picture_is_kept_as_it_came(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../../evil.png", "/etc/evil.png", "a\\b.png", "x" * 3000 + ".png", "né\n\r\0.png"]
-    + ["<img src=x onerror=alert(1)>.png", "..png", " .png", "-rf.png"],
+    [
+        "../../evil.png",
+        "/etc/evil.png",
+        "a\\b.png",
+        "x" * 3000 + ".png",
+        "né\n\r\0.png",
+        "<img src=x onerror=alert(1)>.png",
+        "..png",
+        " .png",
+        "-rf.png",
+    ],
 )
 def test_no_name_becomes_a_path(tmp_path: Path, name: str) -> None:
     studio = make_studio(tmp_path)

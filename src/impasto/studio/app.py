@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,20 +20,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from impasto.errors import ConfigError, ImpastoError, MemoryLimitError, OutputError, SampleError
+from impasto.errors import ConfigError, ImpastoError, MemoryLimitError, OutputError
 from impasto.studio import controls, film
 from impasto.studio.asked import Asked, command_of, instant_of, read_asked, settings_of
 from impasto.studio.errands import ErrandError, Errands
 from impasto.studio.guards import PAGE_POLICY
-from impasto.studio.home import Home
+from impasto.studio.home import Home, new_id
 from impasto.studio.live import Board
 from impasto.studio.queue import Queue
 from impasto.studio.results import Results
 from impasto.studio.runs import Run, Runs
 from impasto.studio.samples import BYTES, FILES, PIXELS, Samples
 from impasto.version import __version__
-
-logger = logging.getLogger(__name__)
 
 BODY = 1 << 16
 """The most bytes of a request that is no upload."""
@@ -53,6 +51,9 @@ TYPES = {
     ".webp": "image/webp",
     ".mp4": "video/mp4",
 }
+STATUS: Mapping[type, int] = {MemoryLimitError: 413, OutputError: 507}
+"""The status of an answer to what cannot be done; 422 for all others."""
+
 PUBLIC = ("/page/studio.css",)
 """Paths that the page of the password needs."""
 
@@ -129,8 +130,8 @@ class Studio:
                 for name in ("step", "steps", "value", "seconds", "scale", "scales", "space")
             },
             "left": run.left() if state == "running" else None,
-            "error": run.reason() if state == "failed" else None,
-            "notes": run.lines.notes,
+            "error": self.in_the_users_words(run.reason()) if state == "failed" else None,
+            "notes": list(map(self.in_the_users_words, run.lines.notes)),
             "frame": frame,
             "frames": frames,
             "result": result,
@@ -140,6 +141,17 @@ class Studio:
             "report": f"{base}/report.html" if begun else None,
             "plot": f"{base}/plot.html{version}" if ended and not flat else None,
         }
+
+    def in_the_users_words(self, text: str | None) -> str:
+        """Returns a message with the user's names of files in place of ours."""
+
+        def name(match: re.Match[str]) -> str:
+            found = self.samples.find(match[1])
+            return str(found["name"]) if found else "a sample"
+
+        ours = re.escape(f"{self.home.folder}/")
+        named = re.sub(rf"{ours}samples/([0-9a-f]{{20}})/[^\s:,;]*", name, text or "")
+        return re.sub(rf"{ours}(?:runs/[0-9a-f]{{20}}/|samples/)", "", named)
 
     def _named(self, sample: str) -> dict[str, Any]:
         found = self.samples.find(sample)
@@ -301,19 +313,21 @@ async def preview(studio: Studio, request: Request) -> Response:
         return samples.path(sample) if small else samples.folder(sample) / "proxy.jpg"
 
     config = instant_of(asked, SIDE, picture)
-    output = studio.home.samples / f".{request.headers.get('x-page', '')[:40].encode().hex()}.jpg"
-    seconds = await studio.previews.send(
-        "preview",
-        page=request.headers.get("x-page", "")[:40],
-        content=str(picture(asked.content)),
-        styles=[str(picture(style.id)) for style in asked.styles],
-        config=msgspec.to_builtins(config),
-        output=str(output),
-    )
-    if seconds is None:
-        return Response(status_code=204)
-    data = output.read_bytes()
-    output.unlink(missing_ok=True)
+    output = studio.home.samples / f".preview-{new_id()}.jpg"
+    try:
+        seconds = await studio.previews.send(
+            "preview",
+            page=request.headers.get("x-page", "")[:40],
+            content=str(picture(asked.content)),
+            styles=[str(picture(style.id)) for style in asked.styles],
+            config=msgspec.to_builtins(config),
+            output=str(output),
+        )
+        if seconds is None:
+            return Response(status_code=204)
+        data = output.read_bytes()
+    finally:
+        output.unlink(missing_ok=True)
     return Response(data, media_type="image/jpeg", headers={"x-seconds": f"{seconds}"})
 
 
@@ -460,8 +474,8 @@ def application(studio: Studio) -> Starlette:
         finally:
             for one in work:
                 one.cancel()
-            studio.previews.close()
-            studio.errands.close()
+            await studio.previews.end()
+            await studio.errands.end()
 
     routes = [
         Route(path, _answering(studio, handler), methods=[method])
@@ -483,17 +497,11 @@ def _answering(studio: Studio, handler: Handler) -> Callable[[Request], Awaitabl
         try:
             return await handler(studio, request)
         except ErrandError as error:
-            return _error(422, str(error), error.name)
-        except MemoryLimitError as error:
-            return _error(413, str(error))
-        except SampleError as error:
-            return _error(422, str(error))
-        except OutputError as error:
-            return _error(507, str(error))
+            return _error(422, studio.in_the_users_words(str(error)), error.name)
         except ImpastoError as error:
             flag = error.subject
             name = flag[2:].replace("-", "_") if flag.startswith("--") else None
-            return _error(422, str(error), name)
+            return _error(STATUS.get(type(error), 422), studio.in_the_users_words(str(error)), name)
         except FileNotFoundError:  # deleted while it was looked at
             return _error(404, "it is no longer there")
         except ClientDisconnect:

@@ -11,7 +11,7 @@ from typing import Any
 
 from impasto.errors import ImpastoError, SampleError
 
-SECONDS = 180.0
+SECONDS = 900.0
 """The most seconds that an errand may take; then the process is started anew."""
 
 
@@ -96,7 +96,7 @@ class Errands:
         except (TimeoutError, ConnectionError):
             answer = b""
         if not answer:
-            self.close()
+            await self.end()
             raise SampleError(
                 subject=errand["errand"],
                 expected=f"it to be done within {SECONDS:.0f} s and the machine's memory",
@@ -108,8 +108,10 @@ class Errands:
             raise ErrandError(told["error"], told.get("field"))
         return float(told["seconds"])
 
-    def close(self) -> None:
+    async def end(self) -> None:
         """Ends the process."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-        self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
