@@ -118,8 +118,9 @@ class Control {
 
 /** Presets and settings: those in front, and the others, folded. */
 export class Controls {
-  constructor(asked, { groups, presets }) {
-    Object.assign(this, { asked, presets })
+  /** refused is told what the server has against what is asked, or null. */
+  constructor(asked, { groups, presets }, refused) {
+    Object.assign(this, { asked, presets, refused })
     this.cards = find("#presets .cards")
     this.list = []
     this.folds = []
@@ -257,14 +258,18 @@ export class Controls {
       const body = this.asked.body
       try {
         text.textContent = (await postJson("/api/command", body)).command
+        this.refused(null)
       } catch (error) {
         text.textContent = error.message
+        this.refused(error)
       }
     })
   }
 
   showCommand() {
-    this.command.hidden = !this.asked.complete
-    if (this.command.open && this.asked.complete) this.askCommand()
+    const { complete, kind } = this.asked
+    this.command.hidden = !complete
+    const isChecked = kind === "picture"  // by the preview
+    if (complete && (this.command.open || !isChecked)) this.askCommand()
   }
 }

@@ -1,7 +1,8 @@
 /** The files of a drop or a paste, those of folders too: [{file, folder}]. */
 export async function dropped(transfer) {
   const entries = [...transfer.items].filter(item => item.kind === "file")
-    .map(item => item.webkitGetAsEntry?.() ?? item.getAsFile())  // gone after the event
+    .map(item => item.webkitGetAsEntry?.() ?? item.getAsFile())  // none after the event
+    .filter(Boolean)
   return (await Promise.all(entries.map(entry => walk(entry, "")))).flat()
 }
 

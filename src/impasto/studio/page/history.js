@@ -63,7 +63,13 @@ class Card {
     this.item.className = "run"
     this.open = button(this.item, "", () => history.watch(run.id), { className: "open" })
     this.image = add(this.open, "img", { alt: "", loading: "lazy" })
-    this.name = add(this.open, "b")
+    this.open.ariaLabel = titleOf(run)
+    const names = add(this.open, "span")
+    add(names, "b", { textContent: run.content.name })
+    const styles = add(names, "span", { className: "styles" })
+    for (const { name, thumb } of run.styles.slice(0, 6)) {
+      add(styles, "img", { src: thumb, alt: "", title: name, loading: "lazy" })
+    }
     this.facts = add(this.item, "p")
     this.bar = add(this.item, "progress", { ariaLabel: "Steps done" })
     const line = add(this.item, "div", { className: "actions" })
@@ -86,7 +92,6 @@ class Card {
     const { compare, watched, actions } = this.history
     const thumb = run.thumb ?? run.content.thumb
     if (this.image.getAttribute("src") !== thumb) this.image.src = thumb
-    this.name.textContent = titleOf(run)
     const isWatched = run.id === watched
     this.open.ariaCurrent = isWatched ? "true" : null
     this.item.classList.toggle("watched", isWatched)
@@ -211,7 +216,8 @@ export class Compare {
         select.replaceChildren()
         add(select, "option", { value: "", textContent: "Choose a run" })
         for (const run of shown) {
-          add(select, "option", { value: run.id, textContent: `${labelOf(run)}, ${titleOf(run)}` })
+          const text = `${timeOf(run)}, ${labelOf(run)}, ${titleOf(run)}`
+          add(select, "option", { value: run.id, textContent: text })
         }
       }
       select.value = this.pair[n] ?? ""
@@ -250,5 +256,7 @@ export class Compare {
   }
 }
 
-const labelOf = run => `${run.preset}, ${new Date(run.made).toLocaleTimeString([],
-  { hour: "2-digit", minute: "2-digit" })}`
+const labelOf = run => [run.preset, settingsOf(run)].filter(Boolean).join(", ")
+
+const timeOf = run =>
+  new Date(run.made).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })

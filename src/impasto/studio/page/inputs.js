@@ -46,6 +46,9 @@ export class Inputs {
       event.preventDefault()
       await this.take(this.target(event), await dropped(event.dataTransfer))
     }))
+    addEventListener("dragstart", event => {
+      if (event.target.matches?.("img, a")) event.preventDefault()  // a picture of the page itself
+    })
     addEventListener("paste", guarded(async event => {
       if (!event.clipboardData.types.includes("Files")) return
       event.preventDefault()

@@ -50,7 +50,7 @@ async function start() {
     asked.set({ preset: facts.presets[0].name, settings: {} })
   }
   const inputs = new Inputs(asked, about)
-  const controls = new Controls(asked, facts)
+  const controls = new Controls(asked, facts, error => refuse(error))
   const preview = new Preview(asked)
   const guides = new Guides(asked, preview)
 
@@ -59,6 +59,7 @@ async function start() {
     films: about.film,
     again: async task => {
       asked.take(task, await get("/api/samples"))
+      if (!asked.content) throw new Error("The content of that run is no longer here. Choose another.")
       open("preview")
       say("Content, styles and settings of that run are loaded")
     },
@@ -160,8 +161,11 @@ async function start() {
   find("#example").addEventListener("click", guarded(() => inputs.example()))
   preview.addEventListener("refused", ({ detail }) => refuse(detail))
   preview.addEventListener("picture", () => refuse(null))
-  asked.addEventListener("change", ({ detail }) => {
-    if (detail.includes("content")) open("preview")
+  find("#alert button").addEventListener("click", () => fail(null))
+  asked.addEventListener("change", ({ detail }) => {  // what is changed is also seen
+    const isMasks = !find("#masks").hidden && !detail.includes("content")
+    const isAsked = detail.some(name => !["shelf", "masks", "strength"].includes(name))
+    if (isAsked && !isMasks && find("#preview").hidden) open("preview")
   })
 
   const viewers = [preview, painting, compare]

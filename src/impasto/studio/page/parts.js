@@ -16,16 +16,20 @@ export const debounce = (delay, call) => {
   }
 }
 
-/** Tells what is going on, quietly. */
+let silence
+
+/** Tells what is going on, quietly and for a while. */
 export function say(text) {
   find("#status").textContent = text
+  clearTimeout(silence)
+  if (text) silence = setTimeout(() => say(""), 8000)
 }
 
 /** Shows what went wrong, until `fail(null)`. */
 export function fail(error) {
-  const line = find("#alert")
-  line.textContent = error?.message ?? ""
-  line.hidden = !error
+  const box = find("#alert")
+  find("p", box).textContent = error?.message ?? ""
+  box.hidden = !error
 }
 
 /** A function for events that shows its errors. */
