@@ -36,6 +36,8 @@ class Display(Checked):
 
     preview: Count = 0
     """write the picture so far after every N steps, as OUT-step0050.png and so on; 0 for never"""
+    frames: str | None = None
+    """keep small pictures of G in this folder, up to two in a second, as frames of a film"""
     quiet: Annotated[bool, arg(aliases=["-q"])] = False
     """print warnings and errors only"""
     json: bool = False
@@ -334,3 +336,25 @@ class Report:
     trust: bool = False
     """run the code of the run's network, if it is module:callable; without this flag, the file of
     the code is shown, and the page has no result"""
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Open a page in the browser: drop a photograph and a painting, see the instant result, and
+    watch the optimization paint. Everything stays on this machine."""
+
+    home: Path | None = None
+    """the folder that keeps samples and runs; the default is the platform's folder for data"""
+    port: int | None = None
+    """the port; the default is the first free one from 8797"""
+    host: str = "127.0.0.1"
+    """the address to listen on; any but this machine's own needs a password, from the environment's
+    IMPASTO_PASSWORD or from --password-file"""
+    password_file: Path | None = None
+    """a file with the password, which only you can read"""
+    jobs: int = 1
+    """how many runs are made at a time; others wait [>= 1]"""
+    trust: bool = False
+    """let the page name files and code of this machine, as --weights and --network do"""
+    browser: bool = True
+    """open the page in the browser"""

@@ -8,6 +8,7 @@ from impasto.cli.arguments import (
     Recipe,
     Report,
     Resume,
+    Studio,
     Stylize,
     Texture,
     Tune,
@@ -30,4 +31,5 @@ Command = (
     | Recipe
     | Resume
     | Report
+    | Studio
 )

@@ -32,9 +32,11 @@ from impasto.cli.batch_arguments import Batch
 from impasto.cli.batches import run_batch
 from impasto.cli.command import Command
 from impasto.cli.decoders import export_model, tune_decoder
+from impasto.cli.frames import Frames
 from impasto.cli.guards import DEMO, check_files
 from impasto.cli.harmonizing import harmonize
 from impasto.cli.launching import check_launch, launch, launches
+from impasto.cli.pictures import PICTURES
 from impasto.cli.piped import check_format, is_piped, piped
 from impasto.cli.resume import origin_of_command, repeat_command
 from impasto.cli.viewers import Viewer, viewer_of
@@ -65,10 +67,6 @@ from impasto.transfer.opening import split_shares
 from impasto.transfer.stylize import Result, stylize
 from impasto.transfer.textures import check_size, texture
 from impasto.version import __version__
-
-PICTURES = [Path(__file__).with_name("pictures") / name for name in ("cat.jpg", "painting.jpg")]
-"""The demo's photograph, of Chelsea the cat by Stéfan van der Walt (CC0), and the painting that
-examples/painter.py paints."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +213,7 @@ def _run_and_save(
     """
     group = current_group()
     first = group.rank == 0
+    frames = Frames(Path(display.frames), group, viewer.warning) if display.frames else None
     failures: list[OutputError] = []
     notes = [opening] if opening else []
 
@@ -222,6 +221,8 @@ def _run_and_save(
         if notes:
             viewer.note(notes.pop())
         viewer.step(progress)
+        if frames:
+            frames.step(progress)
         if display.preview and progress.step % display.preview == 0:
             name = f"{output.stem}-step{progress.step:04d}{output.suffix}"
             sample = progress.sample()

@@ -18,12 +18,14 @@ from impasto.cli.arguments import (
     Recipe,
     Report,
     Resume,
+    Studio,
     Stylize,
     Texture,
     Tune,
 )
 from impasto.cli.batch_arguments import Batch
 from impasto.cli.command import Command
+from impasto.cli.frames import check_frames
 from impasto.cli.views_arguments import Compare, Harmonize, Plot
 from impasto.errors import ConfigError, ImpastoError, OutputError
 from impasto.media.parts import parts
@@ -92,6 +94,8 @@ def check_files(command: Command) -> None:
             that it has not made.
     """
     check_touched(touched_by(command))
+    if isinstance(command, Stylize | Texture) and command.display.frames:
+        check_frames(Path(command.display.frames))
     if isinstance(command, Demo):
         _check_demo(command.output)
 
@@ -149,7 +153,7 @@ def touched_by(command: Command) -> Touched:
         case Report():
             page = Target("--output", command.output or command.folder / "report.html", PAGES)
             return Touched(_inputs_of_report(command.folder), [page])
-        case Compare() | Networks() | Recipe():
+        case Compare() | Networks() | Recipe() | Studio():
             return Touched()
         case Batch():  # its files are known when its contents are listed
             return Touched()

@@ -73,7 +73,15 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         with _leaving_at_once():
             command = _parse(arguments)
-            from impasto.cli.commands import run  # loads torch, which --help does not need
+            from impasto.cli.arguments import Studio
+
+            if not isinstance(command, Studio):
+                from impasto.cli.commands import run  # loads torch, which --help does not need
+        if isinstance(command, Studio):
+            from impasto.cli.studio import run_studio
+
+            run_studio(command)
+            return 0
         ending = run(command, arguments)
         if ending.interrupted:
             return _SIGNALED + ending.interrupted

@@ -23,6 +23,7 @@ from impasto.cli.arguments import (
     Recipe,
     Report,
     Resume,
+    Studio,
     Stylize,
     Texture,
     Tune,
@@ -144,6 +145,7 @@ def _commands(config: Config, texture: str, brief_for: str) -> Any:
         | Annotated[Harmonize, subcommand("harmonize")]
         | Annotated[Recipe, subcommand("recipe")]
         | Annotated[Resume, subcommand("resume")]
+        | Annotated[Studio, subcommand("studio")]
         | Annotated[Report, subcommand("report")]
     )
     return commands

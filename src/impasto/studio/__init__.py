@@ -1,0 +1,1 @@
+"""The studio: a page in the browser that paints, on the user's own machine."""

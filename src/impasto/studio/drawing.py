@@ -1,0 +1,40 @@
+"""Draw samples and results for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from impasto import media
+from impasto.kinds.looks import as_picture, as_signal, common_look, look_of
+from impasto.media import Picture, Sample
+from impasto.media.pictures.picture import fit_picture
+from impasto.plots import MOST, View, plot
+
+
+def draw(samples: Sequence[Sample], labels: Sequence[str], output: Path) -> None:
+    """Draws signals or volumes together into a PNG: the first one over the others.
+
+    Raises:
+        MissingExtraError: the library that draws is not installed.
+    """
+    first = look_of(samples[0])
+    if first == "signal":
+        samples = [as_signal(s) for s in samples if look_of(s) == "signal"][: MOST["ecg"]]
+    elif first == "volume":
+        samples = [s for s in samples if look_of(s) == "volume"][: MOST["planes"]]
+    if common_look(samples) is None or first == "picture":
+        media.save(as_picture(samples[0]), output)
+        return
+    plot(samples, labels[: len(samples)], output, View())
+
+
+def shrink(source: Path, target: Path, side: int) -> None:
+    """Writes a picture at a long side of at most so many pixels, as JPEG without alpha."""
+    picture = media.load(source)
+    assert isinstance(picture, Picture)
+    if max(picture.space) > side:
+        picture = fit_picture(picture, (side,))
+    alpha = picture.alpha
+    data = picture.data if alpha is None else picture.data * alpha + (1 - alpha)
+    media.save(Picture(data), target)
