@@ -2,7 +2,7 @@ import { postJson } from "./api.js"
 import { button, debounce, find, prose, title } from "./parts.js"
 import { add } from "./shared.js"
 
-const WIDE = 8  // a slider without an end reaches from an eighth of the preset's value to 8 times it
+const WIDE = 8  // a slider without an end goes from an eighth of the preset's value to 8 times it
 
 /** One setting: its name, its field, perhaps a slider, what it does, and how to reset it. */
 class Control {
@@ -166,7 +166,7 @@ export class Controls {
       const card = add(this.cards, "label", { className: "card", title: preset.title })
       const input = add(card, "input", { type: "radio", name: "preset", value: preset.name })
       if (preset.picture) add(card, "img", { src: preset.picture, alt: "", loading: "lazy" })
-      else add(card, "i", { className: "blank" })
+      else add(card, "i", { className: "blank", textContent: preset.name[0], ariaHidden: "true" })
       add(card, "span", { textContent: preset.name })
       input.addEventListener("change", () => this.choose(preset))
     }

@@ -18,15 +18,17 @@ async function walk(entry, folder) {
     if (!part.length) break
     found.push(...part)
   }
-  found.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }))
+  found.sort((a, b) => byName(a.name, b.name))
   const inside = `${folder}${entry.name}/`
   return (await Promise.all(found.map(each => walk(each, inside)))).flat()
 }
 
-/** The files of <input type=file>. */
-export const chosen = input => [...input.files].map(file => ({
-  file, folder: (file.webkitRelativePath ?? "").replace(/[^/]*$/, ""),
-}))
+const byName = (a, b) => a.localeCompare(b, "en", { numeric: true })
+
+/** The files of <input type=file>; those of a folder, which come in any order, by their names. */
+export const chosen = input => [...input.files]
+  .sort((a, b) => byName(a.webkitRelativePath, b.webkitRelativePath))
+  .map(file => ({ file, folder: file.webkitRelativePath.replace(/[^/]*$/, "") }))
 
 const suffix = name => name.includes(".") ? name.slice(name.lastIndexOf(".")).toLowerCase() : ""
 const stem = name => name.slice(0, name.length - suffix(name).length)

@@ -95,7 +95,9 @@ export class Guides {
       if (turn !== this.turns[kind]) return
       const ids = samples.map(sample => sample.id)
       if (kind === "strength") this.asked.set({ strength: ids[0] ?? null })
-      else if (!ids.length || ids.length === this.asked.styles.length) this.asked.set({ masks: ids })
+      else if (!ids.length || ids.length === this.asked.styles.length) {
+        this.asked.set({ masks: ids })
+      }
     } catch (error) {
       fail(error)
     }

@@ -1,6 +1,6 @@
 import { postJson, remove } from "./api.js"
 import { showFilm, stateOf, titleOf } from "./live.js"
-import { ask, button, find, guarded, number, say } from "./parts.js"
+import { ask, button, duration, find, guarded, number, say, stem } from "./parts.js"
 import { add } from "./shared.js"
 import { Viewer } from "./viewer.js"
 
@@ -65,10 +65,10 @@ class Card {
     this.image = add(this.open, "img", { alt: "", loading: "lazy" })
     this.open.ariaLabel = titleOf(run)
     const names = add(this.open, "span")
-    add(names, "b", { textContent: run.content.name })
+    add(names, "b", { textContent: stem(run.content.name) })
     const styles = add(names, "span", { className: "styles" })
     for (const { name, thumb } of run.styles.slice(0, 6)) {
-      add(styles, "img", { src: thumb, alt: "", title: name, loading: "lazy" })
+      if (thumb) add(styles, "img", { src: thumb, alt: "", title: name, loading: "lazy" })
     }
     this.facts = add(this.item, "p")
     this.bar = add(this.item, "progress", { ariaLabel: "Steps done" })
@@ -91,7 +91,8 @@ class Card {
     this.run = run
     const { compare, watched, actions } = this.history
     const thumb = run.thumb ?? run.content.thumb
-    if (this.image.getAttribute("src") !== thumb) this.image.src = thumb
+    if (thumb && this.image.getAttribute("src") !== thumb) this.image.src = thumb
+    this.image.hidden = !thumb
     const isWatched = run.id === watched
     this.open.ariaCurrent = isWatched ? "true" : null
     this.item.classList.toggle("watched", isWatched)
@@ -99,8 +100,8 @@ class Card {
     this.facts.textContent = factsOf(run)
     this.facts.title = settingsOf(run)
     this.bar.hidden = !["running", "stopping"].includes(run.state)
-    this.bar.max = Math.max(run.steps, 1)
-    this.bar.value = run.step
+    this.bar.max = Math.max(run.steps ?? 0, 1)
+    this.bar.value = run.step ?? 0
     this.up.hidden = this.down.hidden = run.state !== "queued"
     this.pair.hidden = !pictureOf(run)
     this.pair.ariaPressed = String(compare.pair.includes(run.id))
@@ -120,7 +121,7 @@ const settingsOf = run =>
 
 function factsOf(run) {
   const parts = [stateOf(run), run.preset]
-  if (run.value !== null) parts.push(`J ${number(run.value)}`)
+  if (typeof run.value === "number") parts.push(`J ${number(run.value)}`)
   const settings = settingsOf(run)
   return parts.join(" · ") + (settings ? ` · ${settings}` : "")
 }
@@ -148,7 +149,8 @@ export class History {
       if (!this.cards.has(run.id)) this.cards.set(run.id, new Card(run, this))
       const card = this.cards.get(run.id)
       card.show(run)
-      if (this.list.children[n] !== card.item) this.list.insertBefore(card.item, this.list.children[n])
+      const there = this.list.children[n]
+      if (there !== card.item) this.list.insertBefore(card.item, there ?? null)
     })
     this.compare.show(runs)
   }
@@ -227,11 +229,17 @@ export class Compare {
 
   showDifferences(left, right) {
     const names = new Set([...Object.keys(left.settings), ...Object.keys(right.settings)])
-    const rows = [["preset", left.preset, right.preset], ["J", number(left.value), number(right.value)]]
-    rows.push(["styles", ...[left, right].map(run => run.styles.map(style => style.name).join(", "))])
+    const both = value => [value(left), value(right)]
+    const rows = [
+      ["content", ...both(run => run.content.name)],
+      ["styles", ...both(run => run.styles.map(style => style.name).join(", "))],
+      ["preset", ...both(run => run.preset)],
+    ]
     for (const name of names) {
-      rows.push([name, ...[left, right].map(run => run.settings[name] ?? this.valueOf(run, name))])
+      rows.push([name, ...both(run => run.settings[name] ?? this.valueOf(run, name))])
     }
+    rows.push(["J", ...both(run => number(run.value))],
+      ["time", ...both(run => duration(run.seconds ?? 0))])
     const table = add(find("#differences"), "table")
     add(table, "caption", { textContent: "What differs" })
     const head = add(table, "tr")
@@ -244,10 +252,7 @@ export class Compare {
       add(row, "th", { textContent: name, scope: "row" })
       values.forEach(value => add(row, "td", { textContent: value }))
     }
-    if (table.rows.length === 1) {
-      table.remove()
-      add(find("#differences"), "p", { textContent: "The two have the same settings." })
-    }
+    table.hidden = table.rows.length === 1
   }
 
   setMode(mode) {

@@ -209,7 +209,7 @@ export class Inputs {
   async browse(target) {
     const dialog = find("#library")
     const list = find(".strip", dialog)
-    find("h2", dialog).textContent = target === "content" ? "Choose a content" : "Choose a style"
+    find("h2", dialog).textContent = `Choose a ${target === "content" ? "content" : "style"}`
     list.replaceChildren()
     for (const sample of await get("/api/samples")) {
       const item = add(list, "li")

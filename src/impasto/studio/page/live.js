@@ -99,8 +99,8 @@ export class Painting {
     state.textContent = stateOf(run)
     state.className = `state ${run.state}`
     const bar = find("#progress")
-    bar.max = Math.max(run.steps, 1)
-    bar.value = run.state === "done" ? bar.max : run.step
+    bar.max = Math.max(run.steps ?? 0, 1)
+    bar.value = run.step ?? 0
     bar.hidden = ["done", "failed"].includes(run.state)
     find("#run-facts").textContent = this.facts(run)
     find("#run-error").textContent = run.error ?? ""
@@ -117,14 +117,17 @@ export class Painting {
 
   facts(run) {
     const facts = []
-    if (run.steps) facts.push(`step ${run.step} of ${run.steps}`)
+    if (run.steps) facts.push(`step ${run.step ?? 0} of ${run.steps}`)
     if (run.space) {
       const which = run.scales > 1 ? ` (${run.scale} of ${run.scales})` : ""
       facts.push(`scale ${grid(run.space, run.kind)}${which}`)
     }
-    if (run.value !== null) facts.push(`J ${number(run.value)}`)
-    if (run.seconds) facts.push(`${duration(run.seconds)} so far`)
-    if (run.left !== null && run.state === "running") facts.push(`${duration(run.left)} left`)
+    if (typeof run.value === "number") facts.push(`J ${number(run.value)}`)
+    const isOver = ["done", "failed", "stopped"].includes(run.state)
+    if (run.seconds) facts.push(`${duration(run.seconds)}${isOver ? "" : " so far"}`)
+    if (run.state === "running" && typeof run.left === "number") {
+      facts.push(`${duration(run.left)} left`)
+    }
     return facts.join(" · ")
   }
 

@@ -9,6 +9,9 @@ import { fail, find, guarded, say, stored } from "./parts.js"
 import { Preview } from "./preview.js"
 
 const TABS = ["preview", "masks", "painting", "compare"]
+const ENDS = {
+  done: "The painting is done", failed: "The painting failed", stopped: "The painting is stopped",
+}
 
 /** The tabs of the stage; the arrow keys go from one to the next. */
 function buildTabs(opened) {
@@ -59,7 +62,7 @@ async function start() {
     films: about.film,
     again: async task => {
       asked.take(task, await get("/api/samples"))
-      if (!asked.content) throw new Error("The content of that run is no longer here. Choose another.")
+      if (!asked.content) throw new Error("The content of that run is deleted. Choose another.")
       open("preview")
       say("Content, styles and settings of that run are loaded")
     },
@@ -116,12 +119,9 @@ async function start() {
     const before = painting.run
     if (run || before) painting.show(run)
     const busy = runs.find(each => each.state === "running")
-    document.title = busy ? `${Math.floor(100 * busy.step / Math.max(busy.steps, 1))} % · impasto studio`
-      : "impasto studio"
-    if (run && before && run.state !== before.state) {
-      const ends = { done: "The painting is done", failed: "The painting failed", stopped: "The painting is stopped" }
-      if (ends[run.state]) say(ends[run.state])
-    }
+    const part = busy ? Math.floor(100 * (busy.step ?? 0) / (busy.steps || 1)) : null
+    document.title = busy ? `${part} % · impasto studio` : "impasto studio"
+    if (run && before && run.state !== before.state && ENDS[run.state]) say(ENDS[run.state])
   }
 
   const paint = find("#paint")
@@ -136,7 +136,7 @@ async function start() {
 
   async function begin() {
     if (!asked.complete) {
-      refuse(new Error(asked.content ? "Choose a style first." : "Choose a content and a style first."))
+      refuse(new Error(`Choose a ${asked.content ? "" : "content and a "}style first.`))
       return
     }
     paint.disabled = true

@@ -103,6 +103,9 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`
 }
 
+/** A file's name without its suffix. */
+export const stem = name => name.replace(/(\.nii)?\.\w+$/, "")
+
 /** A grid as people say it: pictures by their width first, like the files' details. */
 export const grid = (space, kind = "picture") =>
   (kind === "picture" ? space.toReversed() : space).join(" x ")

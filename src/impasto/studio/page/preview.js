@@ -4,7 +4,7 @@ import { add } from "./shared.js"
 import { Viewer } from "./viewer.js"
 
 const WAIT = 120  // milliseconds without a change, before the server is asked
-const PAGE = Array.from(crypto.getRandomValues(new Uint32Array(2)), each => each.toString(36)).join("")
+const PAGE = crypto.getRandomValues(new Uint32Array(3)).join("-")
 
 /**
  * The instant result, drawn again after each change. It tells by "picture" of each new one, and by
