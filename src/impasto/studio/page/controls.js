@@ -179,11 +179,15 @@ export class Controls {
     this.asked.set({ preset: preset.name, settings })
   }
 
-  /** A preset for the kind of the content. */
+  /** A preset for the kind of the content, unless the user chose one that fits. */
   fit() {
-    const { kind, preset } = this.asked
+    const { kind, content, preset } = this.asked
     const fitting = this.presets.filter(each => each.kinds.includes(kind))
-    if (fitting.length && !fitting.some(each => each.name === preset)) this.choose(fitting[0])
+    const best = fitting.find(each => each.name === content?.preset) ?? fitting[0]
+    const isOurs = preset === this.fitted || !fitting.some(each => each.name === preset)
+    if (!best || !isOurs) return
+    this.fitted = best.name
+    if (preset !== best.name) this.choose(best)
   }
 
   change(name, value) {

@@ -56,7 +56,7 @@ export class Inputs {
     }))
   }
 
-  /** Where files go: where they are dropped, else to the content, once it is there to the styles. */
+  /** Where files go: where they are dropped; else to the content, or to the styles after that. */
   target(event) {
     const section = event.target.closest?.(".drop")
     return section?.id ?? (this.asked.content ? "styles" : "content first")
@@ -72,16 +72,18 @@ export class Inputs {
       throw new Error(`At most ${this.about.limits.files} files were expected, ${sets.length} ` +
         "were found. Drop fewer.")
     }
+    const tell = this.reader(target)
     for (const [n, set] of sets.entries()) {
-      say(sets.length > 1 ? `Reading file ${n + 1} of ${sets.length}` : `Reading ${set[0].name}`)
+      tell(`Reading ${set[0].name}${sets.length > 1 ? `, ${n + 1} of ${sets.length}` : ""}`)
       try {
-        const sample = await this.send(set)
+        const sample = await this.send(set, tell)
         taken.push(sample)
         this.place(target, sample, taken.length - 1, whole)
       } catch (error) {
         troubles.push(error)
       }
     }
+    tell("")
     say(taken.length ? `${taken.length > 1 ? `${taken.length} files` : taken[0].name} read` : "")
     if (!sets.length) throw new Error("Files were expected, none were found.")
     if (troubles.length > 1) troubles[0].message += ` (${troubles.length - 1} more like this)`
@@ -91,7 +93,17 @@ export class Inputs {
     }
   }
 
-  async send(set) {
+  /** A function that tells, below the content or the styles, what is being read. */
+  reader(target) {
+    const line = find(".reading", target === "styles" ? this.styles : this.content)
+    return text => {
+      line.textContent = text
+      line.hidden = !text
+      if (text) say(text)
+    }
+  }
+
+  async send(set, tell) {
     const { bytes } = this.about.limits
     const large = set.find(file => file.size > bytes)
     if (large) {
@@ -103,7 +115,7 @@ export class Inputs {
     }
     const { id } = await postJson("/api/sets")
     for (const [n, file] of set.entries()) {
-      if (n % 20 === 19) say(`Reading ${n + 1} of ${set.length} files of ${set[0].name}`)
+      if (n % 20 === 19) tell(`Reading ${n + 1} of ${set.length} files of ${set[0].name}`)
       await upload(`/api/sets/${id}`, { name: file.name }, file)
     }
     return (await post(`/api/sets/${id}/sample`)).json()

@@ -30,6 +30,10 @@ export class Painting {
       this.isFollowing = Number(this.moment.value) === Number(this.moment.max)
       this.showPicture()
     })
+    this.plot.addEventListener("load", () => {
+      this.isPlotted = true
+      if (this.run) this.show(this.run)
+    })
     this.mode = "slider"
     this.watch(null)
   }
@@ -88,12 +92,8 @@ export class Painting {
     }
     find(".welcome", this.panel).hidden = Boolean(run)
     find(".picture", this.panel).hidden = !run
-    this.plot.hidden = !run?.plot
+    this.showPlot(run?.plot ?? null)
     if (!run) return
-    if (run.plot) {
-      find(".picture", this.panel).hidden = true
-      if (this.plot.getAttribute("src") !== run.plot) this.plot.src = run.plot
-    }
     find("#run-title").textContent = titleOf(run)
     const state = find("#run-state")
     state.textContent = stateOf(run)
@@ -113,6 +113,16 @@ export class Painting {
     }
     this.showActions(run)
     this.showPicture()
+  }
+
+  /** The interactive plot takes the place of the picture once it is made. */
+  showPlot(url) {
+    if (this.plot.getAttribute("src") !== (url ?? "about:blank")) {
+      this.plot.src = url ?? "about:blank"
+      this.isPlotted = false
+    }
+    this.plot.hidden = !url || !this.isPlotted
+    if (!this.plot.hidden) find(".picture", this.panel).hidden = true
   }
 
   facts(run) {
