@@ -25,6 +25,8 @@ async function call(path, options) {
 
 export const get = async path => (await call(path)).json()
 
+export const getBlob = async path => (await call(path)).blob()
+
 /** Posts JSON; options may have a signal and headers. */
 export const post = (path, body = {}, { signal, headers } = {}) => call(path, {
   method: "POST", signal, body: JSON.stringify(body),

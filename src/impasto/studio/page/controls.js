@@ -21,6 +21,7 @@ class Control {
     this.field.setAttribute("aria-describedby", `${id}-help ${id}-error`)
     const help = add(this.row, "p", { className: "help", id: `${id}-help` })
     prose(help, setting.help)
+    help.title = setting.help
     this.error = add(this.row, "p", { className: "error", id: `${id}-error`, hidden: true })
   }
 

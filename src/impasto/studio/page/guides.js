@@ -1,6 +1,6 @@
 import { upload } from "./api.js"
 import { COLORS } from "./inputs.js"
-import { debounce, fail, find, say } from "./parts.js"
+import { debounce, fail, find } from "./parts.js"
 import { MaskEditor } from "./masks.js"
 
 const HELP = {
@@ -108,8 +108,10 @@ export class Guides {
     const isUsed = this.kind === "masks" ? masks.length > 0 : Boolean(strength)
     find("#clear-guide").hidden = !isUsed
     find("#tab-masks").classList.toggle("used", masks.length > 0 || Boolean(strength))
-    find("#guide-help").textContent = this.isPossible ? HELP[this.kind]
-      : "Choose a picture as content, and a style. Then you can paint masks."
-    if (isUsed && !this.editors[this.kind]) say("The masks painted before are still used")
+    const isEarlier = isUsed && (!this.editors[this.kind] || this.editors[this.kind].empty)
+    find("#guide-help").textContent = !this.isPossible
+      ? "Choose a picture as content, and a style. Then you can paint masks."
+      : isEarlier ? "What you painted before is still used. What you paint now replaces it."
+        : HELP[this.kind]
   }
 }

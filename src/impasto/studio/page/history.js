@@ -18,6 +18,7 @@ export class Actions {
     }
     this.add(place, "Again with these settings", () => this.again(run.asked))
     if (run.download) this.link(place, "Download", run.download, { download: "" })
+    if (run.plot) this.link(place, "Plot", run.plot, { target: "_blank", rel: "noopener" })
     if (run.film) this.add(place, "Time-lapse", () => showFilm(run, this.films))
     if (run.report) this.link(place, "Report", run.report, { target: "_blank", rel: "noopener" })
     this.add(place, "Delete", () => this.remove(run), "danger")
@@ -73,7 +74,7 @@ class Card {
     this.facts = add(this.item, "p")
     this.bar = add(this.item, "progress", { ariaLabel: "Steps done" })
     const line = add(this.item, "div", { className: "actions" })
-    this.up = button(line, "↑", () => this.move(true), { ariaLabel: "Earlier", title: "Earlier" })
+    this.up = button(line, "↑", () => this.move(true), { ariaLabel: "Sooner", title: "Sooner" })
     this.down = button(line, "↓", () => this.move(false), { ariaLabel: "Later", title: "Later" })
     this.pair = button(line, "Compare", () => history.compare.toggle(run.id))
     const more = add(line, "details")
@@ -126,7 +127,15 @@ function factsOf(run) {
   return parts.join(" · ") + (settings ? ` · ${settings}` : "")
 }
 
-/** All runs as cards, newest first. */
+/** The order of the cards: what is painted now, what waits, and the rest, newest first. */
+const inOrder = runs => runs.toSorted((a, b) => rank(a) - rank(b) || 0)
+
+function rank({ state, place }) {
+  if (["running", "stopping"].includes(state)) return -Infinity
+  return state === "queued" ? (place ?? 0) - 1e9 : 0
+}
+
+/** All runs as cards. */
 export class History {
   runs = []
   cards = new Map()
@@ -145,7 +154,7 @@ export class History {
       card.item.remove()
       this.cards.delete(id)
     }
-    runs.forEach((run, n) => {
+    inOrder(runs).forEach((run, n) => {
       if (!this.cards.has(run.id)) this.cards.set(run.id, new Card(run, this))
       const card = this.cards.get(run.id)
       card.show(run)

@@ -1,4 +1,5 @@
 import { Chart } from "./chart.js"
+import { getBlob } from "./api.js"
 import { button, duration, find, grid, number, proxy } from "./parts.js"
 import { add } from "./shared.js"
 import { Viewer } from "./viewer.js"
@@ -186,22 +187,32 @@ export class Painting {
 }
 
 /** Shows the time-lapse of a run; the server makes it when it is first asked for. */
-export function showFilm(run, films) {
+export async function showFilm(run, films) {
   const dialog = find("#film")
   const place = find(".frame", dialog)
   const actions = find(".actions", dialog)
   place.replaceChildren()
   actions.replaceChildren()
-  const wait = add(place, "p", { textContent: "The film is being made" })
-  const image = add(place, "img", { src: run.film, alt: "The painting, step by step" })
-  image.addEventListener("load", () => wait.remove())
-  image.addEventListener("error", () => { wait.textContent = "The film could not be made." })
+  const wait = add(place, "p", { textContent: "The film is being made", className: "reading" })
   for (const suffix of films) {
     add(actions, "a", {
       className: "button", href: run.film.replace(/\w+$/, suffix), download: "",
       textContent: `Download ${suffix}`,
     })
   }
-  button(actions, "Again from the start", () => { image.src = `${run.film}#${Date.now()}` })
   dialog.showModal()
+  try {
+    const film = await getBlob(run.film)
+    if (!wait.isConnected) return  // another film is asked for
+    wait.remove()
+    const image = add(place, "img", { alt: "The painting, step by step" })
+    const begin = () => {
+      URL.revokeObjectURL(image.src)
+      image.src = URL.createObjectURL(film)  // a new address begins anew
+    }
+    button(actions, "Again from the start", begin)
+    begin()
+  } catch (error) {
+    wait.textContent = error.message
+  }
 }

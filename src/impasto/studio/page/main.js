@@ -109,15 +109,17 @@ async function start() {
       return
     }
     source = null
-    await get("/api/about").catch(fail)
-    setTimeout(() => { if (!source) watch(id) }, 3000)
+    const runs = await get("/api/runs").catch(fail)
+    if (runs && !runs.some(run => run.id === id)) watch(null)
+    else setTimeout(() => { if (!source) watch(id) }, 3000)
   }
 
   function tell(runs) {
     history.show(runs, painting.id)
     const run = runs.find(each => each.id === painting.id) ?? null
     const before = painting.run
-    if (run || before) painting.show(run)
+    if (before && !run) return watch(null)  // it is deleted, perhaps in another window
+    if (run) painting.show(run)
     const busy = runs.find(each => each.state === "running")
     const part = busy ? Math.floor(100 * (busy.step ?? 0) / (busy.steps || 1)) : null
     document.title = busy ? `${part} % · impasto studio` : "impasto studio"
@@ -179,9 +181,10 @@ async function start() {
     viewers.forEach(each => each.setMode(view.value))
   }
 
-  const watched = new URLSearchParams(location.hash.slice(1)).get("run")
+  const watched = () => new URLSearchParams(location.hash.slice(1)).get("run")
+  addEventListener("hashchange", () => watch(watched()))
   open(TABS.includes(stored.get("tab")) ? stored.get("tab") : "preview")
-  watch(watched)
+  watch(watched())
   document.body.dataset.ready = "yes"
 }
 
