@@ -93,7 +93,10 @@ async function start() {
     painting.watch(id)
     window.history.replaceState(null, "", id ? `#run=${encodeURIComponent(id)}` : location.pathname)
     source = follow(id, {
-      runs: tell,
+      runs: runs => {
+        tell(runs)
+        if (id && !painting.run) watch(null)  // it is deleted, perhaps in another window
+      },
       steps: steps => painting.addSteps(steps),
       frame: frame => painting.addFrame(frame),
       open: () => fail(null),
@@ -118,8 +121,7 @@ async function start() {
     history.show(runs, painting.id)
     const run = runs.find(each => each.id === painting.id) ?? null
     const before = painting.run
-    if (before && !run) return watch(null)  // it is deleted, perhaps in another window
-    if (run) painting.show(run)
+    if (run || before) painting.show(run)
     const busy = runs.find(each => each.state === "running")
     const part = busy ? Math.floor(100 * (busy.step ?? 0) / (busy.steps || 1)) : null
     document.title = busy ? `${part} % · impasto studio` : "impasto studio"
