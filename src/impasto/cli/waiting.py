@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -47,6 +48,8 @@ def wait_for_a_run() -> None:
         print("\n" + json.dumps({"event": "begun"}), flush=True)
         os.unlink(QUEUE)
         code = 0
+        # The studio stops a run by this signal, even where it was itself told to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             main(told["arguments"])
         except SystemExit as end:

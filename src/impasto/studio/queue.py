@@ -149,7 +149,7 @@ class Queue:
         """Ends the process that waits, and tells runs at work to stop; returns how many."""
         if self._spare is not None:
             self._spare.kill()
-            self._spare.wait()
+            self._spare.communicate()
         workers = [run.worker() for run in self.runs.listed()]
         for worker in filter(None, workers):
             with contextlib.suppress(ProcessLookupError):

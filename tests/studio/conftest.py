@@ -1,0 +1,96 @@
+"""A browser, and pages in it with modules of the studio under its content security policy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.studio.pages import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+PACKAGES = Path(__file__).parents[2] / "src" / "impasto"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; frame-src 'self'; media-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+SITE = "http://studio.test/"
+
+TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without any window."""
+    reason = "playwright is not installed"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens a page that runs a module, with pictures by their names.
+
+    A test fails where anything goes wrong in a page: an error, or a breach of the policy.
+    """
+    contexts = []
+    wrong: list[str] = []
+
+    def opened(script: str, pictures: dict[str, bytes], *styles: str, **options: Any) -> Page:
+        links = "".join(f'<link rel="stylesheet" href="/page/{name}">' for name in styles)
+        page_files = {
+            "": f'<!DOCTYPE html><html lang="en"><head><title>x</title>{links}</head>'
+            '<body><script type="module" src="/page/main.js"></script></body></html>'.encode(),
+            "page/main.js": script.encode(),
+            **pictures,
+        }
+
+        def answer(route: Route) -> None:
+            name = route.request.url.removeprefix(SITE)
+            body = page_files.get(name)
+            for package in ("studio", "plots"):
+                file = PACKAGES / package / name
+                if body is None and name.startswith("page/") and file.is_file():
+                    body = file.read_bytes()
+            if body is None:
+                route.fulfill(status=404)
+                return
+            kind = TYPES.get(name[name.rfind(".") :], "text/html") if name else "text/html"
+            headers = {"content-security-policy": POLICY, "content-type": kind}
+            route.fulfill(body=body, headers=headers)
+
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                wrong.append(message.text) if "Security Policy" in message.text else None
+            ),
+        )
+        page.route("**/*", answer)
+        page.goto(SITE)
+        until(page, "window.ready")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not wrong
