@@ -22,7 +22,8 @@ class Control {
     const help = add(this.row, "p", { className: "help", id: `${id}-help` })
     prose(help, setting.help)
     help.title = setting.help
-    this.error = add(this.row, "p", { className: "error", id: `${id}-error`, hidden: true })
+    this.error = add(this.row, "p",
+      { className: "error", id: `${id}-error`, role: "alert", hidden: true })
   }
 
   buildField(id) {
