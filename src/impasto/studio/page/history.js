@@ -188,7 +188,7 @@ export class Compare {
   toggle(id) {
     if (this.pair.includes(id)) this.pair = this.pair.filter(each => each !== id)
     else this.pair = [...this.pair, id].slice(-2)
-    if (this.pair.length === 1) say("Now press Compare at a second run")
+    say(this.pair.length === 1 ? "Now press Compare at a second run" : "")
     this.update()
     if (this.pair.length === 2) this.open()
   }
