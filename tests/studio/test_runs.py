@@ -39,6 +39,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
         record = {"id": name, "name": "x.png", "file": "file.png", "kind": "picture"}
         record |= {"size": [8, 8], "detail": "", "example": False, "mask": False}
         (studio.home.samples / name / "sample.json").write_text(json.dumps(record))
+    studio.queue.command = ["cat"]
     yield studio
     studio.queue.close()
 
@@ -87,9 +88,7 @@ def test_a_run_goes_from_waiting_to_done(runs: Runs) -> None:
     [(0, True, "done"), (130, True, "stopped"), (143, True, "stopped"), (130, False, "failed")]
     + [(2, False, "failed"), (1, False, "failed"), (3, True, "done")],
 )
-def test_the_exit_code_tells_how_it_ended(
-    runs: Runs, code: int, result: bool, state: str
-) -> None:
+def test_the_exit_code_tells_how_it_ended(runs: Runs, code: int, result: bool, state: str) -> None:
     run = runs.add(ASKED, "picture", ".png")
     run.leave()
     if result:

@@ -234,7 +234,11 @@ def test_files_that_belong_together_badly(tmp_path: Path) -> None:
     assert answer.status_code == 422
     assert "root" not in answer.text
     for path in ("/api/sets/..", f"/api/sets/{'0' * 20}", f"/api/sets/{name}"):
-        assert client.post(path, params={"name": "a.dat"}, content=b"x").status_code in {404, 405, 422}
+        assert client.post(path, params={"name": "a.dat"}, content=b"x").status_code in {
+            404,
+            405,
+            422,
+        }
     assert files_below(studio.home.folder) == set()
 
 

@@ -81,7 +81,9 @@ def parse(arguments: Sequence[str]) -> Command:
         finder.add_argument(*flags)
     finder.add_argument("--mask", nargs="*")
     early, others = finder.parse_known_args(arguments)
-    preset = early.preset if early.preset in PRESETS else fitting_preset(others)
+    preset = early.preset if early.preset in PRESETS else "standard"
+    if preset != early.preset and "studio" not in arguments[:1]:  # whose folder is no content
+        preset = fitting_preset(others)
     config = PRESETS[preset]
     if early.recipe is not None:
         config = _config_of_recipe(early, arguments)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -55,7 +56,8 @@ TYPES = {
 PUBLIC = ("/page/studio.css",)
 """Paths that the page of the password needs."""
 
-ROOMS = ("impasto.studio", "impasto.plots")
+PAGES = ("studio/page", "plots/page")
+"""The folders of the page's files; the second one is that of what all pages share."""
 
 Handler = Callable[["Studio", Request], Awaitable[Response]]
 
@@ -190,8 +192,8 @@ def page_files() -> dict[str, tuple[bytes, str]]:
     """Returns the files of the page by their names: nothing else is ever read for one."""
     return {
         path.name: (path.read_bytes(), TYPES[Path(path.name).suffix])
-        for room in ROOMS
-        for path in files(room).joinpath("page").iterdir()
+        for folder in PAGES
+        for path in files("impasto").joinpath(folder).iterdir()
         if Path(path.name).suffix in TYPES
     }
 
@@ -305,7 +307,7 @@ async def preview(studio: Studio, request: Request) -> Response:
         page=request.headers.get("x-page", "")[:40],
         content=str(picture(asked.content)),
         styles=[str(picture(style.id)) for style in asked.styles],
-        config=_plain(config),
+        config=msgspec.to_builtins(config),
         output=str(output),
     )
     if seconds is None:
@@ -350,8 +352,6 @@ async def resume_run(studio: Studio, request: Request) -> Response:
 
 
 async def move_run(studio: Studio, request: Request) -> Response:
-    import msgspec
-
     run = studio.run(request)
     try:
         before = msgspec.json.decode(await _body(request), type=dict[str, str | None])["before"]
@@ -514,12 +514,6 @@ async def _body(request: Request) -> bytes:
         if len(body) > BODY:
             raise HTTPException(413)
     return body
-
-
-def _plain(config: Any) -> Any:
-    import msgspec
-
-    return msgspec.to_builtins(config)
 
 
 def _error(status: int, error: str, name: str | None = None) -> Response:
