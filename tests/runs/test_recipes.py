@@ -232,7 +232,8 @@ def test_a_number_is_a_strength_for_all_places(
     even = np.full((24, 24, 3), 102 / 255, np.float32)  # 0.4
     media.save(from_array(even), "even.png")
     settings = (("--strength", "even.png"), ("--strength", "0.4"), ("--beta", "2.4"), ())
-    flags = ((*few, "--learning-rate", "0.02", "--init", "content") for few in settings)
+    same = ("--learning-rate", "1e-5", "--init", "content", "--precision", "fp32")
+    flags = ((*few, *same) for few in settings)
     by_map, by_number, by_beta, plain = (made(*few)["value"] for few in flags)
     assert by_number == pytest.approx(by_beta, rel=1e-6)  # of 6
     assert by_number == pytest.approx(by_map, rel=0.02)

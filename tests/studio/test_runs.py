@@ -95,7 +95,7 @@ def test_a_run_goes_from_waiting_to_done(runs: Runs) -> None:
         (3, True, "done"),
         (130, True, "stopped"),
         (143, True, "stopped"),
-        (130, False, "failed"),
+        (130, False, "stopped"),  # before its first step
         (2, False, "failed"),
         (1, False, "failed"),
     ],

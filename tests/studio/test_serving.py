@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -38,13 +40,19 @@ def finish(studio: Served, run: str) -> None:
 
 
 def at_work(studio: Served, run: str) -> None:
-    """Waits until a run has taken a step."""
-    wait_for(lambda: bool(studio.run(run)["step"]) and studio.state(run) == "running", 120)
+    """Waits until a run has taken a step, if it has not ended."""
+    wait_for(lambda: bool(studio.run(run)["step"]) and studio.state(run) != "queued", 120)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    """The values of a picture."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture, np.float32)
 
 
 def picture_of(studio: Served, run: str) -> bytes:
     """The pixels of a result."""
-    return Image.open(studio.home / "runs" / run / "out.png").tobytes()
+    return pixels((studio.home / "runs" / run / "out.png").read_bytes()).tobytes()
 
 
 def test_a_run_from_paint_to_report(studio: Served) -> None:
@@ -71,18 +79,18 @@ def test_a_run_from_paint_to_report(studio: Served) -> None:
     assert "J and its terms" in report.text
 
 
-def test_a_preview_is_the_picture_of_one_pass(studio: Served, tmp_path: Path) -> None:
+def test_a_preview_is_the_picture_of_one_pass(studio: Served) -> None:
     names = studio.examples()
     body = {"content": names["cat.jpg"], "styles": [{"id": names["painting.jpg"]}]}
     answer = studio.client.post("/api/preview", json=body, headers={"x-page": "one"})
     assert answer.status_code == 200, answer.text
-    (tmp_path / "preview.jpg").write_bytes(answer.content)
-    assert Image.open(tmp_path / "preview.jpg").size == (384, 255)
+    assert pixels(answer.content).shape == (255, 384, 3)
     other = studio.client.post("/api/preview", json={**body, "settings": {"color": "luminance"}})
-    assert other.content != answer.content
+    assert abs(pixels(other.content) - pixels(answer.content)).mean() > 5
     wrong = studio.client.post("/api/preview", json={**body, "settings": {"beta": "much"}})
     assert (wrong.status_code, wrong.json()["field"]) == (422, "beta")
-    assert studio.client.post("/api/preview", json=body).content == answer.content
+    again = studio.client.post("/api/preview", json=body)  # perhaps with other threads
+    assert abs(pixels(again.content) - pixels(answer.content)).mean() < 1
 
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(studio: Served) -> None:
@@ -121,12 +129,10 @@ def test_one_waits_for_the_other(studio: Served) -> None:
 
 
 @pytest.mark.parametrize("what", ["server", "run", "both"])
-def test_kills_at_any_moment_lose_nothing(
-    what: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_kills_at_any_moment_lose_nothing(what: str, tmp_path: Path) -> None:
     rng = random.Random(what)
     with served(tmp_path / "home") as studio:
-        settings = {"steps": "400"}
+        settings = {"steps": "1500" if what == "server" else "400"}
         whole = studio.paint(**settings)
         finish(studio, whole)
         run = studio.paint(**settings)
@@ -176,9 +182,9 @@ def test_ctrl_c_stops_what_is_at_work(tmp_path: Path) -> None:
         worker = studio.worker(run)
         studio.client.close()
         studio.process.send_signal(signal.SIGINT)
-        assert studio.process.stdout is not None
-        assert "1 at work: told to stop" in studio.process.stdout.read()
-        assert studio.process.wait(20) == 0
+        told, _ = studio.process.communicate(timeout=20)
+        assert "1 at work: told to stop" in told
+        assert studio.process.returncode == 0
         wait_for(lambda: not Path(f"/proc/{worker}").exists(), 60)
         studio.start()
         assert studio.state(run) == "stopped"

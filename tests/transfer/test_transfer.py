@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_bytes(
 def test_all_kinds_of_pictures_give_the_same_result(
     content: np.ndarray, style: np.ndarray, tmp_path: Path
 ) -> None:
-    config = configure(**QUICK)
+    config = configure(**QUICK, precision="fp32")  # bf16 rounds small differences up
     Image.fromarray(content).save(tmp_path / "content.png")
     Image.fromarray(style).save(tmp_path / "style.png")
     expected = stylize(tmp_path / "content.png", str(tmp_path / "style.png"), config)

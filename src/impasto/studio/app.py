@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from impasto.config.presets import PRESET_BY_SUFFIX
 from impasto.errors import ConfigError, ImpastoError, MemoryLimitError, OutputError
 from impasto.studio import controls, film
 from impasto.studio.asked import Asked, command_of, instant_of, read_asked, settings_of
@@ -54,7 +55,7 @@ TYPES = {
 STATUS: Mapping[type, int] = {MemoryLimitError: 413, OutputError: 507}
 """The status of an answer to what cannot be done; 422 for all others."""
 
-PUBLIC = ("/page/studio.css",)
+PUBLIC = ("/page/base.css", "/page/studio.css")
 """Paths that the page of the password needs."""
 
 PAGES = ("studio/page", "plots/page")
@@ -246,7 +247,11 @@ def shown_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a sample as the page has it."""
     base = f"/samples/{sample['id']}"
     names = ("id", "name", "kind", "size", "detail", "example")
+    suffix = Path(str(sample["file"])).suffix
+    preset = PRESET_BY_SUFFIX.get(suffix)
+    fitting = controls.PRESETS_OF[sample["kind"]]
     return {name: sample[name] for name in names} | {
+        "preset": preset if preset in fitting else fitting[0],
         "thumb": f"{base}/thumb.jpg",
         "proxy": f"{base}/proxy.jpg",
     }

@@ -40,7 +40,7 @@ NOTES = 5
 """How many notes of a run are shown."""
 
 INTERRUPTED = (130, 143)
-"""Exit codes of a run that was stopped, and that has kept its result so far."""
+"""Exit codes of a run that was stopped."""
 
 
 @dataclass
@@ -169,7 +169,7 @@ class Run:
         code = self.lines.code
         if code is None:
             self._settled = "interrupted"
-        elif code in INTERRUPTED and self.lines.result:
+        elif code in INTERRUPTED:
             self._settled = "stopped"
         else:
             self._settled = "done" if code in (0, 3) and self.output.exists() else "failed"

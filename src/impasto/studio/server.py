@@ -61,7 +61,7 @@ def serve(serving: Serving) -> None:
         library(name, "for the studio", "studio")
     import uvicorn
 
-    from impasto.studio.app import Studio, application
+    from impasto.studio.app import PUBLIC, Studio, application
     from impasto.studio.guards import VARIABLE, Guard, Password, is_loopback, read_password
     from impasto.studio.queue import Queue
     from impasto.studio.runs import Runs
@@ -98,8 +98,7 @@ def serve(serving: Serving) -> None:
         app = application(studio)
         login = studio.pages["login.html"][0].decode()
         password = None if text is None else Password(text)
-        public = ("/page/studio.css", "/page/base.css")
-        guard = Guard(app, serving.host, port, password, login, public)
+        guard = Guard(app, serving.host, port, password, login, PUBLIC)
         shown = f"[{serving.host}]" if ":" in serving.host else serving.host
         url = f"http://{shown}:{port}/"
         print(f"the studio is at {url} and keeps its work in {home.folder}; Ctrl-C ends it")
