@@ -212,6 +212,8 @@ def page_files() -> dict[str, tuple[bytes, str]]:
 
 
 async def index(studio: Studio, request: Request) -> Response:
+    studio.queue.ahead = True
+    await studio.previews.start()  # so that the first preview finds it loaded
     data, kind = studio.pages["index.html"]
     return Response(data, media_type=kind)
 
@@ -472,7 +474,7 @@ def application(studio: Studio) -> Starlette:
     async def life(app: Starlette) -> AsyncIterator[None]:
         work = [
             asyncio.ensure_future(one)
-            for one in (studio.queue.work(), studio.board.work(), _prepare(studio))
+            for one in (studio.queue.work(), studio.board.work(), studio.samples.add_examples())
         ]
         try:
             yield
@@ -487,12 +489,6 @@ def application(studio: Studio) -> Starlette:
         for method, path, handler in ROUTES
     ]
     return Starlette(routes=routes, lifespan=life, exception_handlers={404: _not_found})
-
-
-async def _prepare(studio: Studio) -> None:
-    """Does what the first visitor would wait for."""
-    await studio.previews.start()
-    await studio.samples.add_examples()
 
 
 def _answering(studio: Studio, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
