@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -42,6 +43,11 @@ def finish(studio: Served, run: str) -> None:
 def at_work(studio: Served, run: str) -> None:
     """Waits until a run has taken a step, if it has not ended."""
     wait_for(lambda: bool(studio.run(run)["step"]) and studio.state(run) != "queued", 120)
+
+
+def still(studio: Served, run: str) -> bool:
+    """Whether nobody works on a run."""
+    return studio.state(run) != "running"
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -159,7 +165,7 @@ def test_kills_at_any_moment_lose_nothing(what: str, whole: bytes, tmp_path: Pat
                 if studio.state(run) == "done":
                     runs.append(studio.paint(steps=STEPS))
                 continue
-            wait_for(lambda name=run: studio.state(name) != "running")
+            wait_for(partial(still, studio, run))
             assert studio.state(run) == "interrupted"
             studio.client.post(f"/api/runs/{run}/resume")
         for run in runs:
