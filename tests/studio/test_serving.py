@@ -94,7 +94,7 @@ def test_a_run_from_paint_to_report(studio: Served) -> None:
         assert film.content.startswith(magic), film.text
     report = studio.client.get(told["report"])
     assert "sandbox allow-scripts" in report.headers["content-security-policy"]
-    assert "J and its terms" in report.text
+    assert "<h1>cat.jpg in the style of painting.jpg</h1>" in report.text
 
 
 def test_a_preview_is_the_picture_of_one_pass(studio: Served) -> None:

@@ -21,7 +21,7 @@ from impasto.plots.planes import DIVERGING
 from impasto.plots.templates import fill_template
 from impasto.reports.figures import Figure, figures_of
 from impasto.reports.findings import Findings, Grams
-from impasto.runs.origin import Origin
+from impasto.runs.reading import Run
 
 LARGEST = 256
 """The largest side of a heat map. Larger matrices are averaged down to it."""
@@ -42,7 +42,7 @@ def page_of(findings: Findings) -> str:
         "colors": {"values": _LIGHTNESS, "difference": DIVERGING},
     }
     texts = {
-        "title": escape(_title(origin)),
+        "title": escape(_title(findings.run)),
         "state": escape(_state(findings)),
         "note": f"<p class=note>{escape(findings.note)}</p>" if findings.note else "",
         "figures": "".join(map(_figure, figures)),
@@ -56,11 +56,13 @@ def page_of(findings: Findings) -> str:
     return fill_template("impasto.reports", "report.html", texts)
 
 
-def _title(origin: Origin) -> str:
-    styles = ", ".join(path.name for path in origin.styles if path) or "a style"
+def _title(run: Run) -> str:
+    origin = run.origin
+    styles = ", ".join(run.name_of(path) for path in origin.styles if path) or "a style"
     if origin.texture:
         return f"A texture like {styles}"
-    return f"{origin.content.name if origin.content else 'A content'} in the style of {styles}"
+    content = run.name_of(origin.content) if origin.content else "A content"
+    return f"{content} in the style of {styles}"
 
 
 def _state(findings: Findings) -> str:

@@ -410,7 +410,10 @@ async def run_film(studio: Studio, request: Request) -> Response:
 
 
 async def run_report(studio: Studio, request: Request) -> Response:
-    path = await studio.results.report(studio.run(request))
+    run = studio.run(request)
+    known = [(sample, studio.samples.find(sample)) for sample in run.asked.ids]
+    names = {str(studio.samples.path(one)): str(found["name"]) for one, found in known if found}
+    path = await studio.results.report(run, names)
     headers = {"content-security-policy": PAGE_POLICY}
     return FileResponse(path, media_type=TYPES[".html"], headers=headers)
 

@@ -90,9 +90,9 @@ class Painter:
         """Makes a film. frames: its pictures; output: a WebP or an MP4."""
         make_film([Path(frame) for frame in frames], Path(output))
 
-    def report(self, folder: str, output: str) -> None:
-        """Makes the report of a run."""
-        report(Path(folder), Path(output))
+    def report(self, folder: str, names: dict[str, str], output: str) -> None:
+        """Makes the report of a run. names: what the user calls its files."""
+        report(Path(folder), Path(output), names={Path(k): v for k, v in names.items()})
 
 
 def _samples_of(folder: Path, result: str) -> tuple[list[Sample], list[str]]:
