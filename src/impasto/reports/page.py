@@ -35,7 +35,7 @@ _LIGHTNESS = "#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921"  # matplotlib
 
 def page_of(findings: Findings) -> str:
     """Returns the report as HTML."""
-    origin, figures = findings.run.origin, figures_of(findings)
+    figures = figures_of(findings)
     data = {
         "curves": _curves(findings.lines),
         "grams": [_maps(each) for each in findings.grams],
