@@ -45,7 +45,7 @@ def main() -> None:
         one, other = (stylize(*paths, config) for config in (ours, before))
         times.append(one.seconds / other.seconds)
         lower += one.value <= other.value
-        judge = Judge(*(torch.from_numpy(picture.data)[None] for picture in (c, s)), None)
+        judge = Judge(torch.from_numpy(c.data)[None], torch.from_numpy(s.data)[None], None)
         figures = [judge.verdict(result.tensor()[None], 1.0) for result in (one, other)]
         rows.append(
             [
