@@ -24,9 +24,9 @@ from impasto.config.presets import PRESET_BY_SUFFIX
 from impasto.errors import ConfigError, ImpastoError, MemoryLimitError, OutputError
 from impasto.studio import controls, film
 from impasto.studio.asked import Asked, command_of, instant_of, read_asked, settings_of
-from impasto.studio.errands import ErrandError, Errands
+from impasto.studio.errands import PREVIEW, ErrandError, Errands
 from impasto.studio.guards import PAGE_POLICY
-from impasto.studio.home import Home, new_id
+from impasto.studio.home import Home, discard, new_id
 from impasto.studio.live import Board
 from impasto.studio.queue import Queue
 from impasto.studio.results import Results
@@ -39,6 +39,9 @@ BODY = 1 << 16
 
 SIDE = 384
 """The long side of a preview in pixels."""
+
+LONGEST_STEP = 9
+"""The most digits of the number of a step."""
 
 FRESH = "private, max-age=31536000, immutable"
 """For what never changes under its name."""
@@ -81,10 +84,11 @@ class Studio:
     runs: Runs
     queue: Queue
     trust: bool = False
-    previews: Errands = field(default_factory=Errands)
+    previews: Errands = field(default_factory=lambda: Errands(PREVIEW))
     errands: Errands = field(default_factory=Errands)
     board: Board = field(init=False)
     results: Results = field(init=False)
+    _ended: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.board = Board(self.listed)
@@ -97,15 +101,23 @@ class Studio:
         return [self.shown(run, places) for run in self.runs.listed()]
 
     def shown(self, run: Run, places: Mapping[str, int] | None = None) -> dict[str, Any]:
-        """Returns a run as the page has it."""
-        state = run.state
+        """Returns a run as the page has it; of one that has ended, the same again."""
+        if run.ended:
+            if run.id not in self._ended:
+                self._ended[run.id] = self._shown(run, {})
+            return self._ended[run.id]
+        self._ended.pop(run.id, None)
         if places is None:
             places = {one.id: number for number, one in enumerate(self.runs.waiting(), start=1)}
+        return self._shown(run, places)
+
+    def _shown(self, run: Run, places: Mapping[str, int]) -> dict[str, Any]:
+        state = run.state
         run.lines.update()
         last, base = run.lines.last or {}, f"/runs/{run.id}"
         frames = run.frames()
         frame = {"step": frames[-1], "url": f"{base}/frames/{frames[-1]}.jpg"} if frames else None
-        ended = run.output.exists() and state not in {"running", "stopping", "queued"}
+        ended = run.ended and run.output.exists()
         flat = run.kind == "picture"
         version = f"?v={run.output.stat().st_mtime_ns}" if ended else ""
         result = f"{base}/result.jpg{version}" if ended else None
@@ -142,6 +154,16 @@ class Studio:
             "report": f"{base}/report.html" if begun else None,
             "plot": f"{base}/plot.html{version}" if ended and not flat else None,
         }
+
+    async def delete(self, run: Run) -> None:
+        """Deletes a run with its result.
+
+        Raises:
+            ConfigError: it is at work.
+        """
+        folder = self.queue.delete(run)
+        self._ended.pop(run.id, None)
+        await discard(folder)
 
     def in_the_users_words(self, text: str | None) -> str:
         """Returns a message with the user's names of files in place of ours."""
@@ -265,6 +287,8 @@ async def add_sample(studio: Studio, request: Request) -> Response:
     name = request.query_params.get("name", "")
     mask = request.query_params.get("role") == "mask"
     sample = await studio.samples.receive(name, request.stream(), mask=mask)
+    if mask:
+        await studio.samples.delete_masks(studio.runs.needed)
     return JSONResponse(shown_sample(sample), 201)
 
 
@@ -289,7 +313,7 @@ async def delete_sample(studio: Studio, request: Request) -> Response:
         raise HTTPException(404)
     if studio.runs.using(sample):
         return _error(409, "a run uses it: delete the run first")
-    studio.samples.delete(sample)
+    await studio.samples.delete(sample)
     return Response(status_code=204)
 
 
@@ -297,7 +321,7 @@ async def sample_picture(studio: Studio, request: Request) -> Response:
     sample, name = request.path_params["id"], request.path_params["name"]
     if name not in {"thumb.jpg", "proxy.jpg"} or studio.samples.find(sample) is None:
         raise HTTPException(404)
-    return FileResponse(studio.samples.folder(sample) / name, headers={"cache-control": FRESH})
+    return _file(studio.samples.folder(sample) / name, FRESH)
 
 
 async def preview(studio: Studio, request: Request) -> Response:
@@ -376,27 +400,27 @@ async def move_run(studio: Studio, request: Request) -> Response:
         before = msgspec.json.decode(await _body(request), type=dict[str, str | None])["before"]
     except (msgspec.MsgspecError, KeyError, UnicodeDecodeError):
         return _error(422, 'expected {"before": the run to go before, or null}')
-    if run.state != "queued":
-        return _error(409, "only a run that waits has a place")
-    studio.runs.move(run, studio.runs.find(before) if before else None)
+    try:
+        studio.queue.move(run, studio.runs.find(before) if before else None)
+    except ConfigError as error:
+        return _error(409, str(error))
     return JSONResponse(studio.listed())
 
 
 async def delete_run(studio: Studio, request: Request) -> Response:
-    studio.queue.delete(studio.run(request))
+    await studio.delete(studio.run(request))
     return Response(status_code=204)
 
 
 async def frame(studio: Studio, request: Request) -> Response:
-    path = studio.run(request).frame(request.path_params["step"])
-    if not path.is_file():
+    run, step = studio.run(request), request.path_params["step"]
+    if len(step) > LONGEST_STEP or not step.isdecimal():
         raise HTTPException(404)
-    return FileResponse(path, headers={"cache-control": "no-cache"})
+    return _file(run.frame(int(step)), "no-cache")
 
 
 async def result(studio: Studio, request: Request) -> Response:
-    path = await studio.results.shown(studio.run(request))
-    return FileResponse(path, headers={"cache-control": "no-cache"})
+    return _file(await studio.results.shown(studio.run(request)), "no-cache")
 
 
 async def run_film(studio: Studio, request: Request) -> Response:
@@ -404,19 +428,15 @@ async def run_film(studio: Studio, request: Request) -> Response:
     if suffix not in film.formats():
         raise HTTPException(404)
     path = await studio.results.film(studio.run(request), f".{suffix}")
-    return FileResponse(path, media_type=TYPES[f".{suffix}"])
+    return _file(path, "no-store")
 
 
 async def run_report(studio: Studio, request: Request) -> Response:
-    path = await studio.results.report(studio.run(request))
-    headers = {"content-security-policy": PAGE_POLICY}
-    return FileResponse(path, media_type=TYPES[".html"], headers=headers)
+    return _file(await studio.results.report(studio.run(request)), "no-store", policy=PAGE_POLICY)
 
 
 async def run_plot(studio: Studio, request: Request) -> Response:
-    path = await studio.results.plot(studio.run(request))
-    headers = {"content-security-policy": PAGE_POLICY}
-    return FileResponse(path, media_type=TYPES[".html"], headers=headers)
+    return _file(await studio.results.plot(studio.run(request)), "no-store", policy=PAGE_POLICY)
 
 
 async def download(studio: Studio, request: Request) -> Response:
@@ -432,7 +452,9 @@ async def download(studio: Studio, request: Request) -> Response:
 async def events(studio: Studio, request: Request) -> Response:
     watched = request.query_params.get("run", "")
     run = studio.runs.find(watched) if watched else None
-    return StreamingResponse(studio.board.events(run), media_type="text/event-stream")
+    changes = "changes" in request.query_params
+    told = studio.board.events(run, changes=changes)
+    return StreamingResponse(told, media_type="text/event-stream")
 
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (
@@ -455,7 +477,7 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("POST", "/api/runs/{id}/resume", resume_run),
     ("POST", "/api/runs/{id}/move", move_run),
     ("DELETE", "/api/runs/{id}", delete_run),
-    ("GET", "/runs/{id}/frames/{step:int}.jpg", frame),
+    ("GET", "/runs/{id}/frames/{step}.jpg", frame),
     ("GET", "/runs/{id}/result.jpg", result),
     ("GET", "/runs/{id}/film.{suffix}", run_film),
     ("GET", "/runs/{id}/report.html", run_report),
@@ -486,7 +508,8 @@ def application(studio: Studio) -> Starlette:
         Route(path, _answering(studio, handler), methods=[method])
         for method, path, handler in ROUTES
     ]
-    return Starlette(routes=routes, lifespan=life, exception_handlers={404: _not_found})
+    sentences = {404: _not_found, HTTPException: _refused}
+    return Starlette(routes=routes, lifespan=life, exception_handlers=sentences)
 
 
 async def _prepare(studio: Studio) -> None:
@@ -517,6 +540,24 @@ def _answering(studio: Studio, handler: Handler) -> Callable[[Request], Awaitabl
 
 async def _not_found(request: Request, error: Exception) -> Response:
     return _error(404, "there is no such page, sample or run")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = _error(error.status_code, f"the studio does not take that: {error.detail}")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _file(path: Path, cached: str, policy: str | None = None) -> Response:
+    """Answers with a file.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    headers = {"cache-control": cached} | ({"content-security-policy": policy} if policy else {})
+    kind = TYPES.get(path.suffix)
+    return FileResponse(path, media_type=kind, headers=headers, stat_result=path.stat())
 
 
 async def _body(request: Request) -> bytes:
