@@ -83,7 +83,7 @@ def test_a_run_that_begins_while_it_is_looked_at(
 ) -> None:
     """Its process takes the lock, and then the run out of the queue, between our two looks."""
     run = studio.runs.add(ASKED, "picture", ".png")
-    begun = []
+    begun: list[Any] = []
     worker = Run.worker
 
     def begin(one: Run) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shutil
 import signal
 import sys
@@ -19,6 +18,7 @@ from impasto.config.presets import PRESET_BY_SUFFIX
 from impasto.errors import ConfigError, MemoryLimitError, SampleError, amount
 from impasto.media.files import as_output_error, suffix_of
 from impasto.studio.home import Home, discard, hide, ids_in, is_id, new_id, read_json, write_json
+from impasto.studio.sets import PARTS, arrange, unknown
 
 BYTES = 1 << 30
 """The most bytes of a sample."""
@@ -49,9 +49,6 @@ RECORD, NAMES = "sample.json", "names"
 _NEVER_ALONE = {".hea", ".dat", ".hdr", ".img", ".nhdr", ".mhd", ".gz"}
 SINGLE = frozenset({*PRESET_BY_SUFFIX, ".nii.gz", ".npy"} - _NEVER_ALONE)
 """Suffixes of files that are a sample by themselves."""
-
-PARTS = frozenset((".hea", ".dat", ".atr", ".ecg", ".qrs", ".hdr", ".img", ".dcm"))
-"""Suffixes of files of which several make a sample; files of a series may have none."""
 
 
 @dataclass
@@ -155,7 +152,7 @@ class Samples:
         """
         suffix = suffix_of(name)
         if suffix not in SINGLE:
-            raise _unknown(name)
+            raise unknown(name)
         async with self._scratch() as folder:
             await self._write(folder / f"file{suffix}", blocks)
             return await self._finish(folder, f"file{suffix}", name, mask=mask, example=example)
@@ -320,72 +317,11 @@ class Samples:
         return told
 
 
-def arrange(folder: Path, called: dict[str, str]) -> str:
-    """Gives the files of a set the names that their format needs; returns the sample's own.
-
-    Args:
-        folder: of the files.
-        called: what the user calls each file, by its name there; it is changed with the names.
-
-    Raises:
-        SampleError: the files are no sample.
-    """
-    files = {suffix: [] for suffix in PARTS}  # type: dict[str, list[str]]
-    for name in sorted(called):
-        files[suffix_of(name)].append(name)
-    if files[".hea"]:
-        return _arrange_record(folder, called, files[".hea"])
-    if files[".hdr"]:
-        for suffix in (".hdr", ".img"):
-            for name in files[suffix][:1]:
-                (folder / name).rename(folder / f"file{suffix}")
-                called[f"file{suffix}"] = called.pop(name)
-        return "file.hdr"
-    if files[".dcm"]:
-        series = folder / "series"
-        series.mkdir()
-        for name in files[".dcm"]:
-            (folder / name).rename(series / name)
-        called["series"] = called[files[".dcm"][0]]
-        return "series"
-    raise _unknown(next(iter(called.values()), "nothing"))
-
-
-def _arrange_record(folder: Path, called: dict[str, str], headers: list[str]) -> str:
-    """Names the files of a WFDB record `file`, in its header too."""
-    if len(headers) > 1:
-        raise SampleError(
-            expected="the files of one record", found="several", remedy="drop one at a time"
-        )
-    header = (folder / headers[0]).read_bytes()[:1_000_000].decode("ascii", "replace")
-    (folder / headers[0]).unlink()
-    title = called.pop(headers[0])
-    stem = re.sub(r"\.hea$", "", title, flags=re.IGNORECASE)
-    for name, own in list(called.items()):
-        ours = f"file-{name}" if suffix_of(name) in {".dat", ".dcm"} else f"file{suffix_of(name)}"
-        header = re.sub(rf"(?m)^{re.escape(own)}(?=[ \t])", ours, header)
-        (folder / name).rename(folder / ours)
-        called[ours] = called.pop(name)
-    header = re.sub(rf"(?m)^{re.escape(stem)}(?=[ \t/])", "file", header, count=1)
-    (folder / "file.hea").write_text(header, "ascii", errors="replace")
-    called["file.hea"] = title
-    return "file.hea"
-
-
 def _names_of(file: Path) -> dict[str, str]:
     """Reads what the user calls each file of a set."""
     lines = file.read_text().splitlines() if file.exists() else []
     file.unlink(missing_ok=True)
     return dict(map(json.loads, lines))
-
-
-def _unknown(name: str) -> SampleError:
-    return SampleError(
-        subject=name[:200],
-        expected="a picture, a recording, a sound, a volume or an array",
-        found=f"a file that ends in {suffix_of(name) or 'nothing'}"[:60],
-        remedy="convert it to PNG, WAV, CSV or NIfTI",
-    )
 
 
 @asynccontextmanager
