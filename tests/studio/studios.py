@@ -65,22 +65,28 @@ def upload(client: httpx2.Client, path: Path, **params: str) -> dict[str, Any]:
 class Served:
     """A studio as a user starts it: the command, in a process of its own."""
 
-    def __init__(self, home: Path, *flags: str, **variables: str) -> None:
+    def __init__(
+        self, home: Path, *flags: str, folder: Path | None = None, **variables: str
+    ) -> None:
         self.home, self.flags, self.variables = home, flags, variables
+        self.folder, self.log = folder, home.with_name(f"{home.name}-errors.txt")
         self.start()
 
     def start(self) -> None:
         """Starts it, and waits until its page is there."""
         command = [sys.executable, "-m", "impasto", "studio", "--home", str(self.home)]
-        self.process = subprocess.Popen(
-            [*command, "--no-browser", *self.flags],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **self.variables},
-        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--no-browser", *self.flags],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=self.folder,
+                env={**os.environ, **self.variables},
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("the studio is at "), line
+        assert line.startswith("the studio is at "), line + self.errors()
         self.url = line.split()[4].rstrip("/")
         self.client = httpx2.Client(
             base_url=self.url, headers={"origin": self.url}, timeout=120, trust_env=False
@@ -91,6 +97,10 @@ class Served:
         with contextlib.suppress(httpx2.TransportError):
             return self.client.get("/page/studio.css").status_code == 200
         return False
+
+    def errors(self) -> str:
+        """What it has printed to stderr."""
+        return self.log.read_text()
 
     def kill(self) -> None:
         """Kills the server as a power cut does; what it has started goes on."""
@@ -150,9 +160,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(home: Path, *flags: str, **variables: str) -> Iterator[Served]:
-    """Starts a studio for a block."""
-    studio = Served(home, *flags, **variables)
+def served(
+    home: Path, *flags: str, folder: Path | None = None, **variables: str
+) -> Iterator[Served]:
+    """Starts a studio for a block, in a folder."""
+    studio = Served(home, *flags, folder=folder, **variables)
     try:
         yield studio
     finally:

@@ -242,3 +242,10 @@ def test_with_a_password(tmp_path: Path) -> None:
             assert client.get("/api/runs").status_code == 401
             assert client.post("/login", data={"password": "correct horse"}).status_code == 303
             assert client.get("/api/runs").json() == []
+            for number in range(8):  # whoever says to be somebody else is still the same one
+                answer = client.post(
+                    "/login",
+                    data={"password": "wrong horse"},
+                    headers={"x-forwarded-for": f"10.0.0.{number}"},
+                )
+            assert answer.status_code == 429

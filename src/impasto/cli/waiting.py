@@ -40,13 +40,14 @@ def wait_for_a_run() -> None:
             return  # another process works on it
         os.ftruncate(lock.fileno(), 0)
         os.write(lock.fileno(), f"{os.getpid()}".encode())
-        if not os.path.exists(QUEUE):
+        try:
+            os.unlink(QUEUE)
+        except FileNotFoundError:
             return  # it waits no longer
         _print_into(LINES, 1)
         _print_into(ERRORS, 2)
         # A killed process may have left a part of a line.
         print("\n" + json.dumps({"event": "begun"}), flush=True)
-        os.unlink(QUEUE)
         code = 0
         # The studio stops a run by this signal, even where it was itself told to ignore it.
         signal.signal(signal.SIGINT, signal.default_int_handler)

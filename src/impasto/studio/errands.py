@@ -14,6 +14,9 @@ from impasto.errors import ImpastoError, SampleError
 SECONDS = 900.0
 """The most seconds that an errand may take; then the process is started anew."""
 
+PREVIEW = 120.0
+"""The same for previews, of which nobody waits longer for one."""
+
 
 class ErrandError(ImpastoError):
     """What the process that paints could not do.
@@ -33,8 +36,13 @@ class ErrandError(ImpastoError):
 
 @dataclass
 class Errands:
-    """Sends errands; newer ones of a page take the place of its older ones that still wait."""
+    """Sends errands; newer ones of a page take the place of its older ones that still wait.
 
+    Attributes:
+        seconds: the most that an errand may take.
+    """
+
+    seconds: float = SECONDS
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _process: asyncio.subprocess.Process | None = None
     _newest: dict[str, int] = field(default_factory=dict)
@@ -70,6 +78,7 @@ class Errands:
         self._count += 1
         number = self._count
         if page:
+            self._newest.pop(page, None)  # the last one is the newest
             self._newest[page] = number
             while len(self._newest) > 1000:
                 self._newest.pop(next(iter(self._newest)))
@@ -92,14 +101,14 @@ class Errands:
         try:
             process.stdin.write(json.dumps(errand).encode() + b"\n")
             await process.stdin.drain()
-            answer = await asyncio.wait_for(process.stdout.readline(), SECONDS)
-        except (TimeoutError, ConnectionError):
+            answer = await asyncio.wait_for(process.stdout.readline(), self.seconds)
+        except (TimeoutError, ConnectionError, ValueError):  # too late, dead, or endless
             answer = b""
         if not answer:
             await self.end()
             raise SampleError(
                 subject=errand["errand"],
-                expected=f"it to be done within {SECONDS:.0f} s and the machine's memory",
+                expected=f"it to be done within {self.seconds:.0f} s and the machine's memory",
                 found="that it was not",
                 remedy="try a smaller sample",
             )

@@ -17,6 +17,9 @@ from impasto.system.libraries import library
 SECONDS = 8.0
 """About how long a film is, and the most of its frames a second."""
 FASTEST = 12.0
+MOST = 150
+"""The most frames of a film: all are in memory at once."""
+
 LAST = 2.0
 """How long its last frame stays, in seconds."""
 
@@ -45,6 +48,7 @@ def make_film(frames: Sequence[Path], output: Path) -> None:
             found="none",
             remedy="watch a run of a picture; its first frame comes after its first step",
         )
+    frames = frames[::-1][:: -(-len(frames) // MOST)][::-1]
     last = pyvips.Image.new_from_file(str(frames[-1]))
     pictures = [_fitted(pyvips.Image.new_from_file(str(frame)), last) for frame in frames]
     each = 1 / min(FASTEST, max(1.0, len(frames) / SECONDS))

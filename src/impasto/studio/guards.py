@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 import socket
 import time
@@ -162,6 +164,8 @@ def host_fits(given: str, port: int, host: str) -> bool:
         >>> host_fits("evil.example:8000", 8000, "127.0.0.1")
         False
     """
+    if port == 80 and not re.search(r":\d+$", given):
+        given = f"{given}:80"  # browsers leave it out
     name, _, number = given.rpartition(":")
     if name.startswith("[") != name.endswith("]") or number != str(port):
         return False
@@ -198,6 +202,7 @@ class Guard:
     ) -> None:
         self.app, self.host, self.port = app, host, port
         self.password, self.login, self.public = password, login, frozenset(public)
+        self._scrypt = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, as ASGI has it."""
@@ -255,7 +260,9 @@ class Guard:
             if message["type"] != "http.request" or not message.get("more_body"):
                 break
         texts = parse_qs(body[:4096].decode("utf-8", "replace"))
-        token = self.password.open_session(texts.get("password", [""])[0])
+        async with self._scrypt:  # it takes a tenth of a second, and much memory
+            text = texts.get("password", [""])[0]
+            token = await asyncio.to_thread(self.password.open_session, text)
         if token is None:
             page = self.login.replace("<!--wrong-->", "That is not the password.")
             return Response(page, 401, media_type="text/html")

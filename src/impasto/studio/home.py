@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 import secrets
 import shutil
@@ -78,14 +80,19 @@ def is_id(name: str) -> bool:
 
 def ids_in(folder: Path) -> Iterator[str]:
     """Yields the names of `new_id` in a folder, the newest first."""
-    yield from sorted((path.name for path in folder.iterdir() if is_id(path.name)), reverse=True)
+    yield from sorted(filter(is_id, os.listdir(folder)), reverse=True)
 
 
-def discard(folder: Path) -> None:
-    """Deletes a folder: it vanishes in one step, and then its files are deleted."""
+def hide(folder: Path) -> Path:
+    """Makes a folder vanish in one step; returns its new name, under which it is to be deleted."""
     hidden = folder.with_name(f".{folder.name}.deleted")
     folder.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+    return hidden
+
+
+async def discard(folder: Path) -> None:
+    """Deletes a folder and its files, of which there may be thousands."""
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from impasto.studio.runs import LINES, Run, new_lines, shown_step
@@ -29,30 +30,46 @@ class Board:
 
     def __init__(self, listed: Callable[[], list[dict[str, Any]]]) -> None:
         self.listed = listed
-        self.text = "[]"
+        self.texts: dict[str, str] = {}
         self.pages = 0
+        self._cards: dict[str, dict[str, Any]] = {}
 
     async def work(self) -> None:
         """Looks at the runs for ever, while pages are open."""
         while True:
             if self.pages:
-                self.text = json.dumps(self.listed())
+                with suppress(OSError):  # a file that was just moved
+                    self.look()
             await asyncio.sleep(TICK)
 
-    async def events(self, run: Run | None) -> AsyncIterator[str]:
+    def look(self) -> None:
+        """Looks at the runs; the text of one that is the same as before is kept."""
+        cards = {card["id"]: card for card in self.listed()}
+        self.texts = {
+            name: self.texts[name] if self._cards.get(name) is card else json.dumps(card)
+            for name, card in cards.items()
+        }
+        self._cards = cards
+
+    async def events(self, run: Run | None, *, changes: bool = False) -> AsyncIterator[str]:
         """Yields the events of a page, until it leaves.
 
-        run: the run that the page watches.
+        Args:
+            run: the run that the page watches.
+            changes: whether the page takes runs that have changed by themselves: then all are
+                sent where there is one more or one less only.
         """
-        told, offset, frame, quiet = "", 0, 0, 0.0
-        self.text = json.dumps(self.listed())
+        told: dict[str, str] | None = None
+        offset, frame, quiet = 0, 0, 0.0
+        self.look()
         self.pages += 1
         try:
             while True:
                 before = quiet
-                if told != self.text:
-                    told, quiet = self.text, 0.0
-                    yield event("runs", told)
+                if told != self.texts:
+                    quiet = 0.0
+                    yield _of_runs(told if changes else None, self.texts)
+                    told = self.texts
                 if run is not None:
                     lines, offset = new_lines(run.folder / LINES, offset)
                     steps = [shown_step(line) for line in lines if line.get("event") == "step"]
@@ -71,6 +88,14 @@ class Board:
                 await asyncio.sleep(TICK)
         finally:
             self.pages -= 1
+
+
+def _of_runs(told: Mapping[str, str] | None, texts: Mapping[str, str]) -> str:
+    """Returns the event that tells a page of the runs, where it knows some, or None, already."""
+    if told is None or [*told] != [*texts]:
+        return event("runs", f"[{','.join(texts.values())}]")
+    changed = [text for name, text in texts.items() if told[name] != text]
+    return event("changed", f"[{','.join(changed)}]")
 
 
 def event(name: str, data: str) -> str:

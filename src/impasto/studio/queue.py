@@ -13,10 +13,12 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from impasto.errors import ConfigError
+from impasto.errors import ConfigError, ImpastoError
+from impasto.media.files import as_output_error
 from impasto.studio.asked import arguments_of
-from impasto.studio.runs import RECORD, Run, Runs
+from impasto.studio.runs import LOCK, RECORD, Run, Runs
 from impasto.studio.samples import Samples
 
 TICK = 0.2
@@ -58,37 +60,44 @@ class Queue:
 
     def look(self) -> None:
         """Begins as many of the runs that wait as there is room for."""
+        with contextlib.suppress(OSError, ImpastoError):  # no room on the machine now: wait
+            self._look()
+
+    def _look(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
         now = asyncio.get_running_loop().time()
-        waiting = self.runs.waiting()
-        for run in self.runs.listed():
-            if run.id in self._begun and (run.worker() is not None or run.place is None):
-                del self._begun[run.id]
         for name, begun in list(self._begun.items()):
-            if now - begun > PATIENCE:
+            run = self.runs.find(name)
+            if run is None or run.state != "queued" or now - begun > PATIENCE:
                 del self._begun[name]
-        busy = sum(run.state in {"running", "stopping"} for run in self.runs.listed())
-        for run in waiting:
+        states = [(run, run.state) for run in self.runs.listed()]
+        busy = sum(state in {"running", "stopping"} for _, state in states)
+        for run in self.runs.in_order(run for run, state in states if state == "queued"):
             if busy + len(self._begun) >= self.jobs:
                 break
-            if run.id not in self._begun:
-                self._begin(run)
+            if run.id not in self._begun and self._begin(run):
                 self._begun[run.id] = now
         if self.ahead and (self._spare is None or self._spare.poll() is not None):
             self._spare = self._start()
 
-    def _begin(self, run: Run) -> None:
-        """Gives a run to the process that waits for one."""
+    def _begin(self, run: Run) -> bool:
+        """Gives a run to the process that waits for one; returns whether it can be made."""
+        try:
+            arguments = self._arguments(run)
+        except ImpastoError as error:  # such as a sample that somebody deleted by hand
+            run.fail(str(error))
+            return False
         process = self._spare
         if process is None or process.poll() is not None:
             process = self._start()
         self._spare = None
         self._children.append(process)
-        line = {"folder": str(run.folder), "arguments": self._arguments(run)}
+        line = {"folder": str(run.folder), "arguments": arguments}
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # it has died; the run still waits
             process.stdin.write(json.dumps(line) + "\n")
             process.stdin.close()
+        return True
 
     def _arguments(self, run: Run) -> list[str]:
         """Returns the command of a run; it goes on from a checkpoint if there is one."""
@@ -117,15 +126,19 @@ class Queue:
         Raises:
             ConfigError: it has ended.
         """
-        worker = run.worker()
-        if worker:
-            run.stopping = True
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGINT)
-            return
-        if run.place is None or run.id in self._begun:
+        if run.ended:
             raise _not_now(run, "one that is at work")
-        run.leave()
+        run.leave()  # a process that has it, but has not begun, then leaves it
+        self._interrupt(run)
+
+    def _interrupt(self, run: Run) -> bool:
+        """Tells the process of a run to stop, once: a second signal would lose the result."""
+        worker = run.worker()
+        if worker and not run.stopping:
+            run.stopping = True
+            with contextlib.suppress(OSError):
+                os.kill(worker, signal.SIGINT)
+        return worker is not None
 
     def resume(self, run: Run) -> None:
         """Puts a run that has not come to its end into the queue again.
@@ -133,30 +146,39 @@ class Queue:
         Raises:
             ConfigError: it is at work, waits, or is done.
         """
-        if run.state not in {"interrupted", "stopped", "failed"}:
+        if not run.ended or run.state == "done":
             raise _not_now(run, "one that was interrupted")
+        # The number of its old process may by now be that of another one.
+        with as_output_error(run.folder):
+            (run.folder / LOCK).write_bytes(b"")
         run.wait(self.runs.last_place() + 1)
 
-    def delete(self, run: Run) -> None:
-        """Deletes a run with its result.
+    def move(self, run: Run, before: Run | None) -> None:
+        """Puts a run that waits before another one, or last.
+
+        Raises:
+            ConfigError: it does not wait, or no longer.
+        """
+        if run.state != "queued" or run.id in self._begun:
+            raise _not_now(run, "one that waits")
+        self.runs.move(run, before)
+
+    def delete(self, run: Run) -> Path:
+        """Takes a run out with its result; returns the folder that is left to be deleted.
 
         Raises:
             ConfigError: it is at work.
         """
         if run.worker() is not None or run.id in self._begun:
             raise _not_now(run, "one that is not at work")
-        self.runs.delete(run)
+        return self.runs.delete(run)
 
     def close(self) -> int:
         """Ends the process that waits, and tells runs at work to stop; returns how many."""
         if self._spare is not None:
             self._spare.kill()
             self._spare.communicate()
-        workers = [run.worker() for run in self.runs.listed()]
-        for worker in filter(None, workers):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGINT)
-        return sum(worker is not None for worker in workers)
+        return sum([self._interrupt(run) for run in self.runs.listed() if not run.ended])
 
 
 def _not_now(run: Run, expected: str) -> ConfigError:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from impasto.errors import SampleError
 from impasto.studio.errands import Errands
@@ -24,7 +25,7 @@ class Results:
 
     def __init__(self, errands: Errands) -> None:
         self.errands = errands
-        self._locks: dict[Path, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
     async def shown(self, run: Run) -> Path:
         """Returns the picture of the result.

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ import msgspec
 from impasto.errors import OutputError
 from impasto.media.files import as_output_error
 from impasto.studio.asked import Asked
-from impasto.studio.home import Home, discard, ids_in, new_id, read_json, write_json
+from impasto.studio.home import Home, hide, ids_in, is_id, new_id, read_json, write_json
 
 ASKED, QUEUE, LOCK, LINES, ERRORS = (
     *("asked.json", "queue.json", "lock"),
@@ -106,7 +106,7 @@ def new_lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
     lines = []
     for text in data[:whole].splitlines():
         try:
-            line = json.loads(text)
+            line = json.loads(text, parse_constant=lambda _: None)  # JSON has no NaN
         except ValueError:
             continue
         if isinstance(line, dict):
@@ -160,10 +160,12 @@ class Run:
         """How it stands: queued, running, stopping, interrupted, stopped, done or failed."""
         if self._settled:
             return self._settled
+        # In this order: a process takes the lock, and then the run out of the queue.
+        waits = self.place is not None
         if self.worker() is not None:
             return "stopping" if self.stopping else "running"
         self.stopping = False
-        if self.place is not None:
+        if waits:
             return "queued"
         self.lines.update()
         code = self.lines.code
@@ -175,8 +177,13 @@ class Run:
             self._settled = "done" if code in (0, 3) and self.output.exists() else "failed"
         return self._settled
 
+    @property
+    def ended(self) -> bool:
+        """Whether its files change no more, unless it is put into the queue again."""
+        return self.state not in {"queued", "running", "stopping"}
+
     def worker(self) -> int | None:
-        """Returns the process that works on it; None if there is none."""
+        """Returns the process that works on it, 0 if it has just begun; None if there is none."""
         try:
             with (self.folder / LOCK).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -194,6 +201,13 @@ class Run:
     def leave(self) -> None:
         """Takes it out of the queue."""
         (self.folder / QUEUE).unlink(missing_ok=True)
+
+    def fail(self, reason: str) -> None:
+        """Ends it before it has begun."""
+        ends = [{"event": "error", "message": reason}, {"event": ENDED, "code": 2}]
+        with as_output_error(self.folder), (self.folder / LINES).open("a") as file:
+            file.write("".join(f"\n{json.dumps(line)}\n" for line in ends))
+        self.leave()
 
     def frames(self) -> list[int]:
         """Lists the steps of its frames, in order."""
@@ -270,6 +284,8 @@ class Runs:
     def find(self, run: str) -> Run | None:
         """Returns a run; None if there is no such one."""
         if run not in self._known:
+            if not is_id(run):
+                return None
             try:
                 told = read_json(self.home.runs / run / ASKED)
                 asked = msgspec.convert(told["asked"], Asked)
@@ -306,27 +322,40 @@ class Runs:
             )
         return run
 
-    def delete(self, run: Run) -> None:
-        """Deletes a run with its result."""
+    def delete(self, run: Run) -> Path:
+        """Takes a run out with its result; returns the folder that is left to be deleted."""
+        hidden = hide(run.folder)
         self._known.pop(run.id, None)
-        discard(run.folder)
+        return hidden
 
     def waiting(self) -> list[Run]:
         """Lists the runs that wait, in their order."""
-        queued = [run for run in self.listed() if run.state == "queued"]
-        return sorted(queued, key=lambda run: run.place or 0.0)
+        return self.in_order(run for run in self.listed() if run.state == "queued")
+
+    @staticmethod
+    def in_order(runs: Iterable[Run]) -> list[Run]:
+        """Sorts runs that wait by their places."""
+        return sorted(runs, key=lambda run: run.place or 0.0)
 
     def last_place(self) -> float:
         """Returns the place of the last run that waits."""
         return max((run.place or 0.0 for run in self.waiting()), default=0.0)
 
     def move(self, run: Run, before: Run | None) -> None:
-        """Puts a run that waits before another one, or last."""
+        """Puts a run that waits before another one, or last.
+
+        Only its own place is written: another one may begin at this moment.
+        """
         others = [one for one in self.waiting() if one is not run]
         at = others.index(before) if before in others else len(others)
-        others.insert(at, run)
-        for place, one in enumerate(others, start=1):
-            one.wait(float(place))
+        places = [one.place or 0.0 for one in others]
+        low = places[at - 1] if at else min(places, default=0.0) - 2
+        high = places[at] if at < len(places) else low + 2
+        run.wait((low + high) / 2)
+
+    def needed(self) -> set[str]:
+        """Returns the samples that runs need."""
+        return {sample for run in self.listed() for sample in run.asked.ids}
 
     def using(self, sample: str) -> list[Run]:
         """Lists the runs that need a sample."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 from impasto.config.presets import PRESET_BY_SUFFIX
 from impasto.errors import ConfigError, MemoryLimitError, SampleError, amount
 from impasto.media.files import as_output_error, suffix_of
-from impasto.studio.home import Home, discard, ids_in, is_id, new_id, read_json, write_json
+from impasto.studio.home import Home, discard, hide, ids_in, is_id, new_id, read_json, write_json
+from impasto.studio.sets import PARTS, arrange, unknown
 
 BYTES = 1 << 30
 """The most bytes of a sample."""
@@ -32,8 +32,14 @@ PIXELS = 400_000_000
 SAMPLES = 2000
 """The most samples that are kept."""
 
+MASKS = 300
+"""The most masks that are kept without a run that needs them."""
+
 ROOM = 1 << 30
 """Bytes that stay free on the disk."""
+
+STALLED = 60.0
+"""The most seconds until the next bytes of an upload come; others wait for its place."""
 
 DECODING = 120.0
 """The most seconds that decoding may take."""
@@ -43,9 +49,6 @@ RECORD, NAMES = "sample.json", "names"
 _NEVER_ALONE = {".hea", ".dat", ".hdr", ".img", ".nhdr", ".mhd", ".gz"}
 SINGLE = frozenset({*PRESET_BY_SUFFIX, ".nii.gz", ".npy"} - _NEVER_ALONE)
 """Suffixes of files that are a sample by themselves."""
-
-PARTS = frozenset((".hea", ".dat", ".atr", ".ecg", ".qrs", ".hdr", ".img", ".dcm"))
-"""Suffixes of files of which several make a sample; files of a series may have none."""
 
 
 @dataclass
@@ -115,10 +118,23 @@ class Samples:
             )
         return found
 
-    def delete(self, sample: str) -> None:
+    async def delete(self, sample: str) -> None:
         """Deletes a sample."""
         self._known.pop(sample, None)
-        discard(self.home.samples / sample)
+        await discard(hide(self.home.samples / sample))
+
+    async def delete_masks(self, used: Callable[[], set[str]]) -> None:
+        """Deletes the oldest masks: each stroke on a page leaves one.
+
+        used: gives the samples that stay.
+        """
+        found = map(self.find, ids_in(self.home.samples))
+        masks = [str(one["id"]) for one in found if one is not None and one.get("mask")]
+        if len(masks) > MASKS:
+            stay = used()
+            for mask in masks[MASKS:]:
+                if mask not in stay:
+                    await self.delete(mask)
 
     async def receive(
         self, name: str, blocks: AsyncIterable[bytes], *, mask: bool = False, example: bool = False
@@ -136,7 +152,7 @@ class Samples:
         """
         suffix = suffix_of(name)
         if suffix not in SINGLE:
-            raise _unknown(name)
+            raise unknown(name)
         async with self._scratch() as folder:
             await self._write(folder / f"file{suffix}", blocks)
             return await self._finish(folder, f"file{suffix}", name, mask=mask, example=example)
@@ -183,13 +199,14 @@ class Samples:
         Raises:
             SampleError: they are no sample.
         """
-        folder = self._set(name)
+        folder = self.home.samples / f".{new_id()}.part"
+        self._set(name).rename(folder)  # no more files, and no second sample of them
         called = _names_of(folder / NAMES)
         try:
-            file = arrange(folder, called)
+            file = await asyncio.to_thread(arrange, folder, called)
             return await self._finish(folder, file, called.get(file) or next(iter(called.values())))
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await discard(folder)
 
     def _set(self, name: str) -> Path:
         folder = self.home.samples / f".{name}.set"
@@ -220,14 +237,15 @@ class Samples:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await discard(folder)
 
     async def _write(self, path: Path, blocks: AsyncIterable[bytes], most: int = BYTES) -> None:
         """Writes what comes, up to a bound."""
         written = 0
-        async with self._coming:
+        async with self._coming, _not_stalled() as moving:
             with as_output_error(path), path.open("xb") as file:
                 async for block in blocks:
+                    moving()
                     written += len(block)
                     if written > most:
                         raise MemoryLimitError(
@@ -262,14 +280,16 @@ class Samples:
     async def _decode(self, folder: Path, file: str, name: str) -> dict[str, Any]:
         """Runs the process that decodes; it has limits of memory and time."""
         async with self._decoding:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "impasto.studio.decoding", str(folder), file),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"},
-            )
+            one = {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
+            with as_output_error(folder):
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "impasto.studio.decoding", str(folder), file),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                    env={**os.environ, **one, "TMPDIR": str(folder)},  # what is left there goes
+                )
             try:
                 await asyncio.wait_for(process.wait(), DECODING)
             except TimeoutError:
@@ -297,58 +317,6 @@ class Samples:
         return told
 
 
-def arrange(folder: Path, called: dict[str, str]) -> str:
-    """Gives the files of a set the names that their format needs; returns the sample's own.
-
-    Args:
-        folder: of the files.
-        called: what the user calls each file, by its name there; it is changed with the names.
-
-    Raises:
-        SampleError: the files are no sample.
-    """
-    files = {suffix: [] for suffix in PARTS}  # type: dict[str, list[str]]
-    for name in sorted(called):
-        files[suffix_of(name)].append(name)
-    if files[".hea"]:
-        return _arrange_record(folder, called, files[".hea"])
-    if files[".hdr"]:
-        for suffix in (".hdr", ".img"):
-            for name in files[suffix][:1]:
-                (folder / name).rename(folder / f"file{suffix}")
-                called[f"file{suffix}"] = called.pop(name)
-        return "file.hdr"
-    if files[".dcm"]:
-        series = folder / "series"
-        series.mkdir()
-        for name in files[".dcm"]:
-            (folder / name).rename(series / name)
-        called["series"] = called[files[".dcm"][0]]
-        return "series"
-    raise _unknown(next(iter(called.values()), "nothing"))
-
-
-def _arrange_record(folder: Path, called: dict[str, str], headers: list[str]) -> str:
-    """Names the files of a WFDB record `file`, in its header too."""
-    if len(headers) > 1:
-        raise SampleError(
-            expected="the files of one record", found="several", remedy="drop one at a time"
-        )
-    header = (folder / headers[0]).read_bytes()[:1_000_000].decode("ascii", "replace")
-    (folder / headers[0]).unlink()
-    title = called.pop(headers[0])
-    stem = re.sub(r"\.hea$", "", title, flags=re.IGNORECASE)
-    for name, own in list(called.items()):
-        ours = f"file-{name}" if suffix_of(name) in {".dat", ".dcm"} else f"file{suffix_of(name)}"
-        header = re.sub(rf"(?m)^{re.escape(own)}(?=[ \t])", ours, header)
-        (folder / name).rename(folder / ours)
-        called[ours] = called.pop(name)
-    header = re.sub(rf"(?m)^{re.escape(stem)}(?=[ \t/])", "file", header, count=1)
-    (folder / "file.hea").write_text(header, "ascii", errors="replace")
-    called["file.hea"] = title
-    return "file.hea"
-
-
 def _names_of(file: Path) -> dict[str, str]:
     """Reads what the user calls each file of a set."""
     lines = file.read_text().splitlines() if file.exists() else []
@@ -356,13 +324,19 @@ def _names_of(file: Path) -> dict[str, str]:
     return dict(map(json.loads, lines))
 
 
-def _unknown(name: str) -> SampleError:
-    return SampleError(
-        subject=name[:200],
-        expected="a picture, a recording, a sound, a volume or an array",
-        found=f"a file that ends in {suffix_of(name) or 'nothing'}"[:60],
-        remedy="convert it to PNG, WAV, CSV or NIfTI",
-    )
+@asynccontextmanager
+async def _not_stalled() -> AsyncIterator[Callable[[], None]]:
+    """Ends a block in which nothing moves; gives what says that something does."""
+    time = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(STALLED) as limit:
+            yield lambda: limit.reschedule(time() + STALLED)
+    except TimeoutError:
+        raise SampleError(
+            expected="a file that comes to its end",
+            found=f"nothing more for {STALLED:.0f} s",
+            remedy="drop it again",
+        ) from None
 
 
 async def _blocks(data: bytes) -> AsyncIterator[bytes]:

@@ -111,6 +111,7 @@ def serve(serving: Serving) -> None:
             log_level="error",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # else anybody could say to be another address, and try again
             timeout_graceful_shutdown=1,
             lifespan="on",
             ws="none",

@@ -63,9 +63,9 @@ def readable(stem: Path, lines: Sequence[str]) -> Iterator[Path]:
         copy = Path(folder) / stem.name
         whole = "\n".join([*lines[:number], mended, *lines[number + 1 :], ""])
         copy.with_name(f"{stem.name}.hea").write_bytes(whole.encode("utf-8", "surrogateescape"))
-        for name in {line.split()[0] for line in lines if line.strip() and line[:1] != "#"}:
+        for name in {line.split()[0] for line in lines[number + 1 :] if line.strip()}:
             source, target = stem.parent / name, Path(folder) / name
-            if source.is_file() and not target.exists():
+            if Path(name).name == name and source.is_file() and not target.exists():
                 try:
                     os.symlink(source, target)
                 except OSError:  # a system without links
