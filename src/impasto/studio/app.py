@@ -212,6 +212,8 @@ def page_files() -> dict[str, tuple[bytes, str]]:
 
 
 async def index(studio: Studio, request: Request) -> Response:
+    studio.queue.ahead = True
+    await studio.previews.start()  # so that the first preview finds it loaded
     data, kind = studio.pages["index.html"]
     return Response(data, media_type=kind)
 
@@ -408,7 +410,10 @@ async def run_film(studio: Studio, request: Request) -> Response:
 
 
 async def run_report(studio: Studio, request: Request) -> Response:
-    path = await studio.results.report(studio.run(request))
+    run = studio.run(request)
+    known = [(sample, studio.samples.find(sample)) for sample in run.asked.ids]
+    names = {str(studio.samples.path(one)): str(found["name"]) for one, found in known if found}
+    path = await studio.results.report(run, names)
     headers = {"content-security-policy": PAGE_POLICY}
     return FileResponse(path, media_type=TYPES[".html"], headers=headers)
 
@@ -472,7 +477,7 @@ def application(studio: Studio) -> Starlette:
     async def life(app: Starlette) -> AsyncIterator[None]:
         work = [
             asyncio.ensure_future(one)
-            for one in (studio.queue.work(), studio.board.work(), _prepare(studio))
+            for one in (studio.queue.work(), studio.board.work(), studio.samples.add_examples())
         ]
         try:
             yield
@@ -487,12 +492,6 @@ def application(studio: Studio) -> Starlette:
         for method, path, handler in ROUTES
     ]
     return Starlette(routes=routes, lifespan=life, exception_handlers={404: _not_found})
-
-
-async def _prepare(studio: Studio) -> None:
-    """Does what the first visitor would wait for."""
-    await studio.previews.start()
-    await studio.samples.add_examples()
 
 
 def _answering(studio: Studio, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
