@@ -1,4 +1,4 @@
-"""Cuts the small pictures of the README out of the sheets of the gallery.
+"""Cuts the small pictures of the README and of the studio out of the sheets of the gallery.
 
 python docs/make_thumbnails.py
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 FIGURES = Path(__file__).parent / "figures"
+PAGE = Path(__file__).parents[1] / "src" / "impasto" / "studio" / "page"
 WIDTH, GAP = 980, 6
 """Of the strip, and between its pictures."""
 
@@ -63,6 +64,9 @@ def main() -> None:
         picture = Image.open(FIGURES / f"{sheet}.jpg").crop(box)
         small = picture.resize((150, 100), Image.Resampling.LANCZOS)
         small.save(FIGURES / f"preset-{name}.jpg", quality=85)
+    for path in FIGURES.glob("preset-*.jpg"):
+        square = Image.open(path).crop((25, 0, 125, 100))
+        square.save(PAGE / path.name, quality=85)
 
 
 if __name__ == "__main__":

@@ -169,8 +169,8 @@ class Run:
             return "queued"
         self.lines.update()
         code = self.lines.code
-        if code is None:
-            self._settled = "interrupted"
+        if code is None:  # one that has never begun was taken out of the queue
+            self._settled = "interrupted" if (self.folder / LINES).exists() else "stopped"
         elif code in INTERRUPTED:
             self._settled = "stopped"
         else:

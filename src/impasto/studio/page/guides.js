@@ -1,6 +1,6 @@
 import { upload } from "./api.js"
 import { COLORS } from "./inputs.js"
-import { debounce, fail, find } from "./parts.js"
+import { debounce, fail, find, proxy } from "./parts.js"
 import { MaskEditor } from "./masks.js"
 
 const HELP = {
@@ -47,6 +47,14 @@ export class Guides {
     })
     editor.addEventListener("change", this.later[kind])
     this.editors[kind] = editor
+    this.restore(kind, editor)
+  }
+
+  /** What is asked already, by an earlier page or an earlier run, shows in its editor. */
+  restore(kind, editor) {
+    const { masks, strength } = this.asked
+    const ids = kind === "masks" ? masks : [strength].filter(Boolean)
+    if (ids.length) editor.restore(ids.map(proxy)).then(() => this.tell()).catch(fail)
   }
 
   get regions() {

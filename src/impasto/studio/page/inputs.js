@@ -262,8 +262,15 @@ export class Inputs {
 
   /** The two examples, one as content and one as style. */
   async example() {
-    const [style, content] = (await get("/api/samples")).filter(sample => sample.example)
+    const examples = async () => (await get("/api/samples")).filter(sample => sample.example)
       .sort((a, b) => /paint|style/i.test(b.name) - /paint|style/i.test(a.name))
+    let [style, content] = await examples()
+    for (let tries = 0; !content && tries < 60; tries++) {  // a new studio is still reading them
+      say("Reading the example")
+      await new Promise(resolve => setTimeout(resolve, 500))
+      ;[style, content] = await examples()
+    }
+    say("")
     if (!content) throw new Error("The studio has no examples. Drop pictures of your own.")
     this.asked.set({ content, styles: [{ sample: style, share: 1 }] })
   }

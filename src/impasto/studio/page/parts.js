@@ -90,7 +90,16 @@ function code(text) {
   return element
 }
 
-export const title = name => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ")
+const TITLES = {
+  alpha: "Alpha (content)", beta: "Beta (style)", gamma: "Gamma (smoothness)", init: "Start", lag: "Longest lag",
+  clip: "Clip values", tv_power: "Power of the total variation", average: "Running average",
+  pair: "Pairs of leads", widths: "Lengths of filters", kernel: "Width of filters",
+  around: "Background may change", offline: "Never download",
+}
+
+/** A setting's name for people; where the flag's own says little, a better one. */
+export const title = name =>
+  TITLES[name] ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ")
 
 export const number = value => value === null || value === undefined
   ? "–" : String(+value.toPrecision(4)).replace("-", "−")
