@@ -104,7 +104,7 @@ def serve(serving: Serving) -> None:
         print(f"the studio is at {url} and keeps its work in {home.folder}; Ctrl-C ends it")
         if password is not None:
             print("it asks for the password; the connection is not encrypted: use it in a network")
-            print("that you trust, or behind a server with TLS")
+            print("that you trust, or through an SSH tunnel")
         sys.stdout.flush()
         config = uvicorn.Config(
             guard,
