@@ -95,7 +95,7 @@ class Served:
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx2.TransportError):
-            return self.client.get("/").status_code == 200
+            return self.client.get("/page/studio.css").status_code == 200
         return False
 
     def errors(self) -> str:

@@ -59,6 +59,21 @@ def test_each_content_gets_the_bytes_that_stylize_gives(others: dict[str, Any]) 
         assert found.value == expected.value
 
 
+def test_other_settings_share_styles_and_give_what_stylize_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = counted(monkeypatch, opening, "open_sample")
+    first = Stylizer(settings(), STYLES)
+    changes: list[dict[str, Any]] = [{}, {"style_weights": (1, 4)}, {"style_scale": 0.5}]
+    for others in changes:
+        config = settings(steps=1, **others)
+        before = len(opened)
+        found = first.with_settings(config)(CONTENTS[0])
+        assert len(opened) - before <= 1 + 2 * (not others or "style_scale" in others)
+        expected = stylize(CONTENTS[0], STYLES, config)
+        assert found.sample.data.tobytes() == expected.sample.data.tobytes()
+
+
 def test_network_and_styles_are_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
     networks = counted(monkeypatch, network, "open_network")
     samples = counted(monkeypatch, opening, "open_sample")

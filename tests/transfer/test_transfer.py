@@ -93,9 +93,10 @@ def test_the_notes_start_as_noise_of_the_seed(content: np.ndarray, style: np.nda
 def test_each_optimizer_brings_j_below_one_percent_from_noise(
     optimizer: str, style: np.ndarray
 ) -> None:
-    rate = 2e-4 if optimizer == "gradient-descent" else 0.03
+    rate = 1e-3 if optimizer == "gradient-descent" else 0.03
     config = configure(
         "notes",
+        size=(64, 64),
         optimizer=optimizer,
         learning_rate=rate,
         network="filterbank",

@@ -25,7 +25,7 @@ SIDE = 768
 EVERY = 0.5
 """The least seconds between two frames."""
 
-SHARE = 0.02
+SHARE = 0.01
 """Frames take at most this share of a run's time; the next one waits for as long as it needs."""
 
 _NAME = re.compile(r"step\d{6,}\.jpg")

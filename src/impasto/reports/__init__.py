@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from impasto.media.files import atomic_write, check_writable
@@ -14,7 +16,9 @@ from impasto.runs.trust import working_in
 __all__ = ["report"]
 
 
-def report(folder: Path, output: Path, *, trust: bool = False) -> None:
+def report(
+    folder: Path, output: Path, *, trust: bool = False, names: Mapping[Path, str] | None = None
+) -> None:
     """Writes an HTML file that shows a run, which need not be finished.
 
     It shows the content, the style and the result side by side, J and its terms at each step, the
@@ -26,6 +30,7 @@ def report(folder: Path, output: Path, *, trust: bool = False) -> None:
         output: the HTML file.
         trust: whether to run a network "module:callable" that the run names. If False, the page
             leaves out what depends on such a network.
+        names: what the user calls the inputs, where they are kept under other names.
 
     Raises:
         ConfigError: the folder is not a run folder.
@@ -40,7 +45,7 @@ def report(folder: Path, output: Path, *, trust: bool = False) -> None:
         >>> result = impasto.stylize(content, style, config, run="out-run")
         >>> report(Path("out-run"), Path("report.html"))
     """
-    run = read_run(folder.absolute())
+    run = replace(read_run(folder.absolute()), names=names or {})
     check_writable(output)
     output = output.absolute()
     with working_in(run.origin.where) if run.origin.where.is_dir() else nullcontext():

@@ -130,9 +130,9 @@ def _shown(run: Run, samples: Sequence[Sample]) -> list[Shown]:
     """Lists the content, if it is a file, and the styles."""
     content, *styles = samples
     pairs = zip(_style_files(run), styles, strict=True)
-    shown = [Shown("style", file.name, style) for file, style in pairs]
+    shown = [Shown("style", run.name_of(file), style) for file, style in pairs]
     if run.origin.content:
-        shown.insert(0, Shown("content", run.origin.content.name, content))
+        shown.insert(0, Shown("content", run.name_of(run.origin.content), content))
     return shown
 
 

@@ -21,7 +21,7 @@ from impasto.plots.planes import DIVERGING
 from impasto.plots.templates import fill_template
 from impasto.reports.figures import Figure, figures_of
 from impasto.reports.findings import Findings, Grams
-from impasto.runs.origin import Origin
+from impasto.runs.reading import Run
 
 LARGEST = 256
 """The largest side of a heat map. Larger matrices are averaged down to it."""
@@ -35,14 +35,14 @@ _LIGHTNESS = "#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921"  # matplotlib
 
 def page_of(findings: Findings) -> str:
     """Returns the report as HTML."""
-    origin, figures = findings.run.origin, figures_of(findings)
+    figures = figures_of(findings)
     data = {
         "curves": _curves(findings.lines),
         "grams": [_maps(each) for each in findings.grams],
         "colors": {"values": _LIGHTNESS, "difference": DIVERGING},
     }
     texts = {
-        "title": escape(_title(origin)),
+        "title": escape(_title(findings.run)),
         "state": escape(_state(findings)),
         "note": f"<p class=note>{escape(findings.note)}</p>" if findings.note else "",
         "figures": "".join(map(_figure, figures)),
@@ -56,11 +56,13 @@ def page_of(findings: Findings) -> str:
     return fill_template("impasto.reports", "report.html", texts)
 
 
-def _title(origin: Origin) -> str:
-    styles = ", ".join(path.name for path in origin.styles if path) or "a style"
+def _title(run: Run) -> str:
+    origin = run.origin
+    styles = ", ".join(run.name_of(path) for path in origin.styles if path) or "a style"
     if origin.texture:
         return f"A texture like {styles}"
-    return f"{origin.content.name if origin.content else 'A content'} in the style of {styles}"
+    content = run.name_of(origin.content) if origin.content else "A content"
+    return f"{content} in the style of {styles}"
 
 
 def _state(findings: Findings) -> str:

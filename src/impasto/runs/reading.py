@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Run:
         inputs: the SHA-256 of each input file or folder, by its role; None for a WFDB record,
             which is named without a suffix.
         versions: the versions that the run was made with.
+        names: what the user calls files, where they are kept under other names.
     """
 
     folder: Path
@@ -58,6 +59,11 @@ class Run:
     used: Config
     inputs: Mapping[str, str | None]
     versions: Mapping[str, Any]
+    names: Mapping[Path, str] = field(default_factory=dict)
+
+    def name_of(self, path: Path) -> str:
+        """Returns what the user calls a file of the run."""
+        return self.names.get(path, path.name)
 
     @property
     def processes(self) -> int:

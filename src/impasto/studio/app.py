@@ -50,6 +50,8 @@ PUBLIC = ("/page/base.css", "/page/studio.css")
 
 
 async def index(studio: Studio, request: Request) -> Response:
+    studio.queue.ahead = True
+    await studio.previews.start()  # so that the first preview finds it loaded
     data, kind = studio.pages["index.html"]
     return Response(data, media_type=kind)
 
@@ -248,9 +250,11 @@ async def run_film(studio: Studio, request: Request) -> Response:
 
 
 async def run_report(studio: Studio, request: Request) -> Response:
-    return file_answer(
-        await studio.results.report(run_of(studio, request)), "no-store", policy=PAGE_POLICY
-    )
+    run = run_of(studio, request)
+    known = [(sample, studio.samples.find(sample)) for sample in run.asked.ids]
+    names = {str(studio.samples.path(one)): str(found["name"]) for one, found in known if found}
+    path = await studio.results.report(run, names)
+    return file_answer(path, "no-store", policy=PAGE_POLICY)
 
 
 async def run_plot(studio: Studio, request: Request) -> Response:
@@ -313,7 +317,7 @@ def application(studio: Studio) -> Starlette:
     async def life(app: Starlette) -> AsyncIterator[None]:
         work = [
             asyncio.ensure_future(one)
-            for one in (studio.queue.work(), studio.board.work(), _prepare(studio))
+            for one in (studio.queue.work(), studio.board.work(), studio.samples.add_examples())
         ]
         try:
             yield
@@ -329,9 +333,3 @@ def application(studio: Studio) -> Starlette:
     ]
     sentences = {404: not_found, HTTPException: refused}
     return Starlette(routes=routes, lifespan=life, exception_handlers=sentences)
-
-
-async def _prepare(studio: Studio) -> None:
-    """Does what the first visitor would wait for."""
-    await studio.previews.start()
-    await studio.samples.add_examples()

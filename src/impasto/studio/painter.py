@@ -11,10 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 
 from impasto import media
 from impasto.config.config import Config
@@ -49,11 +51,13 @@ class Painter:
             output: the JPEG to write.
         """
         settings = msgspec.convert(config, Config)
-        key = json.dumps([config, styles])
+        # Without a number, a run looks at the load of the machine first, for a sixth of a second.
+        engine = replace(settings.engine, threads=torch.get_num_threads())
+        settings = replace(settings, engine=engine)
         stylizer = self.stylizers.get(
-            key, lambda: Stylizer(settings, list(styles), networks=self.networks)
+            tuple(styles), lambda: Stylizer(settings, list(styles), networks=self.networks)
         )
-        result = stylizer(content).sample
+        result = stylizer.with_settings(settings)(content).sample
         assert isinstance(result, Picture)
         media.save(Picture(result.data), Path(output))
 
@@ -86,9 +90,9 @@ class Painter:
         """Makes a film. frames: its pictures; output: a WebP or an MP4."""
         make_film([Path(frame) for frame in frames], Path(output))
 
-    def report(self, folder: str, output: str) -> None:
-        """Makes the report of a run."""
-        report(Path(folder), Path(output))
+    def report(self, folder: str, names: dict[str, str], output: str) -> None:
+        """Makes the report of a run. names: what the user calls its files."""
+        report(Path(folder), Path(output), names={Path(k): v for k, v in names.items()})
 
 
 def _samples_of(folder: Path, result: str) -> tuple[list[Sample], list[str]]:

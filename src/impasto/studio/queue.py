@@ -40,12 +40,14 @@ class Queue:
         samples: what they are made from.
         command: starts a process that waits for a run; it reads the run as a line of JSON.
         jobs: how many run at a time.
+        ahead: whether the process of the next run is started ahead, for somebody looks at the page.
     """
 
     runs: Runs
     samples: Samples
     command: Sequence[str]
     jobs: int = 1
+    ahead: bool = False
     _spare: subprocess.Popen[str] | None = None
     _begun: dict[str, float] = field(default_factory=dict)
     _children: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -75,7 +77,7 @@ class Queue:
                 break
             if run.id not in self._begun and self._begin(run):
                 self._begun[run.id] = now
-        if self._spare is None or self._spare.poll() is not None:
+        if self.ahead and (self._spare is None or self._spare.poll() is not None):
             self._spare = self._start()
 
     def _begin(self, run: Run) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -79,13 +79,13 @@ class Results:
             lambda path: self.errands.send("film", frames=frames, output=str(path)),
         )
 
-    async def report(self, run: Run) -> Path:
-        """Returns the report of the run."""
+    async def report(self, run: Run, names: Mapping[str, str]) -> Path:
+        """Returns the report of the run. names: what the user calls its files."""
         return await self._made(
             run.folder / "report.html",
             run.folder / LINES,
             lambda path: self.errands.send(
-                "report", folder=str(run.folder / "run"), output=str(path)
+                "report", folder=str(run.folder / "run"), names=dict(names), output=str(path)
             ),
         )
 

@@ -100,7 +100,10 @@ def open_inputs(
         sample = kind.part(sample, (), config.signal.span)
     config = config.complete(sample.dims, len(sample.data))
     kept = kept or Kept()
-    things, shares = kept.get("shares", lambda: split_shares(list_styles(styles), config.objective))
+    things, shares = kept.get(
+        ("shares", config.objective.style_weights),
+        lambda: split_shares(list_styles(styles), config.objective),
+    )
     kept.make_room(4 * len(things))
     opened = open_styles(things, sample, config, arrays, kept)
     return Inputs(kind, sample, opened, shares, kind.settle(sample, opened, config))

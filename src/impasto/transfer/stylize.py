@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,15 @@ class Stylizer:
         self.styles = list_styles(styles)
         self.networks = networks or Kept(min(4, most))
         self.kept = Kept(most)
+
+    def with_settings(self, config: Config) -> Stylizer:
+        """Returns a stylizer with other settings for the guidance, the objective and the size.
+
+        Both share the network and the styles; the leads of signals have to be the same.
+        """
+        other = copy(self)
+        other.config = config
+        return other
 
     @restore_threads()
     def __call__(
