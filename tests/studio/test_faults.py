@@ -305,6 +305,24 @@ def test_a_painter_that_dies_or_hangs_is_started_anew(tmp_path: Path) -> None:
     asyncio.run(send())
 
 
+def test_pages_that_come_at_once_share_a_painter(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    start = asyncio.create_subprocess_exec
+
+    async def counted(*command: str, **options: Any) -> Any:
+        started.append(await start("cat", **options))
+        return started[-1]
+
+    async def come() -> None:
+        errands = Errands()
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", counted)
+        await asyncio.gather(*(errands.start() for _ in range(5)))
+        await errands.end()
+
+    asyncio.run(come())
+    assert len(started) == 1
+
+
 def test_the_port_of_the_web_need_not_be_named() -> None:
     assert host_fits("localhost", 80, "127.0.0.1")
     assert host_fits("[::1]", 80, "::1")

@@ -22,7 +22,7 @@ from tests.studio.hostile import good_files, hostile_files, hostile_sets, mutate
 from tests.studio.studios import Served, served
 
 SECRET = b"the-secret-of-the-sentinel"
-REQUESTS, MUTATED = 1000, 16
+REQUESTS, MUTATED = 1000, 12
 LONGEST = 15.0
 """The most seconds that an answer takes which needs no decoder; the machine may be busy."""
 

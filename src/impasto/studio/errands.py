@@ -44,21 +44,23 @@ class Errands:
 
     seconds: float = SECONDS
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _process: asyncio.subprocess.Process | None = None
     _newest: dict[str, int] = field(default_factory=dict)
     _count: int = 0
 
     async def start(self) -> None:
         """Starts the process, so that the first errand finds it loaded."""
-        if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "impasto.studio.painter"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, "VIPS_CONCURRENCY": "1"},
-            )
+        async with self._starting:  # several pages may come at once
+            if self._process is None or self._process.returncode is not None:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "impasto.studio.painter"),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                    env={**os.environ, "VIPS_CONCURRENCY": "1"},
+                )
 
     async def send(self, errand: str, page: str = "", **details: Any) -> float | None:
         """Has an errand done.
