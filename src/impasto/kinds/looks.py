@@ -63,6 +63,31 @@ def as_picture(sample: Sample) -> Picture:
     return Picture(np.ascontiguousarray(data, np.float32))
 
 
+def opaque(sample: Sample) -> Picture:
+    """Returns a picture of the sample without alpha, on white."""
+    picture = as_picture(sample)
+    if picture.alpha is None:
+        return Picture(picture.data)
+    return Picture(picture.data * picture.alpha + (1 - picture.alpha))
+
+
+def described(sample: Sample, space: Space) -> str:
+    """Says in a few words how large a sample is. space: its own grid, where it was shrunk.
+
+    Example:
+        >>> described(Picture(np.zeros((3, 4, 6), np.float32)), (400, 600))
+        '600 x 400 pixels'
+    """
+    grid = " x ".join(map(str, space))
+    match sample:
+        case Picture():
+            return f"{space[1]} x {space[0]} pixels"
+        case Signal() if sample.rate:
+            leads = "1 lead" if len(sample.data) == 1 else f"{len(sample.data)} leads"
+            return f"{space[0] / sample.rate:.4g} s at {sample.rate:g} Hz, {leads}"
+    return f"{grid} voxels" if len(space) == 3 else f"{grid} positions"
+
+
 def as_signal(sample: Sample) -> Signal:
     """Returns the sample as a signal; an array gets the nominal rate that runs give it."""
     if isinstance(sample, Signal):

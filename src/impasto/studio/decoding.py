@@ -52,6 +52,8 @@ def facts_of(folder: Path, file: str) -> dict[str, Any]:
         SampleError: it cannot be decoded, or is too large.
     """
     from impasto import media
+    from impasto.kinds.looks import described, look_of, opaque, open_to_show
+    from impasto.studio.drawing import draw, shrink
     from impasto.studio.samples import PIXELS
 
     path = folder / file
@@ -66,51 +68,16 @@ def facts_of(folder: Path, file: str) -> dict[str, Any]:
                 found=" x ".join(map(str, space)),
                 remedy="use the command line, which has no such limit",
             )
-    if media.is_picture(path):
-        return _picture(folder, path, space)
-    return _other(folder, path)
-
-
-def _picture(folder: Path, path: Path, space: tuple[int, ...]) -> dict[str, Any]:
-    from impasto import media
-
-    height, width = space
-    for name, side in (("proxy.jpg", SHOWN), ("thumb.jpg", THUMB)):
-        small = media.load(path, (min(side, max(space)),))
-        media.save(_on_white(small), folder / name)
-    return {"kind": "picture", "size": [height, width], "detail": f"{width} x {height} pixels"}
-
-
-def _on_white(picture: Any) -> Any:
-    from impasto.media import Picture
-
-    if picture.alpha is None:
-        return Picture(picture.data)
-    return Picture(picture.data * picture.alpha + (1 - picture.alpha))
-
-
-def _other(folder: Path, path: Path) -> dict[str, Any]:
-    """Draws a signal or a volume."""
-    from impasto import media
-    from impasto.kinds.looks import look_of
-    from impasto.media import Signal
-    from impasto.studio.drawing import draw, shrink
-
-    sample = media.load(path)
+    sample = open_to_show(path, min(SHOWN, max(space)))
     kind = look_of(sample)
-    draw([sample], [""], folder / "proxy.png")
-    shrink(folder / "proxy.png", folder / "thumb.jpg", THUMB)
-    shrink(folder / "proxy.png", folder / "proxy.jpg", 2 * SHOWN)
-    (folder / "proxy.png").unlink()
-    grid = " x ".join(map(str, sample.space))
-    detail = f"{grid} positions"
-    if isinstance(sample, Signal) and sample.rate:
-        leads = "lead" if len(sample.data) == 1 else "leads"
-        seconds = sample.space[0] / sample.rate
-        detail = f"{seconds:.4g} s at {sample.rate:g} Hz, {len(sample.data)} {leads}"
-    elif kind == "volume":
-        detail = f"{grid} voxels"
-    return {"kind": kind, "size": list(sample.space), "detail": detail}
+    if kind == "picture":
+        media.save(opaque(sample), folder / "proxy.jpg")
+    else:
+        draw([sample], [""], folder / "proxy.png")
+        shrink(folder / "proxy.png", folder / "proxy.jpg", 2 * SHOWN)
+        (folder / "proxy.png").unlink()
+    shrink(folder / "proxy.jpg", folder / "thumb.jpg", THUMB)
+    return {"kind": kind, "size": list(space), "detail": described(sample, space)}
 
 
 if __name__ == "__main__":

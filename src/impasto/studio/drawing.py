@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from impasto import media
-from impasto.kinds.looks import as_picture, as_signal, common_look, look_of
-from impasto.media import Picture, Sample
+from impasto.kinds.looks import as_signal, common_look, look_of, opaque
+from impasto.media import Sample
 from impasto.media.pictures.picture import fit_picture
 from impasto.plots import MOST, View, plot
 
@@ -24,17 +24,12 @@ def draw(samples: Sequence[Sample], labels: Sequence[str], output: Path) -> None
     elif first == "volume":
         samples = [s for s in samples if look_of(s) == "volume"][: MOST["planes"]]
     if common_look(samples) is None or first == "picture":
-        media.save(as_picture(samples[0]), output)
+        media.save(opaque(samples[0]), output)
         return
     plot(samples, labels[: len(samples)], output, View())
 
 
 def shrink(source: Path, target: Path, side: int) -> None:
     """Writes a picture at a long side of at most so many pixels, as JPEG without alpha."""
-    picture = media.load(source)
-    assert isinstance(picture, Picture)
-    if max(picture.space) > side:
-        picture = fit_picture(picture, (side,))
-    alpha = picture.alpha
-    data = picture.data if alpha is None else picture.data * alpha + (1 - alpha)
-    media.save(Picture(data), target)
+    picture = opaque(media.load(source))
+    media.save(fit_picture(picture, (side,)) if max(picture.space) > side else picture, target)

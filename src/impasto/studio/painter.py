@@ -22,7 +22,8 @@ from impasto import media
 from impasto.config.config import Config
 from impasto.errors import ImpastoError
 from impasto.kinds import samples_to_show
-from impasto.media import Picture, Sample
+from impasto.kinds.looks import opaque
+from impasto.media import Sample
 from impasto.reports import report
 from impasto.reports.findings import findings_of
 from impasto.runs.reading import read_run
@@ -57,21 +58,21 @@ class Painter:
         stylizer = self.stylizers.get(
             tuple(styles), lambda: Stylizer(settings, list(styles), networks=self.networks)
         )
-        result = stylizer.with_settings(settings)(content).sample
-        assert isinstance(result, Picture)
-        media.save(Picture(result.data), Path(output))
+        result = stylizer.with_settings(settings)(content)
+        media.save(opaque(result.sample), Path(output))
 
-    def shown(self, folder: str, result: str, output: str) -> None:
-        """Makes the picture of a result: of a signal or a volume, a plot with content and style.
+    def shrunk(self, result: str, output: str) -> None:
+        """Makes the picture that shows a picture. result: its file; output: the JPEG to write."""
+        shrink(Path(result), Path(output), SHOWN)
+
+    def drawn(self, folder: str, result: str, output: str) -> None:
+        """Draws the result of a signal or a volume with its content and style.
 
         Args:
             folder: of the run, of the command.
             result: the file of the result; "" takes the last checkpoint.
             output: the JPEG to write.
         """
-        if result and media.is_picture(result):
-            shrink(Path(result), Path(output), SHOWN)
-            return
         samples, roles = _samples_of(Path(folder), result)
         drawn = Path(output).with_suffix(".drawn.png")
         draw(samples, roles, drawn)
@@ -81,7 +82,7 @@ class Painter:
     def plot(self, folder: str, result: str, output: str) -> None:
         """Makes the page in which a signal or a volume is looked at.
 
-        The arguments are those of `shown`.
+        The arguments are those of `drawn`.
         """
         samples, roles = _samples_of(Path(folder), result)
         draw(samples, roles, Path(output))

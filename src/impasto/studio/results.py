@@ -34,17 +34,19 @@ class Results:
             SampleError: there is no result yet.
         """
         result = run.output
-        source = result if result.exists() else run.checkpoint_file()
+        later = run.checkpoint_file() if run.kind != "picture" else None
+        source = result if result.exists() else later
         if source is None:
             raise _none_yet("a result")
         given = str(result) if result.exists() else ""
-        return await self._made(
-            run.folder / "shown.jpg",
-            source,
-            lambda path: self.errands.send(
-                "shown", folder=str(run.folder / "run"), result=given, output=str(path)
-            ),
-        )
+
+        def make(path: Path) -> Awaitable[object]:
+            if run.kind == "picture":
+                return self.errands.send("shrunk", result=given, output=str(path))
+            folder = str(run.folder / "run")
+            return self.errands.send("drawn", folder=folder, result=given, output=str(path))
+
+        return await self._made(run.folder / "shown.jpg", source, make)
 
     async def plot(self, run: Run) -> Path:
         """Returns the page in which the result of a signal or a volume is looked at.

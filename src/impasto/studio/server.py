@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
@@ -15,6 +17,9 @@ from platformdirs import user_data_path
 from impasto.errors import ConfigError
 from impasto.studio.home import Home, check_home
 from impasto.system.libraries import library
+
+if TYPE_CHECKING:
+    from impasto.studio.guards import Password
 
 PORT, TRIED = 8797, 20
 """The port by default, and how many behind it are tried where it is taken."""
@@ -62,19 +67,12 @@ def serve(serving: Serving) -> None:
     import uvicorn
 
     from impasto.studio.app import PUBLIC, Studio, application
-    from impasto.studio.guards import VARIABLE, Guard, Password, is_loopback, read_password
+    from impasto.studio.guards import Guard
     from impasto.studio.queue import Queue
     from impasto.studio.runs import Runs
     from impasto.studio.samples import Samples
 
-    text = read_password(serving.password_file)
-    if not is_loopback(serving.host) and text is None:
-        raise ConfigError(
-            subject="--host",
-            expected="a password, since others can reach the page",
-            found="none",
-            remedy=f"set {VARIABLE}, or name a file with --password-file",
-        )
+    password = _password(serving)
     folder = serving.home or user_data_path("impasto") / "studio"
     check_home(folder)
     home = Home(folder.absolute())
@@ -91,14 +89,11 @@ def serve(serving: Serving) -> None:
         ) from error
     with lock, _listening(serving) as listener:
         home.clean()
-        port = listener.getsockname()[1]
         samples, runs = Samples(home, serving.examples), Runs(home)
         queue = Queue(runs, samples, serving.command, serving.jobs)
         studio = Studio(home, samples, runs, queue, serving.trust)
-        app = application(studio)
-        login = studio.pages["login.html"][0].decode()
-        password = None if text is None else Password(text)
-        guard = Guard(app, serving.host, port, password, login, PUBLIC)
+        login, port = studio.pages["login.html"][0].decode(), listener.getsockname()[1]
+        guard = Guard(application(studio), serving.host, port, password, login, PUBLIC)
         shown = f"[{serving.host}]" if ":" in serving.host else serving.host
         url = f"http://{shown}:{port}/"
         print(f"the studio is at {url} and keeps its work in {home.folder}; Ctrl-C ends it")
@@ -116,17 +111,33 @@ def serve(serving: Serving) -> None:
             lifespan="on",
             ws="none",
         )
-        server = uvicorn.Server(config)
         if serving.browser:
             webbrowser.open(url)
         try:
-            server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listener])
         finally:
-            stopped = queue.close()
-            if stopped:
+            if stopped := queue.close():
                 print(f"{stopped} at work: told to stop with the result so far; resume on the page")
+
+
+def _password(serving: Serving) -> Password | None:
+    """Returns the password, without which nobody else may reach the page.
+
+    Raises:
+        ConfigError: there is none where there has to be one, or it cannot be used.
+    """
+    from impasto.studio.guards import VARIABLE, Password, is_loopback, read_password
+
+    text = read_password(serving.password_file)
+    if not is_loopback(serving.host) and text is None:
+        raise ConfigError(
+            subject="--host",
+            expected="a password, since others can reach the page",
+            found="none",
+            remedy=f"set {VARIABLE}, or name a file with --password-file",
+        )
+    return None if text is None else Password(text)
 
 
 def _listening(serving: Serving) -> socket.socket:
