@@ -1,6 +1,7 @@
-"""Cuts the small pictures of the README and of the studio out of the sheets of the gallery.
+"""Makes the strip of the README, out of a sheet of the gallery, and the small pictures of presets,
+of the demo's pictures. It takes some ten minutes.
 
-python docs/make_thumbnails.py
+    python docs/make_thumbnails.py
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from impasto import configure, stylize
+from impasto.cli.pictures import PICTURES
+
+LANCZOS = Image.Resampling.LANCZOS
 FIGURES = Path(__file__).parent / "figures"
 PAGE = Path(__file__).parents[1] / "src" / "impasto" / "studio" / "page"
 WIDTH, GAP = 980, 6
@@ -24,15 +29,13 @@ ROWS: tuple[tuple[Box, ...], ...] = (
 )
 """Of gallery-painted.jpg: photograph, painting, then `standard`, `paint`, `standard` and `fine`."""
 
-PRESETS: dict[str, tuple[str, Box]] = {
-    "draft": ("gallery-presets", (5, 21, 362, 258)),
-    "standard": ("gallery-painted", (587, 236, 932, 466)),
-    "fine": ("gallery-painted", (938, 236, 1283, 466)),
-    "paint": ("gallery-painted", (1289, 236, 1634, 466)),
-    "print": ("gallery-presets", (5, 299, 362, 536)),
-    "notes": ("gallery-presets", (425, 292, 675, 458)),
-    "gatys": ("gallery-gatys", (740, 90, 1095, 326)),
+PRESETS = {
+    **dict.fromkeys(("instant", "draft", "standard", "fine", "paint"), (0,)),
+    "print": (1024,),
+    "notes": (100, 100),
+    "gatys": (240,),
 }
+"""The presets with a picture, and its size."""
 
 
 def strip() -> Image.Image:
@@ -47,7 +50,7 @@ def strip() -> Image.Image:
         left = 0
         for box in boxes:
             width = min(round(scale * (box[2] - box[0])), WIDTH - left)
-            row.paste(sheet.crop(box).resize((width, height), Image.Resampling.LANCZOS), (left, 0))
+            row.paste(sheet.crop(box).resize((width, height), LANCZOS), (left, 0))
             left += width + GAP
         rows.append(row)
     whole = Image.new("RGB", (WIDTH, sum(r.height for r in rows) + GAP * (len(rows) - 1)), "white")
@@ -60,13 +63,16 @@ def strip() -> Image.Image:
 
 def main() -> None:
     strip().save(FIGURES / "strip.jpg", quality=85)
-    for name, (sheet, box) in PRESETS.items():
-        picture = Image.open(FIGURES / f"{sheet}.jpg").crop(box)
-        small = picture.resize((150, 100), Image.Resampling.LANCZOS)
-        small.save(FIGURES / f"preset-{name}.jpg", quality=85)
-    for path in FIGURES.glob("preset-*.jpg"):
-        square = Image.open(path).crop((25, 0, 125, 100))
-        square.save(PAGE / path.name, quality=85)
+    for name, size in PRESETS.items():
+        content, style = PICTURES
+        whole = stylize(content, style, configure(name, size=size)).pil().convert("RGB")
+        width, height = whole.size
+        top = max(0, (height - round(width * 2 / 3)) // 2)
+        wide = whole.crop((0, top, width, height - top))
+        wide.resize((150, 100), LANCZOS).save(FIGURES / f"preset-{name}.jpg", quality=88)
+        left = max(0, round(0.4 * width - height / 2))
+        square = whole.crop((left, 0, left + height, height))
+        square.resize((160, 160), LANCZOS).save(PAGE / f"preset-{name}.jpg", quality=84)
 
 
 if __name__ == "__main__":

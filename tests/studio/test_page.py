@@ -91,9 +91,7 @@ def visit(browser: Browser, studio: Served) -> Iterator[Visit]:
         page.on(
             "console",
             lambda message: (
-                wrong.append(message.text)
-                if strict and "Security Policy" in message.text
-                else None
+                wrong.append(message.text) if strict and "Security Policy" in message.text else None
             ),
         )
         page.goto(url or studio.url)
@@ -390,7 +388,11 @@ def test_the_queue(visit: Visit, studio: Served) -> None:
     setting(page, "seed", "3")
     third = paint(page)
     cards = page.locator(".run")
-    running, two, three = cards.first, cards.filter(has_text="seed 2"), cards.filter(has_text="seed 3")
+    running, two, three = (
+        cards.first,
+        cards.filter(has_text="seed 2"),
+        cards.filter(has_text="seed 3"),
+    )
     expect(cards).to_have_count(3)
     expect(running).to_have_attribute("data-state", "running", timeout=LONG)
     expect(two).to_contain_text("waits, number 1")
@@ -427,18 +429,21 @@ def test_results(visit: Visit, studio: Served, tmp_path: Path) -> None:
     """They are looked at, compared, downloaded, and asked for again."""
     page = visit()
     example(page)
-    small(page, 60)
+    small(page, 5000)
     paint(page)
-    state(page, "done")
+    moment = page.get_by_role("slider", name="Time")
+    expect(moment).to_be_visible(timeout=LONG)  # there are two frames
+    page.locator("#run-actions").get_by_role("button", name="Stop").click()
+    state(page, "stopped")
     setting(page, "seed", "7")
     setting(page, "beta", "20")
     setting(page, "steps", "3")
     paint(page)
-    expect(page.locator(".run[data-state=done]")).to_have_count(2, timeout=LONG)
+    state(page, "done")
 
     # before and after, and the zoom
     page.locator(".run").nth(1).locator(".open").click()
-    expect(page.locator("#run-facts")).to_contain_text("step 60 of 60")
+    expect(page.locator("#run-facts")).to_contain_text("of 5000")
     expect(page.locator(FRAME)).to_have_attribute("alt", "Result", timeout=LONG)
     slider = page.locator("#painting .stage").get_by_role("slider")
     slider.press("Home")
@@ -458,7 +463,6 @@ def test_results(visit: Visit, studio: Served, tmp_path: Path) -> None:
     page.get_by_role("radio", name="Slider").check()
 
     # the frames of the way
-    moment = page.get_by_role("slider", name="Time")
     moment.press("Home")
     expect(page.locator("#moment output")).to_have_text("Step 1")
     expect(page.locator(FRAME)).to_have_attribute("alt", "Step 1")
@@ -484,7 +488,7 @@ def test_results(visit: Visit, studio: Served, tmp_path: Path) -> None:
     with page.expect_download() as download:
         film.get_by_role("link", name="Download webp").click()
     with Image.open(io.BytesIO(Path(download.value.path()).read_bytes())) as moving:
-        assert moving.n_frames > 1
+        assert getattr(moving, "n_frames", 1) > 1
     film.get_by_role("button", name="Close").click()
 
     # two runs in one view, and what differs
@@ -504,7 +508,7 @@ def test_results(visit: Visit, studio: Served, tmp_path: Path) -> None:
     page.locator(".run").nth(1).locator("summary").click()
     page.locator(".run").nth(1).get_by_role("button", name="Again with these settings").click()
     expect(page.locator("#set-beta")).to_have_value("6")
-    expect(page.locator("#set-steps")).to_have_value("60")
+    expect(page.locator("#set-steps")).to_have_value("5000")
     expect(page.locator("#status")).to_contain_text("are loaded")
 
 
@@ -514,7 +518,9 @@ def test_a_recording(visit: Visit, tmp_path: Path) -> None:
     for name, noise in (("ecg", 0.02), ("loud", 0.3)):
         beats = np.sin(np.arange(500) / 8) ** 9 + noise * generator.normal(size=500)
         data = np.stack([beats, -beats]).astype(np.float32)
-        media.save(Signal(data, rate=100.0, names=("I", "II"), units=("mV",) * 2), tmp_path / f"{name}.hea")
+        media.save(
+            Signal(data, rate=100.0, names=("I", "II"), units=("mV",) * 2), tmp_path / f"{name}.hea"
+        )
     page = visit()
     drop(page, "#content", tmp_path / "ecg.hea", tmp_path / "ecg.dat")
     expect(page.locator("#content figcaption")).to_have_text(

@@ -212,7 +212,7 @@ def test_what_the_page_may_do_with_a_run(studio: Studio) -> None:
     for bad in ({}, {"before": 3}, []):
         assert client.post(f"/api/runs/{second}/move", json=bad).status_code == 422
     assert client.post(f"/api/runs/{first}/resume").status_code == 422
-    assert client.post(f"/api/runs/{first}/stop").json()["state"] == "interrupted"
+    assert client.post(f"/api/runs/{first}/stop").json()["state"] == "stopped"
     assert client.post(f"/api/runs/{first}/stop").status_code == 422
     assert client.post(f"/api/runs/{first}/move", json={"before": None}).status_code == 409
     assert client.post(f"/api/runs/{first}/resume").json()["state"] == "queued"
