@@ -29,9 +29,9 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 Open = Callable[..., "Page"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, without any window."""
+    """Chromium, without any window. While it is open, asyncio.run is not to be had."""
     reason = "playwright is not installed"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -124,7 +124,7 @@ def test_a_run_that_was_given_away_is_not_moved_but_stopped(studio: Studio) -> N
     run = client.post("/api/runs", json=asked).json()["id"]
     assert client.post(f"/api/runs/{run}/move", json={"before": None}).status_code == 409
     assert client.delete(f"/api/runs/{run}").status_code == 422
-    assert client.post(f"/api/runs/{run}/stop").json()["state"] == "interrupted"
+    assert client.post(f"/api/runs/{run}/stop").json()["state"] == "stopped"
 
 
 def test_a_second_stop_is_no_second_signal(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,14 +173,14 @@ def test_a_value_that_is_no_number_is_none(studio: Studio) -> None:
 
 
 def test_one_step_changes_one_run(studio: Studio) -> None:
-    """A page that takes changes gets no run that is as it was."""
+    """A page gets no run that is as it was."""
     old = ended(studio.runs.add(ASKED, "picture", ".png"))
     new = studio.runs.add(ASKED, "picture", ".png")
 
     async def watch() -> list[tuple[str, list[str]]]:
         board = Board(studio.listed)
         work, seen = asyncio.ensure_future(board.work()), []
-        async for text in board.events(None, changes=True):
+        async for text in board.events(None):
             name, data = text.removeprefix("event: ").rstrip("\n").split("\ndata: ")
             seen.append((name, [run["id"] for run in json.loads(data)]))
             if len(seen) == 1:

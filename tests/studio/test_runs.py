@@ -256,7 +256,7 @@ def test_events_tell_what_is_new(studio: Studio) -> None:
     assert [[one["step"] for one in data] for data in steps] == [[1], [2]]
     frames = [data for name, data in seen if name == "frame"]
     assert frames[-1] == {"step": 2, "url": f"/runs/{run.id}/frames/2.jpg"}
-    lists = [data for name, data in seen if name == "runs"]
+    lists = [data for name, data in seen if name in {"runs", "changed"}]
     assert lists[-1][0]["step"] == 2
 
 

@@ -197,18 +197,21 @@ async def add_run(studio: Studio, request: Request) -> Response:
     kind = studio.check(asked)
     run = studio.runs.add(asked, kind, studio.suffix(asked))
     studio.queue.look()
+    studio.board.look()
     return JSONResponse(studio.shown(run), 201)
 
 
 async def stop_run(studio: Studio, request: Request) -> Response:
     run = run_of(studio, request)
     studio.queue.stop(run)
+    studio.board.look()
     return JSONResponse(studio.shown(run))
 
 
 async def resume_run(studio: Studio, request: Request) -> Response:
     run = run_of(studio, request)
     studio.queue.resume(run)
+    studio.board.look()
     return JSONResponse(studio.shown(run))
 
 
@@ -222,6 +225,7 @@ async def move_run(studio: Studio, request: Request) -> Response:
         studio.queue.move(run, studio.runs.find(before) if before else None)
     except ConfigError as error:
         return error_answer(409, str(error))
+    studio.board.look()
     return JSONResponse(studio.listed())
 
 
@@ -275,9 +279,7 @@ async def download(studio: Studio, request: Request) -> Response:
 async def events(studio: Studio, request: Request) -> Response:
     watched = request.query_params.get("run", "")
     run = studio.runs.find(watched) if watched else None
-    changes = "changes" in request.query_params
-    told = studio.board.events(run, changes=changes)
-    return StreamingResponse(told, media_type="text/event-stream")
+    return StreamingResponse(studio.board.events(run), media_type="text/event-stream")
 
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (

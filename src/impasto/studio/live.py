@@ -51,13 +51,13 @@ class Board:
         }
         self._cards = cards
 
-    async def events(self, run: Run | None, *, changes: bool = False) -> AsyncIterator[str]:
+    async def events(self, run: Run | None) -> AsyncIterator[str]:
         """Yields the events of a page, until it leaves.
 
-        Args:
-            run: the run that the page watches.
-            changes: whether the page takes runs that have changed by themselves: then all are
-                sent where there is one more or one less only.
+        All runs are told at first, and where there is one more or one less; else those that have
+        changed.
+
+        run: the run that the page watches.
         """
         told: dict[str, str] | None = None
         offset, frame, quiet = 0, 0, 0.0
@@ -68,7 +68,7 @@ class Board:
                 before = quiet
                 if told != self.texts:
                     quiet = 0.0
-                    yield _of_runs(told if changes else None, self.texts)
+                    yield _of_runs(told, self.texts)
                     told = self.texts
                 if run is not None:
                     lines, offset = new_lines(run.folder / LINES, offset)

@@ -97,6 +97,10 @@ async function start() {
         tell(runs)
         if (id && !painting.run) watch(null)  // it is deleted, perhaps in another window
       },
+      changed: runs => {
+        const news = new Map(runs.map(run => [run.id, run]))
+        tell(history.runs.map(run => news.get(run.id) ?? run))
+      },
       steps: steps => painting.addSteps(steps),
       frame: frame => painting.addFrame(frame),
       open: () => fail(null),
