@@ -10,10 +10,12 @@ size twice.
 
     python -m benchmarks.instant [--assets FOLDER] [--weights FOLDER] [--decoder FILE] [--pairs 10]
         [--size 384] [--amounts 0.5 0.75 1.0] [--deep] [--sheets FOLDER] [--output FILE]
+        [--tuned FILE --style NAME]
 
 --assets: holds content/ and style/. --weights: the rivals' files, those of LPIPS and VGG-16. Each
 that is missing is left out. --sheets: for rows of content, style and results. --output: all figures
-as JSON.
+as JSON. --tuned: a decoder of `impasto tune`, beside instant on the contents of the pairs in that
+one style.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ from impasto.plots.picture import side_by_side
 
 Paint = Callable[[Tensor, Tensor, float], Tensor]
 """Of content and style, shape (1, 3, h, w) each, and an amount."""
+
+TUNED = "instant, tuned"
 
 AGAIN = 3
 """Times that each program is timed; the fastest counts."""
@@ -154,12 +158,18 @@ def main() -> None:
     parser.add_argument("--deep", action="store_true")
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--tuned", type=Path)
+    parser.add_argument("--style", help="of --tuned: a file of style/")
     arguments = parser.parse_args()
     print(machine())
     paints = programs(arguments.weights, arguments.decoder)
+    pairs = PAIRS[: arguments.pairs]
+    if arguments.tuned:
+        paints[TUNED] = programs(Path(), arguments.tuned)["instant"]
+        pairs = tuple((content, arguments.style) for content, _ in pairs)
     lpips = lpips_of(arguments.weights)
     found: dict[str, dict[str, list[Verdict]]] = {}
-    for number, (content, style) in enumerate(PAIRS[: arguments.pairs], start=1):
+    for number, (content, style) in enumerate(pairs, start=1):
         pair = f"{Path(content).stem}, {Path(style).stem}"
         pictures = [
             open_picture(arguments.assets / folder / name, (arguments.size,))
@@ -217,10 +227,11 @@ def report(found: dict[str, dict[str, list[Verdict]]], size: int) -> None:
             lines.append((name, f"{first.amount:g}", *figures))
     table(("", "amount", *fields.values()), lines)
     fields.pop("lpips")
-    print("\ninstant over each rival at the same LPIPS\n")
+    print("\ninstant over each rival at the same LPIPS, and tuned over instant\n")
     lines = []
     ours = [name for name in names if name.startswith("instant")]
-    for own, name in product(ours, [name for name in names if name not in ours]):
+    against = list(product(ours, [name for name in names if name not in ours]))
+    for own, name in against + [(TUNED, "instant")] * (TUNED in names):
         line: list[str] = [own, name]
         for field in fields:
             ratios = []
