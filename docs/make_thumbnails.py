@@ -1,5 +1,5 @@
 """Makes the strip of the README, out of a sheet of the gallery, and the small pictures of presets,
-of the demo's pictures. It takes some ten minutes.
+of the demo's pictures and of other figures. It takes some ten minutes.
 
     python docs/make_thumbnails.py
 """
@@ -35,7 +35,16 @@ PRESETS = {
     "notes": (100, 100),
     "gatys": (240,),
 }
-"""The presets with a picture, and its size."""
+"""The presets of pictures, and the size of theirs."""
+
+CUTS: dict[str, tuple[str, Box]] = {
+    "ecg": ("ecg.png", (60, 112, 360, 412)),
+    "audio-transfer": ("sound.jpg", (80, 186, 330, 436)),
+    "audio-texture": ("sound.jpg", (1000, 186, 1250, 436)),
+    "ct": ("ct.jpg", (58, 718, 283, 943)),
+    "volume": ("solids.jpg", (256, 0, 512, 256)),
+}
+"""The other presets: a figure, and the part of it."""
 
 
 def strip() -> Image.Image:
@@ -63,6 +72,9 @@ def strip() -> Image.Image:
 
 def main() -> None:
     strip().save(FIGURES / "strip.jpg", quality=85)
+    for name, (figure, box) in CUTS.items():
+        square = Image.open(FIGURES / figure).convert("RGB").crop(box)
+        square.resize((160, 160), LANCZOS).save(PAGE / f"preset-{name}.jpg", quality=84)
     for name, size in PRESETS.items():
         content, style = PICTURES
         whole = stylize(content, style, configure(name, size=size)).pil().convert("RGB")
