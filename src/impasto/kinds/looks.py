@@ -15,6 +15,7 @@ from impasto.kinds.planes import is_plane
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
+from impasto.media.small import on_white
 from impasto.media.volumes.orientation import is_volume
 from impasto.networks import RATE
 
@@ -65,27 +66,7 @@ def as_picture(sample: Sample) -> Picture:
 
 def opaque(sample: Sample) -> Picture:
     """Returns a picture of the sample without alpha, on white."""
-    picture = as_picture(sample)
-    if picture.alpha is None:
-        return Picture(picture.data)
-    return Picture(picture.data * picture.alpha + (1 - picture.alpha))
-
-
-def described(sample: Sample, space: Space) -> str:
-    """Says in a few words how large a sample is. space: its own grid, where it was shrunk.
-
-    Example:
-        >>> described(Picture(np.zeros((3, 4, 6), np.float32)), (400, 600))
-        '600 x 400 pixels'
-    """
-    grid = " x ".join(map(str, space))
-    match sample:
-        case Picture():
-            return f"{space[1]} x {space[0]} pixels"
-        case Signal() if sample.rate:
-            leads = "1 lead" if len(sample.data) == 1 else f"{len(sample.data)} leads"
-            return f"{space[0] / sample.rate:.4g} s at {sample.rate:g} Hz, {leads}"
-    return f"{grid} voxels" if len(space) == 3 else f"{grid} positions"
+    return on_white(as_picture(sample))
 
 
 def as_signal(sample: Sample) -> Signal:

@@ -52,8 +52,7 @@ def facts_of(folder: Path, file: str) -> dict[str, Any]:
         SampleError: it cannot be decoded, or is too large.
     """
     from impasto import media
-    from impasto.kinds.looks import described, look_of, opaque, open_to_show
-    from impasto.studio.drawing import draw, shrink
+    from impasto.media.small import described, save_small, small_picture
     from impasto.studio.samples import PIXELS
 
     path = folder / file
@@ -68,16 +67,28 @@ def facts_of(folder: Path, file: str) -> dict[str, Any]:
                 found=" x ".join(map(str, space)),
                 remedy="use the command line, which has no such limit",
             )
-    sample = open_to_show(path, min(SHOWN, max(space)))
-    kind = look_of(sample)
-    if kind == "picture":
-        media.save(opaque(sample), folder / "proxy.jpg")
-    else:
-        draw([sample], [""], folder / "proxy.png")
-        shrink(folder / "proxy.png", folder / "proxy.jpg", 2 * SHOWN)
-        (folder / "proxy.png").unlink()
-    shrink(folder / "proxy.jpg", folder / "thumb.jpg", THUMB)
-    return {"kind": kind, "size": list(space), "detail": described(sample, space)}
+    picture = small_picture(path, SHOWN)
+    if picture is None:
+        return _drawn(folder, path)
+    for name, side in (("proxy.jpg", SHOWN), ("thumb.jpg", THUMB)):
+        save_small(picture, folder / name, side)
+    return {"kind": "picture", "size": list(space), "detail": described(picture, space)}
+
+
+def _drawn(folder: Path, path: Path) -> dict[str, Any]:
+    """Draws what is no picture, for which much is loaded."""
+    from impasto import media
+    from impasto.kinds.looks import look_of
+    from impasto.media.small import described
+    from impasto.studio.drawing import draw, shrink
+
+    sample = media.load(path)
+    draw([sample], [""], folder / "proxy.png")
+    shrink(folder / "proxy.png", folder / "proxy.jpg", 2 * SHOWN)
+    shrink(folder / "proxy.png", folder / "thumb.jpg", THUMB)
+    (folder / "proxy.png").unlink()
+    detail = described(sample, sample.space)
+    return {"kind": look_of(sample), "size": list(sample.space), "detail": detail}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto import media
 from impasto.kinds.looks import as_signal, common_look, look_of, opaque
 from impasto.media import Sample
-from impasto.media.pictures.picture import fit_picture
+from impasto.media.small import save_small
 from impasto.plots import MOST, View, plot
 
 
@@ -31,5 +31,4 @@ def draw(samples: Sequence[Sample], labels: Sequence[str], output: Path) -> None
 
 def shrink(source: Path, target: Path, side: int) -> None:
     """Writes a picture at a long side of at most so many pixels, as JPEG without alpha."""
-    picture = opaque(media.load(source))
-    media.save(fit_picture(picture, (side,)) if max(picture.space) > side else picture, target)
+    save_small(opaque(media.load(source)), target, side)
