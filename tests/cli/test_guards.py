@@ -249,6 +249,7 @@ def test_every_path_of_every_command_is_known(studio: Path) -> None:
         "Compare": {"out", "content", "style", "lpips"},
         "Resume": {"folder"},
         "Report": {"folder", "output"},
+        "Studio": {"home", "password_file"},
     }
     found = {
         kind.__name__: {field.name for field in fields(kind) if "Path" in str(field.type)}

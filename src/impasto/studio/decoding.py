@@ -76,13 +76,14 @@ def facts_of(folder: Path, file: str) -> dict[str, Any]:
 
 
 def _drawn(folder: Path, path: Path) -> dict[str, Any]:
-    """Draws what is no picture, for which much is loaded."""
+    """Draws what is no picture."""
     from impasto import media
-    from impasto.kinds.looks import look_of
     from impasto.media.small import described
+
+    sample = media.load(path)  # most broken files end here, before much is loaded
+    from impasto.kinds.looks import look_of
     from impasto.studio.drawing import draw, shrink
 
-    sample = media.load(path)
     draw([sample], [""], folder / "proxy.png")
     shrink(folder / "proxy.png", folder / "proxy.jpg", 2 * SHOWN)
     shrink(folder / "proxy.png", folder / "thumb.jpg", THUMB)
