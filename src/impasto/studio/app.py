@@ -42,6 +42,9 @@ SIDE = 384
 LONGEST_STEP = 9
 """The most digits of the number of a step."""
 
+AFTER = 0.5
+"""Seconds after which processes are loaded ahead: the files of the page come first."""
+
 FRESH = "private, max-age=31536000, immutable"
 """For what never changes under its name."""
 
@@ -50,8 +53,7 @@ PUBLIC = ("/page/base.css", "/page/studio.css")
 
 
 async def index(studio: Studio, request: Request) -> Response:
-    studio.queue.ahead = True
-    await studio.previews.start()  # so that the first preview finds it loaded
+    asyncio.get_running_loop().call_later(AFTER, studio.load_ahead)
     data, kind = studio.pages["index.html"]
     return Response(data, media_type=kind)
 

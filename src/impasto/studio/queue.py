@@ -77,7 +77,9 @@ class Queue:
                 break
             if run.id not in self._begun and self._begin(run):
                 self._begun[run.id] = now
-        if self.ahead and (self._spare is None or self._spare.poll() is not None):
+        # Not beside a run, which would take its cores for busy, and fewer threads to the end.
+        idle = self.ahead and not busy and not self._begun
+        if idle and (self._spare is None or self._spare.poll() is not None):
             self._spare = self._start()
 
     def _begin(self, run: Run) -> bool:

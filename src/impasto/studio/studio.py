@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,11 @@ class Studio:
         self.board = Board(self.listed)
         self.results = Results(self.errands)
         self.pages = page_files()
+
+    def load_ahead(self) -> None:
+        """Starts the processes that the first preview and the next run would wait for."""
+        self.queue.ahead = True
+        self._loading = asyncio.ensure_future(self.previews.start())
 
     def listed(self) -> list[dict[str, Any]]:
         """Lists the runs as the page has them."""
