@@ -268,7 +268,7 @@ def watching(rounds: int, size: int, pages: int) -> None:
                 run = one.paint(size=str(size))
                 with watched(one.url, run, count):
                     while one.run(run)["state"] in {"queued", "running"}:
-                        time.sleep(0.5)
+                        time.sleep(2)  # to ask has its cost, too
                     memory.append(one.memory())
                 lines = one_result(one, run)
                 cases[name].append(lines)

@@ -14,7 +14,7 @@ from typing import Any
 
 from impasto.studio.runs import LINES, Run, new_lines, shown_step
 
-TICK = 0.3
+TICK = 0.5
 """Seconds between two events."""
 
 ALIVE = 15.0

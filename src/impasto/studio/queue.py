@@ -21,7 +21,7 @@ from impasto.studio.asked import arguments_of
 from impasto.studio.runs import LOCK, RECORD, Run, Runs
 from impasto.studio.samples import Samples
 
-TICK = 0.2
+TICK = 0.3
 """Seconds between two looks at the runs."""
 
 PATIENCE = 20.0
