@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from examples import painter
-from impasto.cli.commands import PICTURES
+from impasto.cli.pictures import PICTURES
 from impasto.media.pictures.picture import open_picture
 
 pytestmark = pytest.mark.slow
