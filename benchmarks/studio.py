@@ -99,6 +99,11 @@ class Studio:
         """The megabytes of the server."""
         return psutil.Process(self.process.pid).memory_info().rss / 1e6
 
+    def work(self) -> float:
+        """The seconds of a core that the server has used."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def close(self) -> None:
         """Ends it."""
         self.client.close()
@@ -196,7 +201,8 @@ def watched(url: str, run: str, pages: int) -> Iterator[None]:
         yield
     finally:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        used = os.wait4(child, 0)[2]
+        print(f"{pages} pages themselves: {used.ru_utime + used.ru_stime:.1f} s of a core")
 
 
 def start(rounds: int, size: int, pages: int) -> None:
@@ -265,13 +271,13 @@ def watching(rounds: int, size: int, pages: int) -> None:
                 flags = ("--run", f"{own}/run", "--checkpoint-every", "5")
                 cases["the command"].append(commanded(Path(own), "--size", str(size), *flags)[2])
             for name, count in (("one page", 1), (f"{pages} pages", pages)):
-                run = one.paint(size=str(size))
+                run, before = one.paint(size=str(size)), one.work()
                 with watched(one.url, run, count):
                     while one.run(run)["state"] in {"queued", "running"}:
                         time.sleep(2)  # to ask has its cost, too
                     memory.append(one.memory())
-                lines = one_result(one, run)
-                cases[name].append(lines)
+                print(f"the server for {name}: {one.work() - before:.1f} s of a core")
+                cases[name].append(one_result(one, run))
                 time.sleep(3)
     base = statistics.median(cases["the command"])
     rows = [
