@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.studio.pages import until
+from impasto.studio.guards import POLICY
+from tests.studio.pages import listen, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 PACKAGES = Path(__file__).parents[2] / "src" / "impasto"
-
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; frame-src 'self'; media-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 
 SITE = "http://studio.test/"
 
@@ -78,13 +73,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                wrong.append(message.text) if "Security Policy" in message.text else None
-            ),
-        )
+        listen(page, wrong)
         page.route("**/*", answer)
         page.goto(SITE)
         until(page, "window.ready")

@@ -37,3 +37,14 @@ def until(page: Page, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < end, expression
         page.wait_for_timeout(20)
+
+
+def listen(page: Page, wrong: list[str], *, strict: bool = True) -> None:
+    """Collects what goes wrong in a page: errors and, if strict, breaches of its policy."""
+
+    def heard(text: str) -> None:
+        if strict and "Security Policy" in text:
+            wrong.append(text)
+
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: heard(message.text))

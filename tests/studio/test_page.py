@@ -17,6 +17,7 @@ from PIL import Image
 from impasto import media
 from impasto.cli.pictures import PICTURES
 from impasto.media import Signal
+from tests.studio.pages import listen
 from tests.studio.studios import Served, served
 
 if TYPE_CHECKING:
@@ -87,13 +88,7 @@ def visit(browser: Browser, studio: Served) -> Iterator[Visit]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                wrong.append(message.text) if strict and "Security Policy" in message.text else None
-            ),
-        )
+        listen(page, wrong, strict=strict)
         page.goto(url or studio.url)
         if not url:
             ready(page)

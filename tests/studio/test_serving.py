@@ -219,6 +219,8 @@ def test_what_the_command_refuses(tmp_path: Path) -> None:
         return told.stderr
 
     home = str(tmp_path / "home")
+    assert "--jobs: expected a whole number" in refusal("--home", home, "--jobs", "0")
+    assert "--port: expected a whole number" in refusal("--home", home, "--port", "99999")
     assert "--host: expected a password" in refusal("--home", home, "--host", "0.0.0.0")
     short = refusal("--home", home, "--host", "0.0.0.0", IMPASTO_PASSWORD="short")
     assert "at least 8 characters" in short

@@ -94,7 +94,7 @@ def check_files(command: Command) -> None:
             that it has not made.
     """
     check_touched(touched_by(command))
-    if isinstance(command, Stylize | Texture) and command.display.frames:
+    if isinstance(command, Stylize | Texture | Demo) and command.display.frames:
         check_frames(Path(command.display.frames))
     if isinstance(command, Demo):
         _check_demo(command.output)

@@ -15,11 +15,10 @@ import sys
 import time
 from pathlib import Path
 
-from impasto.cli import commands, parsing  # what takes long to load
+import impasto.cli.commands  # noqa: F401: what takes long to load
+import impasto.cli.parsing  # noqa: F401
 from impasto.cli.main import main
 from impasto.studio.runs import ENDED, ERRORS, LINES, LOCK, QUEUE
-
-__all__ = ["wait_for_a_run"]
 
 TRIES, BETWEEN = 50, 0.02
 """The server looks at the lock for moments, in which it cannot be had."""
@@ -27,8 +26,6 @@ TRIES, BETWEEN = 50, 0.02
 
 def wait_for_a_run() -> None:
     """Waits for a run, makes it, and says how it ended."""
-    assert commands
-    assert parsing
     line = sys.stdin.readline()
     if not line:  # the server has ended
         return

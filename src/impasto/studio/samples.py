@@ -84,7 +84,7 @@ class Samples:
         if not is_id(sample):
             return None
         if sample not in self._known:
-            record = read_json(self.home.samples / sample / RECORD)
+            record = read_json(self.folder(sample) / RECORD)
             if record is None:
                 return None
             self._known[sample] = record
@@ -100,7 +100,7 @@ class Samples:
         Raises:
             ConfigError: there is no such sample.
         """
-        return self.home.samples / sample / str(self.get(sample)["file"])
+        return self.folder(sample) / str(self.get(sample)["file"])
 
     def get(self, sample: str) -> dict[str, Any]:
         """Returns what is known of a sample.
@@ -121,7 +121,7 @@ class Samples:
     async def delete(self, sample: str) -> None:
         """Deletes a sample."""
         self._known.pop(sample, None)
-        await discard(hide(self.home.samples / sample))
+        await discard(hide(self.folder(sample)))
 
     async def delete_masks(self, used: Callable[[], set[str]]) -> None:
         """Deletes the oldest masks: each stroke on a page leaves one.
@@ -272,7 +272,6 @@ class Samples:
             raise SampleError(subject=name, expected="a PNG", found=record["kind"], remedy="paint")
         sample = new_id()
         record |= {"id": sample, "name": name[:200], "file": file, "mask": mask, "example": example}
-        record |= {"bytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())}
         write_json(folder / RECORD, record)
         folder.rename(self.home.samples / sample)
         return self.get(sample)

@@ -72,6 +72,7 @@ def serve(serving: Serving) -> None:
     from impasto.studio.runs import Runs
     from impasto.studio.samples import Samples
 
+    _check_numbers(serving)
     password = _password(serving)
     folder = serving.home or user_data_path("impasto") / "studio"
     check_home(folder)
@@ -119,6 +120,21 @@ def serve(serving: Serving) -> None:
         finally:
             if stopped := queue.close():
                 print(f"{stopped} at work: told to stop with the result so far; resume on the page")
+
+
+def _check_numbers(serving: Serving) -> None:
+    """Raises ConfigError for a number outside its range."""
+    for flag, value, least, most in (
+        ("--jobs", serving.jobs, 1, 64),
+        ("--port", serving.port, 0, 65535),
+    ):
+        if value is not None and not least <= value <= most:
+            raise ConfigError(
+                subject=flag,
+                expected=f"a whole number from {least} to {most}",
+                found=str(value),
+                remedy="change it",
+            )
 
 
 def _password(serving: Serving) -> Password | None:
