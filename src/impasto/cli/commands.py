@@ -29,7 +29,6 @@ from impasto.cli.arguments import (
     Tune,
 )
 from impasto.cli.batch_arguments import Batch
-from impasto.cli.batches import run_batch
 from impasto.cli.command import Command
 from impasto.cli.decoders import export_model, tune_decoder
 from impasto.cli.frames import Frames
@@ -107,6 +106,8 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
             case Texture():
                 lost = _texture(command, origin_of_command(command, arguments)).checkpoints_lost
             case Batch():
+                from impasto.cli.batches import run_batch  # loads what other commands do not need
+
                 failed = run_batch(command, arguments, interrupts)
             case Demo():
                 _demo(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import json
 import os
@@ -71,7 +72,7 @@ def _run(arguments: Sequence[str]) -> int:
         print(f"impasto {__version__}")
         return 0
     try:
-        with _leaving_at_once():
+        with _leaving_at_once(), _loading():
             command = _parse(arguments)
             from impasto.cli.arguments import Studio
 
@@ -165,6 +166,22 @@ def _leaving_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Collects no garbage during the block, nor what it made later: modules stay to the end.
+
+    The collector would look at all of PyTorch's objects again and again, also at the exit.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
