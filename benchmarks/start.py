@@ -4,6 +4,9 @@ Each pair is painted both ways in one process, which has everything loaded: time
 of the last scale, which is the same J in both. Then what `impasto compare` tells of both.
 
     python -m benchmarks.start [--assets FOLDER] [--pairs 10] [--size 384] [--sheets FOLDER]
+        [--optimizer then|now]
+
+"then" is the rival as it was, and "now" the same scales with today's learning rate and average.
 """
 
 from __future__ import annotations
@@ -24,8 +27,12 @@ from impasto.media.pictures.picture import Picture, open_picture
 from impasto.plots.picture import side_by_side
 from impasto.transfer.stylize import stylize
 
-BEFORE: dict[str, Any] = {"init": "content", "coarsest": 128, "steps": (130, 25)}
-"""The schedule of `standard` from the content, as it was."""
+SCALES: dict[str, Any] = {"init": "content"}
+BEFORE = {
+    "then": SCALES | {"learning_rate": 0.02, "average": 0.9},
+    "now": SCALES,
+}
+"""`standard` from the content with all scales, with the optimizer's settings then and now."""
 
 
 def main() -> None:
@@ -36,10 +43,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--optimizer", choices=BEFORE, default="then")
     arguments = parser.parse_args()
     print(f"{machine()}\n")
     rows, times, lower = [], [], 0
-    ours, before = (configure(size=arguments.size, **how) for how in ({"seed": 0}, BEFORE))
+    rival = BEFORE[arguments.optimizer]
+    ours, before = (configure(size=arguments.size, **how) for how in ({"seed": 0}, rival))
     for content, style in PAIRS[: arguments.pairs]:
         paths = arguments.assets / "content" / content, arguments.assets / "style" / style
         c, s = (open_picture(path, (arguments.size,)) for path in paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,7 +13,14 @@ from impasto.errors import SampleError
 from impasto.instant.decoder import load_decoder
 from impasto.instant.encoder import COLOR, encode
 from impasto.instant.instant import Goal, Instant
-from impasto.instant.objective import StyleGoal, decoded_terms, sums_of
+from impasto.instant.objective import (
+    LIKENESS,
+    LOOKS,
+    StyleGoal,
+    decoded_terms,
+    sums_of,
+    unit,
+)
 from impasto.instant.transport import Gaussian
 from impasto.instant.tuning import Tuning, TuningStep
 
@@ -62,6 +70,25 @@ def test_the_parts_are_least_where_the_style_is_the_picture(instant: Instant) ->
         (_spread(colored), _spread(STYLE)),
     ):
         torch.testing.assert_close(own, theirs, rtol=0.01, atol=0.001)
+
+
+def test_looks_see_no_contrast(instant: Instant) -> None:
+    """Lengths of activations count nothing, as in LPIPS; beside NumPy in double precision."""
+    activations = encode(instant.network, STYLE)
+    taps = activations | {COLOR: STYLE}
+    goal = StyleGoal({tap: Gaussian.of(sums_of(f)) for tap, f in taps.items()})
+    others = encode(instant.network, CONTENTS[0])
+    found = decoded_terms(instant.network, STYLE, others, goal)["looks"]
+    expected = 0.0
+    for tap in LOOKS:
+        a, b = (f[tap][0].double().numpy() for f in (activations, others))
+        a, b = (f / (np.sqrt((f**2).sum(0)) + 1e-3) for f in (a, b))
+        expected += LIKENESS * ((a - b) ** 2).sum(0).mean()
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+    louder = {tap: 1000 * f for tap, f in others.items()}
+    again = decoded_terms(instant.network, STYLE, louder, goal)["looks"]
+    assert float(again) == pytest.approx(float(found), rel=0.05)
+    assert not unit(torch.zeros(1, 3, 2, 2)).any()
 
 
 def test_j_falls_and_the_given_decoder_stays(instant: Instant, tmp_path: Path) -> None:

@@ -319,11 +319,14 @@ def test_a_content_that_is_its_own_style_comes_back_through_all_scales(
     assert result.value == 0
 
 
-def test_a_smaller_run_is_the_beginning_of_a_larger_one() -> None:
-    schedules = [configure(size=(size,)).schedule for size in (256, 4096)]
-    assert [s.steps_at(scale) for s in schedules for scale in range(6)] == [
-        *[44, 29, 24, 24, 24, 24] * 2
-    ]
+def test_a_smaller_run_is_the_beginning_of_a_larger_one_but_for_its_last_scale() -> None:
+    standard, fine = configure().schedule, configure("fine").schedule
+    assert [standard.steps_at(scale, 3) for scale in range(3)] == [12, 8, 42]
+    assert [standard.steps_at(scale, 5) for scale in range(5)] == [12, 8, 8, 8, 42]
+    assert [fine.steps_at(scale, 5) for scale in range(5)] == [80, 53, 36, 24, 16]
+    noise = configure(init="noise").schedule  # none of whose scales one pass makes needless
+    assert [noise.steps_at(scale, 6) for scale in range(6)] == [130, 87, 58, 39, 26, 25]
+    assert [configure(steps=(7,)).schedule.steps_at(scale, 3) for scale in range(3)] == [7, 7, 7]
 
 
 def test_flat_pictures_are_no_trouble(style: np.ndarray) -> None:

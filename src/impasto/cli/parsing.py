@@ -35,7 +35,7 @@ from impasto.cli.help import MORE, brief
 from impasto.cli.views_arguments import Compare, Harmonize, Plot
 from impasto.config.config import Config
 from impasto.config.layers import LAYERS
-from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS
+from impasto.config.presets import PRESET_BY_SUFFIX, PRESETS, preset_from
 from impasto.errors import ConfigError, OutputError
 
 _LONGEST = 100
@@ -50,7 +50,8 @@ _SCHEDULER = re.compile(r"local|\w+://.+|.*\.json", re.IGNORECASE)
 def parse(arguments: Sequence[str]) -> Command:
     """Parses the command line after `impasto`.
 
-    --preset, --network, --recipe and the suffix of a texture set the defaults of the other flags.
+    --preset, --init, --network, --recipe and the suffix of a texture set the defaults of the other
+    flags.
 
     Raises:
         ConfigError: a flag belongs to another program, or a setting is outside its range.
@@ -84,7 +85,7 @@ def parse(arguments: Sequence[str]) -> Command:
     preset = early.preset if early.preset in PRESETS else "standard"
     if preset != early.preset and "studio" not in arguments[:1]:  # whose folder is no content
         preset = fitting_preset(others)
-    config = PRESETS[preset]
+    config = preset_from(preset, early.init)
     if early.recipe is not None:
         config = _config_of_recipe(early, arguments)
     if early.network in LAYERS:

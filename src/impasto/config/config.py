@@ -112,8 +112,8 @@ class Config:
         _check(
             "--steps",
             " ".join(map(str, steps)),
-            "one number from 1 up, or two, the second no larger",
-            steps[0] >= steps[-1],
+            "one number, or two or three, the second no larger than the first",
+            steps[0] >= steps[:2][-1],
         )
         self._check_network()
         for flag, span in (("--span", self.signal.span), ("--style-span", self.signal.style_span)):

@@ -41,12 +41,12 @@ Preset = Literal[
 _PICTURES = ObjectiveConfig(style_losses=("moments",), normalization="auto")
 _ANY_SIZE = replace(_PICTURES, coarse_share=0.5, fine_style=0.3)
 _STEADY = OptimizerConfig(learning_rate=0.02)
-_FROM_ONE_PASS = ScheduleConfig(init="auto", coarsest=256, steps=(44, 24))
+_FROM_ONE_PASS = ScheduleConfig(init="auto", coarsest=256, steps=(12, 8, 42), average=0.8)
 
 
 PRESETS = {
     # 512 x 384 in 15 s on two cores from the prompt, in fp32.
-    "standard": Config(objective=_ANY_SIZE, schedule=_FROM_ONE_PASS, optimizer=_STEADY),
+    "standard": Config(objective=_ANY_SIZE, schedule=_FROM_ONE_PASS),
     # One pass through a decoder, no steps. 512 x 384 in 0.9 s on two cores, 5 s from the prompt.
     "instant": Config(
         objective=_ANY_SIZE,
@@ -56,13 +56,11 @@ PRESETS = {
     # On two cores with bf16 4096 x 2731 in about 2 min, 7500 x 4960 in 6 min and 4 GB.
     "print": Config(
         objective=_ANY_SIZE,
-        schedule=replace(_FROM_ONE_PASS, size=(4096,), steps=(50, 4)),
+        schedule=replace(_FROM_ONE_PASS, size=(4096,), steps=(50, 4), average=0.9),
         optimizer=_STEADY,
     ),
     # A quick look at what `standard` will give. 512 x 384 in 8 s on two cores from the prompt.
-    "draft": Config(
-        objective=_ANY_SIZE, schedule=replace(_FROM_ONE_PASS, steps=(12, 6), average=0.8)
-    ),
+    "draft": Config(objective=_ANY_SIZE, schedule=replace(_FROM_ONE_PASS, steps=(12, 6))),
     # VGG-16 with one layer more, which sees larger forms of the style, such as suns and figures.
     # 384 x 256 in 110 s on one core, in fp32.
     "fine": Config(
@@ -191,6 +189,28 @@ PRESET_BY_SUFFIX = {
 """The preset that auto chooses, by the suffix of the content's file."""
 
 
+_ALL_SCALES = {"standard": (130, 25), "draft": (40, 3), "print": (150, 4)}
+"""The steps, from 128 pixels on, of presets that skip coarse scales after one pass."""
+
+
+def preset_from(name: str, init: object = None) -> Config:
+    """Returns a preset, with all scales for a start that makes none of them needless.
+
+    Args:
+        name: a key of `PRESETS`.
+        init: the start, as in `ScheduleConfig`; None for the preset's.
+
+    Example:
+        >>> [preset_from("standard", init).schedule.coarsest for init in ("auto", "noise")]
+        [256, 128]
+    """
+    config = PRESETS[name]
+    if init in (None, "auto", "instant") or name not in _ALL_SCALES:
+        return config
+    schedule = replace(config.schedule, coarsest=128, steps=_ALL_SCALES[name])
+    return replace(config, schedule=schedule)
+
+
 def configure(preset: str = "standard", **settings: Any) -> Config:
     """Returns a preset with some of its settings changed.
 
@@ -214,7 +234,7 @@ def configure(preset: str = "standard", **settings: Any) -> Config:
             found=repr(preset),
             remedy="choose one of them",
         )
-    config = PRESETS[preset]
+    config = preset_from(preset, settings.get("init"))
     groups = {group.name: getattr(config, group.name) for group in fields(config)}
     for name in list(settings):
         for key, group in groups.items():

@@ -26,9 +26,7 @@ Size = Annotated[
 ]
 Steps = Annotated[
     tuple[Annotated[int, Meta(ge=0)], ...],
-    Meta(
-        min_length=1, max_length=2, description="one number from 0 up, or two, the second no larger"
-    ),
+    Meta(min_length=1, max_length=3, description="one to three whole numbers from 0 up"),
 ]
 Span = Annotated[
     tuple[Number, ...],
@@ -336,8 +334,8 @@ class ScheduleConfig(Checked):
     """long side of the first scale; scales grow by sqrt 2 up to the size; 0 for the last scale only
     [>= 0]"""
     steps: Steps = (130, 25)
-    """steps at the first scale, where each later scale has a third fewer, and the fewest steps of a
-    scale; or one number for all scales; 0 for none"""
+    """steps at the first scale, where each later scale has a third fewer; the fewest steps of a
+    scale; and those of the last scale, if they are others; or one number for all; 0 for none"""
     patience: Count = 0
     """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
@@ -350,12 +348,15 @@ class ScheduleConfig(Checked):
     average: Decay = 0.9
     """decay of the running average of G, which becomes the result; 0 for no average [0 to 1)"""
 
-    def steps_at(self, scale: int) -> int:
-        """Returns the steps at a scale, counted from 0.
+    def steps_at(self, scale: int, scales: int) -> int:
+        """Returns the steps at a scale, counted from 0, of so many.
 
-        They do not depend on the number of scales, so a larger run continues a smaller one.
+        But for the last scale's, they do not depend on the number of scales: what a small run comes
+        to is near what a large one passes by.
         """
-        return max(self.steps[-1], round(self.steps[0] * (2 / 3) ** scale))
+        if len(self.steps) == 3 and scale == scales - 1:
+            return self.steps[2]
+        return max(self.steps[:2][-1], round(self.steps[0] * (2 / 3) ** scale))
 
 
 @dataclass(frozen=True)

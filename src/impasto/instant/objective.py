@@ -33,6 +33,13 @@ SHARES = (0.5, 0.3, 0.2)
 CONTENT = (Tap(0, "relu3_1"), Tap(1, "relu3_1"))
 """What the content term compares, with equal weights."""
 
+LOOKS = (*(Tap(0, layer) for layer in LAMBDA), Tap(1, "relu2_1"), Tap(1, "relu3_1"))
+"""Where looks are compared, with equal weights."""
+
+LIKENESS = 10.0
+"""The weight of looking like the content. Without it a decoder for one style paints more of it than
+the one for all styles does, and loses as much more of the content."""
+
 OUTSIDE, COLORS = 600.0, 1200.0
 """The weights of the squared distance of values from [0, 1], and of what is left for the transport
 of colors to do."""
@@ -92,6 +99,9 @@ def decoded_terms(
 ) -> dict[str, Tensor]:
     """Returns the parts of J of what was decoded; their sum is J.
 
+    Looks are LPIPS without its learned weights (Zhang et al. 2018, The unreasonable effectiveness
+    of deep features as a perceptual metric): how far activations of unit length are apart.
+
     Args:
         network: the encoder.
         decoded: the result of the decoder, before the transport of colors; may leave [0, 1].
@@ -102,12 +112,20 @@ def decoded_terms(
     style = [style_weight(tap) * _apart(f, goal.losses[tap]) for tap, f in found.items()]
     differences = [(found[tap] - content[tap]).square().mean() for tap in CONTENT]
     beyond = (decoded - decoded.clamp(0, 1)).square().mean()
+    apart = [(unit(found[tap]) - unit(content[tap])).square().sum(1).mean() for tap in LOOKS]
     return {
         "content": torch.stack(differences).mean(),
         "style": BETA * torch.stack(style).sum(),
         "color": COLORS * _apart(decoded, goal.losses[COLOR]),
         "outside": OUTSIDE * beyond,
+        "looks": LIKENESS * torch.stack(apart).sum(),
     }
+
+
+def unit(f: Float[Tensor, "1 channel height width"]) -> Float[Tensor, "1 channel height width"]:
+    """Returns activations of unit length at each position, and nothing where they are nothing."""
+    length: Tensor = torch.linalg.vector_norm(f, dim=1, keepdim=True)  # has a gradient at 0
+    return f / (length + 1e-3)
 
 
 def _apart(f: Tensor, loss: Moments) -> Tensor:

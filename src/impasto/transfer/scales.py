@@ -41,7 +41,8 @@ def grids(
             for axis in kind.axes(content)
         )
     ]
-    return [(space, config.schedule.steps_at(index)) for index, space in enumerate(spaces)]
+    steps_at, scales = config.schedule.steps_at, len(spaces)
+    return [(space, steps_at(index, scales)) for index, space in enumerate(spaces)]
 
 
 def _round_for_tiling(spaces: list[Space], config: Config, network: Network) -> list[Space]:
