@@ -150,6 +150,33 @@ def test_padding_and_holes_stay_and_do_not_leak() -> None:
     assert result.data[0][near].min() > -1000
 
 
+@pytest.mark.parametrize(
+    ("own", "other"), [(SOFT, SHARP), (SHARP, SOFT)], ids=["sharper", "softer"]
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_border_of_the_field_of_view_is_no_edge(own: float, other: float, turned: bool) -> None:
+    x, y, _ = np.meshgrid(*(np.arange(side) - (side - 1) / 2 for side in SPACE), indexing="ij")
+    radius = np.hypot(x, y)
+
+    def cut(volume: Volume) -> Volume:
+        values = np.where(radius < 36, volume.data[0], -1000)  # through the body
+        if not turned:
+            return volume.with_data(values[None])
+        data = np.ascontiguousarray(values.swapaxes(0, 2)[None])
+        return replace(volume, data=data, affine=volume.affine[:, [2, 1, 0, 3]])
+
+    content, truth, style = phantom(own), phantom(other), phantom(other, seed=1)
+    found = linear_volume(cut(content), [cut(style)], [1.0]).data[0]
+    found = found.swapaxes(0, 2) if turned else found
+    np.testing.assert_array_equal(found[radius > 37], -1000)
+    for near, left in (((radius > 33) & (radius < 35.5), 0.9), (radius < 33, 0.4)):
+        error, before = (
+            np.sqrt(np.square((values - truth.data[0])[near]).mean())
+            for values in (found, content.data[0])
+        )
+        assert error < left * before
+
+
 @pytest.mark.parametrize("slices", [1, 3, 9])
 def test_few_slices_are_enough(slices: int) -> None:
     content, style, truth = (
@@ -196,6 +223,20 @@ def test_noise_that_is_missing_is_drawn_and_no_anatomy() -> None:
     np.testing.assert_array_equal(result.data, again.data)
     calm = linear_volume(phantom(SHARP, 20.0), [phantom(SHARP, 2.0, 1)], [1.0])
     assert off(calm, phantom(SHARP, 20.0)) < 3  # noise cannot be taken away without blur
+
+
+@pytest.mark.parametrize(("dose", "kept"), [(0.6, 1.0), (1.0, 1.0), (5.0, 5.0), (60.0, 1.0)])
+def test_a_noisier_patient_is_no_kernel(dose: float, kept: float) -> None:
+    white = np.random.default_rng(0).normal(size=(2, 400, 16, 16, 8))
+    lost = [ndimage.gaussian_filter(each, (0, 0.5, 0.5, 0), mode="wrap") for each in white]
+    fast = np.hypot(*np.meshgrid(*(16 * np.fft.fftfreq(16),) * 2, indexing="ij"))[..., None] > 7
+    waves = np.fft.fft2(lost[0], axes=(1, 2)) * np.where(fast, 0.1, 1.0)
+    ours = np.fft.ifft2(waves, axes=(1, 2)).real.astype(np.float32)
+    theirs = (np.sqrt(dose) * lost[1]).astype(np.float32)
+    power = missing_noise(ours, theirs)
+    expected = dose / kept * (np.abs(np.fft.fftn(lost[1], axes=(1, 2, 3))) ** 2).mean(0) / 2048
+    well = np.broadcast_to(ndimage.binary_erosion(fast, np.ones((3, 3, 1))), power.shape)
+    assert power[well].mean() == pytest.approx(expected[well].mean(), rel=0.2)
 
 
 @pytest.mark.parametrize("sides", [(16, 16, 8), (16, 16, 1)])

@@ -3,26 +3,35 @@
 Noise is what all parts of a body show alike. At each frequency its power is told by the quietest
 patches: the power of a patch of noise is exponentially distributed, so a low quantile of it gives
 the mean. Where half of the patches show more than that allows, the power is anatomy's.
+
+A thicker patient, or a lower dose, has more noise at all frequencies by one factor. That is no
+kernel's, and is not drawn.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from impasto.system.libraries import library
 
 Patches = Float32[np.ndarray, "_ x y z"]
 Power = Float64[np.ndarray, "x y z"]
+Frequencies = Bool[np.ndarray, "x y z"]
 
 _QUIET, _MIDDLE = 0.1, 0.5
 """The quantiles of the patches' power that tell noise, and whether it is noise."""
 _ALIKE = 1.5
 """Noise by the middle of the patches is below this many times noise by the quiet ones."""
 _MORE = 4.0
-"""Noise is missing where the style has more than this many times its power: patients differ too."""
-_LOWEST = 2.5
-"""Slower than this many waves along 16 voxels is anatomy."""
+"""Noise is missing where the style has more than this many times its power, but for the dose."""
+_LOWEST, _TOLD = 2.5, 5.5
+"""Slower than the first, in waves along 16 voxels, is anatomy. Up to the second, edges have told
+the filter: there what differs in noise is the dose."""
+_NO_POWER = 1e-30
+_DOSES = 10.0
+"""A style with more than this many times the power there is noisy on purpose, and all of its noise
+is wanted."""
 
 
 def missing_noise(ours: Patches, theirs: Patches) -> Power:
@@ -31,14 +40,15 @@ def missing_noise(ours: Patches, theirs: Patches) -> Power:
     Its mean is the variance of the noise. The axes are frequencies, as of `numpy.fft.fftn`.
 
     Args:
-        ours: patches of the volume that may lack noise.
+        ours: patches of the volume that may lack noise, after the filter.
         theirs: of the one that has it, of the same shape.
     """
     own, (other, middle) = _noise_power(ours)[0], _noise_power(theirs)
     grids = np.meshgrid(*(16 * np.fft.fftfreq(side) for side in own.shape), indexing="ij")
-    fast = sum(grid**2 for grid in grids) > _LOWEST**2
-    missing = fast & (other > _MORE * own) & (middle < _ALIKE * other)
-    return np.where(missing, other - own, 0.0)
+    squared = np.asarray(sum(grid**2 for grid in grids))
+    noise = (squared > _LOWEST**2) & (middle < _ALIKE * other)
+    other = other / _dose(own, other, noise & (squared < _TOLD**2))
+    return np.where(noise & (other > _MORE * own), other - own, 0.0)
 
 
 def drawn_noise(power: Power, space: tuple[int, ...]) -> Float32[np.ndarray, "i j k"]:
@@ -61,6 +71,15 @@ def drawn_noise(power: Power, space: tuple[int, ...]) -> Float32[np.ndarray, "i 
     wide = [side + other - 1 for side, other in zip(space, kernel.shape, strict=True)]
     white = np.random.default_rng(0).standard_normal(wide, np.float32)
     return np.asarray(signal.oaconvolve(white, kernel, mode="valid"), np.float32)
+
+
+def _dose(own: Power, other: Power, told: Frequencies) -> float:
+    """Returns how many times its power the style has at all frequencies alike; 1 where it has less,
+    as a quiet style takes no noise away, and where it has far more."""
+    if not told.any():
+        return 1.0
+    ratio = float(np.median(other[told] / np.maximum(own[told], _NO_POWER)))
+    return ratio if 1 < ratio < _DOSES else 1.0
 
 
 def _noise_power(patches: Patches) -> tuple[Power, Power]:

@@ -188,10 +188,12 @@ def _axes(volume: Volume) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _continued(volume: Volume) -> Volume:
     """Returns the volume with what is not the body marked as `around` it.
 
-    In holes and padding its values are the nearest ones that are none of these.
+    In holes, padding and beyond the field of view its values are the nearest ones that are none of
+    these.
     """
     body = body_of(volume)
-    empty = ~body & (volume.data[0] < _PADDING) & in_hounsfield(volume)
+    padding = (volume.data[0] < _PADDING) & in_hounsfield(volume)
+    empty = ~body & (padding | _beyond_field(volume))
     if volume.holes is not None:
         empty |= volume.holes
     marked = replace(volume, around=~body)
@@ -202,6 +204,24 @@ def _continued(volume: Volume) -> Volume:
         empty, sampling=volume.spacing, return_distances=False, return_indices=True
     )
     return marked.with_data(volume.data[0][tuple(nearest)][None])
+
+
+def _beyond_field(volume: Volume) -> Voxels:
+    """Returns what lies farther from the middle of the slices than all values but the lowest.
+
+    A scanner's field of view is round. Where it cuts the body off stands the sharpest edge of all,
+    and no kernel has made it.
+    """
+    values = volume.data[0]
+    plane, (across,) = _axes(volume)
+    grids = [
+        (np.arange(values.shape[axis]) - (values.shape[axis] - 1) / 2) * volume.spacing[axis]
+        for axis in plane
+    ]
+    radius = np.hypot(*np.meshgrid(*grids, indexing="ij"))
+    seen = (values > values.min()).any(axis=across)
+    field = radius[seen].max(initial=0.0) * (1 + 1e-9)
+    return np.broadcast_to(np.expand_dims(radius > field, across), values.shape)
 
 
 def _patches(volume: Volume, sides: Sequence[int]) -> Patches:
