@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -68,13 +69,16 @@ def serve(address: str) -> None:
 
 
 def keep(link: socket.socket) -> None:
-    """Forks, and tells how that one ended."""
+    """Forks, and tells how that one ended; who kills the script kills the fork."""
     told, streams, _, _ = socket.recv_fds(link, 1 << 20, 3)
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if child := os.fork():
         for stream in (*streams, 0, 1, 2):
             os.close(stream)
+        ended = os.pidfd_open(child)
+        if ended not in select.select([ended, link], [], [])[0]:
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         with contextlib.suppress(OSError):
             link.send(bytes([os.waitstatus_to_exitcode(status) % 256]))
