@@ -56,6 +56,7 @@ class Child:
             target=_at_work, args=(work, given, folder, texts, environment)
         )
         self._process.start()
+        atexit.register(self.kill)  # a test that fails leaves it at work
         assert self._process.pid
         self.pid = self._process.pid
 
