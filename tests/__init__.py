@@ -21,8 +21,7 @@ def jaxtyped(target: Any = None, *, typechecker: Any = check) -> Any:
     """Does what jaxtyping's decorator of this name does, which its import hook puts on everything.
 
     Most tests took twice their time by that one: it binds the arguments of each call to their
-    names, of which no shape here makes use, and has beartype look at them twice. This one is ready
-    sooner, too: it makes the checks of a function when it is first called, which most never are.
+    names, of which no shape here makes use, and has beartype look at them twice.
     """
     if target is None:
         return lambda target: jaxtyped(target, typechecker=typechecker)
@@ -33,14 +32,11 @@ def jaxtyped(target: Any = None, *, typechecker: Any = check) -> Any:
         return target
     if not inspect.isfunction(target) or inspect.isgeneratorfunction(target):
         return _jaxtyped(target, typechecker=typechecker)
-    checked: Callable[..., Any] | None = None
+    target.__annotations__ = _resolved(target)
+    checked = typechecker(target)
 
     @wraps(target)
     def call(*args: Any, **kwargs: Any) -> Any:
-        nonlocal checked
-        if checked is None:
-            target.__annotations__ = _resolved(target)
-            checked = typechecker(target)
         with _SIZES:  # what the names in shapes stand for, from the arguments to the result
             return checked(*args, **kwargs)
 
@@ -48,12 +44,12 @@ def jaxtyped(target: Any = None, *, typechecker: Any = check) -> Any:
 
 
 def _resolved(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function; Any for a name that only mypy knows."""
+    """The annotations of a function; Any for a name that only mypy knows, or that comes later."""
     found = {}
     for name, hint in function.__annotations__.items():
         try:
             found[name] = eval(hint, function.__globals__) if isinstance(hint, str) else hint
-        except NameError:
+        except (NameError, AttributeError):
             found[name] = Any
     return found
 
