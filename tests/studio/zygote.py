@@ -77,7 +77,8 @@ def keep(link: socket.socket) -> None:
         for stream in (*streams, 0, 1, 2):
             os.close(stream)
         ended = os.pidfd_open(child)
-        if ended not in select.select([ended, link], [], [])[0]:
+        ready, _, _ = select.select([ended, link.fileno()], [], [])
+        if ended not in ready:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         with contextlib.suppress(OSError):
