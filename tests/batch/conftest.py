@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.main import main
+from tests.forked import Command
 
 QUICK = ["--size", "48", "--coarsest", "0", "--steps", "2", "--threads", "1"]
 """Settings of short runs."""
@@ -51,17 +49,10 @@ def batch(*others: str, output: str = "out") -> int:
     return run("photos/**/*.png", "--styles", "paintings", "-o", output, *QUICK, *others)
 
 
-def started(*others: str, where: Path, output: str = "out") -> subprocess.Popen[str]:
+def started(*others: str, where: Path, output: str = "out") -> Command:
     """The same in a process of its own."""
-    command = [sys.executable, "-m", "impasto", "batch", "photos/**/*.png", "--styles", "paintings"]
-    return subprocess.Popen(
-        [*command, "-o", output, *QUICK, *others],
-        cwd=where,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["batch", "photos/**/*.png", "--styles", "paintings", "-o", output, *QUICK, *others]
+    return Command(command, where)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

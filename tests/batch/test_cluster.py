@@ -27,6 +27,7 @@ from impasto.errors import OutputError
 from impasto.media.signals.signal import Signal
 from impasto.media.volumes.volume import Volume
 from tests.batch.conftest import QUICK, batch, bytes_in, draw, lines, started
+from tests.forked import Command
 
 pytest.importorskip("distributed")
 pytestmark = [
@@ -87,9 +88,9 @@ def cluster(studio: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
             process.kill()
 
 
-def text_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, errors = process.communicate(timeout=300)
-    return process.returncode, out, errors
+def text_of(process: Command) -> tuple[int, str, str]:
+    code = process.end(300)
+    return code, process.out, process.err
 
 
 def test_a_cluster_that_is_there_shared_shipped_and_gone(
@@ -112,8 +113,7 @@ def test_a_cluster_that_is_there_shared_shipped_and_gone(
     code, out, _ = text_of(again)
     assert json.loads(out.splitlines()[0]) == {"event": "batch", "jobs": 3, "left": 1}
     long = started("--dask", str(file), "--steps", "5000", "--json", where=studio, output="long")
-    assert long.stdout is not None
-    assert any('"step"' in line for line in long.stdout)
+    assert any('"step"' in line for line in long.lines())
     scheduler.kill()
     code, _, errors = text_of(long)
     assert code == 1
@@ -136,15 +136,13 @@ def test_a_worker_that_is_killed_is_replaced(studio: Path) -> None:
         "--dask", "--workers", "1", "--steps", "60", "--json", where=studio, output="war"
     )
     kills = 0
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if kills < 2 and json.loads(line)["event"] == "step":
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        child.kill()
-                        kills += 1
-    assert process.returncode == 0
+    for line in process.lines():
+        if kills < 2 and json.loads(line)["event"] == "step":
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+                    kills += 1
+    assert process.end(300) == 0
     assert kills >= 1
     assert bytes_in(studio / "war") == bytes_in(studio / "out")
 
@@ -153,10 +151,8 @@ def test_shards_that_are_killed_go_on(studio: Path) -> None:
     assert batch("-q", "--steps", "60") == 0
     others = ("--steps", "60", "--shard", "1/1", "--json")
     victim, other = (started(*others, where=studio, output="killed") for _ in "12")
-    with victim:
-        assert victim.stdout is not None
-        assert any('"event": "step"' in line for line in victim.stdout)
-        victim.send_signal(signal.SIGKILL)
+    assert any('"event": "step"' in line for line in victim.lines())
+    victim.kill()
     code, _, errors = text_of(other)
     assert code == 0, errors
     assert text_of(started(*others, where=studio, output="killed"))[0] == 0
@@ -259,10 +255,9 @@ def test_records_and_folders_are_sent_whole(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_a_batch_that_goes_on_later(studio: Path) -> None:
-    others = ("--steps", "150", "--json")
+    others = ("--steps", "60", "--json")
     process = started(*others, where=studio)
-    assert process.stdout is not None
-    assert any('"step": 3,' in line for line in process.stdout)
+    assert any('"step": 3,' in line for line in process.lines())
     process.send_signal(signal.SIGINT)
     code, out, errors = text_of(process)
     assert code == 130, errors
@@ -270,6 +265,6 @@ def test_ctrl_c_ends_a_batch_that_goes_on_later(studio: Path) -> None:
     assert {line["state"] for line in lines(studio / "out")} == {"interrupted"}
     assert any((studio / "out" / ".impasto-batch" / "runs").rglob("*.safetensors"))
     assert not bytes_in(studio / "out")
-    assert batch("-q", "--steps", "150") == 0
-    assert batch("-q", "--steps", "150", output="calm") == 0
+    assert batch("-q", "--steps", "60") == 0
+    assert batch("-q", "--steps", "60", output="calm") == 0
     assert bytes_in(studio / "out") == bytes_in(studio / "calm")

@@ -30,6 +30,7 @@ from impasto.config.presets import PRESETS
 from impasto.media.pictures.picture import from_array, read_recipe
 from impasto.transfer import stylize as transfer
 from impasto.version import __version__
+from tests.forked import Command
 
 SMALL = ("--size", "48", "--coarsest", "0", "--steps", "3")
 # One thread: two would wait for each other where other work shares the cores.
@@ -332,15 +333,11 @@ def started(*arguments: str, first: str = "") -> subprocess.Popen[str]:
     return child
 
 
-def at_step(step: int, *arguments: str) -> subprocess.Popen[str]:
+def at_step(step: int, *arguments: str) -> Command:
     """A run with --json that has just told of that step."""
-    child = started(
-        "stylize", "content.png", "style.png", "-o", "out.png", *SMALL, "--json", *arguments
-    )
-    assert child.stdout is not None
-    for line in child.stdout:
-        if json.loads(line)["step"] == step:
-            break
+    inputs = ("stylize", "content.png", "style.png", "-o", "out.png")
+    child = Command([*inputs, *SMALL, "--json", *arguments], Path.cwd(), COLUMNS="80")
+    assert any(json.loads(line)["step"] == step for line in child.lines())
     return child
 
 
@@ -388,9 +385,8 @@ def test_a_signal_on_the_way_saves_what_there_is(
     child = at_step(1, "--steps", "500", "--preview", "1000")
     time.sleep(moment)
     child.send_signal(number)
-    out, err = child.communicate(timeout=60)
-    assert (child.returncode, err) == (128 + number, "")
-    last = json.loads(out.splitlines()[-1])
+    assert (child.end(60), child.err) == (128 + number, "")
+    last = json.loads(child.out.splitlines()[-1])
     assert (last["event"], last["finished"]) == ("result", False)
     assert is_whole(studio / "out.png")
     recipe = recipe_of(studio / "out.png")
@@ -407,10 +403,9 @@ def test_ctrl_c_at_the_end_lets_the_result_be_saved(
     child = at_step(3)
     time.sleep(moment)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
-    assert child.returncode in {130, 0}  # 0 when there was nothing left to interrupt
-    assert err == ""
-    assert json.loads(out.splitlines()[-1])["event"] == "result"
+    assert child.end(60) in {130, 0}  # 0 when there was nothing left to interrupt
+    assert child.err == ""
+    assert json.loads(child.out.splitlines()[-1])["event"] == "result"
     assert is_whole(studio / "out.png")
     assert listing(studio) == {"content.png", "style.png", "out.png"}
 
@@ -454,9 +449,8 @@ def test_a_killed_run_leaves_only_whole_files(
     child = at_step(step, "--preview", "1", "--steps", steps)
     time.sleep(moment)
     child.send_signal(number)
-    _, err = child.communicate(timeout=60)
-    assert child.returncode in {-number, 0}
-    assert err == ""
+    assert child.end(60) in {-number, 0}
+    assert child.err == ""
     assert (studio / "out.png").read_bytes() == old or is_whole(studio / "out.png")
     previews = listing(studio) - {"content.png", "style.png", "out.png"}
     for name in previews:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from impasto import media
 from impasto.cli import launching
 from tests.cli.test_cli import SMALL, impasto, one_line, paintings, studio
+from tests.forked import Command
 
 __all__ = ["paintings", "studio"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -68,14 +67,15 @@ def test_processes_of_a_launcher_start_no_others(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 def test_two_processes_give_the_result_of_one(studio: Path) -> None:
     flags = ("--size", "512", "--coarsest", "0", "--steps", "2", "--precision", "fp32", "-q")
-    command = [sys.executable, "-m", "impasto", "stylize", "content.png", "style.png", *flags]
+    command = ["stylize", "content.png", "style.png", *flags]
     for name, devices in (("one.png", "1"), ("two.png", "2")):
-        subprocess.run([*command, "-o", name, "--devices", devices], check=True)
+        process = Command([*command, "-o", name, "--devices", devices], studio)
+        assert process.end(100) == 0, process.err
     one, two = (media.load(Path(name)).data for name in ("one.png", "two.png"))
     np.testing.assert_allclose(one, two, atol=0.02)
     assert np.abs(one - two).mean() < 1e-4
-    missing = [sys.executable, "-m", "impasto", "stylize", "content.png", "none.png", "-o", "a.png"]
-    run = subprocess.run([*missing, "--devices", "2"], capture_output=True, text=True)
-    assert run.returncode == 2
-    assert "none.png: expected a picture file, found none there" in run.stderr
-    assert "Traceback" not in run.stderr
+    missing = ["stylize", "content.png", "none.png", "-o", "a.png", "--devices", "2"]
+    process = Command(missing, studio)
+    assert process.end(100) == 2
+    assert "none.png: expected a picture file, found none there" in process.err
+    assert "Traceback" not in process.err

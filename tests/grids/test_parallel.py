@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
 import re
+import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
+from torch.distributed import run
 
 from impasto.config.presets import configure
 from impasto.config.settings import ObjectiveConfig
@@ -40,6 +38,7 @@ from impasto.networks.stage import Network
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
 from tests.engine.test_walk import error, fixed_problem, tiles, tolerance
+from tests.forked import Child
 from tests.problems import Problem, a_plan, a_problem, style_patches
 from tests.strategies import normal, seeds, spaces
 from tests.threads import Threads
@@ -199,7 +198,6 @@ def process(rank: int, size: int, port: int, folder: Path) -> None:
         "MASTER_PORT": str(port),
         "GLOO_SOCKET_IFNAME": "lo",
     }
-    torch.set_num_threads(1)
     group = current_group()
     assert (group.rank, group.size) == (rank, size)
     evaluation, terms = evaluated(fixed_problem(2, "replicate"), replace(tiles(2), group=group))
@@ -211,7 +209,7 @@ def process(rank: int, size: int, port: int, folder: Path) -> None:
         "runs": [torch.from_numpy(result) for result in results],
     }
     torch.save(found, folder / f"{rank}.pt")
-    atexit._run_exitfuncs()  # as at the end of a process that was not spawned
+    atexit._run_exitfuncs()  # as at the end of a process that was not forked
     assert not torch.distributed.is_initialized()
 
 
@@ -239,20 +237,15 @@ def a_run(run: Path | None, stop: int = 0) -> np.ndarray:
 
 def start(size: int, folder: Path) -> None:
     """Runs the processes to their end, or until one fails."""
-    context, port = multiprocessing.get_context("spawn"), free_port()
-    processes = [
-        context.Process(target=process, args=(rank, size, port, folder)) for rank in range(size)
-    ]
-    for one in processes:
-        one.start()
+    port = free_port()
+    processes = [Child(process, (rank, size, port, folder), folder) for rank in range(size)]
     try:
-        while running := [one.sentinel for one in processes if one.exitcode is None]:
-            wait(running)
-            assert not any(one.exitcode for one in processes)
+        while any(one.returncode is None for one in processes):
+            time.sleep(0.01)
+            assert not any(one.returncode for one in processes), [one.err for one in processes]
     finally:
         for one in processes:
             one.kill()
-            one.join()
 
 
 @pytest.mark.slow
@@ -272,20 +265,21 @@ def test_processes_equal_one(size: int, tmp_path: Path) -> None:
 
 
 @contextmanager
-def torchrun(folder: Path, output: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def torchrun(folder: Path, output: str, *arguments: str) -> Iterator[Child]:
     """Two processes that share a picture for six steps, started again where one dies."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "2"]
-    command += ["--nproc-per-node", "2", "-m", "--", "impasto", "stylize"]
+    command = ["--standalone", "--max-restarts", "2", "--nproc-per-node", "2", "-m", "--"]
+    command += ["impasto", "stylize"]
     command += ["content.png", "style.png", "-o", output, "--network", "lite", "-q"]
     command += ["--size", "0", "--coarsest", "0", "--steps", "6", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     # Otherwise those started again look for each other where they were before.
     environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    with subprocess.Popen(command, cwd=folder, env=environment) as agent:
-        try:
-            yield agent
-        finally:
-            agent.terminate()  # it ends the others
+    agent = Child(run.main, (command,), folder, **environment)
+    try:
+        yield agent
+    finally:
+        agent.send_signal(signal.SIGTERM)  # it ends the others
+        agent.end(60)
 
 
 @pytest.mark.slow
@@ -295,26 +289,27 @@ def test_a_killed_process_is_started_again_and_the_bytes_are_the_same(tmp_path: 
         pixels = rng.integers(0, 256, (*space, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     with torchrun(tmp_path, "whole.png") as undisturbed:
-        assert undisturbed.wait(100) == 0
+        assert undisturbed.end(100) == 0
+
+    folder = tmp_path / "run"
 
     def ranks(step: int) -> set[str]:
         """The processes that have written a checkpoint of that step or a later one."""
-        names = (re.fullmatch(r"step(\d+)-of-rank(\d)\.\w+", p.name) for p in run.glob("step*"))
+        names = (re.fullmatch(r"step(\d+)-of-rank(\d)\.\w+", p.name) for p in folder.glob("step*"))
         return {found[2] for found in names if found and int(found[1]) >= step}
 
-    run = tmp_path / "run"
     with torchrun(tmp_path, "out.png", "--run", "run", "--checkpoint-every", "0") as agent:
-        while agent.poll() is None and ranks(2) != {"0", "1"}:
+        while agent.returncode is None and ranks(2) != {"0", "1"}:
             time.sleep(0.01)
         processes = psutil.Process(agent.pid).children()
         before = {one.pid for one in processes}
         processes[-1].kill()
         after, end = before, time.monotonic() + 100
-        while agent.poll() is None:
+        while agent.returncode is None:
             assert time.monotonic() < end
             after = after | {one.pid for one in psutil.Process(agent.pid).children()}
             time.sleep(0.05)
-        assert agent.wait() == 0
+        assert agent.returncode == 0
     assert len(after - before) >= 2  # both were started again
     with Image.open(tmp_path / "out.png") as out, Image.open(tmp_path / "whole.png") as whole:
         np.testing.assert_array_equal(np.asarray(out), np.asarray(whole))

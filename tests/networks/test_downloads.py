@@ -5,31 +5,30 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-pytestmark = pytest.mark.slow  # each process loads torch
-
-FETCH = """
-import sys
-from dataclasses import replace
 from impasto.errors import WeightsError
 from impasto.networks import PUBLISHED, fetch
-url, digest = sys.argv[1:]
-PUBLISHED["vgg19"] = replace(PUBLISHED["vgg19"], url=url, sha256=digest)
-try:
-    print(fetch("vgg19", lambda done, total: None, attempts=1))
-except WeightsError as error:
-    sys.exit(str(error))
-"""
+from tests.forked import Child
+
+pytestmark = pytest.mark.slow
+
+
+def fetched(url: str, digest: str) -> None:
+    """What a process does that fetches a file."""
+    PUBLISHED["vgg19"] = replace(PUBLISHED["vgg19"], url=url, sha256=digest)
+    try:
+        fetch("vgg19", lambda done, total: None, attempts=1)
+    except WeightsError as error:
+        sys.exit(str(error))
 
 
 @dataclass
@@ -62,17 +61,11 @@ class Publisher:
             self.sent += 50_000
             time.sleep(0.03)
 
-    def start(self, **environment: str) -> subprocess.Popen[str]:
+    def start(self, **environment: str) -> Child:
         """A process that fetches the file into the folder."""
-        command = [sys.executable, "-c", FETCH, self.url, hashlib.sha256(self.data).hexdigest()]
+        digest = hashlib.sha256(self.data).hexdigest()
         environment |= {"XDG_CACHE_HOME": str(self.folder), "NO_PROXY": "127.0.0.1"}
-        return subprocess.Popen(
-            command,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return Child(fetched, (self.url, digest), self.folder, **environment)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -104,10 +97,9 @@ def publisher(tmp_path: Path) -> Iterator[Publisher]:
         thread.join()
 
 
-def ends(*processes: subprocess.Popen[str]) -> list[tuple[int, str]]:
+def ends(*processes: Child) -> list[tuple[int, str]]:
     """The exit code of each, and what it said of an error."""
-    said = [process.communicate(timeout=100)[1] for process in processes]
-    return [(process.returncode, error) for process, error in zip(processes, said, strict=True)]
+    return [(process.end(100), process.err) for process in processes]
 
 
 def test_two_processes_download_one_file_once(publisher: Publisher) -> None:
@@ -131,7 +123,7 @@ def test_who_waits_goes_on_where_a_killed_one_stopped(publisher: Publisher) -> N
     assert rest != "bytes=0-"
 
 
-def ranks(publisher: Publisher) -> list[subprocess.Popen[str]]:
+def ranks(publisher: Publisher) -> list[Child]:
     """Two processes as torchrun starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

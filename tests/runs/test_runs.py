@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import socket
-import subprocess
-import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -22,6 +19,7 @@ from impasto.transfer import setup
 from impasto.transfer import stylize as transfer
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import stylize
+from tests.forked import Child, Command
 
 SETTINGS: dict[str, Any] = {"coarsest": 400, "steps": (5, 4), "checkpoint_every": 0.0}
 
@@ -170,19 +168,20 @@ def test_a_killed_run_ends_with_the_same_bytes(
 ) -> None:
     for name, sample in zip(("content", "style"), samples, strict=True):
         np.save(tmp_path / f"{name}.npy", sample.data)
-    command = [sys.executable, "-m", "impasto", "stylize", "content.npy", "style.npy", "-q"]
+    command = ["stylize", "content.npy", "style.npy", "-q"]
     command += ["--coarsest", "400", "--steps", "40", "30", "--checkpoint-every", "0", "-o"]
 
     def done() -> int:
         return max((int(p.name[4:10]) for p in (tmp_path / "run").glob("*.safetensors")), default=0)
 
-    subprocess.run([*command, "whole.npy"], cwd=tmp_path, check=True, timeout=100)
-    with subprocess.Popen([*command, "out.npy", "--run", "run"], cwd=tmp_path) as process:
-        while done() < after:
-            time.sleep(0.01)
-        process.kill()
+    assert Command([*command, "whole.npy"], tmp_path).end(100) == 0
+    process = Command([*command, "out.npy", "--run", "run"], tmp_path)
+    while done() < after:
+        assert process.returncode is None, process.err
+        time.sleep(0.01)
+    process.kill()
     assert not (tmp_path / "out.npy").exists()
-    subprocess.run([*command, "out.npy", "--run", "run"], cwd=tmp_path, check=True, timeout=100)
+    assert Command([*command, "out.npy", "--run", "run"], tmp_path).end(100) == 0
     assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
@@ -195,11 +194,10 @@ def hold(folder: Path, samples: tuple[Sample, Sample]) -> None:
 def test_one_run_in_a_folder_at_a_time(samples: tuple[Sample, Sample], tmp_path: Path) -> None:
     """Told in one line, with who has it; after kill -9 the folder is free."""
     folder = tmp_path / "run"
-    other = multiprocessing.get_context("spawn").Process(target=hold, args=(folder, samples))
-    other.start()
+    other = Child(hold, (folder, samples), tmp_path)
     try:
         while not (folder / "steps.jsonl").exists() or not read_steps(folder):
-            assert other.is_alive()
+            assert other.returncode is None, other.err
             time.sleep(0.05)
         before = (folder / "steps.jsonl").read_bytes()
         with pytest.raises(ConfigError) as caught:
@@ -210,7 +208,6 @@ def test_one_run_in_a_folder_at_a_time(samples: tuple[Sample, Sample], tmp_path:
         assert (folder / "steps.jsonl").read_bytes() == before
     finally:
         other.kill()
-        other.join()
     assert stylize(*samples, configure(**SETTINGS), run=folder).finished
     assert len(read_steps(folder)) == 13
     assert not (folder / ".impasto-holder.json").exists()

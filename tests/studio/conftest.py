@@ -11,6 +11,7 @@ import pytest
 
 from impasto.studio.guards import POLICY
 from tests.studio.pages import listen, until
+from tests.studio.zygote import quick_python
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -22,6 +23,13 @@ SITE = "http://studio.test/"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 
 Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What studios take for Python that start many processes."""
+    with quick_python(tmp_path_factory.mktemp("quick")) as script:
+        yield script
 
 
 @pytest.fixture(scope="module")

@@ -63,18 +63,30 @@ def upload(client: httpx2.Client, path: Path, **params: str) -> dict[str, Any]:
 
 
 class Served:
-    """A studio as a user starts it: the command, in a process of its own."""
+    """A studio as a user starts it: the command, in a process of its own.
+
+    quick: what it takes for Python, instead of the one that there is; see zygote.py.
+    """
 
     def __init__(
-        self, home: Path, *flags: str, folder: Path | None = None, **variables: str
+        self,
+        home: Path,
+        *flags: str,
+        folder: Path | None = None,
+        quick: Path | None = None,
+        **variables: str,
     ) -> None:
         self.home, self.flags, self.variables = home, flags, variables
+        self.program = ["-m", "impasto"]
+        if quick is not None:
+            program = "from impasto.cli.main import main; main()"
+            self.program = ["-c", f"import sys; sys.executable = {str(quick)!r}; {program}"]
         self.folder, self.log = folder, home.with_name(f"{home.name}-errors.txt")
         self.start()
 
     def start(self) -> None:
         """Starts it, and waits until its page is there."""
-        command = [sys.executable, "-m", "impasto", "studio", "--home", str(self.home)]
+        command = [sys.executable, *self.program, "studio", "--home", str(self.home)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--no-browser", *self.flags],
@@ -161,10 +173,14 @@ class Served:
 
 @contextlib.contextmanager
 def served(
-    home: Path, *flags: str, folder: Path | None = None, **variables: str
+    home: Path,
+    *flags: str,
+    folder: Path | None = None,
+    quick: Path | None = None,
+    **variables: str,
 ) -> Iterator[Served]:
     """Starts a studio for a block, in a folder."""
-    studio = Served(home, *flags, folder=folder, **variables)
+    studio = Served(home, *flags, folder=folder, quick=quick, **variables)
     try:
         yield studio
     finally:

@@ -65,13 +65,13 @@ WIDE_ENOUGH = "document.documentElement.scrollWidth <= innerWidth"
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def studio(tmp_path_factory: pytest.TempPathFactory, quick: Path) -> Iterator[Served]:
     """One studio for all tests, at a port that it keeps when it starts again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     home = tmp_path_factory.mktemp("studio") / "home"
-    with served(home, "--port", str(port), OMP_NUM_THREADS="1") as started:
+    with served(home, "--port", str(port), quick=quick, OMP_NUM_THREADS="1") as started:
         started.examples()
         yield started
 

@@ -144,9 +144,11 @@ def test_one_waits_for_the_other(studio: Served) -> None:
 
 
 @pytest.mark.parametrize("what", ["server", "run", "both"])
-def test_kills_at_any_moment_lose_nothing(what: str, whole: bytes, tmp_path: Path) -> None:
+def test_kills_at_any_moment_lose_nothing(
+    what: str, whole: bytes, tmp_path: Path, quick: Path
+) -> None:
     rng = random.Random(what)
-    with served(tmp_path / "home") as studio:
+    with served(tmp_path / "home", quick=quick) as studio:
         runs = [studio.paint(steps=STEPS)]
         for _ in range(10):
             at_work(studio, runs[-1])
@@ -174,8 +176,8 @@ def test_kills_at_any_moment_lose_nothing(what: str, whole: bytes, tmp_path: Pat
             assert picture_of(studio, run) == whole
 
 
-def test_kills_in_the_queue_lose_nothing(tmp_path: Path) -> None:
-    with served(tmp_path / "home") as studio:
+def test_kills_in_the_queue_lose_nothing(tmp_path: Path, quick: Path) -> None:
+    with served(tmp_path / "home", quick=quick) as studio:
         studio.examples()
         for _ in range(10):
             run = studio.paint(steps="5")

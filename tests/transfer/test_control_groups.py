@@ -44,7 +44,7 @@ def group() -> Iterator[Path]:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     generator = np.random.default_rng(0)
-    for name, side in (("content", 1600), ("style", 400)):
+    for name, side in (("content", 1200), ("style", 400)):
         values = generator.integers(0, 255, (side, side, 3), np.uint8)
         media.save(from_array(values), folder / f"{name}.png")
     return folder
@@ -52,10 +52,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("memory", ["auto", f"{LIMIT}"])
 def test_a_run_is_not_ended_by_the_limit(memory: str, group: Path, pictures: Path) -> None:
-    """What a picture of 1600 x 1600 takes without a limit is twice as much."""
+    """What a picture of 1200 x 1200 takes without a limit is twice as much."""
     inputs = f"{pictures}/content.png {pictures}/style.png -o {pictures}/{memory}.png"
     settings = f"--size 0 --coarsest 0 --steps 1 --threads 1 --memory {memory} -q"
     command = f"echo $$ > {group} && exec {sys.executable} -m impasto stylize {inputs} {settings}"
     run = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
-    assert media.grid(pictures / f"{memory}.png")[1] == (1600, 1600)
+    assert media.grid(pictures / f"{memory}.png")[1] == (1200, 1200)

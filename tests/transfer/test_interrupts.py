@@ -20,6 +20,7 @@ import psutil
 import pytest
 import torch
 from PIL import Image
+from torch.distributed.run import main as torchrun
 
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import read_recipe
@@ -27,7 +28,7 @@ from impasto.runs.reading import read_steps
 from impasto.system.interrupts import Interrupted
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import Result, stylize
-from tests.forked import Command
+from tests.forked import Child, Command
 from tests.grids.test_parallel import free_port
 
 pytestmark = [
@@ -44,7 +45,8 @@ ENVIRONMENT = {
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+TWO = ["--standalone", "--nproc-per-node", "2", "-m", "--"]
+"""What torchrun is told."""
 
 
 def picture(seed: int, height: int, width: int) -> np.ndarray:
@@ -120,10 +122,10 @@ def command(content: str) -> list[str]:
 
 
 @contextmanager
-def running(folder: Path, *start: str, content: str = "small") -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *start: str) -> Iterator[subprocess.Popen[str]]:
     """The command from its first step on."""
     with subprocess.Popen(
-        [sys.executable, "-m", *start, *command(content)],
+        [sys.executable, "-m", *start, *command("small")],
         cwd=folder,
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
@@ -141,6 +143,26 @@ def running(folder: Path, *start: str, content: str = "small") -> Iterator[subpr
                 os.killpg(child.pid, signal.SIGKILL)
 
 
+def until_a_step(folder: Path, *processes: Child) -> None:
+    """Waits for the first one."""
+    while not (folder / "run" / "run.json").exists() or not read_steps(folder / "run"):
+        assert all(one.returncode is None for one in processes), [one.err for one in processes]
+        time.sleep(0.01)
+
+
+@contextmanager
+def agent(folder: Path, content: str) -> Iterator[Child]:
+    """The same by torchrun, which itself is forked."""
+    variables = {"GLOO_SOCKET_IFNAME": "lo", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    child = Child(torchrun, ([*TWO, *command(content)],), folder, **variables)
+    try:
+        until_a_step(folder, child)
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)  # it ends the others
+        child.end(60)
+
+
 @contextmanager
 def forked(folder: Path, size: int = 1, *, content: str = "small") -> Iterator[list[Command]]:
     """The same in one process or several, without torchrun."""
@@ -151,9 +173,7 @@ def forked(folder: Path, size: int = 1, *, content: str = "small") -> Iterator[l
         for rank in range(size)
     ]
     try:
-        while not (folder / "run" / "run.json").exists() or not read_steps(folder / "run"):
-            assert all(one.returncode is None for one in found), [one.err for one in found]
-            time.sleep(0.01)
+        until_a_step(folder, *found)
         yield found
     finally:
         for one in found:
@@ -219,14 +239,15 @@ def test_a_signal_to_one_process_ends_all_at_the_same_step(
     rng = random.Random(f"{number} {seed}")
     content = "large" if seed > 7 else "small"
     if seed in {0, 9}:
-        with running(studio, *TORCHRUN, content=content) as agent:
-            ranks = psutil.Process(agent.pid).children()
+        with agent(studio, content) as one:
+            ranks = psutil.Process(one.pid).children()
             assert len(ranks) == 2
             for rank in rng.choice([ranks[:1], ranks[1:], ranks, ranks[::-1]]):
                 time.sleep(rng.uniform(0, 0.5))
                 if rank.is_running():
                     rank.send_signal(number)
-            _, err = agent.communicate(timeout=200)
+            one.end(200)
+            err = one.err
     else:
         with forked(studio, 2, content=content) as pair:
             for one in rng.choice([pair[:1], pair[1:], pair, pair[::-1]]):
@@ -250,9 +271,9 @@ def test_a_signal_to_one_process_ends_all_at_the_same_step(
 def test_a_signal_to_torchrun_ends_all_with_a_picture(
     studio: Path, number: signal.Signals, send: Callable[[int, int], None]
 ) -> None:
-    with running(studio, *TORCHRUN) as agent:
+    with running(studio, "torch.distributed.run", *TWO) as child:
         time.sleep(0.3)
-        send(agent.pid, number)
-        _, err = agent.communicate(timeout=200)
+        send(child.pid, number)
+        _, err = child.communicate(timeout=200)
     assert not re.search("RuntimeError|Connection|impasto:", err), err
     check_ended(studio, 2)
