@@ -10,12 +10,12 @@ size twice.
 
     python -m benchmarks.instant [--assets FOLDER] [--weights FOLDER] [--decoder FILE] [--pairs 10]
         [--size 384] [--amounts 0.5 0.75 1.0] [--deep] [--sheets FOLDER] [--output FILE]
-        [--tuned FILE --style NAME]
+        [--standard] [--tuned FILE --style NAME]
 
 --assets: holds content/ and style/. --weights: the rivals' files, those of LPIPS and VGG-16. Each
 that is missing is left out. --sheets: for rows of content, style and results. --output: all figures
-as JSON. --tuned: a decoder of `impasto tune`, beside instant on the contents of the pairs in that
-one style.
+as JSON. --standard: the preset of that name beside them. --tuned: a decoder of `impasto tune`,
+beside instant on the contents of the pairs in that one style.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from benchmarks._tables import machine, table
 from benchmarks.painted import PAIRS
 from impasto import media
 from impasto.config.layers import LAYERS
+from impasto.config.presets import configure
 from impasto.instant.decoder import EMBEDDED, load_decoder
 from impasto.instant.instant import Goal, Instant
 from impasto.media.pictures.picture import Picture, open_picture
@@ -51,11 +52,12 @@ from impasto.networks import Network
 from impasto.networks.embedded import load_embedded
 from impasto.networks.lite import load_lite
 from impasto.plots.picture import side_by_side
+from impasto.transfer.stylize import stylize
 
 Paint = Callable[[Tensor, Tensor, float], Tensor]
 """Of content and style, shape (1, 3, h, w) each, and an amount."""
 
-TUNED = "instant, tuned"
+TUNED, STANDARD = "instant, tuned", "standard"
 
 AGAIN = 3
 """Times that each program is timed; the fastest counts."""
@@ -158,6 +160,7 @@ def main() -> None:
     parser.add_argument("--deep", action="store_true")
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--standard", action="store_true", help="paints by that preset, too")
     parser.add_argument("--tuned", type=Path)
     parser.add_argument("--style", help="of --tuned: a file of style/")
     arguments = parser.parse_args()
@@ -171,10 +174,8 @@ def main() -> None:
     found: dict[str, dict[str, list[Verdict]]] = {}
     for number, (content, style) in enumerate(pairs, start=1):
         pair = f"{Path(content).stem}, {Path(style).stem}"
-        pictures = [
-            open_picture(arguments.assets / folder / name, (arguments.size,))
-            for folder, name in (("content", content), ("style", style))
-        ]
+        paths = arguments.assets / "content" / content, arguments.assets / "style" / style
+        pictures = [open_picture(path, (arguments.size,)) for path in paths]
         c, s = (torch.from_numpy(picture.data)[None] for picture in pictures)
         judge = Judge(c, s, lpips, deep=arguments.deep)
         found[pair] = {}
@@ -185,6 +186,10 @@ def main() -> None:
         print(
             pair, {name: _words(verdicts[-1]) for name, verdicts in found[pair].items()}, flush=True
         )
+        if arguments.standard:
+            result = stylize(*paths, configure(size=arguments.size))
+            pictures.append(Picture(result.tensor().numpy()))
+            print(f"{pair} {STANDARD} {_words(judge.verdict(result.tensor()[None], 1.0))}")
         if arguments.sheets:
             arguments.sheets.mkdir(parents=True, exist_ok=True)
             row = side_by_side(pictures, pictures[0].space[0])
