@@ -49,6 +49,7 @@ OCTAVES = (
     ),
 )
 DEEP = (("relu3_1",), tuple((f"relu{block}_1", 0.2) for block in range(1, 6)))
+BEAT = (("relu3_2",), tuple((f"relu{block}_2", 0.2) for block in range(1, 6)))
 
 HOURS = (0.25, 1.0, 4.0, 24.0)
 """Of the recordings whose length is varied."""
@@ -74,7 +75,7 @@ def variants() -> dict[str, Config]:
     def with_network(name: str, layers: tuple[Any, Any]) -> Config:
         return replace(
             ecg,
-            network=replace(ecg.network, network=f"benchmarks.signals:{name}"),
+            network=replace(ecg.network, network=name),
             objective=replace(ecg.objective, content_layers=layers[0], style_layers=layers[1]),
         )
 
@@ -84,8 +85,9 @@ def variants() -> dict[str, Config]:
         "its start, no steps": replace(ecg, schedule=replace(ecg.schedule, steps=(0,))),
         "from the content": replace(ecg, schedule=replace(ecg.schedule, init="content")),
         "filterbank alone": replace(ecg, objective=gram),
-        "octaves and statistics": with_network("octaves", OCTAVES),
-        "random VGG and statistics": with_network("deep", DEEP),
+        "octaves and statistics": with_network("benchmarks.signals:octaves", OCTAVES),
+        "random VGG and statistics": with_network("benchmarks.signals:deep", DEEP),
+        "trained beat and statistics": with_network("training.beat.network:beat", BEAT),
     }
 
 

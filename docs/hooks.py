@@ -22,6 +22,7 @@ PAGES = {
     "training/lite/README.md": "training/lite.md",
     "training/lite/curves.png": "training/curves.png",
     "training/vgg16/README.md": "training/vgg16.md",
+    "training/beat/README.md": "training/beat.md",
     "training/instant/README.md": "training/instant.md",
 }
 """Files outside of docs/ and where the site has them."""

@@ -1,16 +1,30 @@
 """The toys of the course in one, two and three dimensions: filters of 5 without padding over 14
 positions along each axis, content and Gram loss by hand, and a short gradient descent on J.
 
-    python examples/toys.py
+    python examples/toys.py        all three
+    python examples/toys.py 3      14 x 14 x 14 with 16 filters of 5 x 5 x 5
+
+The network is one block of the package's VGG, whose filters may be of any size and dimension.
+Random filters decide the numbers; these are of torch 2.13, J before and after 100 steps:
+
+    14 x 1             activations 10 x 16            J = 7.357, 0.476
+    14 x 14 x 3        activations 10 x 10 x 16       J = 15.62, 3.997
+    14 x 14 x 14 x 1   activations 10 x 10 x 10 x 16  J = 208.6, 11.84
 """
 
+import sys
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import impasto
+from impasto.networks.vgg import vgg
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-LAYER = "1"  # the second module of the network, the ReLU
+TOYS = {1: 1, 2: 3, 3: 1}
+"""Channels by dimensions."""
+
+FILTERS = 16
+LAYER = "relu1_1"
 ALPHA, BETA = 1.0, 1e4
 
 
@@ -33,7 +47,16 @@ def gram_loss(a_S: Tensor, a_G: Tensor) -> Tensor:
 def toy(dims: int, channels: int, filters: int) -> tuple[tuple[float, float], ...]:
     """Prints the shapes and losses of one toy; J at the beginning and at the end."""
     torch.manual_seed(0)
-    network = nn.Sequential(CONVOLUTIONS[dims - 1](channels, filters, 5), nn.ReLU())
+    network = vgg(
+        "toy",
+        blocks=(1,),
+        widths=(filters,),
+        dims=dims,
+        channels=channels,
+        kernel=5,
+        padding="valid",
+        last_pooling=False,
+    )
     shape = (channels,) + (14,) * dims
     C, S = (impasto.Sample(torch.rand(shape).numpy() ** power, (0.0, 1.0)) for power in (1, 3))
     a_C, a_S = (impasto.activations(sample, LAYER, network)[LAYER] for sample in (C, S))
@@ -45,7 +68,7 @@ def toy(dims: int, channels: int, filters: int) -> tuple[tuple[float, float], ..
 
     def by_hand(progress: impasto.Progress) -> None:
         """J of this step's G, beside impasto's."""
-        a_G = network(progress.g.cpu())[0]
+        a_G = network(progress.g.cpu(), {LAYER})[LAYER][0]
         J = ALPHA * content_loss(a_C, a_G) + BETA * gram_loss(a_S, a_G)
         values.append((progress.value, J.item()))
 
@@ -73,6 +96,5 @@ def toy(dims: int, channels: int, filters: int) -> tuple[tuple[float, float], ..
 
 
 if __name__ == "__main__":
-    toy(dims=1, channels=1, filters=16)
-    toy(dims=2, channels=3, filters=16)
-    toy(dims=3, channels=1, filters=16)
+    for chosen in map(int, sys.argv[1:] or TOYS):
+        toy(chosen, TOYS[chosen], FILTERS)

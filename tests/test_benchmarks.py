@@ -17,6 +17,7 @@ from benchmarks import (
     breakdown,
     busy,
     checkpoints,
+    detector,
     device,
     engine,
     evaluation,
@@ -45,8 +46,11 @@ from examples.painter import paint
 from impasto import media
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import Picture, from_array
+from impasto.media.signals.leads import lead
+from impasto.media.signals.signal import Annotation, Signal
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 from impasto.transfer.scale import Scale
+from training.beat.hearts import QRS, heartbeats
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
@@ -363,3 +367,73 @@ def test_whole_runs_on_devices(
 ) -> None:
     rows = printed(device, monkeypatch, capsys, "--device", "cpu", *TINY, "--part", "runs")
     assert len([row for row in rows if row.startswith("| 48 | ")]) >= 3
+
+
+def recording(seed: int, rate: float, names: tuple[str, ...], seconds: float) -> Signal:
+    """A simulated ECG with noise, the same in each lead, whose beats are marked."""
+    random = np.random.default_rng(seed)
+    heart = heartbeats(random, round(seconds * rate), rate)
+    data = heart.values + 0.02 * random.standard_normal((len(names), len(heart.values)))
+    marks = tuple(Annotation(float(time), symbol="N") for time in heart.tops[QRS])
+    units = ("mV",) * len(names)
+    return Signal(data.astype(np.float32), rate=rate, names=names, units=units, annotations=marks)
+
+
+def test_tops_are_told_by_the_median_beat() -> None:
+    """Of a lead with P and T waves at known places; not where it goes both ways."""
+    beats, rate = np.arange(1.0, 59.0, 0.9), 250.0
+    times = np.arange(15000) / rate
+
+    def around(away: float, height: float, width: float = 0.03) -> np.ndarray:
+        wave = np.exp(-(((times[:, None] - beats - away) / width) ** 2) / 2).sum(1)
+        return np.asarray(height * wave)
+
+    x = around(0, 1, 0.012) + around(-0.15, 0.1) + around(0.25, -0.2)
+    x += 0.05 * np.random.default_rng(0).standard_normal(len(x))
+    twofold = x + around(0.36, 0.25)
+    for values, after in ((x, 0.25), (twofold, None)):
+        one = Signal(values[None].astype(np.float32), rate=rate, names=("II",), units=("mV",))
+        p, t = detector.waves_around(lead(one, 0), beats)
+        assert p == pytest.approx(-0.15, abs=0.02)
+        assert t == (after and pytest.approx(after, abs=0.02))
+
+
+def test_a_detector_that_knows_the_tops_finds_them() -> None:
+    (stretch,) = detector.simulated(1, 30.0)
+
+    class Oracle(torch.nn.Module):
+        """Answers with the target, window after window."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            margin = round(detector.MARGIN * detector.RATE)
+            whole = np.pad(detector.target(stretch), ((0, 0), (margin // 2,) * 2), mode="edge")
+            self.answers = torch.from_numpy(whole).float()
+            self.first = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            part = self.answers[:, self.first : self.first + x.shape[2] // 2]
+            self.first += round(detector.WINDOW * detector.RATE) // 2
+            return 20 * (part[None] - 0.4)
+
+    assert min(detector.scores(Oracle(), stretch)) > 0.95
+
+
+@pytest.mark.slow
+def test_a_detector_learns_each_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = (
+        recording(1, 360.0, ("MLII", "V5"), 90),
+        recording(2, 1000.0, ("i", "ii", "v2", "v5"), 38.4),
+        recording(3, 250.0, ("II", "V"), 60),
+    )
+    monkeypatch.setattr(detector, "opened", lambda _: recorded)
+    monkeypatch.setattr(
+        detector, "SPANS", (((0, 40), (50, 90)), ((0, 20), (20, 38)), ((0, 30), (30, 60)))
+    )
+    monkeypatch.setattr(detector, "STEPS", 60)
+    lines = printed(detector, monkeypatch, capsys, "--seeds", "1", "--ecgs", "2")
+    rows = {cells[0]: cells for line in lines for cells in [line.strip("| ").split(" | ")]}
+    assert list(rows) == [*detector.WAYS, detector.RECORDED]
+    assert {rows["clean"][-1], rows[detector.RECORDED][-1]} in ({"0.00", "1.00"}, {"no gap"})

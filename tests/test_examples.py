@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_the_toys_of_the_course(
     capsys: pytest.CaptureFixture[str], dims: int, channels: int, words: str
 ) -> None:
-    toy = runpy.run_path(str(ROOT / "examples" / "toys.py"))["toy"]
-    (first, by_hand), (last, last_by_hand) = toy(dims=dims, channels=channels, filters=16)
+    example = runpy.run_path(str(ROOT / "examples" / "toys.py"))
+    values = example["toy"](dims=dims, channels=channels, filters=16)
+    (first, by_hand), (last, last_by_hand) = values
     told = capsys.readouterr().out
     assert words in told
     assert "J_content(C, S) = " in told
@@ -34,6 +37,17 @@ def test_the_toys_of_the_course(
     assert first == pytest.approx(by_hand, rel=1e-4)
     assert last == pytest.approx(last_by_hand, rel=1e-4)
     assert last < first / 2
+    rows = re.findall(r"^    14 x .*J = ([\d.]+), ([\d.]+)$", example["__doc__"], re.M)
+    assert [first, last] == pytest.approx([float(each) for each in rows[dims - 1]], rel=1e-2)
+
+
+def test_one_toy_is_one_command() -> None:
+    """Its numbers are the same, alone or after others."""
+    path = str(ROOT / "examples" / "toys.py")
+    command = [sys.executable, path, "1"]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert told.startswith("1-D: 14 x 1, 16 filters of 5")
+    assert "2-D" not in told
 
 
 def test_the_docs_say_which_presets_compare_gram_matrices() -> None:

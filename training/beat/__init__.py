@@ -1,0 +1,1 @@
+"""The recipe of `beat`, the network for ECGs: see README.md."""
