@@ -11,7 +11,7 @@ from typing import Any
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError))
 
 _jaxtyped: Any = jaxtyping.jaxtyped
 _SIZES: Any = _jaxtyped("context")
