@@ -14,7 +14,6 @@ from impasto.instant.decoder import load_decoder
 from impasto.instant.encoder import COLOR, encode
 from impasto.instant.instant import Goal, Instant
 from impasto.instant.objective import (
-    LIKENESS,
     LOOKS,
     StyleGoal,
     decoded_terms,
@@ -60,9 +59,9 @@ def test_the_parts_are_least_where_the_style_is_the_picture(instant: Instant) ->
     activations = encode(instant.network, STYLE)
     taps = activations | {COLOR: STYLE}
     goal = StyleGoal({tap: Gaussian.of(sums_of(f)) for tap, f in taps.items()})
-    same = decoded_terms(instant.network, STYLE, activations, goal)
+    same = decoded_terms(instant.network, STYLE, activations, goal, 3.0)
     assert all(abs(float(term)) < 1e-6 for term in same.values())
-    other = decoded_terms(instant.network, CONTENTS[0] + 0.5, activations, goal)
+    other = decoded_terms(instant.network, CONTENTS[0] + 0.5, activations, goal, 3.0)
     assert all(float(term) > 1e-2 for term in other.values())
     colored = goal.colored(CONTENTS[0])
     for own, theirs in (
@@ -78,15 +77,15 @@ def test_looks_see_no_contrast(instant: Instant) -> None:
     taps = activations | {COLOR: STYLE}
     goal = StyleGoal({tap: Gaussian.of(sums_of(f)) for tap, f in taps.items()})
     others = encode(instant.network, CONTENTS[0])
-    found = decoded_terms(instant.network, STYLE, others, goal)["looks"]
+    found = decoded_terms(instant.network, STYLE, others, goal, 3.0)["looks"]
     expected = 0.0
     for tap in LOOKS:
         a, b = (f[tap][0].double().numpy() for f in (activations, others))
         a, b = (f / (np.sqrt((f**2).sum(0)) + 1e-3) for f in (a, b))
-        expected += LIKENESS * ((a - b) ** 2).sum(0).mean()
+        expected += 3.0 * ((a - b) ** 2).sum(0).mean()
     assert float(found) == pytest.approx(expected, rel=1e-4)
     louder = {tap: 1000 * f for tap, f in others.items()}
-    again = decoded_terms(instant.network, STYLE, louder, goal)["looks"]
+    again = decoded_terms(instant.network, STYLE, louder, goal, 3.0)["looks"]
     assert float(again) == pytest.approx(float(found), rel=0.05)
     assert not unit(torch.zeros(1, 3, 2, 2)).any()
 
@@ -130,6 +129,7 @@ def test_a_checkpoint_of_something_else_is_left_alone(instant: Instant, tmp_path
     output = tmp_path / "style.safetensors"
     assert not begun(instant, output).run(lambda step: False)
     assert not begun(instant, output, steps=7).resume()
+    assert not Tuning(instant, STYLE, CONTENTS, output, steps=6, likeness=1.0).resume()
     begun(instant, output).checkpoint.write_bytes(b"damaged")
     assert not begun(instant, output).resume()
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from impasto.config.checked import Checked, Count
+from impasto.config.checked import Checked, Count, Number
 from impasto.config.config import Config
 from impasto.config.presets import Preset
 from impasto.config.settings import (
@@ -252,6 +252,8 @@ class Training(Checked):
     """how many pairs of crops it learns on [>= 1]"""
     seed: Count = 0
     """seed of the crops [>= 0]"""
+    likeness: Number = 10.0
+    """weight of looking like the content: less for more strokes and less of the content [>= 0]"""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ def tune_decoder(command: Tune, photograph: Path) -> None:
     paths, _ = split_shares(command.contents or (photograph,), ObjectiveConfig())
     contents = [_opened(path, _LONGEST) for path in paths]
     instant = Instant(load_decoder(command.decoder or EMBEDDED))
-    output, steps, seed = command.output, command.training.steps, command.training.seed
-    tuning = Tuning(instant, style, contents, output, steps=steps, seed=seed)
+    output, training = command.output, command.training
+    steps, seed, likeness = training.steps, training.seed, training.likeness
+    tuning = Tuning(instant, style, contents, output, steps=steps, seed=seed, likeness=likeness)
 
     with viewer_of(Display(quiet=command.quiet, json=command.json)) as viewer:
 

@@ -36,10 +36,6 @@ CONTENT = (Tap(0, "relu3_1"), Tap(1, "relu3_1"))
 LOOKS = (*(Tap(0, layer) for layer in LAMBDA), Tap(1, "relu2_1"), Tap(1, "relu3_1"))
 """Where looks are compared, with equal weights."""
 
-LIKENESS = 10.0
-"""The weight of looking like the content. Without it a decoder for one style paints more of it than
-the one for all styles does, and loses as much more of the content."""
-
 OUTSIDE, COLORS = 600.0, 1200.0
 """The weights of the squared distance of values from [0, 1], and of what is left for the transport
 of colors to do."""
@@ -96,6 +92,7 @@ def decoded_terms(
     decoded: Float[Tensor, "1 3 height width"],
     content: Activations,
     goal: StyleGoal,
+    likeness: float,
 ) -> dict[str, Tensor]:
     """Returns the parts of J of what was decoded; their sum is J.
 
@@ -107,6 +104,7 @@ def decoded_terms(
         decoded: the result of the decoder, before the transport of colors; may leave [0, 1].
         content: the activations of the content.
         goal: the style.
+        likeness: the weight of looks.
     """
     found = encode(network, decoded, TAPS)
     style = [style_weight(tap) * _apart(f, goal.losses[tap]) for tap, f in found.items()]
@@ -118,7 +116,7 @@ def decoded_terms(
         "style": BETA * torch.stack(style).sum(),
         "color": COLORS * _apart(decoded, goal.losses[COLOR]),
         "outside": OUTSIDE * beyond,
-        "looks": LIKENESS * torch.stack(apart).sum(),
+        "looks": likeness * torch.stack(apart).sum(),
     }
 
 

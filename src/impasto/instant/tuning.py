@@ -73,9 +73,11 @@ class Tuning:
         instant: the encoder, and the decoder to start from, which stays as it is.
         style: values in [0, 1], shape (1, 3, height, width), of the size that styles will have.
         contents: pictures of which it learns on crops, in the same form.
+        output: the file of the decoder.
         steps: how many steps to take.
         seed: of the crops.
-        output: the file of the decoder.
+        likeness: the weight of looking like the content. With 0, a decoder paints more of its style
+            than the one for all styles does, and loses as much more of the content.
 
     Raises:
         SampleError: there is no content, or one is too small.
@@ -90,6 +92,7 @@ class Tuning:
         *,
         steps: int = 1000,
         seed: int = 0,
+        likeness: float = 10.0,
     ) -> None:
         least = min((min(each.shape[2:]) for each in contents), default=0)
         if least < LEAST:
@@ -99,7 +102,7 @@ class Tuning:
                 found=f"a side of {least}" if contents else "none",
                 remedy="pass photographs, the more the better",
             )
-        self.instant, self.steps, self.seed = instant, steps, seed
+        self.instant, self.steps, self.seed, self.likeness = instant, steps, seed, likeness
         self.contents, self.output = contents, output
         self.statistics = instant.statistics(style)
         sums = [self.statistics.at(size) for size in range(SIZES)]
@@ -192,7 +195,7 @@ class Tuning:
         }
         decoded = self.decoder(given)
         parts = [
-            decoded_terms(self.instant.network, picture[None], own, goal)
+            decoded_terms(self.instant.network, picture[None], own, goal, self.likeness)
             for picture, own, goal in zip(decoded, found, self.goals, strict=True)
         ]
         terms = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
@@ -257,7 +260,7 @@ class Tuning:
 
     def _identity(self, style: Values) -> str:
         """What a checkpoint has to be of: the same inputs and settings."""
-        digest = hashlib.sha256(f"{__version__} {self.steps} {self.seed}".encode())
+        digest = hashlib.sha256(f"{__version__} {self.steps} {self.seed} {self.likeness}".encode())
         for picture in (style, *self.contents):
             digest.update(str(tuple(picture.shape)).encode())
             digest.update(picture.contiguous().numpy().tobytes())
