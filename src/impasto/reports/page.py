@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from impasto.config.presets import PRESETS
+from impasto.config.presets import preset_from
 from impasto.plots.planes import DIVERGING
 from impasto.plots.templates import fill_template
 from impasto.reports.figures import Figure, figures_of
@@ -185,7 +185,8 @@ def _rows(findings: Findings) -> list[tuple[str, Any, Any, bool]]:
     The value of an automatic setting is the one that was chosen for the content.
     """
     origin = findings.run.origin
-    requested, preset = asdict(origin.config), asdict(PRESETS[origin.preset])
+    requested = asdict(origin.config)
+    preset = asdict(preset_from(origin.preset, origin.config.schedule.init))
     used = asdict(findings.run.used)
     return [
         (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.config.config import Config
-from impasto.config.presets import PRESETS
+from impasto.config.presets import PRESETS, preset_from
 from impasto.config.settings import EngineConfig
 from impasto.errors import ConfigError, ImpastoError, SampleError, about
 from impasto.media.pictures.picture import read_recipe
@@ -181,7 +181,7 @@ def _config(record: Mapping[str, Mapping[str, Any]]) -> Config:
 
 def _changed(config: Config, preset: str) -> list[str]:
     """Lists the settings that differ from the preset, as flags."""
-    ours, theirs = asdict(config), asdict(PRESETS[preset])
+    ours, theirs = asdict(config), asdict(preset_from(preset, config.schedule.init))
     lines = [f"preset {preset}, and"]
     for group, values in ours.items():
         for name, value in values.items():

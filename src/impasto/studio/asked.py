@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from impasto.config.config import Config
 from impasto.config.layers import LAYERS
-from impasto.config.presets import PRESETS
+from impasto.config.presets import PRESETS, preset_from
 from impasto.config.settings import ColorMode
 from impasto.config.texts import with_texts
 from impasto.errors import ConfigError
@@ -117,7 +117,7 @@ def settings_of(asked: Asked, kind: str, trust: bool) -> Config:
             found="both",
             remedy="clear one of them",
         )
-    config = with_texts(PRESETS[asked.preset], asked.settings)
+    config = with_texts(_base(asked), asked.settings)
     if all(style.share == 0 for style in asked.styles):
         raise ConfigError(
             subject="--style-weights",
@@ -126,6 +126,11 @@ def settings_of(asked: Asked, kind: str, trust: bool) -> Config:
             remedy="move a slider up",
         )
     return config
+
+
+def _base(asked: Asked) -> Config:
+    """What the settings change, as on the command line: the preset, for the start that is asked."""
+    return preset_from(asked.preset, asked.settings.get("init"))
 
 
 def _check_plain(name: str, text: str, trust: bool) -> None:
@@ -220,11 +225,12 @@ def _inputs(asked: Asked, name_of: Callable[[str], str]) -> list[str]:
 
 def _flags(asked: Asked, name_of: Callable[[str], str]) -> list[str]:
     """Returns the flags of a preset and of the settings that differ from it."""
-    config = with_texts(PRESETS[asked.preset], asked.settings)
+    base = _base(asked)
+    config = with_texts(base, asked.settings)
     words = ["--preset", asked.preset]
     for name, text in asked.settings.items():
         flag = f"--{name.replace('_', '-')}"
-        before, after = _value(PRESETS[asked.preset], name), _value(config, name)
+        before, after = _value(base, name), _value(config, name)
         if before == after:
             continue
         if isinstance(after, bool):
