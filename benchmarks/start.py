@@ -27,10 +27,9 @@ from impasto.media.pictures.picture import Picture, open_picture
 from impasto.plots.picture import side_by_side
 from impasto.transfer.stylize import stylize
 
-SCALES: dict[str, Any] = {"init": "content"}
-BEFORE = {
-    "then": SCALES | {"learning_rate": 0.02, "average": 0.9},
-    "now": SCALES,
+BEFORE: dict[str, dict[str, Any]] = {
+    "then": {"init": "content", "learning_rate": 0.02, "average": 0.9},
+    "now": {"init": "content"},
 }
 """`standard` from the content with all scales, with the optimizer's settings then and now."""
 

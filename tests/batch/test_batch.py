@@ -17,6 +17,7 @@ from impasto import media
 from impasto.batch import overview, work
 from impasto.batch.manifest import Manifest
 from impasto.cli.main import main
+from impasto.config.presets import configure
 from impasto.errors import OutputError
 from impasto.media.signals.signal import Signal
 from tests.batch.conftest import QUICK, batch, bytes_in, draw, lines, run
@@ -125,6 +126,21 @@ def test_a_table_has_outputs_presets_and_settings(studio: Path) -> None:
     assert second["preset"] == "draft"
     assert len(second["styles"]) == 2
     assert second["settings"]["schedule"]["size"] == [48]
+
+
+def test_a_start_in_a_table_takes_the_scales_that_it_needs(studio: Path) -> None:
+    (studio / "pairs.csv").write_text(
+        "content,style,init,output\n"
+        "photos/one.png,paintings/wave.png,content,a.png\n"
+        "photos/one.png,paintings/wave.png,,b.png\n"
+    )
+    flags = ["--preset", "draft", "--size", "48", "--threads", "1"]
+    assert run("--pairs", "pairs.csv", "-o", "out", *flags, "-q") == 0
+    schedules = {line["output"]: line["settings"]["schedule"] for line in lines(studio / "out")}
+    for name, init in (("a.png", "content"), ("b.png", "auto")):
+        expected = configure("draft", init=init).schedule
+        assert schedules[name]["steps"] == list(expected.steps)
+        assert schedules[name]["coarsest"] == expected.coarsest
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from impasto.networks.vgg import convolutions
+from training.beat.hearts import NONE, QRS, P, T
 from training.beat.lessons import UNTOLD, Lesson, Trace, lesson
 from training.beat.network import FASTEST, WIDTHS, untrained
+from training.beat.recorders import PARTS
 
 LAYERS = tuple(f"relu{block}_2" for block in range(1, len(WIDTHS) + 1))
-LABELS, PARTS = 4, 7
-"""Of a wave, and of a recorder."""
+LABELS = 1 + max(NONE, P, QRS, T)
+"""What a position may be."""
 
 BATCH = 12
 WARM_UP, LEAST = 0.03, 0.002
@@ -65,7 +67,7 @@ class Pupil(nn.Module):
         )
         levels = 2 * sum(WIDTHS)
         self.recorder = nn.Sequential(
-            nn.BatchNorm1d(levels), nn.Linear(levels, 64), nn.ReLU(), nn.Linear(64, PARTS)
+            nn.BatchNorm1d(levels), nn.Linear(levels, 64), nn.ReLU(), nn.Linear(64, len(PARTS))
         )
 
     def forward(

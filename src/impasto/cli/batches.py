@@ -107,14 +107,16 @@ def _given(command: Batch) -> str:
 def _settings(command: Batch, arguments: Sequence[str]) -> Settings:
     """Returns what gives the settings for a content: its kind chooses the preset, if none is named.
 
-    A preset's own defaults hold under the flags of the command, and a row's cells over them.
+    A preset's own defaults, for its start, hold under the flags of the command, and a row's cells
+    over them.
     """
 
     @cache
-    def of_preset(preset: str) -> Config:
-        if preset == command.preset or command.recipe is not None:
+    def of_preset(preset: str, init: str) -> Config:
+        if command.recipe is not None or (preset == command.preset and not init):
             return command.config
-        again = parse([*arguments, "--preset", preset])
+        start = ["--init", init] if init else []
+        again = parse([*arguments, "--preset", preset, *start])
         assert isinstance(again, Batch)
         return again.config
 
@@ -130,7 +132,7 @@ def _settings(command: Batch, arguments: Sequence[str]) -> Settings:
             )
         if preset == "auto":
             preset = fitting_preset([str(content)])
-        return with_texts(of_preset(preset), others), preset
+        return with_texts(of_preset(preset, others.get("init", "").strip()), others), preset
 
     return settings
 

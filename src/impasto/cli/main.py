@@ -170,9 +170,10 @@ def _leaving_at_once() -> Iterator[None]:
 
 @contextmanager
 def _loading() -> Iterator[None]:
-    """Collects no garbage during the block, nor what it made later: modules stay to the end.
+    """Collects no garbage during the block, and never looks at what is there at its end.
 
-    The collector would look at all of PyTorch's objects again and again, also at the exit.
+    Modules stay until the process ends. The collector would look at all of PyTorch's objects again
+    and again, also at the exit.
     """
     enabled = gc.isenabled()
     gc.disable()
