@@ -137,7 +137,7 @@ def value_and_grad(
         if output:
             own = output.patch()
         if plan.tiles:
-            give_back()
+            give_back(plan.limit)
     terms, weights = _score(objective, totals, plan)
     above: Patch | None = None
     for leg in reversed(legs):
@@ -148,7 +148,7 @@ def value_and_grad(
             gradient.add(piece.pull_back(weights, above))
         above = plan.group.collect(gradient.patch(given.values), leg.owned, leg.needed)
         if plan.tiles:
-            give_back()
+            give_back(plan.limit)
     assert above is not None
     return Evaluation(sum(terms.values()), terms, above.values.contiguous())
 

@@ -39,6 +39,7 @@ class Plan:
         group: the processes that share the sample.
         new: makes the arrays that are kept between the stages.
         device: where the network is, and where tiles are computed.
+        limit: bytes that the process may hold; 0 for as few as it can.
     """
 
     tiles: tuple[Space, ...] = ()
@@ -46,6 +47,7 @@ class Plan:
     group: Group = ALONE
     new: Allocate = allocate
     device: torch.device = CPU
+    limit: float = 0.0
 
 
 WHOLE = Plan()
@@ -213,4 +215,4 @@ def look(network: Network, x: Patch, reaches: Reaches, plan: Plan, see: See) -> 
         if output:
             own = output.patch()
         if plan.tiles:
-            give_back()
+            give_back(plan.limit)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from impasto.grids.geometry import Region, Space
 from impasto.system.devices import CPU
+from impasto.system.machine import held
 
 Values = Float[Tensor, "1 channel *space"]
 
@@ -25,12 +26,22 @@ def allocate(shape: Space, dtype: torch.dtype) -> Tensor:
     return torch.empty(shape, dtype=dtype, device=CPU)
 
 
-def give_back() -> None:
+CROWDED = 0.7
+"""The part of the memory that a process may hold, above which freed memory goes back at once."""
+
+
+def give_back(limit: float = 0.0) -> None:
     """Returns freed memory to the system; the C library would keep it.
 
-    Tiles of many sizes leave holes in that memory, which add up to as much as the tiles. Does
-    nothing where the C library has no such function.
+    Tiles of many sizes leave holes in that memory, which add up to as much as the tiles. But fresh
+    pages are slow, so where memory is plenty the holes stay. Does nothing where the C library has
+    no such function.
+
+    Args:
+        limit: bytes that the process may hold; 0 to return the memory in any case.
     """
+    if limit and held() < CROWDED * limit:
+        return
     trim = getattr(_LIBC, "malloc_trim", None)
     if trim:
         trim(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Literal
 
 import torch
@@ -55,7 +56,10 @@ def resample(
     here = x.device
     pairs = zip(x.shape[2:], space, strict=True)
     x = x.to(CPU) if any(a > MOST_SHRUNK * b for a, b in pairs) else _where_it_works(x)
-    for axis, length in enumerate(space, start=2):
+    axes = list(enumerate(space, start=2))
+    if prod(space) < prod(x.shape[2:]):  # the last axis needs no copy, so it shrinks what is copied
+        axes.reverse()
+    for axis, length in axes:
         if x.shape[axis] != length:
             rows = x.movedim(axis, -1)
             # Each axis is resampled as the rows of one gray picture, so one function serves all

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from impasto.grids.geometry import Region
 from impasto.grids.patch import Patch
@@ -62,7 +64,8 @@ class Content:
     ) -> Float[Tensor, ""]:
         """Returns the sum of (a(G) - a(C))^2 over the region."""
         target = self.target.over(region).to(activation.device)
-        return weigh((activation - target).square(), weight).sum()
+        squares: Tensor = _SumOfSquares.apply(activation - target, weight)  # type: ignore[no-untyped-call]
+        return squares
 
     def score(self, sums: Float[Tensor, ""], count: float) -> Float[Tensor, ""]:
         """Returns half the sum, its mean, or its ratio to the target's power; in [0, inf)."""
@@ -73,3 +76,18 @@ class Content:
         if self.normalization == "relative":
             return sums / self.power.clamp_min(FAINT * channels * count)
         return sums / 2
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """A weighed sum of squares whose derivative is one product, where automatic ones are three."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: Weight) -> Tensor:
+        ctx.save_for_backward(values, weight)
+        return weigh(values.square(), weight).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        values, weight = ctx.saved_tensors
+        return weigh(values * (2 * gradient), weight), None

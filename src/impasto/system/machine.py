@@ -56,7 +56,7 @@ def memory_limit(setting: str) -> float:
     """
     limit = bytes_of(setting)
     if limit is None:
-        return _held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return held() + 0.8 * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return limit
 
 
@@ -85,14 +85,15 @@ def bytes_of(setting: str) -> float | None:
 
 def memory_left(limit: float) -> float:
     """Returns the bytes that this process may still take under a limit in bytes."""
-    return limit - _held()
+    return limit - held()
 
 
-def _held() -> int:
+def held() -> int:
+    """Returns the bytes that this process holds, without mapped files."""
     memory = psutil.Process().memory_info()
     # Shared pages are mostly cached files, such as those of Arrays, which the system can reclaim.
-    held: int = memory.rss - getattr(memory, "shared", 0)
-    return held
+    own: int = memory.rss - getattr(memory, "shared", 0)
+    return own
 
 
 def cores() -> float:

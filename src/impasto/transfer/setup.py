@@ -67,6 +67,7 @@ class Setup:
         memory: the bytes for arrays and for tiles at work, on the device.
         arrays: allocates large arrays.
         group: the processes that share the sample.
+        limit: bytes that this process may hold; 0 for as few as it can.
         kept: keeps what is of the styles alone for further runs.
         networks: keeps networks for further runs.
     """
@@ -81,6 +82,7 @@ class Setup:
     memory: float
     arrays: Arrays
     group: Group
+    limit: float = field(default=0.0, kw_only=True)
     kept: Kept = field(default_factory=Kept, kw_only=True)
     networks: Kept = field(default_factory=Kept, kw_only=True)
 
@@ -110,7 +112,7 @@ class Setup:
         The nearest-neighbor loss matches its positions to the styles; None takes the content.
         """
         group, slab = self.slab(space)
-        base = Plan(group=group, new=self.arrays.new, device=self.device)
+        base = Plan(group=group, new=self.arrays.new, device=self.device, limit=self.limit)
         free = self.units.free(space, self.device)
         own_free = None if free is None else free[slab.slices]
         members = self._members(space, slab, base, start)

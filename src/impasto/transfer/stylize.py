@@ -336,6 +336,7 @@ def prepare(
         memory=memory,
         arrays=arrays,
         group=current_group(),
+        limit=memory_limit(config.engine.memory if device.type == "cpu" else "auto"),
         kept=stylizer.kept,
         networks=stylizer.networks,
     )
