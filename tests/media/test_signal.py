@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.errors import MissingExtraError, SampleError
+from impasto.errors import SampleError
 from impasto.media import Annotation, ArraySample, Signal, load, save
 from impasto.media.signals.gaps import fill_gaps, without_gaps
 from impasto.media.signals.gaps import with_gaps as join_gaps
 from impasto.media.signals.records import Lead, RecordSource
-from impasto.media.signals.signal import place
+from impasto.media.signals.signal import place, with_positions
 from tests.media.signals import signal, waves, with_gaps
-from tests.missing import hide
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60).filter(lambda row: not all(row)))
@@ -151,10 +150,13 @@ def test_rates_that_are_none(rate: float) -> None:
         signal().resampled(rate)
 
 
-def test_resampling_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    hide("scipy.signal", monkeypatch)
-    with pytest.raises(MissingExtraError, match=r"library scipy.* pip install 'impasto\[signals"):
-        signal().resampled(125)
+@given(st.integers(2, 60), st.integers(1, 90), st.integers(0, 99))
+def test_resampling_by_the_fourier_series_is_that_of_scipy(
+    length: int, count: int, seed: int
+) -> None:
+    resample = pytest.importorskip("scipy.signal").resample
+    values = np.random.default_rng(seed).normal(size=length)
+    np.testing.assert_allclose(with_positions(values, count), resample(values, count), atol=1e-12)
 
 
 def test_with_data_keeps_gaps_and_scales_the_rate() -> None:

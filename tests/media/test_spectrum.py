@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from impasto.media.signals.spectrum import longest_run, power_spectrum, spectrogram, whole_runs
 
@@ -31,6 +33,16 @@ def test_welch_by_hand() -> None:
     frequencies, power = power_spectrum(noise, RATE, window)
     np.testing.assert_allclose(frequencies, np.arange(33) * RATE / window)
     np.testing.assert_allclose(power, np.mean(powers, axis=0), rtol=1e-9, atol=1e-20)
+
+
+@given(st.integers(2, 70), st.integers(0, 2000), st.integers(0, 99))
+def test_welch_is_that_of_scipy(segment: int, more: int, seed: int) -> None:
+    welch = pytest.importorskip("scipy.signal").welch
+    values = np.random.default_rng(seed).normal(size=segment + more)
+    frequencies, power = power_spectrum(values, RATE, segment)
+    expected = welch(values, RATE, nperseg=segment, detrend="constant")
+    np.testing.assert_allclose(frequencies, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(power, expected[1], rtol=1e-9, atol=1e-15)
 
 
 def test_the_integral_of_the_density_is_the_power() -> None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.media.signals.spectrum import longest_run, power_spectrum, scipy_signal
+from impasto.media.signals.spectrum import longest_run, power_spectrum
 from impasto.system.libraries import library
 
 BURST = 0.2
@@ -170,7 +170,7 @@ def _burst_powers(
     values: Float64[np.ndarray, " time"], rate: float, band: tuple[float, float]
 ) -> Float64[np.ndarray, " window"]:
     """Returns the mean power of a band in each window without a gap."""
-    signal = scipy_signal()
+    signal = library("scipy.signal", "to filter signals", "signals")
     whole = np.isfinite(values)
     positions = np.arange(len(values))
     known = np.interp(positions, positions[whole], values[whole])

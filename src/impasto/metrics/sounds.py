@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.media.signals.spectrum import scipy_signal
 from impasto.metrics.beats import beat_agreement
+from impasto.system.libraries import library
 
 BANDS = 30
 """Cochlear bands."""
@@ -143,7 +143,7 @@ def cochlear_envelopes(
     Raises:
         MissingExtraError: scipy is not installed.
     """
-    signal = scipy_signal()
+    signal = library("scipy.signal", "to filter signals", "signals")
     x = np.nan_to_num(values - np.nanmean(values))
     length = len(x)
     spectrum, frequencies = np.fft.fft(x), np.fft.fftfreq(length, 1 / rate)
@@ -185,7 +185,7 @@ def onsets(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.ndar
         >>> onsets(knocks, 8000.0).round(1)
         array([0.2, 0.6])
     """
-    signal = scipy_signal()
+    signal = library("scipy.signal", "to filter signals", "signals")
     frames = _frames(values, rate, FRAME)
     levels = np.abs(np.fft.rfft(frames * np.hanning(frames.shape[1])))
     levels = np.log1p(levels / max(QUIET * levels.max(initial=0), FAINT))
