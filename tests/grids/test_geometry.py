@@ -51,8 +51,23 @@ def test_scales_grow_by_sqrt_2_up_to_the_last(space: Space, smallest: int) -> No
     assert max(space) * 2 ** (-len(grids) / 2) < 0.99 * smallest
 
 
+@given(spaces(smallest=1, largest=3000), st.integers(1, 3000), st.integers(1, 3000))
+def test_fine_scales_grow_by_2(space: Space, smallest: int, doubling: int) -> None:
+    grids = coarse_to_fine(space, smallest, doubling)
+    assert set(grids) <= set(coarse_to_fine(space, smallest))
+    assert grids[-1] == space
+    for coarse, fine in pairwise(map(max, grids)):
+        if coarse > 20 and fine / 2 > doubling * 1.02:  # smaller sides are rounded too much
+            assert fine / coarse == pytest.approx(2, rel=0.06)
+        elif coarse > 20 and fine / 2 < doubling * 0.98:
+            assert fine / coarse == pytest.approx(2**0.5, rel=0.06)
+
+
 def test_the_standard_scales() -> None:
     assert [max(space) for space in coarse_to_fine((384, 512), 128)] == [128, 181, 256, 362, 512]
+    large = coarse_to_fine((2731, 4096), 256, 512)
+    assert [max(space) for space in large] == [256, 362, 512, 1024, 2048, 4096]
+    assert [max(space) for space in coarse_to_fine((900, 900), 256, 512)] == [318, 450, 636, 900]
 
 
 # --- Regions

@@ -22,7 +22,7 @@ from impasto.networks.lite import load_lite
 from impasto.transfer import setup
 from impasto.transfer.descent import Callback, Progress
 from impasto.transfer.opening import SampleLike
-from impasto.transfer.stylize import stylize
+from impasto.transfer.stylize import prepare, stylize
 from tests.oracles import reference
 
 
@@ -327,6 +327,18 @@ def test_a_smaller_run_is_the_beginning_of_a_larger_one_but_for_its_last_scale()
     noise = configure(init="noise").schedule  # none of whose scales one pass makes needless
     assert [noise.steps_at(scale, 6) for scale in range(6)] == [130, 87, 58, 39, 26, 25]
     assert [configure(steps=(7,)).schedule.steps_at(scale, 3) for scale in range(3)] == [7, 7, 7]
+
+
+def test_scales_above_512_double_and_have_the_steps_of_their_size() -> None:
+    content, style = np.zeros((683, 1024, 3), np.float32), np.zeros((64, 64, 3), np.float32)
+    expected = {
+        "print": [(256, 50), (362, 33), (512, 22), (1024, 10)],
+        "standard": [(256, 12), (362, 8), (512, 8), (1024, 42)],
+        "fine": [(128, 80), (181, 53), (256, 36), (362, 24), (512, 16), (724, 16), (1024, 16)],
+    }
+    for preset, steps in expected.items():
+        _, scales = prepare(content, style, configure(preset, size=1024))
+        assert [(max(space), count) for space, count in scales] == steps
 
 
 def test_flat_pictures_are_no_trouble(style: np.ndarray) -> None:

@@ -331,11 +331,12 @@ class ScheduleConfig(Checked):
     strokes, less for finer ones; only --coarse-share enlarges styles; 0 for their own size
     [>= 0]"""
     coarsest: Count = 128
-    """long side of the first scale; scales grow by sqrt 2 up to the size; 0 for the last scale only
-    [>= 0]"""
+    """long side of the first scale; scales grow by sqrt 2 up to the size, by 2 from 512 pixels on
+    where --coarse-share is above 0; 0 for the last scale only [>= 0]"""
     steps: Steps = (130, 25)
-    """steps at the first scale, where each later scale has a third fewer; the fewest steps of a
-    scale; and those of the last scale, if they are others; or one number for all; 0 for none"""
+    """steps at the first scale, and a third fewer at a scale sqrt 2 times as fine; the fewest steps
+    of a scale; and those of the last scale, if they are others; or one number for all; 0 for none
+    """
     patience: Count = 0
     """a scale ends when J has not fallen by a thousandth for this many steps; 0 for never [>= 0]"""
     init: str = "content"
@@ -349,7 +350,7 @@ class ScheduleConfig(Checked):
     """decay of the running average of G, which becomes the result; 0 for no average [0 to 1)"""
 
     def steps_at(self, scale: int, scales: int) -> int:
-        """Returns the steps at a scale, counted from 0, of so many.
+        """Returns the steps at a scale, counted from 0 in factors of sqrt 2, of so many.
 
         But for the last scale's, they do not depend on the number of scales: what a small run comes
         to is near what a large one passes by.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -263,8 +264,10 @@ def scaled_space(space: Space, scale: float) -> Space:
     return tuple(max(1, round(side * scale)) for side in space)
 
 
-def coarse_to_fine(space: Space, smallest: int) -> list[Space]:
-    """Returns the grids of a coarse-to-fine run, each sqrt 2 times as fine as the one before.
+def coarse_to_fine(space: Space, smallest: int, doubling: float = math.inf) -> list[Space]:
+    """Returns the grids of a coarse-to-fine run.
+
+    Each is sqrt 2 times as fine as the one before, or 2 times where both are fine.
 
     Every grid has the proportions of `space`, and the last one is `space`.
 
@@ -272,12 +275,18 @@ def coarse_to_fine(space: Space, smallest: int) -> list[Space]:
         space: the finest grid.
         smallest: the long side of the first grid is at least this number of positions, or that of
             `space` where it is smaller.
+        doubling: the long side from which on grids are fine.
 
     Example:
         >>> coarse_to_fine((200, 300), smallest=150)
         [(100, 150), (141, 212), (200, 300)]
+        >>> coarse_to_fine((200, 300), smallest=100, doubling=150)
+        [(71, 106), (100, 150), (200, 300)]
     """
-    spaces = [space]
-    while max(space) * 2 ** (-len(spaces) / 2) >= smallest * 0.99:
-        spaces.insert(0, scaled_space(space, 2 ** (-len(spaces) / 2)))
-    return spaces
+    spaces, halvings = [space], 0.0
+    while True:
+        fine = max(space) * 2 ** (-halvings - 1) >= doubling * 0.99
+        halvings += 1 if fine else 0.5
+        if max(space) * 2**-halvings < smallest * 0.99:
+            return spaces
+        spaces.insert(0, scaled_space(space, 2**-halvings))

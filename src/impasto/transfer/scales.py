@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from impasto.config.config import Config
@@ -30,10 +31,13 @@ def grids(
     for sample, role in ((content, "content"), *((style, "style") for style in styles)):
         check_sides(network, config.objective.layers, sides_of(sample, sample.space), role)
     coarsest = config.schedule.coarsest or max(content.space)
+    doubling = kind.fine_above if config.objective.coarse_share else math.inf
     scale = config.schedule.style_scale
     spaces = [
         space
-        for space in _round_for_tiling(coarse_to_fine(content.space, coarsest), config, network)
+        for space in _round_for_tiling(
+            coarse_to_fine(content.space, coarsest, doubling), config, network
+        )
         if min(sides_of(content, space)) >= smallest
         and all(
             min(sides_of(style, kind.style_space(content, style, space, axis, scale))) >= smallest
@@ -41,8 +45,9 @@ def grids(
             for axis in kind.axes(content)
         )
     ]
-    steps_at, scales = config.schedule.steps_at, len(spaces)
-    return [(space, steps_at(index, scales)) for index, space in enumerate(spaces)]
+    finer = [round(2 * math.log2(max(space) / max(spaces[0]))) for space in spaces]
+    steps = [config.schedule.steps_at(scale, finer[-1] + 1) for scale in finer]
+    return list(zip(spaces, steps, strict=True))
 
 
 def _round_for_tiling(spaces: list[Space], config: Config, network: Network) -> list[Space]:
