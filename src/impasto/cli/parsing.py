@@ -41,6 +41,9 @@ from impasto.errors import ConfigError, OutputError
 _LONGEST = 100
 """The longest name of a result that is made from the names of its content and styles."""
 
+_WITH_SETTINGS = ("stylize", "texture", "batch")
+"""The commands that have the settings of a run as flags."""
+
 C = TypeVar("C", "Stylize", "Texture", "Batch")
 
 _SCHEDULER = re.compile(r"local|\w+://.+|.*\.json", re.IGNORECASE)
@@ -95,7 +98,9 @@ def parse(arguments: Sequence[str]) -> Command:
     if helping or everything:  # help shows the defaults for pictures
         config = config.complete()
     name = f".{early.format}" if early.output == "-" else early.output
-    commands = _commands(config, texture_preset(name), preset if helping and not everything else "")
+    # The flags of a command are hidden only where its help is asked for: that takes time.
+    shown = preset if helping and not everything and arguments[0] in _WITH_SETTINGS else ""
+    commands = _commands(config, texture_preset(name), shown)
     command: Command = tyro.cli(
         commands,
         prog="impasto",
