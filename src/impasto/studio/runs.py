@@ -234,7 +234,7 @@ class Run:
     def left(self) -> float | None:
         """Returns about how many seconds it still takes; None if that is not known yet.
 
-        The grids to come are larger by sqrt 2 along each axis.
+        The grids to come are taken to be larger by sqrt 2 along each axis; large pictures double.
         """
         last, first = self.lines.last, self.lines.first
         if last is None or first is None or last["step"] < first["step"] + 2:
