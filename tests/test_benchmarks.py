@@ -42,7 +42,6 @@ from benchmarks._recipes import (
     moments,
     with_replicated_border,
 )
-from examples.painter import paint
 from impasto import media
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import Picture, from_array
@@ -50,6 +49,7 @@ from impasto.media.signals.leads import lead
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
 from impasto.transfer.scale import Scale
+from tests.paintings import painting
 from training.beat.hearts import QRS, heartbeats
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -158,7 +158,7 @@ def test_the_sizes(
 @pytest.mark.slow
 def test_the_content_has_all_of_itself_and_nothing_of_the_style() -> None:
     content, style = (
-        from_array(picture) for picture in (astronaut()[:96, :128], paint(96, 128, 3))
+        from_array(picture) for picture in (astronaut()[:96, :128], painting(96, 128, 3))
     )
     config = configure()
     assert sizes.shares(content, content, style, config) == pytest.approx((0, 1))
@@ -277,7 +277,7 @@ def test_painted(
     """The content is nothing of itself away, and a preset is nearer to the style than that."""
     files = [str(tmp_path / name) for name in ("content.png", "style.png")]
     media.save(from_array(astronaut()[64:256, 128:320]), files[0])
-    media.save(from_array(paint(256, 256, seed=3)), files[1])
+    media.save(from_array(painting(256, 256, seed=3)), files[1])
     whole = Path(__file__).parents[2] / "shared/assets/weights/vgg16_convs.pth"
     recipe = ["--recipe", str(whole), "--share", "0.003"] if whole.is_file() else []
     arguments = ["--content", files[0], "--style", files[1], "--size", "96", "--presets", "draft"]
@@ -300,7 +300,7 @@ def test_instant(
     content, style = painted.PAIRS[0]
     for folder, name, data in (
         ("content", content, astronaut()),
-        ("style", style, paint(256, 256, seed=3)),
+        ("style", style, painting(256, 256, seed=3)),
     ):
         (tmp_path / folder).mkdir()
         media.save(from_array(data), tmp_path / folder / name)
