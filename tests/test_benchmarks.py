@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -48,6 +49,7 @@ from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.signals.leads import lead
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
+from impasto.networks import Network
 from impasto.transfer.scale import Scale
 from tests.paintings import painting
 from training.beat.hearts import QRS, heartbeats
@@ -202,7 +204,7 @@ def saved(pair: tuple[Picture, Picture], folder: Path) -> list[str]:
     return flags
 
 
-@pytest.mark.parametrize("kind", [NeuralStyle, StyleTransfer])
+@pytest.mark.parametrize("kind", [NeuralStyle, pytest.param(StyleTransfer, marks=pytest.mark.slow)])
 def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
     content, style = pictures()
     settings: dict[str, str | None] = {"network": "vgg16", "weights": None}
@@ -344,6 +346,19 @@ def test_checkpoints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 TINY = ("--sizes", "48", "--style", "48", "--huge", "64", "--runs", "1", "--memory", "2GB")
 
 
+@pytest.fixture
+def one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights are drawn once for all parts: there are many of them."""
+    monkeypatch.setattr(device, "random_vgg19", lambda config: drawn(config.engine.precision))
+
+
+@cache
+def drawn(precision: str) -> Network:
+    return _evaluation.random_vgg19(configure(precision=precision))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_network")
 def test_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("--device", "cpu", *TINY, "--part", "steps", "huge")
     lines = printed(device, monkeypatch, capsys, *arguments)
@@ -353,6 +368,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert any(line.startswith("| 64 x 64, fp32 |") for line in lines)
 
 
+@pytest.mark.usefixtures("one_network")
 def test_no_row_begins_late(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,6 +378,7 @@ def test_no_row_begins_late(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_network")
 def test_whole_runs_on_devices(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
