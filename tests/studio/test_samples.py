@@ -24,6 +24,8 @@ from impasto.studio import samples
 from impasto.studio.home import Home, read_json
 from tests.studio.studios import client_of, make_studio, upload
 
+pytestmark = pytest.mark.usefixtures("quick_decoding")
+
 CAT = PICTURES[0]
 
 
