@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -42,14 +43,15 @@ from benchmarks._recipes import (
     moments,
     with_replicated_border,
 )
-from examples.painter import paint
 from impasto import media
 from impasto.config.presets import configure
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.signals.leads import lead
 from impasto.media.signals.signal import Annotation, Signal
 from impasto.metrics.wasserstein import Gaussian, wasserstein2
+from impasto.networks import Network
 from impasto.transfer.scale import Scale
+from tests.paintings import painting
 from training.beat.hearts import QRS, heartbeats
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -158,7 +160,7 @@ def test_the_sizes(
 @pytest.mark.slow
 def test_the_content_has_all_of_itself_and_nothing_of_the_style() -> None:
     content, style = (
-        from_array(picture) for picture in (astronaut()[:96, :128], paint(96, 128, 3))
+        from_array(picture) for picture in (astronaut()[:96, :128], painting(96, 128, 3))
     )
     config = configure()
     assert sizes.shares(content, content, style, config) == pytest.approx((0, 1))
@@ -202,7 +204,7 @@ def saved(pair: tuple[Picture, Picture], folder: Path) -> list[str]:
     return flags
 
 
-@pytest.mark.parametrize("kind", [NeuralStyle, StyleTransfer])
+@pytest.mark.parametrize("kind", [NeuralStyle, pytest.param(StyleTransfer, marks=pytest.mark.slow)])
 def test_our_engine_minimizes_the_recipes_j(kind: type[recipes.Recipe]) -> None:
     content, style = pictures()
     settings: dict[str, str | None] = {"network": "vgg16", "weights": None}
@@ -277,7 +279,7 @@ def test_painted(
     """The content is nothing of itself away, and a preset is nearer to the style than that."""
     files = [str(tmp_path / name) for name in ("content.png", "style.png")]
     media.save(from_array(astronaut()[64:256, 128:320]), files[0])
-    media.save(from_array(paint(256, 256, seed=3)), files[1])
+    media.save(from_array(painting(256, 256, seed=3)), files[1])
     whole = Path(__file__).parents[2] / "shared/assets/weights/vgg16_convs.pth"
     recipe = ["--recipe", str(whole), "--share", "0.003"] if whole.is_file() else []
     arguments = ["--content", files[0], "--style", files[1], "--size", "96", "--presets", "draft"]
@@ -300,7 +302,7 @@ def test_instant(
     content, style = painted.PAIRS[0]
     for folder, name, data in (
         ("content", content, astronaut()),
-        ("style", style, paint(256, 256, seed=3)),
+        ("style", style, painting(256, 256, seed=3)),
     ):
         (tmp_path / folder).mkdir()
         media.save(from_array(data), tmp_path / folder / name)
@@ -344,6 +346,19 @@ def test_checkpoints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 TINY = ("--sizes", "48", "--style", "48", "--huge", "64", "--runs", "1", "--memory", "2GB")
 
 
+@pytest.fixture
+def one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights are drawn once for all parts: there are many of them."""
+    monkeypatch.setattr(device, "random_vgg19", lambda config: drawn(config.engine.precision))
+
+
+@cache
+def drawn(precision: str) -> Network:
+    return _evaluation.random_vgg19(configure(precision=precision))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_network")
 def test_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("--device", "cpu", *TINY, "--part", "steps", "huge")
     lines = printed(device, monkeypatch, capsys, *arguments)
@@ -353,6 +368,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert any(line.startswith("| 64 x 64, fp32 |") for line in lines)
 
 
+@pytest.mark.usefixtures("one_network")
 def test_no_row_begins_late(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,6 +378,7 @@ def test_no_row_begins_late(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_network")
 def test_whole_runs_on_devices(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,7 +123,7 @@ def test_commands(block: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
             assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
             assert script.stat().st_mode & 0o111
         elif {"vgg19", "gatys", "export"} & set(command):
-            # No weights here, and an export takes a minute: what it would do is parsed.
+            # No weights here, and an export takes half a minute: what it would do is parsed.
             parsed = parsing.parse(command[1:])
             assert isinstance(parsed, arguments.Stylize | arguments.Networks | arguments.Export)
         elif command[0] == "torchrun":

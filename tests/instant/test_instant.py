@@ -77,7 +77,10 @@ def gaussian(of: Statistics, tap: Tap) -> Gaussian:
     return Gaussian(found.mean.numpy(), found.covariance.numpy())
 
 
-@pytest.mark.parametrize("space", [(203, 157), (301, 334), (16, 16), (40, 600)])
+@pytest.mark.parametrize(
+    "space",
+    [(203, 157), pytest.param((301, 334), marks=pytest.mark.slow), (16, 16), (40, 600)],
+)
 @pytest.mark.parametrize("amount", [1.0, 0.6])
 def test_tiles_give_what_the_whole_gives(
     instant: Instant, style: Statistics, space: tuple[int, int], amount: float

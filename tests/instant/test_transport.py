@@ -114,6 +114,22 @@ def test_the_barycenter_of_one_line_is_between() -> None:
     assert float(found.covariance) == pytest.approx(1.5**2, rel=2e-3)
 
 
+@given(width=widths, seed=seeds)
+def test_a_style_may_be_named_twice(width: int, seed: int) -> None:
+    """That of two is known; that of three comes from an iteration."""
+    one, other = (
+        gaussian(
+            normal(seed + k, 50, width)
+            @ (torch.eye(width).double() + normal(seed + 9, width, width) / (4 * width))
+        )
+        for k in (0, 1)
+    )
+    found, expected = barycenter([one, other], (1, 3)), barycenter([one, other, other], (1, 2, 1))
+    torch.testing.assert_close(found.mean, expected.mean)
+    scale = float(expected.covariance.diagonal().mean())
+    torch.testing.assert_close(found.covariance, expected.covariance, rtol=0, atol=2e-3 * scale)
+
+
 def test_a_style_without_a_share_does_not_count() -> None:
     one, other = gaussian(normal(0, 50, 3)), gaussian(normal(1, 50, 3))
     found = barycenter([one, other], (2, 0))

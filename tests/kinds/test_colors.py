@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.data import astronaut
 
-from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.config.settings import ColorMode
 from impasto.errors import ConfigError
@@ -21,9 +20,14 @@ from impasto.media import blocks
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.media.sample import Sample
 from impasto.transfer.stylize import prepare, stylize
+from tests.paintings import painting
 
 CONTENT = from_array(astronaut()[:240, :320], (64,))
-STYLE = from_array(paint(90, 120, seed=3), (64,))
+
+
+@pytest.fixture
+def style() -> Picture:
+    return from_array(painting(90, 120, seed=3), (64,))
 
 
 def moments(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,9 +76,9 @@ def test_a_run_hands_the_shares_on() -> None:
     assert setup.units.content.data.mean() == pytest.approx(0.4, abs=0.01)
 
 
-def test_colors_of_gray_are_gray() -> None:
+def test_colors_of_gray_are_gray(style: Picture) -> None:
     gray = Picture(data=np.broadcast_to(CONTENT.data.mean(0), CONTENT.data.shape).copy())
-    found = match_colors(STYLE, [gray], [1.0])
+    found = match_colors(style, [gray], [1.0])
     assert np.ptp(found, axis=0).max() < 0.06
 
 
@@ -91,9 +95,9 @@ def test_oklab_of_known_colors() -> None:
 
 
 @pytest.mark.parametrize("mode", ["luminance", "oklab"])
-def test_the_contents_chroma_is_kept(mode: ColorMode) -> None:
+def test_the_contents_chroma_is_kept(mode: ColorMode, style: Picture) -> None:
     config = configure(size=(64,), coarsest=0, steps=(6,), color=mode)
-    result = stylize(CONTENT, STYLE, config).sample
+    result = stylize(CONTENT, style, config).sample
     yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     if mode == "oklab":
         ours, theirs = to_oklab(result.data), to_oklab(CONTENT.data)
@@ -104,20 +108,20 @@ def test_the_contents_chroma_is_kept(mode: ColorMode) -> None:
     assert np.abs(ours[0] - theirs[0]).mean() > 0.02
 
 
-def test_luminance_is_all_that_such_a_run_sees() -> None:
-    content, (style,) = prepare_colors(CONTENT, [STYLE], [1.0], "luminance")
-    for sample in (content, style):
+def test_luminance_is_all_that_such_a_run_sees(style: Picture) -> None:
+    content, (changed,) = prepare_colors(CONTENT, [style], [1.0], "luminance")
+    for sample in (content, changed):
         np.testing.assert_array_equal(sample.data[0], sample.data[2])
-    assert style.data.mean() == pytest.approx(content.data.mean(), abs=0.02)
+    assert changed.data.mean() == pytest.approx(content.data.mean(), abs=0.02)
 
 
-def test_match_changes_the_style_and_palette_the_content() -> None:
-    content, (style,) = prepare_colors(CONTENT, [STYLE], [1.0], "match")
+def test_match_changes_the_style_and_palette_the_content(style: Picture) -> None:
+    content, (changed,) = prepare_colors(CONTENT, [style], [1.0], "match")
     assert content is CONTENT
-    np.testing.assert_allclose(moments(style.data)[0], moments(CONTENT.data)[0], atol=0.03)
-    content, (style,) = prepare_colors(CONTENT, [STYLE], [1.0], "palette")
-    assert style is STYLE
-    np.testing.assert_allclose(moments(content.data)[0], moments(STYLE.data)[0], atol=0.03)
+    np.testing.assert_allclose(moments(changed.data)[0], moments(CONTENT.data)[0], atol=0.03)
+    content, (changed,) = prepare_colors(CONTENT, [style], [1.0], "palette")
+    assert changed is style
+    np.testing.assert_allclose(moments(content.data)[0], moments(style.data)[0], atol=0.03)
     assert restore_colors(content, CONTENT, "palette") is content
 
 

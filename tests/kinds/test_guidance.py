@@ -12,7 +12,6 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
-from examples.painter import paint
 from impasto import media
 from impasto.cli.arguments import Stylize
 from impasto.cli.parsing import parse
@@ -27,6 +26,7 @@ from impasto.kinds.masks import BLACK, WHITE, regions
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.networks.lite import load_lite
 from impasto.transfer.stylize import stylize
+from tests.paintings import painting
 
 QUICK: dict[str, Any] = {"size": (64,), "coarsest": 0, "steps": (4,)}
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -39,7 +39,7 @@ def content() -> Picture:
 
 @pytest.fixture(scope="module")
 def style() -> Picture:
-    return from_array(paint(90, 120, seed=3), (64,))
+    return from_array(painting(90, 120, seed=3), (64,))
 
 
 def halves(left: tuple[int, int, int], right: tuple[int, int, int]) -> Picture:
@@ -175,7 +175,10 @@ def test_what_a_mask_of_the_content_leaves_out_stays_to_the_bit(
 @pytest.mark.slow
 def test_the_strength_says_how_much_style_each_place_takes(tmp_path: Path) -> None:
     strength = saved(tmp_path, "strength", halves((25, 25, 25), WHITE))
-    large, style = from_array(astronaut()[:360, :480], (128,)), from_array(paint(90, 120, seed=3))
+    large, style = (
+        from_array(astronaut()[:360, :480], (128,)),
+        from_array(painting(90, 120, seed=3)),
+    )
     config = configure(strength=strength, size=(128,), coarsest=0, steps=(80,), learning_rate=0.02)
     change = np.abs(stylize(large, style, config).sample.data - large.data)
     assert change[..., :48].mean() < 0.6 * change[..., 80:].mean()
@@ -295,9 +298,10 @@ def test_shares_follow_the_names_of_styles(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.slow
 def test_a_folder_is_all_pictures_in_it(content: Picture, tmp_path: Path) -> None:
     paths = []
-    for seed in range(2):
-        paths.append(tmp_path / f"{seed}.png")
-        media.save(from_array(paint(60, 80, seed=seed)), paths[-1])
+    whole = painting(90, 120, seed=3)
+    for number, part in enumerate((whole[:60, :80], whole[30:, 40:])):
+        paths.append(tmp_path / f"{number}.png")
+        media.save(from_array(part), paths[-1])
     (tmp_path / "notes.txt").write_text("no picture")
     config = configure(**QUICK)
     together = stylize(content, tmp_path, config)
@@ -312,7 +316,7 @@ def test_a_folder_is_all_pictures_in_it(content: Picture, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_smaller_style_has_finer_strokes() -> None:
     """As if the style's picture had been shrunk by that."""
-    content, style = astronaut()[:240, :320], paint(300, 400, seed=1)
+    content, style = astronaut()[:240, :320], painting(300, 400, seed=3)
     small = from_array(style, (32,))
     scaled = stylize(content, style, configure(style_scale=0.5, **QUICK))
     expected = stylize(content, small, configure(**QUICK))

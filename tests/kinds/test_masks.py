@@ -10,7 +10,6 @@ import pytest
 from PIL import Image, ImageDraw
 from skimage.data import astronaut
 
-from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.config.settings import GuidanceConfig
 from impasto.errors import ConfigError, SampleError
@@ -19,6 +18,7 @@ from impasto.kinds.masks import BLACK, WHITE, open_mask, regions
 from impasto.media.pictures.picture import Picture, from_array
 from impasto.transfer.stylize import stylize
 from impasto.transfer.textures import texture
+from tests.paintings import painting
 
 QUICK: dict[str, Any] = {"size": (0,), "coarsest": 0, "steps": (4,)}
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
@@ -31,7 +31,7 @@ def content() -> Picture:
 
 @pytest.fixture(scope="module")
 def style() -> Picture:
-    return from_array(paint(90, 120, seed=3), (64,))
+    return from_array(painting(90, 120, seed=3), (64,))
 
 
 def shape(color: tuple[int, int, int], ground: int = 0) -> np.ndarray:

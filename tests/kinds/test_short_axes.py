@@ -12,7 +12,6 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.errors import SampleError
 from impasto.kinds import ARRAY, PICTURE, SIGNAL, VOLUME
@@ -25,6 +24,7 @@ from impasto.media.volumes.volume import Volume
 from impasto.transfer.stylize import stylize
 from impasto.transfer.textures import texture
 from tests.media.volumes import smooth
+from tests.paintings import painting
 from tests.signals import signal
 
 QUICK: dict[str, Any] = {"size": (0,), "steps": (4,)}
@@ -35,7 +35,7 @@ def crop(height: int, width: int) -> Picture:
 
 
 def strokes(height: int, width: int) -> Picture:
-    return from_array(paint(height, width, seed=3))
+    return from_array(painting(300, 400, seed=3)[:height, :width])
 
 
 @pytest.mark.parametrize("space", [(9, 400), (400, 9), (8, 8), (1, 1), (3, 60), (15, 16)])

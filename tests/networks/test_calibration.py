@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from examples.painter import paint
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, SampleError
 from impasto.media.pictures.picture import Picture
@@ -18,6 +17,7 @@ from impasto.networks.vgg import vgg
 from impasto.transfer import network
 from impasto.transfer.network import network_for
 from impasto.transfer.stylize import stylize
+from tests.paintings import painting
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
@@ -64,7 +64,7 @@ def test_filters_that_hardly_answer_stay_faint() -> None:
 
 @pytest.mark.slow
 def test_a_run_with_calibrated_activations() -> None:
-    picture = paint(40, 60, seed=1)
+    picture = painting(40, 60, seed=1)
     quick: dict[str, Any] = {"size": (48,), "steps": (3,)}
     config = configure("gatys", **quick)
     result = stylize(picture, picture[:, ::-1].copy(), config)

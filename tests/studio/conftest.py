@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What studios take for Python that start many processes."""
     with quick_python(tmp_path_factory.mktemp("quick")) as script:
         yield script
+
+
+@pytest.fixture
+def quick_decoding(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads are decoded in forks."""
+    monkeypatch.setattr(sys, "executable", str(quick))
 
 
 @pytest.fixture(scope="module")

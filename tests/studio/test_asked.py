@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impasto.cli.arguments import Stylize
@@ -110,6 +110,7 @@ PAIRS = [
 ]
 
 
+@settings(max_examples=50)  # to read a command takes a while
 @given(
     st.sampled_from(PRESETS_OF["picture"]),
     st.lists(st.sampled_from(PAIRS), max_size=6),

@@ -281,12 +281,13 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_thousand_requests(tmp_path: Path, outside: Path) -> None:
+def test_a_thousand_requests(tmp_path: Path, outside: Path, quick: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     good = good_files(tmp_path / "good")
     rng = random.Random(7)
-    with served(outside.parent / "home", folder=outside, TMPDIR=str(temporary)) as studio:
+    home = outside.parent / "home"
+    with served(home, folder=outside, quick=quick, TMPDIR=str(temporary)) as studio:
         attacker = Attacker(studio, rng, list(studio.examples().values()))
         attacker.runs.append(studio.paint(steps="300", size="32"))
         files = [*hostile_files(good, outside / "mark", outside / "secret.txt")]

@@ -1,8 +1,9 @@
 """Starts modules at once which take seconds to load: in forks of a process that has loaded them.
 
-A studio starts a process for each run, and one that paints. Where tests start dozens of them, most
-of their time would be the import of PyTorch. There, `sys.executable` of the studio is a script that
-hands its streams to this process, which forks; the script ends when the fork does.
+A studio starts a process for each run and each upload, and one that paints. Where tests start
+dozens of them, most of their time would be the import of PyTorch. There, `sys.executable` of the
+studio is a script that hands its streams to this process, which forks; the script ends when the
+fork does.
 """
 
 from __future__ import annotations
@@ -17,19 +18,24 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-LOADED = ("impasto.cli.waiting", "impasto.studio.painter")
+LOADED = ("impasto.cli.waiting", "impasto.studio.painter", "impasto.studio.decoding")
+DRAWING = ("impasto.studio.drawing", "matplotlib.figure", "matplotlib.backends.backend_agg")
+"""What decoding loads where there is something to draw."""
 
 SCRIPT = """#!{python} -IS
 import json, os, socket, sys
 if sys.argv[1:2] != ["-m"] or sys.argv[2] not in {loaded}:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
-told = json.dumps(dict(module=sys.argv[2], folder=os.getcwd(), environment=dict(os.environ)))
+_, _, module, *given = sys.argv
+told = dict(module=module, given=given, folder=os.getcwd(), environment=dict(os.environ))
 with socket.socket(socket.AF_UNIX) as link:
     link.connect({address!r})
-    socket.send_fds(link, [told.encode()], [0, 1, 2])
+    socket.send_fds(link, [json.dumps(told).encode()], [0, 1, 2])
     for stream in (0, 1, 2):
         os.close(stream)
     os._exit(link.recv(1)[0])
@@ -55,6 +61,8 @@ def serve(address: str) -> None:
     for name in LOADED:
         importlib.import_module(name)
         del sys.modules[name]  # in a fork it is the main module
+    for name in DRAWING:
+        importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that keep forks need not be waited for
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -88,14 +96,22 @@ def keep(link: socket.socket) -> None:
     os._exit(work(streams, **json.loads(told)))
 
 
-def work(streams: Sequence[int], module: str, folder: str, environment: dict[str, str]) -> int:
+def work(
+    streams: Sequence[int],
+    module: str,
+    given: Sequence[str],
+    folder: str,
+    environment: dict[str, str],
+) -> int:
     """Runs the module with other streams, and returns the exit code."""
+    sys.argv[1:] = given
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # it may be another one there
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     try:
@@ -103,6 +119,7 @@ def work(streams: Sequence[int], module: str, folder: str, environment: dict[str
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except BaseException:
+        traceback.print_exc()
         return 1
     finally:
         sys.stdout.flush()

@@ -52,9 +52,9 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[int
 def test_each_content_gets_the_bytes_that_stylize_gives(others: dict[str, Any]) -> None:
     config = settings(**others)
     stylizer = Stylizer(config, STYLES)
-    for content in (*CONTENTS, CONTENTS[0]):
-        expected = stylize(content, STYLES, config)
-        found = stylizer(content)
+    results = [stylize(content, STYLES, config) for content in CONTENTS]
+    for number in (0, 1, 0):
+        expected, found = results[number], stylizer(CONTENTS[number])
         assert found.sample.data.tobytes() == expected.sample.data.tobytes()
         assert found.value == expected.value
 
@@ -100,9 +100,9 @@ def test_several_threads_get_the_same_bytes() -> None:
     stylizer = Stylizer(config, STYLES)
     with ThreadPoolExecutor(4) as pool:
         found = list(
-            pool.map(lambda content: stylizer(content).sample.data.tobytes(), CONTENTS * 4)
+            pool.map(lambda content: stylizer(content).sample.data.tobytes(), CONTENTS * 2)
         )
-    assert found == expected * 4
+    assert found == expected * 2
 
 
 def test_an_open_file_is_a_style_of_every_content() -> None:

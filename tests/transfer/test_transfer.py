@@ -12,7 +12,6 @@ from PIL import Image
 from skimage.data import astronaut
 
 import impasto
-from examples.painter import paint
 from impasto.config.presets import PRESETS, configure
 from impasto.errors import ConfigError, LayerError, MemoryLimitError, NumericalError, SampleError
 from impasto.media.pictures.picture import from_array, read_recipe
@@ -24,6 +23,7 @@ from impasto.transfer.descent import Callback, Progress
 from impasto.transfer.opening import SampleLike
 from impasto.transfer.stylize import prepare, stylize
 from tests.oracles import reference
+from tests.paintings import painting
 
 
 def recorder(steps: list[Progress]) -> Callback:
@@ -41,7 +41,7 @@ def content() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def style() -> np.ndarray:
-    return paint(90, 120, seed=3)
+    return painting(90, 120, seed=3)
 
 
 def test_j_of_the_notes_equals_the_oracle_at_every_step(
@@ -112,7 +112,7 @@ def test_each_optimizer_brings_j_below_one_percent_from_noise(
         if progress.value < 0.01 * values[0]:
             raise KeyboardInterrupt
 
-    stylize(astronaut(), paint(768, 1024, seed=12), config, callback=log)
+    stylize(astronaut(), painting(768, 1024, seed=12), config, callback=log)
     assert values[-1] < 0.01 * values[0]
 
 
@@ -222,7 +222,7 @@ def test_signals_and_volumes_take_the_same_path(dims: int) -> None:
 
 @pytest.mark.slow
 def test_several_styles_are_mixed_by_their_weights(content: np.ndarray, style: np.ndarray) -> None:
-    other = paint(90, 120, seed=9)[:, ::-1, ::-1]
+    other = painting(90, 120, seed=9)[:, ::-1, ::-1]
 
     def run(styles: Any, *weights: float) -> np.ndarray:
         config = configure(**QUICK, style_weights=weights or (1.0,))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from impasto.instant.encoder import STRIDE
+from impasto.instant.encoder import LAYERS, SIZES, STRIDE, TAPS
 from impasto.instant.instant import COARSEST, SMALLEST, Instant
-from impasto.instant.unrolled import Finish, OneSize
+from impasto.instant.unrolled import Finish, Moved, Seen
 from impasto.media.files import atomic_write
 from impasto.system.libraries import library
 
@@ -49,23 +49,67 @@ def export(instant: Instant, path: Path) -> None:
     """
     for name in ("onnx", "onnxscript"):
         library(name, "to write ONNX models", "onnx")
-    model = _whole({"OneSize": _one_size(instant), "Finish": _finish()})
+    model = _whole({"Seen": _seen(instant), "Moved": _moved(instant), "Finish": _finish()})
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
 
 
-def _one_size(instant: Instant) -> Any:
-    """`OneSize` as an ONNX model."""
-    rows, columns, down, across = (STRIDE * torch.export.Dim(name, min=2) for name in "abcd")
-    own, other = {2: rows, 3: columns}, {2: down, 3: across}
-    wide, tall = (1, 3, SIDE, SIDE + STRIDE), (1, 3, SIDE + STRIDE, SIDE)
-    pictures = torch.rand(wide), torch.rand(wide), torch.rand(tall)
-    sides = [torch.tensor([SIDE, SIDE]) for _ in range(2)]
-    numbers = [torch.tensor(1.0), torch.tensor(0.0)]
-    inputs = (*pictures, *sides, *numbers)
-    shapes = (own, own, other, None, None, None, None)
-    names = [*PADDED, "sides", "style_sides", "amount", "first"]
-    return _exported(OneSize(instant), inputs, shapes, names)
+def _seen(instant: Instant) -> Any:
+    """`Seen` as an ONNX model."""
+    least = STRIDE // 2 ** (SIZES - 1)
+    rows, columns = (least * torch.export.Dim(name, min=2) for name in "ab")
+    inputs = torch.rand(1, 3, SIDE, SIDE + STRIDE), torch.tensor([SIDE, SIDE]), torch.tensor(1)
+    names = ["x", "sides", "pixels"]
+    results = [name for layer in LAYERS for name in (layer, *_moments(layer))]
+    return _exported(Seen(instant), inputs, ({2: rows, 3: columns}, None, None), names, results)
+
+
+def _moved(instant: Instant) -> Any:
+    """`Moved` as an ONNX model."""
+    rows, columns = (torch.export.Dim(name, min=2) for name in "ab")
+    places = SIDE // STRIDE, SIDE // STRIDE + 1
+    found = [torch.rand(1, tap.width, *(n * STRIDE // tap.stride for n in places)) for tap in TAPS]
+    spaces = [
+        {axis: STRIDE // tap.stride * n for axis, n in ((2, rows), (3, columns))} for tap in TAPS
+    ]
+    moments = [
+        [[torch.rand(tap.width).double(), torch.eye(tap.width).double()] for tap in TAPS]
+        for _ in PADDED
+    ]
+    inputs = (found, *moments, torch.tensor(1.0), torch.tensor(0.0))
+    shapes = (spaces, *([[None, None] for _ in TAPS] for _ in PADDED), None, None)
+    return _exported(Moved(instant), inputs, shapes, _moving(), ["painted"])
+
+
+def _moving() -> list[str]:
+    """The inputs of `Moved`, as `OneSize` has them."""
+    taps = [f"source_{tap.layer}_{tap.size}" for tap in TAPS]
+    moments = [
+        name
+        for picture in PADDED
+        for tap in TAPS
+        for name in _moments(f"{picture}_{tap.layer}_{tap.size}")
+    ]
+    return [*taps, *moments, "amount", "first"]
+
+
+def _moments(name: str) -> tuple[str, str]:
+    return f"{name}_mean", f"{name}_covariance"
+
+
+def _seeing() -> str:
+    """ONNX text: what `OneSize` has to see before it can call `Moved`."""
+    lines = []
+    for picture, sides in zip(PADDED, ("sides", "sides", "style_sides"), strict=True):
+        for size in range(SIZES):
+            layers = [f"{picture}_{layer}_{size}" for layer in LAYERS]
+            found = ", ".join(name for layer in layers for name in (layer, *_moments(layer)))
+            seen = picture if size == 0 else f"{picture}_{size}"
+            lines.append(f"{found} = impasto.Seen ({seen}, {sides}, pixels_{size})")
+            if size + 1 < SIZES:
+                pool = "AveragePool <kernel_shape = [2, 2], strides = [2, 2]>"
+                lines.append(f"{picture}_{size + 1} = {pool} ({seen})")
+    return "\n    ".join(lines)
 
 
 def _finish() -> Any:
@@ -75,11 +119,15 @@ def _finish() -> Any:
     wide, tall = (torch.rand(1, 3, *sides) for sides in ((20, 30), (25, 15)))
     inputs = *(wide.clone() for _ in range(4)), *(tall.clone() for _ in range(2)), torch.tensor(1.0)
     names = ["painted", "details", "content", "content_details", "style", "style_details", "amount"]
-    return _exported(Finish(), inputs, (own, own, own, own, other, other, None), names)
+    return _exported(Finish(), inputs, (own, own, own, own, other, other, None), names, ["picture"])
 
 
 def _exported(
-    module: nn.Module, inputs: tuple[Tensor, ...], shapes: tuple[Any, ...], names: list[str]
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    shapes: tuple[Any, ...],
+    names: list[str],
+    results: list[str],
 ) -> Any:
     """A module as an ONNX model."""
     with warnings.catch_warnings():
@@ -91,13 +139,31 @@ def _exported(
             dynamo=True,
             dynamic_shapes=shapes,
             input_names=names,
-            output_names=["result"],
+            output_names=results,
             opset_version=OPSET,
             optimize=False,  # takes longer than all else, and runtimes do it when they load a model
+            custom_translation_table={torch.ops.impasto.roots.default: _roots()},
             verbose=False,
         )
     assert program is not None
     return program.model_proto
+
+
+def _roots() -> Any:
+    """A call of `Roots`, the loop of `_TEXT` that does what `unrolled.roots` does."""
+    defs, script = (
+        library(name, "to write ONNX models", "onnx") for name in ("onnx.defs", "onnxscript")
+    )
+    matrices = [defs.OpSchema.FormalParameter(name, "T") for name in ("a", "root", "inverse")]
+    schema = defs.OpSchema(
+        *("Roots", "impasto", 1),
+        inputs=matrices[:1],
+        outputs=matrices[1:],
+        type_constraints=[("T", ["tensor(double)"], "")],
+        attributes=[defs.OpSchema.Attribute("steps", defs.OpSchema.AttrType.INT)],
+    )
+    call = script.values.Op(script.values.Opset("impasto", 1), "Roots", schema)
+    return lambda a, steps: call(a, steps=steps)
 
 
 def _whole(parts: dict[str, Any]) -> Any:
@@ -146,6 +212,10 @@ _INTEGERS = """
     one = Constant <value_int = 1> ()"""
 
 _SIDES = ", ".join(str(2**number) for number in range(HALVINGS))
+
+_PIXELS = "\n    ".join(
+    f"pixels_{size} = Constant <value_int = {2**size}> ()" for size in range(SIZES)
+)
 
 _TEXT = f"""
 <ir_version: IR_VERSION, opset_import: ["" : {OPSET}, "impasto" : 1]>
@@ -257,6 +327,46 @@ Paint (source, content, style, content_details, style_details, amount, first) =>
     details = impasto.Details (decoded)
     painted = impasto.Finish (decoded, details, content, content_details, style, style_details,
         amount)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+Roots <steps> (a) => (root, inverse)
+{{{_INTEGERS}
+    count = Constant <value_int : int = @steps> ()
+    always = Cast <to = 9> (one)
+    axes = Constant <value_ints = [-2, -1]> ()
+    squares = Mul (a, a)
+    square = ReduceSum (squares, axes)
+    norm = Sqrt (square)
+    sides = Shape <start = -2> (a)
+    ones = ConstantOfShape <value = double[1] {{1}}> (sides)
+    eye = EyeLike (ones)
+    half = Constant <value = double {{0.5}}> ()
+    three_halves = Constant <value = double {{1.5}}> ()
+    most = Mul (three_halves, eye)
+    like = Shape (a)
+    y = Div (a, norm)
+    z = Expand (eye, like)
+    y_last, z_last = Loop (count, always, y, z)
+        <body = step (int64 number, bool going, double[p, q, r] y_before, double[s, t, u] z_before)
+            => (bool goes, double[b, c, d] y_after, double[e, f, g] z_after)
+        {{
+            product = MatMul (z_before, y_before)
+            part = Mul (half, product)
+            change = Sub (most, part)
+            y_after = MatMul (y_before, change)
+            z_after = MatMul (change, z_before)
+            goes = Identity (going)
+        }}>
+    scale = Sqrt (norm)
+    root = Mul (y_last, scale)
+    inverse = Div (z_last, scale)
+}}
+<domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
+OneSize (source, content, style, sides, style_sides, amount, first) => (painted)
+{{
+    {_PIXELS}
+    {_seeing()}
+    painted = impasto.Moved ({", ".join(_moving())})
 }}
 <domain: "impasto", opset_import: ["" : {OPSET}, "impasto" : 1]>
 SeenDetails (x) => (y)

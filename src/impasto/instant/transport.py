@@ -106,10 +106,14 @@ def transport(content: Gaussian, style: Gaussian, ridge: float = RIDGE) -> Affin
         >>> transport(one, two).offset
         tensor([1.], dtype=torch.float64)
     """
-    a, b = ridged(content.covariance, style.covariance, ridge)
-    root, inverse = _roots(a)
-    matrix = inverse @ _root(root @ b @ root) @ inverse
+    matrix = _matrix(*ridged(content.covariance, style.covariance, ridge))
     return Affine(matrix, style.mean - (matrix @ content.mean[..., None])[..., 0])
+
+
+def _matrix(a: Tensor, b: Tensor) -> Tensor:
+    """Returns that of the optimal map between centered distributions."""
+    root, inverse = _roots(a)
+    return inverse @ _root(root @ b @ root) @ inverse
 
 
 def ridged(a: Tensor, b: Tensor, ridge: float = RIDGE) -> tuple[Tensor, Tensor]:
@@ -131,8 +135,9 @@ def geodesic(content: Gaussian, style: Gaussian, amount: float | Tensor) -> Gaus
 def barycenter(styles: Sequence[Gaussian], shares: Sequence[float]) -> Gaussian:
     """Returns the distribution that is nearest to several, each weighted by its share.
 
-    It minimizes the sum of share * W2^2, by the fixed-point iteration of Álvarez-Esteban et al.
-    2016 (A fixed-point approach to barycenters in Wasserstein space), theorem 4.2.
+    It minimizes the sum of share * W2^2. That of two lies on the geodesic between them; that of
+    more comes from the fixed-point iteration of Álvarez-Esteban et al. 2016 (A fixed-point approach
+    to barycenters in Wasserstein space), theorem 4.2.
 
     Args:
         styles: one or more.
@@ -143,6 +148,9 @@ def barycenter(styles: Sequence[Gaussian], shares: Sequence[float]) -> Gaussian:
     pairs = [(s / total, g.covariance) for s, g in zip(shares, styles, strict=True) if s > 0]
     if len(pairs) == 1:
         return Gaussian(mean, pairs[0][1])
+    if len(pairs) == 2:
+        (_, one), (share, other) = pairs
+        return Gaussian(mean, _between(one, other, share))
     found = torch.stack([share * covariance for share, covariance in pairs]).sum(0)
     for _ in range(STEPS):
         root, inverse = _roots(ridged(found, found)[0])
@@ -153,6 +161,15 @@ def barycenter(styles: Sequence[Gaussian], shares: Sequence[float]) -> Gaussian:
         if change < ENOUGH:
             break
     return Gaussian(mean, found)
+
+
+def _between(one: Tensor, other: Tensor, share: float) -> Tensor:
+    """Returns the covariance that is `share` of the way from one to the other."""
+    a, b = ridged(one, other)
+    way = _matrix(a, b)
+    eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    part = eye + share * (way - eye)
+    return part @ a @ part.mT - (a - one)  # without the ridge, which it keeps
 
 
 def _roots(a: Tensor) -> tuple[Tensor, Tensor]:

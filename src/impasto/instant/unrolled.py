@@ -14,16 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.instant.encoder import (
-    COLOR,
-    DETAIL,
-    LAYERS,
-    SIZES,
-    TAPS,
-    Activations,
-    Tap,
-    halved,
-)
+from impasto.instant.encoder import COLOR, DETAIL, LAYERS, TAPS, Activations, Tap
 from impasto.instant.finish import RIDGES
 from impasto.instant.instant import Instant
 from impasto.instant.transport import RIDGE, ridged
@@ -36,10 +27,8 @@ Moments = tuple[Tensor, Tensor]
 """A mean and a covariance."""
 
 
-class OneSize(nn.Module):
-    """What `Painter.paint` computes for one style, in operations that ONNX has.
-
-    ONNX has no eigenvalues, so roots of matrices come from matrix products.
+class Seen(nn.Module):
+    """What `encode` finds at one of the sizes of a picture, with means and covariances.
 
     Args:
         instant: the encoder and the decoder.
@@ -49,56 +38,69 @@ class OneSize(nn.Module):
         super().__init__()
         operations = chain.from_iterable(s.operations.items() for s in instant.network.stages)
         self.network = nn.Sequential(OrderedDict(operations))
+
+    def forward(
+        self, x: Float[Tensor, "1 3 height width"], sides: Int[Tensor, "2"], pixels: Int[Tensor, ""]
+    ) -> list[Tensor]:
+        """Returns activations, mean and covariance of each of `LAYERS`.
+
+        Args:
+            x: the picture at this size, with its padding.
+            sides: height and width of the whole picture without padding.
+            pixels: of the whole picture, along a pixel of this size.
+        """
+        found: list[Tensor] = []
+        for name, operation in self.network.named_children():
+            x = operation(x)
+            if name in LAYERS:
+                found += [x, *_moments(x, pixels * Tap(0, name).stride, sides)]
+        return found
+
+
+class Moved(nn.Module):
+    """What `Painter.paint` makes of what is seen, for one style.
+
+    Args:
+        instant: the encoder and the decoder.
+    """
+
+    def __init__(self, instant: Instant) -> None:
+        super().__init__()
         self.decoder = instant.decoder
 
     def forward(
         self,
-        source: Float[Tensor, "1 3 height width"],
-        content: Float[Tensor, "1 3 height width"],
-        style: Float[Tensor, "1 3 rows columns"],
-        sides: Int[Tensor, "2"],
-        style_sides: Int[Tensor, "2"],
+        found: Sequence[Tensor],
+        given: Sequence[Sequence[Tensor]],
+        own: Sequence[Sequence[Tensor]],
+        goal: Sequence[Sequence[Tensor]],
         amount: Float[Tensor, ""],
         first: Float[Tensor, ""],
     ) -> Float[Tensor, "1 3 height width"]:
         """Returns the painted picture, with its padding.
 
         Args:
-            source: what the painting starts from, padded.
-            content: the content, padded.
-            style: the style, padded.
-            sides: height and width of the content without padding.
-            style_sides: those of the style.
+            found: the activations of what the painting starts from, in the order of `TAPS`.
+            given: their means and covariances.
+            own: those of the content.
+            goal: those of the style.
             amount: of the way to the style, in [0, 1].
-            first: 1 if the source is the content, else 0.
+            first: 1 if the painting starts from the content, else 0.
         """
-        found = self._encode(source)
-        given = [_moments(found[tap], tap, sides) for tap in TAPS]
-        shown, wanted = self._encode(content), self._encode(style)
-        own = [_moments(shown[tap], tap, sides) for tap in TAPS]
-        goal = [_moments(wanted[tap], tap, style_sides) for tap in TAPS]
         share, begins = amount.double(), first.double()
-        ways, parts = _on_the_way(own, goal, share)
+        source, content, style = (
+            [(mean, covariance) for mean, covariance in each] for each in (given, own, goal)
+        )
+        ways, parts = _on_the_way(content, style, share)
         moved: Activations = {}
-        for tap, matrix, (way, offset), (mean, _), (target, _) in zip(
-            TAPS, _maps(given, parts), ways, given, parts, strict=True
+        for tap, f, matrix, (way, offset), (mean, _), (target, _) in zip(
+            TAPS, found, _maps(source, parts), ways, source, parts, strict=True
         ):
             both = begins * way + (1 - begins) * matrix
             shift = begins * offset + (1 - begins) * (target - matrix @ mean)
-            moved[tap] = _affine(found[tap], both, shift)
+            moved[tap] = _affine(f, both, shift)
         painted: Tensor = self.decoder(moved)
         return painted
-
-    def _encode(self, x: Tensor) -> Activations:
-        found: Activations = {}
-        for size in range(SIZES):
-            y = x
-            for name, operation in self.network.named_children():
-                y = operation(y)
-                if name in LAYERS:
-                    found[Tap(size, name)] = y
-            x = halved(x)
-        return found
 
 
 class Finish(nn.Module):
@@ -163,10 +165,10 @@ def _affine(f: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     return functional.conv2d(f, matrix.float()[:, :, None, None], offset.float())
 
 
-def _moments(f: Tensor, tap: Tap, sides: Tensor) -> Moments:
+def _moments(f: Tensor, stride: Tensor, sides: Tensor) -> Moments:
     """The mean and the covariance over what is no padding."""
     inside = [
-        (tap.stride * torch.arange(length) < sides[axis]).double()
+        (stride * torch.arange(length) < sides[axis]).double()
         for axis, length in enumerate(f.shape[2:])
     ]
     weights = (inside[0][:, None] * inside[1]).flatten()
@@ -198,9 +200,15 @@ def _widened(a: Tensor, widest: int) -> Tensor:
     return torch.cat([torch.cat([a, between], 1), torch.cat([between.T, beyond], 1)])
 
 
+@torch.library.custom_op(
+    "impasto::roots", mutates_args=(), schema="(Tensor a, int steps) -> (Tensor, Tensor)"
+)
 def roots(a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """A^1/2 and A^-1/2 by the coupled iteration of Newton and Schulz (Higham 2008, Functions of
-    matrices, equation 6.35)."""
+    matrices, equation 6.35).
+
+    One operation for the exporter, which would unroll the steps; `exporting` has it as a loop.
+    """
     norm = a.square().sum((-2, -1), keepdim=True).sqrt()
     eye = torch.eye(a.shape[-1], dtype=a.dtype)
     y, z = a / norm, eye.expand_as(a)
@@ -208,3 +216,8 @@ def roots(a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         t = (3 * eye - z @ y) / 2
         y, z = y @ t, t @ z
     return y * norm.sqrt(), z / norm.sqrt()
+
+
+@roots.register_fake
+def _(a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(a), torch.empty_like(a)
