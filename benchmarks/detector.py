@@ -26,9 +26,10 @@ from benchmarks.signals import DEFAULT, opened
 from impasto.config.presets import PRESETS
 from impasto.kinds.signal import match_to_content
 from impasto.linear.signals import equalized
+from impasto.media.signals.beats import r_peaks
 from impasto.media.signals.leads import Lead, lead
 from impasto.media.signals.signal import Signal
-from impasto.metrics.beats import beat_agreement, r_peaks
+from impasto.metrics.beats import beat_agreement
 from impasto.transfer.stylize import stylize
 from training.beat.hearts import QRS, P, T, heartbeats
 

@@ -102,7 +102,7 @@ def opened(data: Path) -> tuple[Signal, Signal, Signal]:
 
 
 def held_out(data: Path) -> dict[str, tuple[Signal, Signal]]:
-    """Other leads and minutes, which no setting was chosen by."""
+    """Other leads and minutes, which only the waves of beats were settled with an eye on."""
     clean, ptb, noisy = opened(data)
     later, last = clean.stretch(600, 660), clean.stretch(1200, 1260)
     return {

@@ -16,9 +16,10 @@ from impasto.errors import ConfigError, SampleError
 from impasto.linear.bands import LEVELS, centers, levels, mapped, quantiles, split, with_levels
 from impasto.linear.signals import coordinates, equalized, linear_signal, with_spectrum
 from impasto.linear.spectra import Density, density, filtered, gain, mixed
+from impasto.media.signals.beats import r_peaks
 from impasto.media.signals.gaps import fill_gaps
 from impasto.media.signals.signal import Signal
-from impasto.metrics.beats import beat_agreement, r_peaks
+from impasto.metrics.beats import beat_agreement
 from impasto.metrics.series import burst_distance, log_spectral_distance
 from impasto.transfer.stylize import stylize
 from tests.signals import signal

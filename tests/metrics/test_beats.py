@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from impasto.metrics.beats import Agreement, beat_agreement, r_peaks
+from impasto.media.signals.beats import r_peaks
+from impasto.metrics.beats import Agreement, beat_agreement
 from tests.signals import heartbeats
 
 pytest.importorskip("wfdb")

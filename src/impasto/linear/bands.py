@@ -114,6 +114,7 @@ def with_levels(
     rate: float,
     middle: float,
     target: Float64[Tensor, "channel level"],
+    most: float = STRONGEST,
 ) -> Float64[Tensor, "channel time"]:
     """Returns a band whose levels have a distribution; the order of the levels stays.
 
@@ -122,8 +123,9 @@ def with_levels(
         rate: in Hz.
         middle: its center in Hz.
         target: the quantiles.
+        most: the largest change of a level, in nepers.
     """
     own, hop = levels(band, rate, middle)
-    change = (mapped(own, target) - own).clamp(-STRONGEST, STRONGEST)
+    change = (mapped(own, target) - own).clamp(-most, most)
     place = torch.arange(band.shape[1], dtype=torch.float64) / hop
     return band * interpolated(change, place[None]).exp()

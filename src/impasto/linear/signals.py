@@ -11,9 +11,10 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from impasto.errors import SampleError
-from impasto.linear.bands import LEVELS, centers, levels, quantiles, split, with_levels
+from impasto.linear.bands import LEVELS, STRONGEST, centers, levels, quantiles, split, with_levels
+from impasto.linear.beats import find
 from impasto.linear.spectra import Density, Response, density, filtered, gain, mixed
-from impasto.media.signals.leads import is_audio
+from impasto.media.signals.leads import is_audio, lead
 from impasto.media.signals.signal import Signal
 from impasto.media.signals.spectrum import longest_run
 from impasto.optimizers.loop import Precondition
@@ -33,10 +34,16 @@ SHORTEST = 8
 
 LEAST = 4.0
 """The lowest frequency in Hz that the last filter changes. Below it there is power enough for J to
-see, and an even filter would take the rhythm of beats away again."""
+see, and an even filter would take the rhythm of beats away again, and spread
+rare artifacts over all slow waves."""
 
 QUIETEST = 1e-6
 """Of the density of a style over its largest one, for the length of steps."""
+
+
+MOST = 0.7
+"""The change of a level in nepers, 6 dB, that beats and what is between them take together. More
+would raise noise to beats where the style's heart is faster, and make T waves go."""
 
 
 def equalized(content: Signal, styles: Sequence[Signal], shares: Sequence[float]) -> Signal:
@@ -75,26 +82,87 @@ def linear_signal(
     A second round would bring bursts nearer to the style's, and raise noise until it looks like
     beats.
 
+    Where the content and the styles have beats (`beats.find`), that is done to what is left without
+    them; the waves are those of the styles' usual beats, at the content's places. The levels of
+    both together are then brought to the style's, by `MOST` at most.
+
     Args:
         content, styles, shares: as for `equalized`.
         amount: how far to go from the content's statistics to the styles', in [0, 1].
     """
-    job, rate = _Job.of(content, styles, shares, amount), content.rate
-    shortest = min(signal.space[0] for signal in (content, *styles))
-    middles = centers(rate, shortest / rate)
+    job, samples = _Job.of(content, styles, shares, amount), [content, *styles]
+    weights = [1 - amount, *(amount * share for share in shares)]
+    waves, rests = _separated(samples, weights)
+    total = _centered_rows(_leveled(rests[0], rests, weights))
+    beating = waves.any(1)
+    if beating.any():
+        rest = _Job.of(rests[0], rests[1:], shares, amount).evened(total, LEAST)
+        both = _leveled(_like(content, waves + rest), samples, weights, MOST)
+        both = job.evened(_centered_rows(both), LEAST)
+        return job.like(torch.where(beating[:, None], both, job.evened(total)))
+    return job.like(job.evened(total))
+
+
+def _separated(
+    samples: Sequence[Signal], weights: Sequence[float]
+) -> tuple[Float64[Tensor, "channel time"], list[Signal]]:
+    """Takes the beats out of the channels in which all samples have some.
+
+    Args:
+        samples: the content, then the styles.
+        weights: of the content and of each style in the result.
+
+    Returns:
+        The waves of the samples at the content's places, 0 where there are none, and what is left
+        of each sample.
+    """
+    left = [_centered(sample) for sample in samples]
+    waves = torch.zeros_like(left[0])
+    for channel in range(len(waves)):
+        values = [x[channel].numpy().copy() for x in left]
+        found = [
+            None if _is_other(sample, channel) else find(x, sample.rate)
+            for sample, x in zip(samples, values, strict=True)
+        ]
+        beats = [each for each in found if each]
+        if len(beats) < len(samples):
+            continue
+        for each, weight in zip(beats, weights, strict=True):
+            waves[channel] += weight * torch.from_numpy(beats[0].waves(values[0], each))
+        for x, value, each in zip(left, values, beats, strict=True):
+            x[channel] = torch.from_numpy(value - each.waves(value, each))
+    return waves, [_like(sample, x) for sample, x in zip(samples, left, strict=True)]
+
+
+def _is_other(signal: Signal, channel: int) -> bool:
+    """Whether a channel is no ECG: a sound, or in another unit than a voltage's."""
+    return is_audio(signal) or lead(signal, channel, 0, 1).unit not in ("mV", "")
+
+
+def _leveled(
+    content: Signal, samples: Sequence[Signal], weights: Sequence[float], most: float = STRONGEST
+) -> Float64[Tensor, "channel time"]:
+    """Brings the levels of each band to the mixture of those of the samples.
+
+    Args:
+        content: what to change.
+        samples, weights: as for `_separated`.
+        most: the largest change of a level, in nepers.
+    """
+    rate, x = content.rate, _centered(content)
+    middles = centers(rate, min(signal.space[0] for signal in samples) / rate)
     if not middles:
-        return job.like(job.evened(job.x))
-    reach = max(2 * job.window, round(4 * rate / middles[0]))
-    goals = [torch.zeros(len(job.x), LEVELS, dtype=torch.float64) for _ in middles]
-    parts = [(content, 1 - amount), *zip(styles, [amount * p for p in shares], strict=True)]
-    for sample, share in parts:
+        return x
+    reach = max(2 * _window(samples), round(4 * rate / middles[0]))
+    goals = [torch.zeros(len(x), LEVELS, dtype=torch.float64) for _ in middles]
+    for sample, weight in zip(samples, weights, strict=True):
         bands = split(_centered(sample), rate, middles, reach)
         for goal, band, middle in zip(goals, bands, middles, strict=True):
-            goal += share * quantiles(_counted(levels(band, rate, middle), sample))
-    total = torch.zeros_like(job.x)
-    for goal, band, middle in zip(goals, split(job.x, rate, middles, reach), middles, strict=True):
-        total += with_levels(band, rate, middle, goal)
-    return job.like(job.evened(total - total.mean(1, keepdim=True)))
+            goal += weight * quantiles(_counted(levels(band, rate, middle), sample))
+    total = torch.zeros_like(x)
+    for goal, band, middle in zip(goals, split(x, rate, middles, reach), middles, strict=True):
+        total += with_levels(band, rate, middle, goal, most)
+    return total
 
 
 def with_spectrum(
@@ -238,6 +306,14 @@ def _means(signal: Signal) -> Float64[np.ndarray, "channel 1"]:
 
 def _centered(signal: Signal) -> Float64[Tensor, "channel time"]:
     return torch.from_numpy(signal.data.astype(np.float64) - _means(signal))
+
+
+def _centered_rows(x: Float64[Tensor, "channel time"]) -> Float64[Tensor, "channel time"]:
+    return x - x.mean(1, keepdim=True)
+
+
+def _like(signal: Signal, x: Float64[Tensor, "channel time"]) -> Signal:
+    return signal.with_data(x.float().numpy())
 
 
 def _counted(

@@ -1,4 +1,4 @@
-"""Heartbeats: detect them in an ECG, and measure how well two series of beats agree."""
+"""How well two series of heartbeats agree."""
 
 from __future__ import annotations
 
@@ -7,19 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from impasto.system.libraries import library
-
 TOLERANCE = 0.150
 """Two beats match if they are at most this many seconds apart (ANSI/AAMI EC57)."""
-
-SLOWEST_RATE = 50.0
-"""The lowest sampling rate in Hz: the detector needs frequencies from 5 to 20 Hz."""
-
-FASTEST_RATE = 360.0
-"""Leads with a higher sampling rate in Hz are resampled to this one: at 1000 Hz the detector misses
-all beats of most leads."""
-
-_SHORTEST = 1.0  # seconds
 
 
 class Agreement(NamedTuple):
@@ -34,37 +23,6 @@ class Agreement(NamedTuple):
     precision: float
     sensitivity: float
     f1: float
-
-
-def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.ndarray, " beat"]:
-    """Detects the beats of an ECG lead.
-
-    The detector is XQRS of WFDB (Xie et al. 2023, Waveform Database Software Package for Python):
-    band-pass from 5 to 20 Hz, moving integration, adaptive thresholds. The amplitude and the
-    polarity of the lead do not matter.
-
-    Args:
-        values: the lead; NaN in gaps.
-        rate: its sampling rate in Hz, at least SLOWEST_RATE.
-
-    Returns:
-        The times of the beats in seconds, in order; empty if the lead is flat or shorter than 1 s.
-
-    Raises:
-        MissingExtraError: wfdb is not installed.
-    """
-    processing = library("wfdb.processing", "to find heartbeats", "signals")
-    whole = np.isfinite(values)
-    if len(values) < _SHORTEST * rate or not whole.any() or np.ptp(values[whole]) == 0:
-        return np.zeros(0)
-    positions = np.arange(len(values))
-    values = np.interp(positions, positions[whole], values[whole])
-    if rate > FASTEST_RATE:
-        resample = library("scipy.signal", "to find heartbeats", "signals").resample
-        values, rate = resample(values, round(len(values) * FASTEST_RATE / rate)), FASTEST_RATE
-    detector = processing.XQRS(values, rate)
-    detector.detect(verbose=False)
-    return np.asarray(detector.qrs_inds, np.float64) / rate
 
 
 def beat_agreement(

@@ -10,10 +10,11 @@ from jaxtyping import Float64
 from impasto.errors import SampleError
 from impasto.kinds.fitted import with_units
 from impasto.linear.signals import equalized
+from impasto.media.signals.beats import SLOWEST_RATE, r_peaks
 from impasto.media.signals.leads import Lead, is_audio, lead, matched
 from impasto.media.signals.signal import Signal
 from impasto.metrics import Comparison, Row
-from impasto.metrics.beats import SLOWEST_RATE, beat_agreement, r_peaks
+from impasto.metrics.beats import beat_agreement
 from impasto.metrics.series import (
     amplitude_distance,
     autocorrelation_distance,
