@@ -38,7 +38,7 @@ PRESETS = {
 """The presets of pictures, and the size of theirs."""
 
 CUTS: dict[str, tuple[str, Box]] = {
-    "ecg": ("ecg.png", (60, 112, 360, 412)),
+    "ecg": ("ecg.png", (60, 112, 284, 336)),
     "audio-transfer": ("sound.jpg", (80, 186, 330, 436)),
     "audio-texture": ("sound.jpg", (1000, 186, 1250, 436)),
     "ct": ("ct.jpg", (58, 718, 283, 943)),
