@@ -131,3 +131,10 @@ def test_the_start_has_the_t_waves_of_the_style_where_the_content_has_its_own() 
     assert t == pytest.approx(-0.3, abs=0.1)
     half = linear_signal(signal(content, RATE), [signal(style, RATE)], [1.0], 0.5).data[0]
     assert np.median(at(half, times[2:-2] + 0.3) - at(half, times[2:-2] + 0.45)) > t + 0.1
+
+
+def test_a_very_long_recording_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, _ = ecg(0.8)
+    assert find(x, RATE) is not None
+    monkeypatch.setattr("impasto.linear.beats.LONGEST", len(x) - 1)
+    assert find(x, RATE) is None

@@ -104,7 +104,7 @@ PRESETS = {
         engine=EngineConfig(precision="fp32"),
     ),
     # Recordings such as those of hearts: beats stay in place, all else becomes like the style.
-    # A filter does most of it. A minute of one lead at 360 Hz in 5 s on one core.
+    # A filter does most of it. A minute of one lead at 360 Hz in 8 s on one core.
     "ecg": Config(
         objective=ObjectiveConfig(
             beta=10.0,
@@ -113,8 +113,8 @@ PRESETS = {
             amplitude=1.0,
             spectrum_window=3.0,
         ),
-        schedule=ScheduleConfig(init="auto", coarsest=0, steps=(40,)),
-        optimizer=OptimizerConfig(learning_rate=0.01, annealing=0.01),
+        schedule=ScheduleConfig(init="auto", coarsest=0, steps=(60,)),
+        optimizer=OptimizerConfig(learning_rate=0.005, annealing=0.01),
     ),
     # Ulyanov and Lebedev 2016: a sound like the style, made from noise.
     "audio-texture": Config(

@@ -20,6 +20,10 @@ from impasto.system.libraries import library
 FEWEST = 8
 """Beats without which there is no usual one."""
 
+LONGEST = 4_000_000
+"""Positions of a recording, four hours at 250 Hz, above which finding beats would need more memory
+than the run."""
+
 MOST = 400
 """Beats that the usual one is the median of; of more, evenly spread ones."""
 
@@ -133,7 +137,8 @@ def find(x: Float64[np.ndarray, " time"], rate: float) -> Beats | None:
         rate: in Hz.
 
     Returns:
-        The beats; None where there are fewer than `FEWEST`, or fewer than `SHARE` are usual.
+        The beats; None where there are fewer than `FEWEST`, fewer than `SHARE` are usual, or the
+        lead is longer than `LONGEST`.
 
     Raises:
         MissingExtraError: scipy or wfdb is not installed.
@@ -145,7 +150,9 @@ def find(x: Float64[np.ndarray, " time"], rate: float) -> Beats | None:
         >>> float(np.abs(beats.waves(x, beats) - x).max()) < 0.1
         True
     """
-    middles = r_peaks(x, rate) * rate if rate >= SLOWEST_RATE else np.zeros(0)
+    if rate < SLOWEST_RATE or len(x) > LONGEST:
+        return None
+    middles = r_peaks(x, rate) * rate
     if len(middles) < FEWEST:
         return None
     fast = x - _smooth(x, rate, 3.0)
