@@ -23,7 +23,7 @@ from tests.cli.test_cli import impasto, one_line
 from tests.media.places import contents
 from tests.media.series import series, stored_values
 
-FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "--network", "filterbank")
+FEW = ("--size", "16", "--coarsest", "0", "--steps", "2")
 NAMES = ("content", "style", "map", "start", "sky", "ground")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -47,7 +47,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(studio: Path) -> Path:
     """The folder of a run of content.png and style.png."""
-    config = configure(size=(16,), coarsest=0, steps=(2,), network="filterbank")
+    config = configure(size=(16,), coarsest=0, steps=(2,))
     stylize("content.png", "style.png", config, run="run")
     return studio / "run"
 
