@@ -771,6 +771,12 @@ def test_help_for_a_network_shows_its_layers(capsys: pytest.CaptureFixture[str])
             "from impasto.cli.main import main; main('stylize a b -o c.png --steps=-1'.split())",
             {"torch", "pyvips"},
         ),
+        (
+            "from impasto.cli.main import main; main('plot signal.csv -o plot.svg'.split())",
+            {"torch"},
+        ),
+        ("import impasto.studio.decoding, impasto.studio.drawing", {"torch"}),
+        ("import impasto.plots.picture, impasto.plots.signal, impasto.plots.volume", {"torch"}),
     ],
 )
 def test_what_needs_no_torch_loads_none(code: str, unwanted: set[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from impasto import media
-from impasto.cli import commands, guards
+from impasto.cli import commands, drawing, guards, touched
 from impasto.cli.arguments import Demo
 from impasto.cli.command import Command
 from impasto.cli.parsing import parse
@@ -23,7 +23,7 @@ from tests.cli.test_cli import impasto, one_line
 from tests.media.places import contents
 from tests.media.series import series, stored_values
 
-FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "--network", "filterbank")
+FEW = ("--size", "16", "--coarsest", "0", "--steps", "2")
 NAMES = ("content", "style", "map", "start", "sky", "ground")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,15 +38,16 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         media.save(from_array(colors.random((24, 24, 3))), f"{name}.png")
     Path("styles").mkdir()
     shutil.copy("style.png", "styles/one.png")
-    for work in ("stylize", "texture", "explain", "draw", "write_report"):
+    for work in ("stylize", "texture", "explain", "write_report"):
         monkeypatch.setattr(commands, work, lambda *_, **__: pytest.fail("it went to work"))
+    monkeypatch.setattr(drawing, "plot", lambda *_, **__: pytest.fail("it went to work"))
     return tmp_path
 
 
 @pytest.fixture
 def run(studio: Path) -> Path:
     """The folder of a run of content.png and style.png."""
-    config = configure(size=(16,), coarsest=0, steps=(2,), network="filterbank")
+    config = configure(size=(16,), coarsest=0, steps=(2,))
     stylize("content.png", "style.png", config, run="run")
     return studio / "run"
 
@@ -117,7 +118,7 @@ def test_letter_case_where_the_file_system_ignores_it(
     """What is not there yet cannot be asked for its file: the names are compared."""
     command = parse([*STYLIZE.split(), "-o", "Out.png", "--plot", "out.PNG"])
     guards.check_files(command)
-    monkeypatch.setattr(guards, "_ignores_case", lambda path: True)
+    monkeypatch.setattr(touched, "_ignores_case", lambda path: True)
     refused(f"{STYLIZE} -o Out.png --plot out.PNG", capfd, "nor the result")
     refused(f"{STYLIZE} -o CONTENT.png", capfd, "the content")
 
@@ -127,10 +128,10 @@ def test_whether_a_file_system_ignores_case_is_asked_of_what_is_there(
 ) -> None:
     (studio / "Folder").mkdir()
     absent = studio / "Folder" / "absent.png"
-    assert not guards._ignores_case(absent)
+    assert not touched._ignores_case(absent)
     ignoring = {(studio / "Folder", studio / "fOLDER")}
-    monkeypatch.setattr(guards, "same_file", lambda one, other: (one, other) in ignoring)
-    assert guards._ignores_case(absent)
+    monkeypatch.setattr(touched, "same_file", lambda one, other: (one, other) in ignoring)
+    assert touched._ignores_case(absent)
 
 
 def test_files_that_go_with_a_name(studio: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -123,8 +123,7 @@ def test_arrays_in_files_are_read_and_written(
 
 @settings(max_examples=15, deadline=None)
 @given(height=st.integers(1, 70), width=st.integers(1, 70))
-def test_every_size_works(height: int, width: int) -> None:
-    instant = Instant(load_decoder())
+def test_every_size_works(instant: Instant, height: int, width: int) -> None:
     found = instant.render(noise(height, width), [Goal([instant.statistics(noise(width, 9))])])
     assert found.shape == (1, 3, height, width)
     assert found.isfinite().all()

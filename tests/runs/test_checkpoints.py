@@ -22,7 +22,8 @@ from impasto.cli.main import CHECKPOINTS_LOST, main
 from impasto.config.presets import configure
 from impasto.media.sample import Sample
 from impasto.runs.checkpoints import write_checkpoint
-from impasto.runs.reading import STEPS, read_steps
+from impasto.runs.names import STEPS
+from impasto.runs.reading import read_steps
 from impasto.transfer.descent import Progress
 from impasto.transfer.stylize import Result, stylize
 

@@ -15,7 +15,8 @@ from impasto.cli import commands
 from impasto.media.pictures.picture import from_array, open_picture, read_recipe
 from tests.cli.test_cli import impasto, one_line
 
-FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "--network", "filterbank", "-q")
+FEW = ("--size", "16", "--coarsest", "0", "--steps", "2", "-q")
+NETWORK = ("--network", "filterbank")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -81,7 +82,7 @@ def test_the_folder_of_weights_is_not_in_a_recipe(studio: Path) -> None:
 
 
 def test_a_recipe_is_shown(studio: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    recipe = made("--beta", "20", "--strength", "private/map.png", "--no-clip")
+    recipe = made("--beta", "20", "--strength", "private/map.png", "--no-clip", *NETWORK)
     assert impasto("recipe", "out.png") == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].startswith("made by impasto ")

@@ -55,7 +55,7 @@ def picture() -> np.ndarray:
 
 def run(content: Any, style: Any, **settings: Any) -> Result:
     callback = settings.pop("callback", None)
-    settings = {"size": 32, "coarsest": 0, "steps": 2, "network": "filterbank", **settings}
+    settings = {"size": 32, "coarsest": 0, "steps": 2, **settings}
     return impasto.stylize(content, style, impasto.configure(**settings), callback=callback)
 
 

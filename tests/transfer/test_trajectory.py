@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.config.config import Config
+from impasto.config.config import RATE, Config
 from impasto.config.presets import configure
 from impasto.engine.gradient import value_and_grad
 from impasto.engine.objective import StylePatch, build_objective
@@ -19,7 +19,6 @@ from impasto.engine.walk import WHOLE, Plan
 from impasto.grids.geometry import Space
 from impasto.grids.patch import Patch
 from impasto.media.sample import Sample
-from impasto.networks import RATE
 from impasto.networks.filterbank import filterbank
 from impasto.networks.series import series_bank
 from impasto.optimizers.adam import adam

@@ -18,8 +18,8 @@ import numpy as np
 from impasto import media
 from impasto.batch.manifest import Manifest, Record
 from impasto.errors import ImpastoError
-from impasto.kinds.looks import as_picture, as_signal, look_of, open_to_show
 from impasto.media.files import atomic_write
+from impasto.media.looks import as_picture, as_signal, look_of, open_to_show
 from impasto.media.pictures.picture import Picture, fit_picture, open_picture
 from impasto.plots import View, plot
 from impasto.plots.templates import fill_template

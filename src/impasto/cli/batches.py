@@ -14,9 +14,9 @@ from impasto.batch.manifest import MANIFEST, Manifest
 from impasto.batch.overview import PAGE, SHEET, write_overview
 from impasto.cli.batch_arguments import Batch
 from impasto.cli.batch_viewers import Watcher, watcher_of
-from impasto.cli.guards import Target, Touched, check_touched
 from impasto.cli.launching import SHARED
 from impasto.cli.parsing import fitting_preset, parse
+from impasto.cli.touched import Target, Touched, check_touched
 from impasto.config.config import Config
 from impasto.config.presets import PRESETS
 from impasto.config.texts import with_texts

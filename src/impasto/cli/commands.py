@@ -40,12 +40,11 @@ from impasto.cli.piped import check_format, is_piped, piped
 from impasto.cli.resume import origin_of_command, repeat_command
 from impasto.cli.viewers import Viewer, viewer_of
 from impasto.cli.views import (
-    draw,
     inputs_of,
     show_comparison,
     show_recipe,
 )
-from impasto.cli.views_arguments import Compare, Harmonize, Plot
+from impasto.cli.views_arguments import Compare, Harmonize
 from impasto.config.presets import configure
 from impasto.errors import ConfigError, OutputError
 from impasto.explain.experiments import explain
@@ -53,7 +52,7 @@ from impasto.explain.page import check_page, save_page
 from impasto.grids.geometry import fitted_space
 from impasto.grids.parallel import current_group
 from impasto.kinds import content_size, samples_to_show
-from impasto.kinds.looks import select_drawn, stand_in, texture_stand_in
+from impasto.media.looks import select_drawn, stand_in, texture_stand_in
 from impasto.media.pictures.picture import open_picture
 from impasto.networks import NETWORKS, PUBLISHED, fetch, layer_names, verify
 from impasto.plots import View, check_plot, plot
@@ -119,8 +118,6 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Ending:
                 export_model(command)
             case Networks():
                 _networks(command)
-            case Plot():
-                draw(command)
             case Compare():
                 show_comparison(command)
             case Harmonize():

@@ -14,8 +14,8 @@ import torch
 from impasto import media
 from impasto.errors import ConfigError, OutputError
 from impasto.grids.parallel import Group
-from impasto.kinds.looks import as_picture
 from impasto.media.files import as_output_error
+from impasto.media.looks import as_picture
 from impasto.media.pictures.picture import fit_picture
 from impasto.transfer.descent import Progress
 

@@ -15,9 +15,9 @@ from impasto.cli.arguments import Display
 from impasto.cli.viewers import viewer_of
 from impasto.cli.views_arguments import Harmonize
 from impasto.errors import SampleError, about
-from impasto.kinds.looks import common_look
 from impasto.kinds.volume import match_to_content
 from impasto.linear.volumes import linear_volume
+from impasto.media.looks import common_look
 from impasto.media.volumes.orientation import as_volume
 from impasto.media.volumes.volume import Volume
 from impasto.media.volumes.windows import in_hounsfield

@@ -75,9 +75,15 @@ def _run(arguments: Sequence[str]) -> int:
         with _leaving_at_once(), _loading():
             command = _parse(arguments)
             from impasto.cli.arguments import Studio
+            from impasto.cli.views_arguments import Plot
 
-            if not isinstance(command, Studio):
+            if isinstance(command, Plot):
+                from impasto.cli.drawing import draw
+            elif not isinstance(command, Studio):
                 from impasto.cli.commands import run  # loads torch, which --help does not need
+        if isinstance(command, Plot):
+            draw(command)
+            return 0
         if isinstance(command, Studio):
             from impasto.cli.studio import run_studio
 

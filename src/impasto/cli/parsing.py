@@ -86,7 +86,8 @@ def parse(arguments: Sequence[str]) -> Command:
     finder.add_argument("--mask", nargs="*")
     early, others = finder.parse_known_args(arguments)
     preset = early.preset if early.preset in PRESETS else "standard"
-    if preset != early.preset and "studio" not in arguments[:1]:  # whose folder is no content
+    # The files of other commands are no contents, and to look at a folder may load torch.
+    if preset != early.preset and any(word in _WITH_SETTINGS for word in arguments[:1]):
         preset = fitting_preset(others)
     config = preset_from(preset, early.init)
     if early.recipe is not None:

@@ -1,4 +1,4 @@
-"""The commands that show files (plot, compare, recipe), and the line about a run's inputs."""
+"""The commands that show files (compare, recipe), and the line about a run's inputs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,11 @@ from rich.table import Table
 from impasto import media
 from impasto.cli.arguments import Recipe, Stylize
 from impasto.cli.piped import shown_input
-from impasto.cli.views_arguments import Compare, Plot
+from impasto.cli.views_arguments import Compare
 from impasto.errors import about
 from impasto.kinds import kind_of
 from impasto.metrics import Comparison, compare
-from impasto.plots import View, check_target, plot
 from impasto.runs.recipes import Recipe as RecipeOfFile
-
-
-def draw(command: Plot) -> None:
-    """Draws files in one plot."""
-    paths = (command.file, *command.others)
-    view = View(
-        command.view, command.start, command.seconds, command.leads, command.window, command.at
-    )
-    check_target(command.output)
-    samples = [media.load(path) for path in paths]
-    plot(samples, [path.name for path in paths], command.output, view)
 
 
 def show_comparison(command: Compare) -> None:

@@ -19,6 +19,9 @@ from impasto.config.settings import (
 from impasto.config.windows import window as window_of_values
 from impasto.errors import ConfigError
 
+RATE = 360.0
+"""Positions per second of signals whose file gives no rate, as of many an ECG."""
+
 BETA = 6.0
 """beta over alpha from which one pass and filters go all the way: that of `standard`."""
 

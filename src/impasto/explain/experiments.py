@@ -19,7 +19,7 @@ from impasto.config.settings import NetworkConfig
 from impasto.errors import ConfigError
 from impasto.grids.geometry import Region, Space
 from impasto.kinds import PICTURE
-from impasto.kinds.looks import as_picture, check_picture_file
+from impasto.media.looks import as_picture, check_picture_file
 from impasto.media.pictures.picture import Picture, open_picture
 from impasto.networks import Network, Report
 from impasto.networks.stage import INPUT

@@ -15,18 +15,18 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from impasto import media
-from impasto.config.config import Config
+from impasto.config.config import RATE, Config
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space, scaled_space
 from impasto.kinds.guidance import Guide, apply_strength, guides_of, refuse_guidance
 from impasto.kinds.padding import LEAST, cropped, padded
-from impasto.kinds.planes import as_plane, is_plane, plane_space, unit_axis
+from impasto.kinds.planes import as_plane, plane_space, unit_axis
 from impasto.kinds.refusals import check_channels, refuse_air, refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
 from impasto.media.blocks import New
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
-from impasto.networks import RATE
+from impasto.media.volumes.orientation import is_plane
 from impasto.networks.stage import Network
 from impasto.optimizers.loop import Precondition
 

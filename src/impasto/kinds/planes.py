@@ -14,6 +14,7 @@ from impasto.kinds.colors import LUMINANCE
 from impasto.media.pictures.alpha import filled
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
+from impasto.media.volumes.orientation import is_plane
 from impasto.networks.stage import Network
 
 
@@ -57,11 +58,6 @@ class Weighted(Sample):
     def free(self) -> Bool[np.ndarray, "*space"] | None:
         """The positions that count."""
         return None if self.counts is None else np.asarray(self.counts > 0)
-
-
-def is_plane(sample: Sample) -> bool:
-    """Returns whether a sample is one slice, as from `as_plane`."""
-    return sample.dims == 3 and sample.space[0] == 1
 
 
 def unit_axis(sample: Sample) -> int | None:

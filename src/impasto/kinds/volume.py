@@ -13,22 +13,21 @@ from jaxtyping import Bool
 from impasto import media
 from impasto.config.config import Config
 from impasto.config.settings import VolumeConfig
-from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError, about
 from impasto.grids.geometry import Space
 from impasto.kinds.guidance import apply_strength, guides_of, refuse_guidance
 from impasto.kinds.kind import First, Kind, Prepared
 from impasto.kinds.padding import by_slices, cropped, padded
-from impasto.kinds.planes import is_plane, unit_axis
+from impasto.kinds.planes import unit_axis
 from impasto.kinds.refusals import refuse_colors, refuse_spectrogram
 from impasto.kinds.units import Units
 from impasto.linear.volumes import linear_volume
 from impasto.media.blocks import New
 from impasto.media.sample import Sample
 from impasto.media.volumes.body import around_body
-from impasto.media.volumes.orientation import axis_codes, oriented, same_grid
+from impasto.media.volumes.orientation import axis_codes, is_plane, oriented, same_grid
 from impasto.media.volumes.volume import Volume
-from impasto.media.volumes.windows import in_hounsfield, window_of
+from impasto.media.volumes.windows import in_hounsfield, style_window, window_of
 
 Voxels = Bool[np.ndarray, "x y z"]
 
@@ -96,17 +95,6 @@ def windows(
         window_of(setting, content),
         *(style_window(s, content, setting) if isinstance(s, Volume) else None for s in styles),
     ]
-
-
-def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tuple[float, float]:
-    """Returns the intensity window of a style, (low, high).
-
-    It is the content's intensity window if the values of both mean the same: both are in HU, or
-    neither is and the setting names a window. Otherwise it lies between percentiles of the style.
-    """
-    both = in_hounsfield(content) + in_hounsfield(style)
-    same = both == 2 or (both == 0 and tuple(setting) != AUTO)
-    return window_of(setting, content) if same else window_of(AUTO, style)
 
 
 def mark_voxels(

@@ -16,7 +16,7 @@ from typing import Literal
 from impasto.config.config import Config
 from impasto.config.windows import AUTO
 from impasto.errors import ConfigError, SampleError
-from impasto.kinds.looks import as_picture, as_signal, common_look
+from impasto.media.looks import as_picture, as_signal, common_look
 from impasto.media.pictures.alpha import filled
 from impasto.media.sample import Sample
 from impasto.media.volumes.orientation import as_volume

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from impasto.errors import SampleError, about
-from impasto.kinds.volume import match_to_content, style_window
+from impasto.kinds.volume import match_to_content
 from impasto.linear.volumes import linear_volume
 from impasto.media.volumes.orientation import Codes, axis_codes, oriented, same_grid
 from impasto.media.volumes.volume import Volume
-from impasto.media.volumes.windows import window_of
+from impasto.media.volumes.windows import style_window, window_of
 from impasto.metrics import Comparison, Row
 from impasto.metrics.grams import gram_distance, slice_grams
 from impasto.metrics.noise import noise_distance

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from impasto.config.config import RATE
 from impasto.errors import ConfigError
 from impasto.networks.calibration import calibrate, unit_layers
 from impasto.networks.embedded import load_embedded, vgg16
@@ -20,9 +21,6 @@ from impasto.networks.user import user_layers, user_network
 from impasto.networks.vgg import WIDTHS, Padding, Pooling, vgg
 from impasto.networks.volumetric import Filters, inflate, shown, sliced
 from impasto.networks.weights import Preprocessing, load_vgg
-
-RATE = 360.0
-"""Positions per second of signals whose file gives no rate, as of many an ECG."""
 
 NETWORKS = ("lite", "filterbank", "wide", *PUBLISHED)
 """The built-in networks."""
@@ -159,7 +157,6 @@ def layer_names(name: str) -> list[tuple[str, ...]]:
 __all__ = [
     "NETWORKS",
     "PUBLISHED",
-    "RATE",
     "Filters",
     "Network",
     "Report",

@@ -10,8 +10,8 @@ from typing import Literal
 
 from impasto.config import windows
 from impasto.errors import ConfigError, OutputError, SampleError
-from impasto.kinds.looks import as_picture, as_signal, common_look
 from impasto.media.files import check_writable
+from impasto.media.looks import as_picture, as_signal, common_look
 from impasto.media.sample import Sample
 from impasto.media.signals.leads import is_audio
 from impasto.media.volumes.orientation import volumes_together

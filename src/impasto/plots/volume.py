@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from impasto.config.windows import AUTO
-from impasto.kinds.volume import style_window
 from impasto.media.volumes.orientation import same_grid
 from impasto.media.volumes.volume import Volume
-from impasto.media.volumes.windows import window_of
+from impasto.media.volumes.windows import style_window, window_of
 from impasto.plots import View
 from impasto.plots.page import Heading, list_names, save_figure
 from impasto.plots.planes import Page, Row, corresponding_place, place_of, turned

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from impasto import media
-from impasto.kinds.looks import Look, as_picture, as_signal, is_sliced, look_of
+from impasto.media.looks import Look, as_picture, as_signal, is_sliced, look_of
 from impasto.media.pictures.picture import Picture, fit_picture
 from impasto.plots import MOST, View, plot
 from impasto.reports.findings import Findings, Shown

@@ -20,17 +20,9 @@ from impasto.errors import ConfigError, OutputError
 from impasto.grids.parallel import Group, broadcast
 from impasto.media.files import atomic_write
 from impasto.runs.checkpoints import Checkpoint, write_checkpoint
+from impasto.runs.names import RECORD, STEPS, checkpoint_path, checkpoint_steps, kept_in
 from impasto.runs.origin import Origin, file_hash, versions
-from impasto.runs.reading import (
-    RECORD,
-    STEPS,
-    checkpoint_path,
-    checkpoint_steps,
-    kept_in,
-    read_checkpoint,
-    read_run,
-    read_steps,
-)
+from impasto.runs.reading import read_checkpoint, read_run, read_steps
 from impasto.runs.seals import UNSEALED, seal
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from impasto.config.config import Config
 from impasto.errors import ConfigError, SampleError
 from impasto.runs.checkpoints import Checkpoint
+from impasto.runs.names import RECORD, STEPS, checkpoint_path, checkpoint_steps
 from impasto.runs.origin import Origin, file_hash
 from impasto.runs.schemas import (
     CheckpointScalars,
@@ -28,11 +28,6 @@ from impasto.runs.schemas import (
 from impasto.runs.seals import is_whole
 
 logger = logging.getLogger(__name__)
-
-RECORD, STEPS = "run.json", "steps.jsonl"
-"""The file of the record and the file of the log."""
-
-_NAME = re.compile(r"step(\d{6,9})-of-rank(\d{1,9})\.safetensors", re.ASCII)
 
 _OF_TEXTURES = {"size", "style_layers", "style_weights", "window"}
 """Settings in which the record of a texture may differ from the settings that the user chose."""
@@ -194,30 +189,6 @@ def _check_agreement(origin: Origin, used: Config, kept: Mapping[str, Any]) -> N
                 raise NoRecordError(
                     f"{name} is {value} in one place, {after[group][name]} in another"
                 )
-
-
-def is_kept(name: str) -> bool:
-    """Returns whether a run keeps a file of this name in its folder; letter case does not count."""
-    return name.casefold() in {RECORD, STEPS} or _NAME.fullmatch(name.casefold()) is not None
-
-
-def kept_in(folder: Path) -> list[Path]:
-    """Lists the files in a folder that a run keeps there; empty if there is no folder."""
-    try:
-        return sorted(path for path in folder.iterdir() if is_kept(path.name))
-    except OSError:
-        return []
-
-
-def checkpoint_steps(folder: Path) -> list[int]:
-    """Lists the steps of the checkpoints in a folder, in order."""
-    matches = map(_NAME.fullmatch, (path.name for path in folder.iterdir()))
-    return sorted({int(match[1]) for match in matches if match})
-
-
-def checkpoint_path(folder: Path, step: int, rank: int) -> Path:
-    """Returns the file of one process's part of a checkpoint."""
-    return folder / f"step{step:06d}-of-rank{rank}.safetensors"
 
 
 def _no_run(folder: Path, found: str) -> ConfigError:

@@ -81,7 +81,7 @@ def _drawn(folder: Path, path: Path) -> dict[str, Any]:
     from impasto.media.small import described
 
     sample = media.load(path)  # most broken files end here, before much is loaded
-    from impasto.kinds.looks import look_of
+    from impasto.media.looks import look_of
     from impasto.studio.drawing import draw, shrink
 
     draw([sample], [""], folder / "proxy.png")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from impasto import media
-from impasto.kinds.looks import as_signal, common_look, look_of, opaque
 from impasto.media import Sample
+from impasto.media.looks import as_signal, common_look, look_of, opaque
 from impasto.media.small import save_small
 from impasto.plots import MOST, View, plot
 

@@ -22,8 +22,8 @@ from impasto import media
 from impasto.config.config import Config
 from impasto.errors import ImpastoError
 from impasto.kinds import samples_to_show
-from impasto.kinds.looks import opaque
 from impasto.media import Sample
+from impasto.media.looks import opaque
 from impasto.reports import report
 from impasto.reports.findings import findings_of
 from impasto.runs.reading import read_run

@@ -66,8 +66,8 @@ def texture(
         >>> import numpy as np
         >>> exemplar = np.random.default_rng(0).random((48, 48, 3))
         >>> config = impasto.configure("texture", steps=2)
-        >>> impasto.texture(exemplar, (64, 72), config).numpy().shape
-        (64, 72, 3)
+        >>> impasto.texture(exemplar, (32, 40), config).numpy().shape
+        (32, 40, 3)
     """
     preset = PRESETS_BY_DIMS.get(len(size), "texture3d")
     config = config or PRESETS[preset]

@@ -21,6 +21,11 @@ def is_volume(sample: Sample) -> bool:
     return sample.dims == 3 and len(sample.data) == 1
 
 
+def is_plane(sample: Sample) -> bool:
+    """Whether a sample over three axes is one slice across the first."""
+    return sample.dims == 3 and sample.space[0] == 1
+
+
 def as_volume(sample: Sample, like: Volume | None = None) -> Volume:
     """Returns a sample of `is_volume` as a volume.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from impasto.config.windows import window
+from impasto.config.windows import AUTO, window
 from impasto.media.volumes.holes import valued
 from impasto.media.volumes.volume import Volume
 
@@ -54,3 +54,14 @@ def window_of(setting: Sequence[str], volume: Volume) -> tuple[float, float]:
         if low < high:
             return low, high
     return low - 0.5, low + 0.5
+
+
+def style_window(style: Volume, content: Volume, setting: Sequence[str]) -> tuple[float, float]:
+    """Returns the intensity window of a style, (low, high).
+
+    It is the content's intensity window if the values of both mean the same: both are in HU, or
+    neither is and the setting names a window. Otherwise it lies between percentiles of the style.
+    """
+    both = in_hounsfield(content) + in_hounsfield(style)
+    same = both == 2 or (both == 0 and tuple(setting) != AUTO)
+    return window_of(setting, content) if same else window_of(AUTO, style)

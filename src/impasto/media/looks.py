@@ -9,15 +9,14 @@ from typing import Literal
 import numpy as np
 
 from impasto import media
+from impasto.config.config import RATE
 from impasto.errors import SampleError
 from impasto.grids.geometry import Space
-from impasto.kinds.planes import is_plane
 from impasto.media.pictures.picture import Picture
 from impasto.media.sample import Sample
 from impasto.media.signals.signal import Signal
 from impasto.media.small import on_white
-from impasto.media.volumes.orientation import is_volume
-from impasto.networks import RATE
+from impasto.media.volumes.orientation import is_plane, is_volume
 
 Look = Literal["picture", "signal", "volume"]
 
