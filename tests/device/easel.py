@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,10 @@ present = False
 """Whether PyTorch's module for the device says that it is there; "auto" takes it then."""
 
 
+LONGEST = 200.0
+"""Seconds that compiling takes at most."""
+
+
 @cache
 def operations() -> Any:
     """Compiles the device, once for each source and PyTorch, and registers it.
@@ -43,6 +48,9 @@ def operations() -> Any:
     key = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
     folder = platformdirs.user_cache_path("impasto-tests") / f"easel-{key}"
     folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "lock"  # a compiler that was killed leaves it, and all others wait for ever
+    if lock.exists() and time.time() - lock.stat().st_mtime > LONGEST:
+        lock.unlink()
     registration: Any = torch.utils.backend_registration
     registration.rename_privateuse1_backend("easel")
     load(

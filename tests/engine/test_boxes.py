@@ -187,7 +187,7 @@ def picture(seed: int, height: int, width: int) -> Picture:
 def test_a_run_goes_on_to_the_same_bytes(preset: str, tmp_path: Path) -> None:
     samples, config = (picture(0, 39, 48), picture(1, 35, 40)), configure(preset, **SETTINGS)
     once = stylize(*samples, config).tensor()
-    for last in (11, 14, 15):
+    for last in (6, 8, 9):
 
         def goes_on(progress: Progress, last: int = last) -> bool:
             return progress.step < last
@@ -216,9 +216,9 @@ def steps(config: Config) -> list[float]:
 @pytest.mark.usefixtures("above_24", "one_thread")
 def test_small_scales_stay_as_they_are() -> None:
     ours, plain = (steps(configure(**SETTINGS | {"coarse_share": n})) for n in (0.5, 0.0))
-    assert len(ours) == len(plain) == 13
+    assert (len(ours), len(plain)) == (10, 13)  # 34 is left out where scales double
     assert ours[:7] == plain[:7]  # two scales, of 17 and 24
-    assert ours[7:] != plain[7:]
+    assert ours[7:] != plain[10:]
 
 
 @pytest.mark.usefixtures("above_24")
