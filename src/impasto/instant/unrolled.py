@@ -11,7 +11,7 @@ from itertools import chain
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch.nn import functional
 
 from impasto.instant.encoder import COLOR, DETAIL, LAYERS, TAPS, Activations, Tap
@@ -200,7 +200,7 @@ def _widened(a: Tensor, widest: int) -> Tensor:
     return torch.cat([torch.cat([a, between], 1), torch.cat([between.T, beyond], 1)])
 
 
-@torch.library.custom_op(
+@library.custom_op(
     "impasto::roots", mutates_args=(), schema="(Tensor a, int steps) -> (Tensor, Tensor)"
 )
 def roots(a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
