@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from impasto.errors import MissingExtraError
 from impasto.linear.beats import FEWEST, Beats, find
 from impasto.linear.signals import linear_signal
+from tests.missing import hide
 from tests.signals import signal
 
 pytest.importorskip("wfdb")
@@ -121,6 +123,13 @@ def test_noise_and_a_few_beats_have_no_usual_one() -> None:
     assert find(noise[:1000], 20.0) is None
     short, _ = ecg(0.8, seconds=0.8 * (FEWEST - 1))
     assert find(short, RATE) is None
+
+
+def test_what_is_too_short_for_beats_needs_no_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide("wfdb", monkeypatch)
+    assert find(np.zeros(499), RATE) is None
+    with pytest.raises(MissingExtraError, match="wfdb"):
+        find(np.zeros(500), RATE)
 
 
 def test_the_start_has_the_t_waves_of_the_style_where_the_content_has_its_own() -> None:

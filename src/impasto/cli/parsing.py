@@ -86,8 +86,9 @@ def parse(arguments: Sequence[str]) -> Command:
     finder.add_argument("--mask", nargs="*")
     early, others = finder.parse_known_args(arguments)
     preset = early.preset if early.preset in PRESETS else "standard"
+    has_settings = next(iter(arguments), "") in _WITH_SETTINGS
     # The files of other commands are no contents, and to look at a folder may load torch.
-    if preset != early.preset and any(word in _WITH_SETTINGS for word in arguments[:1]):
+    if preset != early.preset and has_settings:
         preset = fitting_preset(others)
     config = preset_from(preset, early.init)
     if early.recipe is not None:
@@ -100,7 +101,7 @@ def parse(arguments: Sequence[str]) -> Command:
         config = config.complete()
     name = f".{early.format}" if early.output == "-" else early.output
     # The flags of a command are hidden only where its help is asked for: that takes time.
-    shown = preset if helping and not everything and arguments[0] in _WITH_SETTINGS else ""
+    shown = preset if helping and not everything and has_settings else ""
     commands = _commands(config, texture_preset(name), shown)
     command: Command = tyro.cli(
         commands,

@@ -20,6 +20,9 @@ from impasto.system.libraries import library
 FEWEST = 8
 """Beats without which there is no usual one."""
 
+FASTEST = 4.0
+"""Beats a second at most."""
+
 LONGEST = 4_000_000
 """Positions of a recording, four hours at 250 Hz, above which finding beats would need more memory
 than the run."""
@@ -150,7 +153,7 @@ def find(x: Float64[np.ndarray, " time"], rate: float) -> Beats | None:
         >>> float(np.abs(beats.waves(x, beats) - x).max()) < 0.1
         True
     """
-    if rate < SLOWEST_RATE or len(x) > LONGEST:
+    if rate < SLOWEST_RATE or not FEWEST / FASTEST * rate <= len(x) <= LONGEST:
         return None
     middles = r_peaks(x, rate) * rate
     if len(middles) < FEWEST:

@@ -34,12 +34,11 @@ SHORTEST = 8
 
 LEAST = 4.0
 """The lowest frequency in Hz that the last filter changes. Below it there is power enough for J to
-see, and an even filter would take the rhythm of beats away again, and spread
-rare artifacts over all slow waves."""
+see, and an even filter would take the rhythm of beats away again, and spread rare artifacts over
+all slow waves."""
 
 QUIETEST = 1e-6
 """Of the density of a style over its largest one, for the length of steps."""
-
 
 MOST = 0.7
 """The change of a level in nepers, 6 dB, that beats and what is between them take together. More
@@ -120,11 +119,12 @@ def _separated(
     waves = torch.zeros_like(left[0])
     for channel in range(len(waves)):
         values = [x[channel].numpy().copy() for x in left]
-        found = [
-            None if _is_other(sample, channel) else find(x, sample.rate)
-            for sample, x in zip(samples, values, strict=True)
-        ]
-        beats = [each for each in found if each]
+        beats = []
+        for sample, value in zip(samples, values, strict=True):
+            found = None if _is_other(sample, channel) else find(value, sample.rate)
+            if found is None:
+                break
+            beats.append(found)
         if len(beats) < len(samples):
             continue
         for each, weight in zip(beats, weights, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
+from impasto.media.signals.signal import with_positions
 from impasto.system.libraries import library
 
 SLOWEST_RATE = 50.0
@@ -41,8 +42,8 @@ def r_peaks(values: Float64[np.ndarray, " time"], rate: float) -> Float64[np.nda
     positions = np.arange(len(values))
     values = np.interp(positions, positions[whole], values[whole])
     if rate > FASTEST_RATE:
-        resample = library("scipy.signal", "to find heartbeats", "signals").resample
-        values, rate = resample(values, round(len(values) * FASTEST_RATE / rate)), FASTEST_RATE
+        values = with_positions(values, round(len(values) * FASTEST_RATE / rate))
+        rate = FASTEST_RATE
     detector = processing.XQRS(values, rate)
     detector.detect(verbose=False)
     return np.asarray(detector.qrs_inds, np.float64) / rate
